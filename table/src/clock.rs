@@ -1,0 +1,35 @@
+//! The clock that heartbeats are measured by.
+
+use core::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment on `CLOCK_MONOTONIC`, in nanoseconds. It stands still while the
+/// machine is suspended, so a process that wakes up does not take a daemon
+/// that slept as long for a dead one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Monotonic(pub u64);
+
+impl Monotonic {
+    /// The time since `earlier`; nothing when that lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Monotonic) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl core::ops::Add<Duration> for Monotonic {
+    type Output = Monotonic;
+
+    fn add(self, span: Duration) -> Monotonic {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Monotonic(self.0.saturating_add(nanos))
+    }
+}
+
+/// The time now. Answered by the vDSO, without a system call.
+#[must_use]
+pub fn monotonic() -> Monotonic {
+    let now = clock_gettime(ClockId::Monotonic);
+    Monotonic((now.tv_sec as u64).wrapping_mul(1_000_000_000) + now.tv_nsec as u64)
+}
