@@ -1,0 +1,146 @@
+//! The newest table as a file: for processes that start while there is no
+//! daemon, and for the daemon that starts next.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cloudhosts_table::View;
+use cloudhosts_table::format::MAX_TABLE;
+
+/// The file's name in the state directory.
+const NAME: &str = "last-good.table";
+
+/// The file in its directory.
+#[derive(Debug, Clone)]
+pub struct LastGood {
+    path: PathBuf,
+}
+
+impl LastGood {
+    /// The file in this state directory, which is made where it is missing.
+    #[must_use]
+    pub fn new(state_dir: &Path) -> LastGood {
+        // Should it fail, so will what is done with the file, and say so.
+        let _ = fs::create_dir_all(state_dir);
+        LastGood {
+            path: state_dir.join(NAME),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file, when there is one.
+    ///
+    /// # Errors
+    /// It can't be read, or is not a whole table of this format.
+    pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let opened = File::options()
+            .read(true)
+            .custom_flags(flags.bits() as i32)
+            .open(&self.path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_TABLE + 1).read_to_end(&mut bytes)?;
+        let view = View::open(&bytes).map_err(io::Error::other)?;
+        view.verify().map_err(io::Error::other)?;
+        Ok(Some(bytes))
+    }
+
+    /// Replaces the file by a table, whole or not at all.
+    ///
+    /// # Errors
+    /// The directory is missing, full or not ours to write to.
+    pub fn save(&self, table: &File) -> io::Result<()> {
+        write_whole(&self.path, |file| copy(table, file))
+    }
+
+    /// Says that a daemon stands behind the file as of now.
+    ///
+    /// # Errors
+    /// There is none, or it is not ours.
+    pub fn touch(&self) -> io::Result<()> {
+        let file = File::options().append(true).open(&self.path)?;
+        file.set_modified(SystemTime::now())
+    }
+}
+
+/// Copies a table by explicit offsets: every client has a descriptor of the
+/// same open file, and could move the position that they all share.
+fn copy(table: &File, to: &mut File) -> io::Result<()> {
+    let mut chunk = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        match table.read_at(&mut chunk, at)? {
+            0 => return Ok(()),
+            count => {
+                to.write_all(chunk.get(..count).unwrap_or_default())?;
+                at += count as u64;
+            }
+        }
+    }
+}
+
+/// Writes a file that all may read, under another name, and renames it, so
+/// that a reader finds the old or the new one, whole, even after a power cut.
+///
+/// # Errors
+/// Names the step that failed; the file is as it was.
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let new = path.with_extension("new");
+    // Never through a link that somebody put there.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&new)?;
+    let written = write(&mut file)
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o644)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+        return written;
+    }
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use cloudhosts_table::shm::seal_table;
+    use std::io::{Seek, SeekFrom};
+
+    #[test]
+    fn a_client_that_moves_the_shared_position_does_not_cut_the_file() {
+        let directory = std::env::temp_dir().join(format!("last-good-{}", std::process::id()));
+        let last_good = LastGood::new(&directory);
+        let table = File::from(seal_table(&[7; 3 << 20]).unwrap());
+        let mut client = table.try_clone().unwrap();
+        client.seek(SeekFrom::Start(2 << 20)).unwrap();
+        last_good.save(&table).unwrap();
+        assert_eq!(fs::read(last_good.path()).unwrap(), [7; 3 << 20]);
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

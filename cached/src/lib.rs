@@ -1,0 +1,20 @@
+//! The cloudhosts daemon, one on each machine: mirrors Redis hashes of role
+//! names and hands the table that follows from them to every process.
+//!
+//! The parts, in the order in which data passes them:
+//!
+//! - [`mirror`]: what the hashes hold, as far as it can be believed and used;
+//! - [`publisher`]: the table that follows, sealed, and kept in a file;
+//! - [`server`]: the socket at which processes fetch it.
+//!
+//! Beside them [`last_good`] is the file, [`report`] the status file,
+//! [`journal`] the log, and [`daemon`] the loop that ties them together.
+#![forbid(unsafe_code)]
+
+pub mod daemon;
+pub mod journal;
+pub mod last_good;
+pub mod mirror;
+pub mod publisher;
+pub mod report;
+pub mod server;

@@ -1,0 +1,76 @@
+//! `cloudhosts-cached`: reads the command line and the configuration, and runs
+//! the daemon.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cloudhosts_cached::{daemon, journal};
+use cloudhosts_registry::config::{Config, ConfigError};
+
+/// Mirrors Redis hashes of role names, and hands them to every process that
+/// resolves a name.
+#[derive(Debug, Parser)]
+#[command(name = "cloudhosts-cached", version)]
+struct Arguments {
+    /// The configuration [default: /etc/cloudhosts/cloudhosts.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only say whether the configuration is right
+    #[arg(long)]
+    check_config: bool,
+    /// Where Redis is, in place of what the configuration says; repeat it for
+    /// others to try in turn
+    #[arg(long = "redis-url", value_name = "URL")]
+    redis_urls: Vec<String>,
+    /// A hash to mirror, in place of what the configuration says; repeat it
+    /// for others, the deciding one first
+    #[arg(long = "hash", value_name = "KEY")]
+    hashes: Vec<String>,
+}
+
+impl Arguments {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.as_deref())?;
+        config.override_with(&self.redis_urls, &self.hashes)?;
+        Ok(config)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match arguments.config() {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("cloudhosts-cached: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.check_config {
+        println!("the configuration is right");
+        return ExitCode::SUCCESS;
+    }
+    journal::start();
+    // One thread: the daemon mostly sleeps, and what takes time is done on
+    // threads that come and go.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(daemon::run(config));
+            // A name look-up of Redis's host may still be waiting for DNS.
+            runtime.shutdown_background();
+            done.map_err(|error| error.to_string())
+        }
+        Err(error) => Err(format!("can't start: {error}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

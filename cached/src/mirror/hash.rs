@@ -1,0 +1,235 @@
+//! One Redis hash: what was read last, what is believed of it, and what is
+//! kept when Redis seems to have lost it.
+
+use cloudhosts_registry::config::Allow;
+use cloudhosts_registry::follow::Trust;
+use cloudhosts_registry::pairs::Pairs;
+use cloudhosts_registry::record::{Field, Value};
+use cloudhosts_registry::status::{Effect, HashStatus};
+
+use super::fields::{FieldRef, Fields};
+use super::problems::Problems;
+
+/// The state of one hash.
+#[derive(Debug, Clone, Default)]
+pub struct Hash {
+    key: String,
+    fields: Fields,
+    problems: Problems,
+    /// Fields that Redis lost, of those in use.
+    kept: usize,
+    unreadable: Option<String>,
+}
+
+impl Hash {
+    /// A hash of which nothing is known yet.
+    #[must_use]
+    pub fn new(key: &str) -> Hash {
+        Hash {
+            key: key.into(),
+            ..Hash::default()
+        }
+    }
+
+    /// A hash as a table of before says it was.
+    #[must_use]
+    pub fn restored(key: &str, mut fields: Fields) -> Hash {
+        fields.arrange();
+        let kept = fields.iter().filter(|field| field.kept).count();
+        Hash {
+            fields,
+            kept,
+            ..Hash::new(key)
+        }
+    }
+
+    /// Takes in what was read; true when the fields in use have changed.
+    ///
+    /// A hash that is empty after a connection was lost, or one read after a
+    /// flush, is that of a Redis that lost its data. What it held is kept, each
+    /// field until it is named again or the operator says to accept.
+    pub fn read(&mut self, pairs: &Pairs, trust: Trust, allow: &Allow) -> bool {
+        self.unreadable = None;
+        let lost = match trust {
+            Trust::Flushed => true,
+            Trust::Reconnected => pairs.is_empty(),
+            Trust::Live | Trust::Accepted => false,
+        };
+        if lost && self.kept < self.fields.len() {
+            self.kept = self.fields.len();
+            self.fields.keep_all();
+        }
+        let mut fields = self.usable(pairs, allow);
+        if trust != Trust::Accepted {
+            self.keep(&mut fields);
+        }
+        self.kept = fields.iter().filter(|field| field.kept).count();
+        let changed = fields != self.fields;
+        self.fields = fields;
+        changed
+    }
+
+    /// Notes that it can't be read. What it held stays in use.
+    pub fn unreadable(&mut self, why: &str) {
+        self.unreadable = Some(why.into());
+    }
+
+    /// Carries over the fields that Redis has lost and not named again.
+    fn keep(&self, fields: &mut Fields) {
+        if self.kept == 0 {
+            return;
+        }
+        let mut lost = Vec::new();
+        for field in self.fields.iter().filter(|field| field.kept) {
+            if fields.find(field.role, field.member).is_none() {
+                lost.push(field);
+            }
+        }
+        for field in lost {
+            fields.push(field);
+        }
+        fields.arrange();
+    }
+
+    /// The pairs that can be used; where a value can't, the last one that
+    /// could. Makes the list of problems anew.
+    fn usable(&mut self, pairs: &Pairs, allow: &Allow) -> Fields {
+        let mut fields = Fields::default();
+        let mut problems = Problems::default();
+        // Of `web` and `Web`, which are the same role, the one in normal form
+        // counts: so the others are taken last.
+        let mut folded = Vec::new();
+        for (raw, value) in pairs.iter() {
+            let field = match Field::parse(raw) {
+                Ok(field) => field,
+                Err(error) => {
+                    problems.add(&self.key, raw, || error.to_string(), Effect::Ignored);
+                    continue;
+                }
+            };
+            let name = Spelled::of(&field);
+            if !allow.allows(name.role()) {
+                continue;
+            }
+            if name.is_spelling(raw) {
+                self.take(&mut fields, &mut problems, &name, raw, value);
+            } else {
+                folded.push((name, raw, value));
+            }
+        }
+        for (name, raw, value) in folded {
+            self.take(&mut fields, &mut problems, &name, raw, value);
+        }
+        for twice in fields.arrange() {
+            let reason = || "the same field is there in another spelling, which counts".into();
+            problems.add(&self.key, twice.as_bytes(), reason, Effect::Ignored);
+        }
+        self.problems = problems;
+        fields
+    }
+
+    /// Takes one field in, if its value or its last good value can be used.
+    fn take(
+        &self,
+        fields: &mut Fields,
+        problems: &mut Problems,
+        name: &Spelled<'_>,
+        raw: &[u8],
+        value: &[u8],
+    ) {
+        let mut used = FieldRef {
+            role: name.role(),
+            member: name.member,
+            value,
+            kept: false,
+        };
+        match Value::parse(value) {
+            Ok(parsed) => {
+                for attribute in parsed.unknown {
+                    let reason = || format!("unknown attribute {attribute}; it is ignored");
+                    problems.add(&self.key, raw, reason, Effect::Used);
+                }
+            }
+            Err(error) => {
+                let last = self.fields.find(used.role, used.member);
+                let effect = match last {
+                    Some(_) => Effect::Kept,
+                    None => Effect::Ignored,
+                };
+                problems.add(&self.key, raw, || error.to_string(), effect);
+                let Some(last) = last else { return };
+                used.value = last.value;
+            }
+        }
+        if !fields.push(used) {
+            let reason = || "the fields of this hash are larger than 4 GiB".into();
+            problems.add(&self.key, raw, reason, Effect::Ignored);
+        }
+    }
+
+    /// Its key in Redis.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The fields in use.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// What in it can't be used.
+    #[must_use]
+    pub fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn status(&self) -> HashStatus {
+        HashStatus {
+            key: self.key.clone(),
+            fields: self.fields.len(),
+            kept: self.kept,
+            unreadable: self.unreadable.clone(),
+        }
+    }
+}
+
+/// A field's name in normal form, without allocating.
+struct Spelled<'a> {
+    role: [u8; cloudhosts_table::name::MAX_NAME],
+    len: usize,
+    member: &'a str,
+}
+
+impl<'a> Spelled<'a> {
+    fn of(field: &Field<'a>) -> Spelled<'a> {
+        let star: &[u8] = if field.role.is_wildcard() { b"*." } else { b"" };
+        let name = field.role.name().as_bytes();
+        let mut role = [0; cloudhosts_table::name::MAX_NAME];
+        for (to, from) in role.iter_mut().zip(star.iter().chain(name)) {
+            *to = *from;
+        }
+        Spelled {
+            role,
+            len: star.len() + name.len(),
+            member: field.member.unwrap_or_default(),
+        }
+    }
+
+    fn role(&self) -> &str {
+        let role = self.role.get(..self.len).unwrap_or_default();
+        std::str::from_utf8(role).unwrap_or_default()
+    }
+
+    /// Whether these bytes spell it in just this form.
+    fn is_spelling(&self, raw: &[u8]) -> bool {
+        let rest = raw.strip_prefix(self.role().as_bytes());
+        rest.is_some_and(|rest| match self.member {
+            "" => rest.is_empty(),
+            member => rest.strip_prefix(b"/") == Some(member.as_bytes()),
+        })
+    }
+}

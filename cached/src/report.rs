@@ -1,0 +1,196 @@
+//! What the daemon says of itself in `status.json`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use cloudhosts_registry::status::{FullRead, RedisStatus, State, Status};
+use tracing::warn;
+
+use crate::last_good::write_whole;
+use crate::mirror::Mirror;
+
+/// Least time between two writes of the file.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The status, and the file it is written to when it changed.
+#[derive(Debug)]
+pub struct Report {
+    path: PathBuf,
+    status: Status,
+    connected: bool,
+    /// Why there is no connection.
+    trouble: String,
+    changed: bool,
+    written: Option<Instant>,
+    failing: bool,
+}
+
+impl Report {
+    /// The status of a daemon that starts.
+    #[must_use]
+    pub fn new(path: PathBuf, now: SystemTime) -> Report {
+        Report {
+            path,
+            status: Status {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                state: State::Reconnecting,
+                since: now,
+                reason: "starting".into(),
+                redis: None,
+                hashes: Vec::new(),
+                last_full_read: None,
+                generation: 0,
+                names: 0,
+                addresses: 0,
+                table_bytes: 0,
+                publishes: 0,
+                rejected: Default::default(),
+            },
+            connected: false,
+            trouble: "not connected to Redis yet".into(),
+            changed: true,
+            written: None,
+            failing: false,
+        }
+    }
+
+    /// Connected. Live only once everything has been read.
+    pub fn connected(&mut self, endpoint: &str, mode: &str, now: SystemTime) {
+        self.status.redis = Some(RedisStatus {
+            endpoint: endpoint.into(),
+            mode: Some(mode.into()),
+            since: now,
+        });
+        self.trouble = "connected, but not everything has been read yet".into();
+        self.changed = true;
+    }
+
+    /// There is no connection, for this reason.
+    pub fn disconnected(&mut self, endpoint: &str, why: &str, now: SystemTime) {
+        let was = self.status.redis.take();
+        let since = match was {
+            Some(was) if was.mode.is_none() => was.since,
+            _ => now,
+        };
+        self.status.redis = Some(RedisStatus {
+            endpoint: endpoint.into(),
+            mode: None,
+            since,
+        });
+        self.connected = false;
+        self.trouble = why.into();
+        self.changed = true;
+    }
+
+    /// Something was read.
+    pub fn read(&mut self, full: Option<Duration>, now: SystemTime) {
+        if let Some(cost) = full {
+            self.connected = true;
+            self.status.last_full_read = Some(FullRead {
+                at: now,
+                cost_ms: cost.as_secs_f64() * 1000.0,
+            });
+        }
+        self.changed = true;
+    }
+
+    /// A table was published.
+    pub fn published(&mut self, table: &TableFacts) {
+        self.status.generation = table.generation;
+        self.status.names = table.names;
+        self.status.addresses = table.addresses;
+        self.status.table_bytes = table.bytes;
+        self.status.publishes += 1;
+        self.changed = true;
+    }
+
+    /// Takes over what the mirror knows, and works out the state. Returns the
+    /// state when it is another than before.
+    pub fn update(&mut self, mirror: &Mirror, now: SystemTime) -> Option<(State, &str)> {
+        self.status.hashes = mirror.hashes();
+        self.status.rejected = mirror.problems().list().clone();
+        let unreadable = self.status.hashes.iter().find_map(|hash| {
+            let why = hash.unreadable.as_ref()?;
+            Some(format!("the hash {} can't be read: {why}", hash.key))
+        });
+        let (state, reason) = if !self.connected {
+            (State::Reconnecting, self.trouble.clone())
+        } else if mirror.is_guarded() {
+            let kept: usize = self.status.hashes.iter().map(|hash| hash.kept).sum();
+            let reason = format!(
+                "Redis has lost {kept} fields, which are kept; if they are meant to be gone, \
+                 accept that with SIGHUP (systemctl reload cloudhosts-cached)"
+            );
+            (State::Guarded, reason)
+        } else {
+            (State::Live, unreadable.unwrap_or_default())
+        };
+        self.changed |= self.status.reason != reason;
+        self.status.reason = reason;
+        if self.status.state == state {
+            return None;
+        }
+        self.status.state = state;
+        self.status.since = now;
+        self.changed = true;
+        Some((state, &self.status.reason))
+    }
+
+    /// When the file is to be written, if anything has changed: at once, or
+    /// when the last time is long enough ago.
+    #[must_use]
+    pub fn wakes(&self, now: Instant) -> Option<Instant> {
+        let next = self.written.map_or(now, |written| written + INTERVAL);
+        self.changed.then_some(next)
+    }
+
+    /// Writes the file if it is time to.
+    pub fn write(&mut self, now: Instant) {
+        if self.wakes(now).is_some_and(|next| next <= now) {
+            self.written = Some(now);
+            self.write_now();
+        }
+    }
+
+    /// Writes the file.
+    pub fn write_now(&mut self) {
+        let written = serde_json::to_vec_pretty(&self.status)
+            .map_err(std::io::Error::other)
+            .and_then(|mut json| {
+                json.push(b'\n');
+                write_whole(&self.path, |file| file.write_all(&json))
+            });
+        match written {
+            Ok(()) => (self.changed, self.failing) = (false, false),
+            Err(error) => {
+                if !self.failing {
+                    warn!("can't write {}: {error}", self.path.display());
+                }
+                self.failing = true;
+            }
+        }
+    }
+
+    /// The daemon has left: says so in the file, once and for all.
+    pub fn stopped(&mut self, now: SystemTime) {
+        self.status.state = State::Reconnecting;
+        self.status.since = now;
+        self.status.reason = "the daemon was stopped".into();
+        self.write_now();
+    }
+}
+
+/// What is said of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct TableFacts {
+    /// Its generation.
+    pub generation: u64,
+    /// Names in it.
+    pub names: u32,
+    /// Addresses in it.
+    pub addresses: u32,
+    /// Its size.
+    pub bytes: u64,
+}

@@ -1,0 +1,211 @@
+//! The handover server: hands the newest table to whoever connects.
+//!
+//! It has a thread of its own that waits in `accept` and does nothing else, so
+//! that neither Redis nor the making of a large table delays a process that
+//! attaches; and it never reads, so that no client does.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use cloudhosts_table::handover;
+use cloudhosts_table::shm::EpochPage;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::{info, warn};
+
+/// How long to wait when there is no descriptor left to accept with.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(20);
+
+/// The socket, bound and served.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    /// Held as long as the daemon lives: who has it locked serves the socket.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Shared {
+    epoch: EpochPage,
+    table: RwLock<Option<OwnedFd>>,
+}
+
+impl Server {
+    /// Binds the socket and begins to serve it. There is no table yet: until
+    /// there is one, connections are closed without a word.
+    ///
+    /// # Errors
+    /// Another daemon serves this socket, or it can't be bound.
+    pub fn start(path: &Path, epoch: EpochPage) -> Result<Server, ServerError> {
+        let error = |what, error| ServerError::System {
+            what,
+            path: path.into(),
+            error,
+        };
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(|e| error("make the directory of", e))?;
+        }
+        let lock = lock(path).map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => ServerError::Taken(path.into()),
+            _ => error("lock", e),
+        })?;
+        let listener = bind(path).map_err(|e| error("bind", e))?;
+        raise_descriptor_limit();
+        let shared = Arc::new(Shared {
+            epoch,
+            table: RwLock::new(None),
+        });
+        let served = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("handover".into())
+            .spawn(move || serve(&listener, &served))
+            .map_err(|e| error("start a thread for", e))?;
+        Ok(Server {
+            path: path.into(),
+            shared,
+            _lock: lock,
+        })
+    }
+
+    /// Makes a sealed table the newest: first it is there for all who ask,
+    /// then its generation is announced.
+    pub fn publish(&self, table: OwnedFd, generation: u64) {
+        let mut newest = self
+            .shared
+            .table
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *newest = Some(table);
+        drop(newest);
+        self.shared.epoch.announce(generation);
+    }
+
+    /// The epoch, for its heartbeat.
+    #[must_use]
+    pub fn epoch(&self) -> &EpochPage {
+        &self.shared.epoch
+    }
+
+    /// Says that the daemon goes, and removes the socket: whoever comes now
+    /// shall take the last good table without waiting.
+    pub fn retire(&self) {
+        self.shared.epoch.retire();
+        if let Err(error) = fs::remove_file(&self.path) {
+            warn!("can't remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Locks the file beside the socket that says who serves it. A socket that a
+/// killed daemon left behind is not locked, and is replaced.
+fn lock(socket: &Path) -> io::Result<File> {
+    let path = socket.with_extension("lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags((rustix::fs::OFlags::NOFOLLOW.bits()) as i32)
+        .open(path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
+}
+
+/// Binds under another name and renames, so that at no moment there is no
+/// socket, nor one that not everybody may connect to.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&new)?;
+    fs::set_permissions(&new, Permissions::from_mode(0o666))?;
+    fs::rename(&new, path)?;
+    Ok(listener)
+}
+
+/// Each client that has not yet read its message counts two descriptors in
+/// flight, and a user may have as many as its limit says (unix(7)).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!("can't raise the limit of open files: {error}");
+    }
+}
+
+fn serve(listener: &UnixListener, shared: &Shared) {
+    let mut refused = false;
+    loop {
+        let client = match listener.accept() {
+            Ok((client, _)) => client,
+            Err(error) => {
+                warn!("can't accept a client: {error}");
+                thread::sleep(OUT_OF_DESCRIPTORS);
+                continue;
+            }
+        };
+        let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = table.as_ref() else {
+            continue;
+        };
+        let sent = handover::send(&client, table.as_fd(), shared.epoch.file());
+        let full = sent.is_err_and(|e| e.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error()));
+        if full != refused {
+            refused = full;
+            match full {
+                true => warn!(
+                    "too many clients have connected and not read what they were sent; \
+                     new ones take the last good table"
+                ),
+                false => info!("clients are served again"),
+            }
+        }
+    }
+}
+
+/// Why the socket is not served.
+#[derive(Debug)]
+pub enum ServerError {
+    /// Another daemon serves it.
+    Taken(PathBuf),
+    /// The system refused.
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ServerError::Taken(path) => write!(
+                f,
+                "another cloudhosts-cached serves {}; stop that one first, or set another socket",
+                path.display()
+            ),
+            ServerError::System { what, path, error } => {
+                write!(f, "can't {what} the socket {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

@@ -1,0 +1,88 @@
+//! How a verb ends: its exit code, and how text of strangers is printed.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What came of it, where nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done, or yes.
+    Yes,
+    /// The answer is no, or the daemon is not well.
+    No,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        match outcome {
+            Outcome::Yes => ExitCode::SUCCESS,
+            Outcome::No => ExitCode::from(1),
+        }
+    }
+}
+
+/// What went wrong: what, with which, and what to do.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line or the configuration.
+    Usage(String),
+    /// The daemon, or what it leaves behind, can't be had.
+    Unreachable(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(text) | Failure::Unreachable(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> ExitCode {
+        match failure {
+            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Unreachable(_) => ExitCode::from(3),
+        }
+    }
+}
+
+/// Text that may come from Redis, with control characters escaped.
+pub(crate) struct Plain<'t>(pub(crate) &'t str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lines of a word and what it says.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(pub(crate) String);
+
+impl Lines {
+    /// Adds a line.
+    pub(crate) fn add(&mut self, word: &str, says: impl fmt::Display) {
+        self.0.push_str(&format!("{word:<13}{says}\n"));
+    }
+}
+
+/// Prints to stdout. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// Stdout can't be written to.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Unreachable(format!("can't print: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

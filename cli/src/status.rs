@@ -1,0 +1,152 @@
+//! `cloudhosts status`: how the daemon is.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::status::{State, Status};
+use cloudhosts_table::client::{AttachError, DEAD_AFTER, Paths, pulse};
+use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::handover::HandoverError;
+
+use crate::outcome::{Failure, Lines, Outcome, Plain, print};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print the daemon's status file as it is
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
+    let path = &config.status_file;
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::Unreachable(format!(
+            "can't read {}: {error}; is cloudhosts-cached running? \
+             (systemctl status cloudhosts-cached)",
+            path.display()
+        ))
+    });
+    let text = match text {
+        Ok(text) => text,
+        Err(failure) => {
+            eprintln!("cloudhosts: {failure}");
+            return Ok(Outcome::No);
+        }
+    };
+    let status: Status = serde_json::from_str(&text).map_err(|error| {
+        Failure::Unreachable(format!("{} is no status file: {error}", path.display()))
+    })?;
+    let gone = gone(&config.socket);
+    match arguments.json {
+        true => print(&text)?,
+        false => print(&table(&status, gone.is_some()))?,
+    }
+    match (gone, status.state) {
+        (None, State::Live) => Ok(Outcome::Yes),
+        (None, _) => Ok(Outcome::No),
+        (Some(gone), _) => {
+            eprintln!("cloudhosts: {gone}");
+            Ok(Outcome::No)
+        }
+    }
+}
+
+/// Why the file may not be what the daemon would say now: nobody serves the
+/// socket, or the heart does not beat.
+fn gone(socket: &Path) -> Option<String> {
+    let path = std::ffi::CString::new(socket.as_os_str().as_bytes()).ok()?;
+    match pulse(&Paths::at(&path)?) {
+        Ok(pulse) if pulse.retired => Some("the daemon is leaving".into()),
+        Ok(pulse) => {
+            let silent = monotonic().since(pulse.heartbeat);
+            (silent > DEAD_AFTER).then(|| {
+                format!(
+                    "the daemon has given no sign of life for {} s; is it stopped?",
+                    silent.as_secs()
+                )
+            })
+        }
+        Err(AttachError::Handover(HandoverError::NothingYet)) => None,
+        Err(error) => Some(format!(
+            "the daemon does not answer at {}: {error}",
+            socket.display()
+        )),
+    }
+}
+
+/// The status for people: a word or two, and what it says.
+fn table(status: &Status, gone: bool) -> String {
+    let state = match status.state {
+        _ if gone => "not running",
+        State::Live => "live",
+        State::Reconnecting => "reconnecting",
+        State::Guarded => "guarded",
+    };
+    let mut lines = Lines::default();
+    lines.add(state, since(status.since));
+    if !status.reason.is_empty() {
+        lines.add("why", Plain(&status.reason));
+    }
+    if let Some(redis) = &status.redis {
+        let mode = redis.mode.as_deref().unwrap_or("not connected");
+        let (endpoint, mode) = (Plain(&redis.endpoint), Plain(mode));
+        lines.add(
+            "redis",
+            format_args!("{endpoint}, {mode}, {}", since(redis.since)),
+        );
+    }
+    for hash in &status.hashes {
+        let kept = match hash.kept {
+            0 => String::new(),
+            kept => format!(", of which Redis has lost {kept}"),
+        };
+        let key = Plain(&hash.key);
+        lines.add("hash", format_args!("{key}: {} fields{kept}", hash.fields));
+        if let Some(why) = &hash.unreadable {
+            lines.add("", format_args!("can't be read: {}", Plain(why)));
+        }
+    }
+    if let Some(read) = status.last_full_read {
+        let cost = read.cost_ms;
+        lines.add(
+            "full read",
+            format_args!("{}, took {cost:.1} ms", ago(read.at)),
+        );
+    }
+    lines.add(
+        "table",
+        format_args!(
+            "generation {}, {} names, {} addresses, {} bytes, published {} times",
+            status.generation, status.names, status.addresses, status.table_bytes, status.publishes
+        ),
+    );
+    lines.add("rejected", status.rejected.count);
+    for field in &status.rejected.fields {
+        let (name, hash) = (Plain(&field.field), Plain(&field.hash));
+        let reason = Plain(&field.reason);
+        lines.add(
+            "",
+            format_args!("{name} in {hash}: {reason} ({})", field.effect),
+        );
+    }
+    lines.0
+}
+
+fn since(moment: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(moment);
+    format!("since {text} ({})", ago(moment))
+}
+
+/// How long ago, to the second; "just now" where the clock disagrees.
+pub(crate) fn ago(moment: SystemTime) -> String {
+    match moment.elapsed().map(|age| age.as_secs()) {
+        Ok(0) | Err(_) => "just now".into(),
+        Ok(age) => format!(
+            "{} ago",
+            humantime::format_duration(Duration::from_secs(age))
+        ),
+    }
+}
