@@ -13,6 +13,8 @@ mod fields;
 mod hash;
 mod problems;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use std::time::SystemTime;
 

@@ -19,9 +19,14 @@ pub(super) const MAX_CHAIN: usize = 8;
 /// Most targets of pointers that are remembered while a table is made.
 const REMEMBERED: usize = 10_000;
 
-/// Most pointers that are followed for one table. Members that point at roles
-/// whose members point at roles could make work without end.
-const MAX_STEPS: u32 = 10_000_000;
+/// Most fields that are visited behind the pointers of one role. Members that
+/// point at roles whose members point at roles, and so on in a circle, would
+/// make work without end.
+const VISITS: usize = 20_000;
+/// What each role has once all together have used up [`ALL_VISITS`].
+const FEW_VISITS: usize = 64;
+/// For one table.
+const ALL_VISITS: usize = 5_000_000;
 
 /// What a role answers.
 #[derive(Debug, Clone, Default)]
@@ -57,12 +62,12 @@ pub(super) struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FaultKind {
     /// It points at a name that is not there.
-    Dangling(Name),
+    Dangling(Box<str>),
     /// Its pointers lead in a circle, by way of this name.
-    Loop(Name),
+    Loop(Box<str>),
     /// More than [`MAX_CHAIN`] pointers in a row.
     TooLong,
-    /// More than [`MAX_STEPS`] pointers in all.
+    /// All pointers together take too many steps to follow.
     TooMuch,
     /// The members have too many addresses together.
     TooMany,
@@ -77,9 +82,8 @@ impl std::fmt::Display for FaultKind {
             ),
             FaultKind::Loop(name) => write!(f, "its pointers lead in a circle through {name}"),
             FaultKind::TooLong => write!(f, "more than {MAX_CHAIN} pointers in a row"),
-            FaultKind::TooMuch => write!(
-                f,
-                "more than {MAX_STEPS} pointers to follow; point at addresses more directly"
+            FaultKind::TooMuch => f.write_str(
+                "too many pointers at farms of pointers to follow; point at addresses directly",
             ),
             FaultKind::TooMany => write!(
                 f,
@@ -96,7 +100,9 @@ pub(super) struct Resolver<'m> {
     hashes: &'m [Hash],
     /// Names under it are the same roles; may be empty.
     domain: &'m str,
-    steps: Cell<u32>,
+    /// Fields that may still be visited: for this role, and for all.
+    visits: Cell<usize>,
+    all_visits: Cell<usize>,
     /// What has been pointed at and found right, by name.
     known: RefCell<HashMap<String, Rc<Resolved>>>,
 }
@@ -128,7 +134,8 @@ impl<'m> Resolver<'m> {
         Resolver {
             hashes,
             domain,
-            steps: Cell::new(0),
+            visits: Cell::new(0),
+            all_visits: Cell::new(ALL_VISITS),
             known: RefCell::default(),
         }
     }
@@ -136,7 +143,13 @@ impl<'m> Resolver<'m> {
     /// What a role answers that these fields decide. Nothing when there is no
     /// address; the faults say why.
     pub(super) fn resolve(&self, role: &Deciding<'m>, faults: &mut Vec<Fault>) -> Option<Resolved> {
-        self.follow(role, &mut Vec::new(), faults)
+        let visits = self.all_visits.get().clamp(FEW_VISITS, VISITS);
+        self.visits.set(visits);
+        let resolved = self.follow(role, &mut Vec::new(), faults);
+        let used = visits - self.visits.get();
+        self.all_visits
+            .set(self.all_visits.get().saturating_sub(used));
+        resolved
     }
 
     /// As [`Resolver::resolve`], for a role that `chain` has led to.
@@ -200,7 +213,7 @@ impl<'m> Resolver<'m> {
         faults: &mut Vec<Fault>,
     ) -> Result<Rc<Resolved>, FaultKind> {
         if chain.contains(&name) {
-            return Err(FaultKind::Loop(name));
+            return Err(FaultKind::Loop(name.as_str().into()));
         }
         if let Some(known) = self.known.borrow().get(name.as_str())
             && chain.len() + known.depth <= MAX_CHAIN
@@ -210,11 +223,11 @@ impl<'m> Resolver<'m> {
         if chain.len() == MAX_CHAIN {
             return Err(FaultKind::TooLong);
         }
-        if self.steps.get() == MAX_STEPS {
-            return Err(FaultKind::TooMuch);
-        }
-        self.steps.set(self.steps.get() + 1);
-        let (role, end) = self.find(name).ok_or(FaultKind::Dangling(name))?;
+        let (role, end) = self
+            .find(name)
+            .ok_or(FaultKind::Dangling(name.as_str().into()))?;
+        let left = self.visits.get().checked_sub(role.range.len());
+        self.visits.set(left.ok_or(FaultKind::TooMuch)?);
         chain.push(name);
         // What is wrong further on is told of the role it is wrong with.
         let before = faults.len();
@@ -225,7 +238,8 @@ impl<'m> Resolver<'m> {
             FaultKind::Dangling(_) | FaultKind::TooMany => None,
             what => Some(what),
         });
-        let mut found = found.ok_or_else(|| why.unwrap_or(FaultKind::Dangling(name)))?;
+        let mut found =
+            found.ok_or_else(|| why.unwrap_or(FaultKind::Dangling(name.as_str().into())))?;
         found.end = found.end.or(Some(end));
         found.depth += 1;
         let found = Rc::new(found);

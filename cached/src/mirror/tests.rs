@@ -1,0 +1,419 @@
+//! The mirror alone: what a pass makes of what was there before.
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, SystemTime};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::follow::{HashRead, Pass, Trust};
+use cloudhosts_registry::pairs::Pairs;
+use cloudhosts_table::{Name, View};
+
+use super::Mirror;
+
+fn config(text: &str) -> Config {
+    let path = std::env::temp_dir().join(format!(
+        "mirror-{}-{:?}.toml",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(Some(&path)).unwrap();
+    std::fs::remove_file(path).unwrap();
+    config
+}
+
+/// A mirror, and the table that follows from it after each read.
+struct Fleet {
+    config: Config,
+    mirror: Mirror,
+    table: Vec<u8>,
+}
+
+impl Fleet {
+    fn new(text: &str) -> Fleet {
+        let config = config(text);
+        let mirror = Mirror::new(&config);
+        Fleet {
+            config,
+            mirror,
+            table: Vec::new(),
+        }
+    }
+
+    /// Reads these fields of a hash; true when a new table follows.
+    fn read(&mut self, hash: usize, trust: Trust, fields: &[(&str, &str)]) -> bool {
+        let mut pairs = Pairs::new();
+        for (field, value) in fields {
+            pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
+        }
+        let changed = self.mirror.apply(Pass {
+            hashes: vec![HashRead {
+                hash,
+                outcome: Ok(pairs),
+                trust,
+            }],
+            cost: Duration::ZERO,
+            full: true,
+        });
+        self.table = self.mirror.table(SystemTime::now()).unwrap();
+        View::open(&self.table).unwrap().verify().unwrap();
+        changed
+    }
+
+    fn live(&mut self, fields: &[(&str, &str)]) -> bool {
+        self.read(0, Trust::Live, fields)
+    }
+
+    /// The daemon is stopped and another started.
+    fn restart(&mut self) {
+        self.mirror = Mirror::new(&self.config);
+        self.mirror.restore(&View::open(&self.table).unwrap());
+        self.table = self.mirror.table(SystemTime::now()).unwrap();
+    }
+
+    /// The canonical name and the addresses, by blanks; nothing for no answer.
+    fn resolve(&self, name: &str) -> String {
+        let view = View::open(&self.table).unwrap();
+        let name = Name::parse(name.as_bytes()).unwrap();
+        let Some(answer) = view.lookup(&name) else {
+            return String::new();
+        };
+        let mut text = answer.canonical.to_owned();
+        for v4 in answer.v4 {
+            text += &format!(" {}", std::net::Ipv4Addr::from(*v4));
+        }
+        for v6 in answer.v6 {
+            text += &format!(" {}", std::net::Ipv6Addr::from(*v6));
+        }
+        if answer.pick > 0 {
+            text += &format!(" pick={}", answer.pick);
+        }
+        text
+    }
+
+    /// What is reported, as `field: reason (effect)`.
+    fn problems(&self) -> Vec<String> {
+        let problems = self.mirror.problems();
+        let line = |p: &cloudhosts_registry::status::RejectedField| {
+            format!("{}: {} ({})", p.field, p.reason, p.effect)
+        };
+        problems.list().fields.iter().map(line).collect()
+    }
+}
+
+#[test]
+fn a_role_is_its_plain_field_and_its_members_together() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[
+        ("web", "10.0.0.1"),
+        ("web/b", "10.0.0.3 fd00::3"),
+        ("web/a", "10.0.0.2,10.0.0.1"),
+        ("web-x", "10.0.0.9"),
+    ]);
+    assert_eq!(
+        fleet.resolve("web"),
+        "web 10.0.0.1 10.0.0.2 10.0.0.3 fd00::3"
+    );
+}
+
+#[test]
+fn what_is_read_again_unchanged_makes_no_table() {
+    let mut fleet = Fleet::new("");
+    assert!(fleet.live(&[("b", "10.0.0.2"), ("a", "10.0.0.1")]));
+    assert!(!fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]));
+    assert!(fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.3")]));
+}
+
+#[test]
+fn a_value_that_cannot_be_read_leaves_the_last_good_one_even_over_a_restart() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[
+        ("db", "10.0.0.1"),
+        ("web/a", "10.0.0.2"),
+        ("web/b", "10.0.0.3"),
+    ]);
+    fleet.live(&[
+        ("db", "what?"),
+        ("web/a", "10.0.0.4"),
+        ("web/b", "10.0.0.300"),
+    ]);
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.4 10.0.0.3");
+    let problems = fleet.problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|p| p.ends_with("(its last good value is kept)"))
+    );
+    fleet.restart();
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
+    fleet.read(0, Trust::Reconnected, &[("db", "what?")]);
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
+    assert_eq!(fleet.resolve("web"), "");
+}
+
+#[test]
+fn a_bad_value_that_was_never_good_is_reported_and_decides_nothing() {
+    let mut fleet = Fleet::new("hashes = ['private', 'base']");
+    fleet.read(0, Trust::Live, &[("web", "nonsense!")]);
+    fleet.read(1, Trust::Live, &[("web", "10.0.0.1")]);
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.1");
+    assert!(fleet.problems()[0].ends_with("(ignored)"));
+}
+
+#[test]
+fn the_first_hash_that_has_a_role_decides_it() {
+    let mut fleet = Fleet::new("hashes = ['private', 'base']");
+    fleet.read(
+        1,
+        Trust::Live,
+        &[("web", "192.0.2.1"), ("mail", "192.0.2.2")],
+    );
+    fleet.read(0, Trust::Live, &[("web/a", "10.0.0.1")]);
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.1");
+    assert_eq!(fleet.resolve("mail"), "mail 192.0.2.2");
+    fleet.read(0, Trust::Live, &[]);
+    assert_eq!(fleet.resolve("web"), "web 192.0.2.1");
+}
+
+#[test]
+fn only_what_is_allowed_is_mirrored() {
+    let mut fleet = Fleet::new("allow = ['db-*', '*.internal']");
+    fleet.live(&[
+        ("db-1", "10.0.0.1"),
+        ("google", "10.0.0.2"),
+        ("a.b.internal", "10.0.0.3"),
+    ]);
+    assert_eq!(fleet.resolve("db-1"), "db-1 10.0.0.1");
+    assert_eq!(fleet.resolve("google"), "");
+    assert_eq!(fleet.resolve("a.b.internal"), "a.b.internal 10.0.0.3");
+}
+
+#[test]
+fn of_two_spellings_of_one_field_the_normal_one_counts() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("WEB", "10.0.0.1"), ("web", "10.0.0.2"), ("Db", "10.0.0.3")]);
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.2");
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.3");
+    assert!(fleet.problems()[0].starts_with("web: the same field is there in another spelling"));
+}
+
+#[test]
+fn an_unknown_attribute_is_reported_and_the_rest_used() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("web", "10.0.0.1 weight=3 pick=1")]);
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.1 pick=1");
+    assert!(
+        fleet.problems()[0].ends_with("(the rest is used)"),
+        "{:?}",
+        fleet.problems()
+    );
+}
+
+#[test]
+fn the_plain_field_decides_the_pick_and_else_the_smallest() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[
+        ("a", "10.0.0.1 pick=3"),
+        ("a/x", "10.0.0.2 pick=1"),
+        ("b/x", "10.0.0.1 pick=2"),
+        ("b/y", "10.0.0.2"),
+        ("c", "b pick=1"),
+        ("d", "b"),
+    ]);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1 10.0.0.2 pick=3");
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.1 10.0.0.2 pick=2");
+    assert_eq!(fleet.resolve("c"), "b 10.0.0.1 10.0.0.2 pick=1");
+    assert_eq!(fleet.resolve("d"), "b 10.0.0.1 10.0.0.2 pick=2");
+}
+
+#[test]
+fn pointers_are_followed_to_their_end_and_through_wildcards() {
+    let mut fleet = Fleet::new("domain = 'example.com'");
+    fleet.live(&[
+        ("db", "db-3.internal"),
+        ("db-3.internal", "10.0.0.3"),
+        ("old-db", "Db."),
+        ("far", "db.example.com"),
+        ("any", "x.apps.internal"),
+        ("*.apps.internal", "10.0.0.4"),
+        ("*.more.internal", "db"),
+        ("farm/a", "db"),
+        ("farm/b", "10.0.0.5"),
+    ]);
+    for name in ["db", "old-db", "far", "y.more.internal"] {
+        assert_eq!(fleet.resolve(name), "db-3.internal 10.0.0.3", "{name}");
+    }
+    assert_eq!(fleet.resolve("any"), "x.apps.internal 10.0.0.4");
+    assert_eq!(fleet.resolve("farm"), "farm 10.0.0.3 10.0.0.5");
+    assert_eq!(fleet.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn a_chain_of_eight_pointers_is_followed_and_nine_are_not() {
+    let mut fleet = Fleet::new("");
+    let fields: Vec<(String, String)> = (0..9)
+        .map(|n| (format!("p{n}"), format!("p{}", n + 1)))
+        .collect();
+    let mut fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(field, value)| (field.as_str(), value.as_str()))
+        .collect();
+    fields.push(("p9", "10.0.0.1"));
+    fleet.live(&fields);
+    assert_eq!(fleet.resolve("p1"), "p9 10.0.0.1");
+    assert_eq!(fleet.resolve("p0"), "");
+    assert_eq!(
+        fleet.problems(),
+        ["p0: more than 8 pointers in a row (ignored)"]
+    );
+}
+
+#[test]
+fn pointers_that_lead_nowhere_or_in_a_circle_are_reported() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[
+        ("a", "b"),
+        ("b", "c"),
+        ("c", "a"),
+        ("self", "self"),
+        ("gone", "nobody"),
+        ("half/x", "nobody"),
+        ("half/y", "10.0.0.1"),
+        ("web", "10.0.0.2"),
+    ]);
+    for name in ["a", "b", "c", "self", "gone"] {
+        assert_eq!(fleet.resolve(name), "", "{name}");
+    }
+    assert_eq!(fleet.resolve("half"), "half 10.0.0.1");
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.2");
+    let problems = fleet.problems();
+    assert_eq!(problems.len(), 6, "{problems:?}");
+    assert!(
+        problems.contains(
+            &"gone: it points at nobody, which has no address; register nobody or point elsewhere \
+          (ignored)"
+                .to_owned()
+        )
+    );
+    assert!(problems[0].contains("in a circle"));
+}
+
+#[test]
+fn a_hash_that_is_empty_after_a_reconnect_or_a_flush_is_kept() {
+    for trust in [Trust::Reconnected, Trust::Flushed] {
+        let mut fleet = Fleet::new("");
+        fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+        assert!(!fleet.mirror.is_guarded());
+        fleet.read(0, trust, &[]);
+        assert!(fleet.mirror.is_guarded());
+        assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+        // One machine comes back and registers: the others are not lost.
+        fleet.live(&[("b", "10.0.0.3")]);
+        assert!(fleet.mirror.is_guarded());
+        assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+        assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
+        // Nor when another daemon takes over.
+        fleet.restart();
+        assert!(fleet.mirror.is_guarded());
+        fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.3")]);
+        assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+        // All are back: the guard ends by itself.
+        fleet.live(&[("b", "10.0.0.3"), ("a", "10.0.0.4")]);
+        assert!(!fleet.mirror.is_guarded());
+        fleet.live(&[("b", "10.0.0.3")]);
+        assert_eq!(fleet.resolve("a"), "");
+    }
+}
+
+#[test]
+fn the_operator_can_accept_that_redis_is_empty() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1")]);
+    fleet.read(0, Trust::Flushed, &[]);
+    fleet.read(0, Trust::Accepted, &[]);
+    assert!(!fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "");
+}
+
+#[test]
+fn a_hash_that_is_emptied_while_watched_is_empty() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1")]);
+    assert!(fleet.live(&[]));
+    assert_eq!(fleet.resolve("a"), "");
+    assert!(!fleet.mirror.is_guarded());
+}
+
+#[test]
+fn a_flush_with_something_written_right_after_keeps_the_rest() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    fleet.read(0, Trust::Flushed, &[("b", "10.0.0.3")]);
+    assert!(fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
+}
+
+#[test]
+fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1")]);
+    let changed = fleet.mirror.apply(Pass {
+        hashes: vec![HashRead {
+            hash: 0,
+            outcome: Err("WRONGTYPE".into()),
+            trust: Trust::Live,
+        }],
+        cost: Duration::ZERO,
+        full: false,
+    });
+    assert!(!changed);
+    assert_eq!(
+        fleet.mirror.hashes()[0].unreadable.as_deref(),
+        Some("WRONGTYPE")
+    );
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+}
+
+#[test]
+fn members_that_point_at_farms_that_point_at_farms_come_to_an_end() {
+    let mut fleet = Fleet::new("");
+    let mut fields = Vec::new();
+    for level in 0..8 {
+        for member in 0..30 {
+            let value = match level {
+                7 => format!("10.0.0.{member}"),
+                _ => format!("l{}", level + 1),
+            };
+            fields.push((format!("l{level}/m{member}"), value));
+        }
+    }
+    // Thirty circles of thirty, which can't be remembered as found.
+    for n in 0..30 {
+        for m in 0..30 {
+            fields.push((format!("c{n}/m{m}"), format!("c{m}")));
+        }
+    }
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(field, value)| (field.as_str(), value.as_str()))
+        .collect();
+    fleet.live(&fields);
+    assert_eq!(fleet.resolve("l0").split(' ').count(), 31);
+}
+
+#[test]
+fn a_million_bad_fields_are_counted_and_a_hundred_named() {
+    let mut fleet = Fleet::new("");
+    let fields: Vec<String> = (0..200_000).map(|n| format!("bad field {n}")).collect();
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|field| (&field[..], "x")).collect();
+    fields.push(("web", "10.0.0.1"));
+    fields.push(("esc\u{1b}[31m", "10.0.0.1"));
+    fleet.live(&fields);
+    let problems = fleet.mirror.problems();
+    assert_eq!(problems.list().count, 200_001);
+    assert_eq!(problems.list().fields.len(), 100);
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.1");
+}
