@@ -1,0 +1,112 @@
+//! `struct hostent`: a name, its aliases, its addresses of one family.
+
+use std::io;
+use std::marker::PhantomData;
+
+use libc::{AF_INET, AF_INET6, c_char, c_int, c_void, size_t};
+use libnss::host::CHost;
+use libnss::interop::{CBuffer, ToC};
+
+use crate::abi::writer::Writer;
+use crate::status::Situation;
+
+/// An answer that is to become a `struct hostent`.
+pub(crate) struct Host<'a, Aliases, Addresses> {
+    /// The canonical name.
+    pub(crate) name: &'a str,
+    /// Its other names.
+    pub(crate) aliases: Aliases,
+    /// Its addresses of one family; 4 or 16 bytes each, in network byte order.
+    pub(crate) addresses: Addresses,
+}
+
+/// Where the caller wants a `struct hostent`.
+pub(crate) struct HostSlot<'c> {
+    result: *mut CHost,
+    buffer: *mut c_char,
+    buflen: size_t,
+    caller: PhantomData<&'c mut CHost>,
+}
+
+impl<'c> HostSlot<'c> {
+    /// None when there is nowhere to put the result.
+    ///
+    /// # Safety
+    /// For `'c`, `result` is null or points to a `struct hostent` and `buffer`
+    /// is null or points to `buflen` bytes; both may be written, and nothing
+    /// else reads or writes them.
+    pub(crate) unsafe fn new(
+        result: *mut CHost,
+        buffer: *mut c_char,
+        buflen: size_t,
+    ) -> Option<HostSlot<'c>> {
+        let buflen = if buffer.is_null() { 0 } else { buflen };
+        (!result.is_null()).then_some(HostSlot {
+            result,
+            buffer,
+            buflen,
+            caller: PhantomData,
+        })
+    }
+
+    /// Hands the answer over, whole or not at all.
+    pub(crate) fn put<'a, Aliases, Addresses, const N: usize>(
+        self,
+        host: &Host<'a, Aliases, Addresses>,
+    ) -> Situation
+    where
+        Aliases: Iterator<Item = &'a str> + Clone,
+        Addresses: ExactSizeIterator<Item = &'a [u8; N]> + Clone,
+    {
+        if host.addresses.len() == 0 {
+            return Situation::NoneInFamily;
+        }
+        let mut buffer = CBuffer::new(self.buffer.cast::<c_void>(), self.buflen);
+        // SAFETY: `new` was promised both.
+        match unsafe { host.to_c(self.result, &mut buffer) } {
+            Ok(()) => Situation::Found,
+            Err(_) => Situation::BufferTooSmall,
+        }
+    }
+}
+
+impl<'a, Aliases, Addresses, const N: usize> ToC<CHost> for Host<'a, Aliases, Addresses>
+where
+    Aliases: Iterator<Item = &'a str> + Clone,
+    Addresses: ExactSizeIterator<Item = &'a [u8; N]> + Clone,
+{
+    unsafe fn to_c(&self, result: *mut CHost, buffer: &mut CBuffer) -> io::Result<()> {
+        // SAFETY: the caller of `to_c` promises the buffer.
+        let mut writer = unsafe { Writer::new(buffer) };
+        let mut addresses = self.addresses.clone();
+        let mut aliases = self.aliases.clone();
+        let count = aliases.clone().count();
+        // Programs read h_addr_list[i] as a struct in_addr, so addresses are
+        // aligned to 4, as its s_addr is.
+        let h_addr_list = writer.pointers(addresses.len(), |writer| {
+            let Some(&address) = addresses.next() else {
+                return Ok(None);
+            };
+            let at = writer.value(Aligned(address))?;
+            Ok(Some(at.cast::<c_char>()))
+        })?;
+        let h_aliases = writer.pointers(count, |writer| {
+            aliases.next().map(|alias| writer.string(alias)).transpose()
+        })?;
+        let host = CHost {
+            name: writer.string(self.name)?,
+            h_aliases,
+            h_addrtype: if N == 4 { AF_INET } else { AF_INET6 },
+            h_length: N as c_int,
+            h_addr_list,
+        };
+        // SAFETY: the caller of `to_c` promises the result.
+        unsafe { result.write(host) };
+        Ok(())
+    }
+}
+
+/// An address where a `struct in_addr` or `in6_addr` may stand.
+#[derive(Clone, Copy)]
+#[repr(C, align(4))]
+struct Aligned<const N: usize>([u8; N]);

@@ -1,0 +1,19 @@
+//! Everything that touches memory of the caller's: glibc's side of the module,
+//! and all of its `unsafe`.
+//!
+//! What the pointers mean is glibc's contract with every NSS module, written
+//! down at [`entry`]. The rest of the crate sees safe types made there: a name
+//! as bytes, a [`hostent::HostSlot`], an [`addrtuple::TupleSlot`].
+
+#![allow(unsafe_code)]
+
+pub(crate) mod addrtuple;
+pub(crate) mod boundary;
+pub(crate) mod entry;
+pub(crate) mod environment;
+pub(crate) mod hostent;
+#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod old_glibc;
+#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod unwind_tables;
+mod writer;

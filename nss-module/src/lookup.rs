@@ -1,0 +1,114 @@
+//! Names and addresses, asked of this process's table.
+
+use std::iter;
+use std::net::IpAddr;
+
+use cloudhosts_table::clock::{Monotonic, monotonic};
+use cloudhosts_table::{Answer, Client, Name, View, choose};
+
+use crate::abi::addrtuple::{TupleList, TupleSlot};
+use crate::abi::environment;
+use crate::abi::hostent::{Host, HostSlot};
+use crate::random::draw;
+use crate::status::Situation;
+
+/// The table of this process. Its first user attaches it.
+static CLIENT: Client = Client::new();
+
+/// The kinds of address a host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+/// An address that somebody wants the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Address {
+    V4([u8; 4]),
+    V6([u8; 16]),
+}
+
+/// Asks the table, when there is one, with the time it was asked at.
+pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>, Monotonic) -> Situation) -> Situation {
+    let now = monotonic();
+    CLIENT
+        .with(environment::paths, now, |view| question(view, now))
+        .unwrap_or(Situation::Unavailable)
+}
+
+/// The addresses of a name in one family.
+pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situation {
+    ask_name(name, |answer, view, now| {
+        let (order, pick) = (view.order(), answer.pick);
+        let name = answer.canonical;
+        let asked = Some(answer.asked).filter(|&asked| asked != name);
+        let aliases = asked.into_iter();
+        match family {
+            Family::V4 => slot.put(&Host {
+                name,
+                aliases,
+                addresses: choose(answer.v4, pick, order, draw(answer.v4.len(), now)),
+            }),
+            Family::V6 => slot.put(&Host {
+                name,
+                aliases,
+                addresses: choose(answer.v6, pick, order, draw(answer.v6.len(), now)),
+            }),
+        }
+    })
+}
+
+/// The addresses of a name in both families.
+pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Situation {
+    ask_name(name, |answer, view, now| {
+        let (order, pick) = (view.order(), answer.pick);
+        slot.put(&TupleList {
+            name: answer.canonical,
+            v4: choose(answer.v4, pick, order, draw(answer.v4.len(), now)),
+            v6: choose(answer.v6, pick, order, draw(answer.v6.len(), now)),
+        })
+    })
+}
+
+/// The names of an address.
+pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
+    let ip = match address {
+        Address::V4(bytes) => IpAddr::from(bytes),
+        Address::V6(bytes) => IpAddr::from(bytes),
+    };
+    ask(|view, _| {
+        let Some(names) = view.reverse(ip) else {
+            return Situation::NoSuchName;
+        };
+        let (name, aliases) = (names.canonical(), names.aliases());
+        match &address {
+            Address::V4(bytes) => slot.put(&Host {
+                name,
+                aliases,
+                addresses: iter::once(bytes),
+            }),
+            // An IPv4 address mapped into IPv6 comes back as it was asked.
+            Address::V6(bytes) => slot.put(&Host {
+                name,
+                aliases,
+                addresses: iter::once(bytes),
+            }),
+        }
+    })
+}
+
+/// Looks a name up. One that no role can have is not found, whether or not
+/// there is a table: DNS or `files` may know it.
+fn ask_name(
+    name: &[u8],
+    found: impl FnOnce(&Answer<'_>, &View<'_>, Monotonic) -> Situation,
+) -> Situation {
+    let Ok(name) = Name::parse(name) else {
+        return Situation::NoSuchName;
+    };
+    ask(|view, now| match view.lookup(&name) {
+        Some(answer) => found(&answer, view, now),
+        None => Situation::NoSuchName,
+    })
+}

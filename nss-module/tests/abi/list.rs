@@ -1,0 +1,226 @@
+//! The list of all hosts: setent, getent, endent.
+
+use std::net::IpAddr;
+use std::{ptr, thread};
+
+use libc::{ENOENT, ERANGE};
+
+use crate::common::*;
+use crate::fixture::*;
+
+fn list(module: &Module) -> Vec<Answered> {
+    std::iter::from_fn(|| module.ask(&Ask::Next).answer).collect()
+}
+
+#[test]
+fn the_list_has_each_host_once() {
+    if !in_own_process(module_path!(), "the_list_has_each_host_once") {
+        return;
+    }
+    let (_daemon, module) = attached();
+    let hosts = list(&module);
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let expected = [
+        "both",
+        "both",
+        "farm-100",
+        "farm-1000",
+        "farm-25",
+        "farm-4000",
+        "farm-both",
+        "farm-both",
+        "one-of",
+        "primary",
+        "primary",
+        "second",
+        "second",
+        "six",
+        "web-master",
+        "web-master",
+    ];
+    assert_eq!(names, expected);
+    let primary: Vec<_> = hosts.iter().filter(|host| host.name == "primary").collect();
+    assert_eq!(
+        primary[0].addresses,
+        ["192.0.2.5".parse::<IpAddr>().unwrap()]
+    );
+    assert_eq!(primary[1].addresses, ["fd00::5".parse::<IpAddr>().unwrap()]);
+    assert!(hosts.iter().all(|host| host.aliases.is_empty()));
+    // A list shows what there is: whole, whatever a look-up would pick.
+    let one_of = hosts.iter().find(|host| host.name == "one-of").unwrap();
+    assert_eq!(one_of.addresses.len(), 4);
+
+    let end = Outcome::failed(NOTFOUND, ENOENT, HOST_NOT_FOUND);
+    assert_eq!(module.ask(&Ask::Next), end);
+    assert_eq!(module.ask(&Ask::Next), end);
+    // SAFETY: these take no pointer.
+    unsafe {
+        assert_eq!((module.sethostent)(0), SUCCESS);
+        assert_eq!(module.ask(&Ask::Next).answer.as_ref(), hosts.first());
+        assert_eq!((module.sethostent)(1), SUCCESS);
+        assert_eq!(list(&module).len(), hosts.len());
+        assert_eq!((module.endhostent)(), SUCCESS);
+    }
+    // A buffer that is too small loses no host.
+    let small = Outcome::failed(TRYAGAIN, ERANGE, NETDB_INTERNAL);
+    for host in &hosts {
+        let mut len = 0;
+        let outcome = loop {
+            let outcome = module.ask_with(&Ask::Next, &mut Buffer::new(len % 16, len));
+            if outcome.status != TRYAGAIN {
+                break outcome;
+            }
+            assert_eq!(outcome, small);
+            len = len * 3 / 2 + 13;
+        };
+        assert_eq!(outcome.answer.as_ref(), Some(host));
+    }
+    assert_eq!(module.ask(&Ask::Next), end);
+}
+
+/// The list goes on in `then` after `after` hosts of `first`.
+fn list_across(first: Vec<Entry>, after: usize, then: Vec<Entry>) -> Vec<String> {
+    let (daemon, module) = serving(first);
+    let mut hosts: Vec<_> = (0..after)
+        .map(|_| module.ask(&Ask::Next).answer.unwrap())
+        .collect();
+    publish(&daemon, &module, 2, then);
+    hosts.extend(list(&module));
+    hosts
+        .iter()
+        .map(|host| format!("{} {}", host.name, host.addresses[0]))
+        .collect()
+}
+
+#[test]
+fn the_list_goes_on_in_a_newer_table() {
+    if !in_own_process(module_path!(), "the_list_goes_on_in_a_newer_table") {
+        return;
+    }
+    let both = |name| entry(name, &["192.0.2.1", "fd00::1"]);
+    let first = vec![both("b"), both("d"), both("f"), both("h")];
+    // Seen: b, b, d; now d's second half is due. a is too late, c and e come
+    // around it, f has gone.
+    let then = vec![
+        both("a"),
+        both("b"),
+        both("c"),
+        both("d"),
+        both("e"),
+        both("h"),
+    ];
+    let expected = [
+        "b 192.0.2.1",
+        "b fd00::1",
+        "d 192.0.2.1",
+        "d fd00::1",
+        "e 192.0.2.1",
+        "e fd00::1",
+        "h 192.0.2.1",
+        "h fd00::1",
+    ];
+    assert_eq!(list_across(first, 3, then), expected);
+}
+
+#[test]
+fn the_list_goes_on_where_its_role_has_gone() {
+    if !in_own_process(module_path!(), "the_list_goes_on_where_its_role_has_gone") {
+        return;
+    }
+    let both = |name| entry(name, &["192.0.2.1", "fd00::1"]);
+    let first = vec![both("b"), both("d"), both("f")];
+    let then = vec![both("a"), entry("e", &["fd00::9"]), both("f")];
+    let expected = [
+        "b 192.0.2.1",
+        "b fd00::1",
+        "d 192.0.2.1",
+        "e fd00::9",
+        "f 192.0.2.1",
+        "f fd00::1",
+    ];
+    assert_eq!(list_across(first, 3, then), expected);
+}
+
+#[test]
+fn the_list_goes_on_where_its_role_lost_a_family() {
+    if !in_own_process(
+        module_path!(),
+        "the_list_goes_on_where_its_role_lost_a_family",
+    ) {
+        return;
+    }
+    let both = |name| entry(name, &["192.0.2.1", "fd00::1"]);
+    let first = vec![both("b"), both("d")];
+    let then = vec![entry("b", &["192.0.2.1"]), both("d")];
+    let expected = ["b 192.0.2.1", "d 192.0.2.1", "d fd00::1"];
+    assert_eq!(list_across(first, 1, then), expected);
+}
+
+#[test]
+fn threads_share_one_list() {
+    if !in_own_process(module_path!(), "threads_share_one_list") {
+        return;
+    }
+    let roles = (0..2000).map(|n| entry(&format!("role-{n:04}"), &["192.0.2.1", "fd00::1"]));
+    let (_daemon, module) = serving(roles.collect());
+    let mut hosts: Vec<(String, bool)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| list(&module))).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .map(|host| (host.name, host.addresses[0].is_ipv6()))
+            .collect()
+    });
+    hosts.sort();
+    let twice = (0..2000).flat_map(|n| [false, true].map(|six| (format!("role-{n:04}"), six)));
+    assert!(hosts.into_iter().eq(twice), "a host was repeated or lost");
+}
+
+#[test]
+fn a_fork_in_the_middle_of_the_list_does_not_hang() {
+    if !in_own_process(
+        module_path!(),
+        "a_fork_in_the_middle_of_the_list_does_not_hang",
+    ) {
+        return;
+    }
+    let (_daemon, module) = attached();
+    let busy = std::sync::atomic::AtomicBool::new(true);
+    let relaxed = std::sync::atomic::Ordering::Relaxed;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut room = vec![0; 1 << 20];
+            // SAFETY: an all-zero hostent has null pointers.
+            let mut host = unsafe { std::mem::zeroed() };
+            while busy.load(relaxed) {
+                let (room, len) = (room.as_mut_ptr(), room.len());
+                let n = ptr::null_mut();
+                // SAFETY: pointers to locals of this thread.
+                if unsafe { (module.gethostent_r)(&raw mut host, room, len, n, n) } != SUCCESS {
+                    // SAFETY: takes no pointer.
+                    unsafe { (module.sethostent)(0) };
+                }
+            }
+        });
+        let alright = (0..300).all(|_| {
+            let code = in_child(|| {
+                // SAFETY: ends the child should it hang.
+                unsafe { libc::alarm(10) };
+                // SAFETY: takes no pointer.
+                let started = unsafe { (module.sethostent)(0) };
+                let mut room = [0; 4096];
+                // SAFETY: an all-zero hostent has null pointers.
+                let mut host = unsafe { std::mem::zeroed() };
+                let (start, len) = (room.as_mut_ptr(), room.len());
+                let n = ptr::null_mut();
+                // SAFETY: pointers to locals.
+                let next = unsafe { (module.gethostent_r)(&raw mut host, start, len, n, n) };
+                i32::from(started == SUCCESS && next == SUCCESS)
+            });
+            code == Some(1)
+        });
+        // Before anything fails: the scope waits for the thread.
+        busy.store(false, relaxed);
+        assert!(alright, "no list in a child");
+    });
+}

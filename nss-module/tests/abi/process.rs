@@ -1,0 +1,172 @@
+//! What the module does to the process it is in, and how it lives through
+//! changes outside.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use std::{fs, ptr, thread};
+
+use libc::ENOENT;
+
+use crate::common::*;
+use crate::fixture::*;
+
+#[test]
+fn children_draw_for_themselves() {
+    if !in_own_process(module_path!(), "children_draw_for_themselves") {
+        return;
+    }
+    let (_daemon, module) = attached();
+    module.ask(&name4("one-of"));
+    let mut seen = [0; 5];
+    for _ in 0..400 {
+        let last = in_child(|| {
+            let answer = module.ask(&name4("one-of")).answer;
+            match answer.map(|answer| answer.addresses[0]) {
+                Some(IpAddr::V4(address)) => i32::from(address.octets()[3]),
+                _ => 0,
+            }
+        });
+        seen[last.unwrap() as usize] += 1;
+    }
+    // Four standard deviations of 400 even draws are 35.
+    assert!(
+        seen[1..].iter().all(|count| (65..135).contains(count)),
+        "{seen:?}"
+    );
+}
+
+/// From here on the kernel kills this process at any system call but exit.
+///
+/// Not by the strict mode of seccomp(2): that forbids reading the clock too.
+fn forbid_system_calls() {
+    const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
+    let mut steps = [
+        step(LOAD_NUMBER, 0, 0),
+        step(JUMP_IF_EQUAL, 1, libc::SYS_exit_group as u32),
+        step(RETURN, 0, libc::SECCOMP_RET_KILL_PROCESS),
+        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: 4,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: the program lives through the call, which copies it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let (mode, program) = (libc::SECCOMP_MODE_FILTER, &raw const program);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, program), 0);
+    }
+}
+
+#[test]
+fn answering_makes_no_system_call() {
+    if !in_own_process(module_path!(), "answering_makes_no_system_call") {
+        return;
+    }
+    let (_daemon, module) = attached();
+    module.ask(&name4("both"));
+    let code = in_child(|| {
+        let mut room = [0; 4096];
+        let (start, len) = (room.as_mut_ptr(), room.len());
+        let (mut errno, mut h_errno, mut ttl) = (0, 0, 0);
+        let names = [
+            c"both",
+            c"nobody",
+            c"primary",
+            c"x.apps.internal",
+            c"one-of",
+        ];
+        let mut statuses = 0;
+        forbid_system_calls();
+        for _ in 0..1000 {
+            for name in names {
+                let mut list = ptr::null_mut();
+                let (name, list) = (name.as_ptr(), &raw mut list);
+                let (errno, h_errno) = (&raw mut errno, &raw mut h_errno);
+                // SAFETY: pointers to locals.
+                statuses += unsafe {
+                    (module.gethostbyname4_r)(name, list, start, len, errno, h_errno, &raw mut ttl)
+                };
+            }
+        }
+        i32::from(statuses == 4000)
+    });
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn a_newer_table_is_taken_up_and_nothing_stays_open() {
+    if !in_own_process(
+        module_path!(),
+        "a_newer_table_is_taken_up_and_nothing_stays_open",
+    ) {
+        return;
+    }
+    let (daemon, module) = attached();
+    module.ask(&name4("both"));
+    let open = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open();
+    for generation in 2..200 {
+        let address = format!("203.0.113.{generation}");
+        publish(
+            &daemon,
+            &module,
+            generation,
+            vec![entry("both", &[&address])],
+        );
+        let outcome = module.ask(&name4("both"));
+        assert_eq!(outcome, found("both", &[], &[&address]));
+    }
+    eventually("the daemon's threads close their ends", || open() <= before);
+}
+
+#[test]
+fn without_a_daemon_the_next_service_is_asked() {
+    if !in_own_process(module_path!(), "without_a_daemon_the_next_service_is_asked") {
+        return;
+    }
+    let module = Module::load();
+    let none = Outcome::failed(UNAVAIL, ENOENT, NO_RECOVERY);
+    for ask in [
+        Ask::Name("both".into()),
+        name4("both"),
+        addr("192.0.2.1"),
+        Ask::Next,
+    ] {
+        assert_eq!(module.ask(&ask), none);
+    }
+    // A daemon that has no table yet is no better; its first table is taken up
+    // within the second that lies between two attempts.
+    let daemon = Daemon::start();
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(module.ask(&name4("both")), none);
+    daemon.publish(1, roles());
+    eventually("the first table is used", || {
+        module.ask(&name4("both")).status == SUCCESS
+    });
+}
+
+#[test]
+fn a_table_goes_stale_without_its_daemon() {
+    if !in_own_process(module_path!(), "a_table_goes_stale_without_its_daemon") {
+        return;
+    }
+    let daemon = Daemon::start();
+    daemon.publish_for(1, Some(Duration::from_secs(5)), roles());
+    let module = Module::load();
+    eventually("the table is used", || {
+        module.ask(&name4("both")).status == SUCCESS
+    });
+    daemon.die();
+    let died = Instant::now();
+    eventually("the table is stale", || {
+        let outcome = module.ask(&name4("both"));
+        let stale = outcome == Outcome::failed(UNAVAIL, ENOENT, NO_RECOVERY);
+        assert!(stale || outcome.status == SUCCESS);
+        stale
+    });
+    assert!(died.elapsed() > Duration::from_secs(3), "stale too early");
+}
