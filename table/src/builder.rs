@@ -1,7 +1,8 @@
 //! Making a table: roles and fields in, bytes out.
 
+mod reverse;
+
 use core::fmt;
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use crate::format::{
 use crate::name::MAX_NAME;
 use crate::sources::{self, Source};
 use crate::verify::hash_of;
-use crate::view::{LIST, MAX_NAMES, View, depth_bit};
+use crate::view::{View, depth_bit};
 
 /// Of this many slots of an index ...
 const SLOTS: usize = 10;
@@ -75,16 +76,18 @@ pub struct Builder {
     pointers: Vec<(usize, String)>,
     sources: Vec<u8>,
     last: String,
+    /// The first field that can't be written.
+    refused: Option<BuildError>,
 }
 
 impl Builder {
     /// Begins a table.
     ///
     /// # Errors
-    /// More than 255 hashes, or a name of one of more than 255 bytes.
+    /// More than 128 hashes, or a name of one of more than 255 bytes.
     pub fn new(settings: Settings) -> Result<Builder, BuildError> {
         let mut table = vec![0; HEADER_BYTES];
-        if settings.hashes.len() > 255 || settings.domain.len() > MAX_NAME {
+        if settings.hashes.len() > sources::MAX_HASHES || settings.domain.len() > MAX_NAME {
             return Err(BuildError::Settings);
         }
         for hash in &settings.hashes {
@@ -105,25 +108,28 @@ impl Builder {
             pointers: Vec::new(),
             sources: Vec::new(),
             last: String::new(),
+            refused: None,
         })
     }
 
     /// Adds a role. Roles come in the order of their names.
     ///
     /// # Errors
-    /// The name is not above the last one, the role has no address and points
-    /// nowhere or has more than 65,535 of a family, or the table is full.
+    /// The name or the one pointed at is none, the name is not above the last
+    /// one, the role has no address and points nowhere or has more than 65,535
+    /// of a family, or the table is full.
     pub fn role(&mut self, role: Role<'_>) -> Result<(), BuildError> {
-        if role.name <= self.last.as_str() || role.name.len() > MAX_NAME {
+        for name in [Some(role.name), role.canonical].into_iter().flatten() {
+            if name.is_empty() || name.len() > MAX_NAME || !format::is_name(name) {
+                return Err(BuildError::Name(name.into()));
+            }
+        }
+        if role.name <= self.last.as_str() {
             return Err(BuildError::Order(role.name.into()));
         }
         let empty = role.v4.is_empty() && role.v6.is_empty();
         let most = usize::from(u16::MAX);
-        let canonical = role.canonical.map_or(0, str::len);
-        if (empty && role.canonical.is_none())
-            || role.v4.len().max(role.v6.len()) > most
-            || canonical > MAX_NAME
-        {
+        if (empty && role.canonical.is_none()) || role.v4.len().max(role.v6.len()) > most {
             return Err(BuildError::Role(role.name.into()));
         }
         let at = u32::try_from(self.table.len()).map_err(|_| BuildError::TooLarge)?;
@@ -151,8 +157,18 @@ impl Builder {
     }
 
     /// Adds a field that a role came from. The role's own fields come right
-    /// after it; those of roles that have no answer come in their order.
+    /// after it; those of roles that have no answer come in their order. One
+    /// that can't be written is what [`Builder::build`] then fails with.
     pub fn source(&mut self, source: &Source<'_>) {
+        let member = source.member.unwrap_or_default();
+        let fits = source.hash < self.settings.hashes.len()
+            && source.role.len().max(member.len()) <= usize::from(u8::MAX)
+            && source.value.len() as u64 <= MAX_TABLE;
+        if !fits {
+            let refused = BuildError::Source(source.role.into());
+            self.refused.get_or_insert(refused);
+            return;
+        }
         let record = match self.starts.last() {
             Some(&at) if self.last == source.role => at,
             _ => 0,
@@ -163,15 +179,20 @@ impl Builder {
     /// Finishes the table.
     ///
     /// # Errors
-    /// A pointer to a role that is not there, or a table of 4 GiB and more.
+    /// A pointer to a role that is not there, a field that can't be written, or
+    /// a table of 4 GiB and more.
     pub fn build(mut self) -> Result<Vec<u8>, BuildError> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
         let records = Span {
             start: self.records,
             end: offset(&self.table)?,
         };
         let forward = self.forward_index(records.end)?;
         self.link_pointers(records, &forward)?;
-        let reverse = self.reverse_index(records)?;
+        let view = self.view(records.end);
+        let reverse = reverse::index(view, &self.starts, self.seed)?;
         let lists = self.append(&reverse.lists)?;
         let sources = std::mem::take(&mut self.sources);
         let sources = self.append(&sources)?;
@@ -248,40 +269,6 @@ impl Builder {
         Ok(())
     }
 
-    /// The index of addresses, and the lists of those that several roles hold.
-    fn reverse_index(&self, records: Span) -> Result<Reverse, BuildError> {
-        let view = self.view(records.end);
-        let mut v4: Vec<([u8; 4], u32)> = Vec::with_capacity(self.starts.len());
-        let mut v6: Vec<([u8; 16], u32)> = Vec::new();
-        for &at in &self.starts {
-            let Some(record) = view.record(at) else {
-                continue;
-            };
-            if record.wildcard {
-                continue;
-            }
-            let holder = match record.target {
-                Some(target) => view.record(target),
-                None => Some(record),
-            };
-            let Some(holder) = holder else { continue };
-            v4.extend(holder.v4.iter().map(|&address| (address, at)));
-            v6.extend(holder.v6.iter().map(|&address| (address, at)));
-        }
-        let mut lists = Lists {
-            start: format::aligned(self.table.len()) as u32,
-            ..Lists::default()
-        };
-        let mut entries = Vec::with_capacity(v4.len() + v6.len());
-        group(v4, view, &mut lists, self.seed, &mut entries);
-        group(v6, view, &mut lists, self.seed, &mut entries);
-        Ok(Reverse {
-            addresses: entries.len() as u32,
-            slots: index(entries.len(), entries.iter().copied())?,
-            lists: lists.bytes,
-        })
-    }
-
     /// The records so far, as a reader sees them.
     fn view(&self, end: u32) -> View<'_> {
         let records = Span {
@@ -297,71 +284,6 @@ impl Builder {
         let end = offset(&self.table)?;
         self.table.resize(format::aligned(self.table.len()), 0);
         Ok(Span { start, end })
-    }
-}
-
-/// The parts that [`Builder::reverse_index`] makes.
-struct Reverse {
-    addresses: u32,
-    slots: Vec<u8>,
-    lists: Vec<u8>,
-}
-
-/// Lists of the roles that share an address, each written once.
-#[derive(Default)]
-struct Lists {
-    /// The offset in the table at which they will stand.
-    start: u32,
-    bytes: Vec<u8>,
-    written: HashMap<Vec<u32>, u32>,
-}
-
-impl Lists {
-    /// The offset of this list.
-    fn offset(&mut self, names: Vec<u32>) -> u32 {
-        let Lists {
-            start,
-            bytes,
-            written,
-        } = self;
-        *written.entry(names).or_insert_with_key(|names| {
-            let at = *start + bytes.len() as u32;
-            bytes.extend_from_slice(&(names.len() as u32).to_le_bytes());
-            bytes.extend(names.iter().flat_map(|name| name.to_le_bytes()));
-            at
-        })
-    }
-}
-
-/// Brings together the roles that hold each address: one by its record, more
-/// by a list whose first is the canonical name.
-fn group<const N: usize>(
-    mut held: Vec<([u8; N], u32)>,
-    view: View<'_>,
-    lists: &mut Lists,
-    seed: u64,
-    entries: &mut Vec<(u64, u32)>,
-) {
-    // Names stand in alphabetical order, so offsets compare as names do.
-    held.sort_unstable();
-    held.dedup();
-    let rank = |at: u32| {
-        view.record(at)
-            .map(|record| (record.points(), record.name.len(), at))
-    };
-    for group in held.chunk_by(|a, b| a.0 == b.0) {
-        let Some(&(address, only)) = group.first() else {
-            continue;
-        };
-        let slot = if group.len() == 1 {
-            only
-        } else {
-            let mut names: Vec<u32> = group.iter().map(|&(_, at)| at).collect();
-            names.sort_by_key(|&at| rank(at));
-            names.truncate(MAX_NAMES as usize);
-            lists.offset(names) | LIST
-        };
-        entries.push((format::hash_address(&address, seed), slot));
     }
 }
 
@@ -396,14 +318,19 @@ fn nanos(span: Duration) -> u64 {
 /// Why a table can't be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildError {
-    /// More than 255 hashes, or a name of one that is too long.
+    /// More than 128 hashes, or a name of one that is too long.
     Settings,
+    /// This is no name in normal form.
+    Name(String),
     /// This role does not sort after the one before it.
     Order(String),
     /// This role has nothing to answer, or too many addresses.
     Role(String),
     /// A role points at this one, which has no addresses of its own.
     Pointer(String),
+    /// A field of this role has a hash that the settings do not name, or a
+    /// member that is too long.
+    Source(String),
     /// 4 GiB or more.
     TooLarge,
 }
@@ -412,14 +339,21 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::Settings => {
-                f.write_str("at most 255 hashes, with names of at most 255 bytes each")
+                f.write_str("at most 128 hashes, with names of at most 255 bytes each")
             }
+            BuildError::Name(name) => write!(f, "{name:?} is no name in normal form"),
             BuildError::Order(name) => write!(f, "the role {name} is out of order"),
             BuildError::Role(name) => {
                 write!(f, "the role {name} has no address, or more than 65535")
             }
             BuildError::Pointer(name) => {
                 write!(f, "the role {name}, pointed at, has no addresses")
+            }
+            BuildError::Source(name) => {
+                write!(
+                    f,
+                    "a field of the role {name} has no such hash, or too long a member"
+                )
             }
             BuildError::TooLarge => f.write_str("the table would be larger than 4 GiB"),
         }

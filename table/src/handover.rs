@@ -169,24 +169,3 @@ impl fmt::Display for HandoverError {
 }
 
 impl core::error::Error for HandoverError {}
-
-/// Helps the tests be a daemon that does not keep to the protocol.
-#[cfg(test)]
-pub(crate) fn send_raw(
-    client: impl AsFd,
-    message: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    sendmsg(
-        client,
-        &[IoSlice::new(message)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?;
-    Ok(())
-}

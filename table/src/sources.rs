@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! record       u32      the role's record; 0 where the role has none
-//! hash         u8       which hash, by its number
+//! hash         u8       which hash, by its number, and KEPT
 //! member len   u8       0: a plain field
 //! value len    u32
 //! role len, role        only where there is no record
@@ -13,6 +13,12 @@
 
 use crate::format::{bytes_at, text_at, u32_at};
 use crate::view::View;
+
+/// Set beside the number of the hash when Redis has lost the field.
+const KEPT: u8 = 0x80;
+
+/// Most hashes: their numbers share a byte with [`KEPT`].
+pub(crate) const MAX_HASHES: usize = 128;
 
 /// Bytes of a source before its texts.
 const FIXED_BYTES: usize = 10;
@@ -28,6 +34,8 @@ pub struct Source<'t> {
     pub member: Option<&'t str>,
     /// The value, as it stands in Redis.
     pub value: &'t [u8],
+    /// Redis lost it; this is what was there before, kept for safety.
+    pub kept: bool,
 }
 
 impl<'t> View<'t> {
@@ -83,13 +91,13 @@ impl<'t> View<'t> {
         end += usize::from(member_len);
         let value = self.bytes.get(end..end.checked_add(value_len)?)?;
         end += value_len;
-        let hash = usize::from(hash);
         Some((
             Source {
-                hash,
+                hash: usize::from(hash & !KEPT),
                 role,
                 member,
                 value,
+                kept: hash & KEPT != 0,
             },
             end,
         ))
@@ -100,7 +108,8 @@ impl<'t> View<'t> {
 pub(crate) fn encode(sources: &mut Vec<u8>, record: u32, source: &Source<'_>) {
     let member = source.member.unwrap_or_default();
     sources.extend_from_slice(&record.to_le_bytes());
-    sources.push(source.hash as u8);
+    let kept = if source.kept { KEPT } else { 0 };
+    sources.push(source.hash as u8 | kept);
     sources.push(member.len() as u8);
     sources.extend_from_slice(&(source.value.len() as u32).to_le_bytes());
     if record == 0 {

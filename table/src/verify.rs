@@ -4,7 +4,7 @@
 use core::fmt;
 
 use crate::format::{self, Record, Slots};
-use crate::view::{LIST, View};
+use crate::view::{LIST, MAX_NAMES, View, depth_bit};
 
 /// What is wrong with a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +39,10 @@ impl View<'_> {
     pub fn verify(&self) -> Result<(), Damage> {
         check(format::checksum_holds(self.bytes), "the checksum", 24)?;
         let starts = self.verify_records()?;
+        self.verify_pointers(&starts)?;
         self.verify_forward(&starts)?;
-        self.verify_reverse(&starts)?;
+        let lists = self.verify_lists(&starts)?;
+        self.verify_reverse(&starts, &lists)?;
         self.verify_sources()
     }
 
@@ -61,22 +63,36 @@ impl View<'_> {
             check(record.name > last, "a name out of order", at)?;
             let before = at < self.header.first_role;
             check(record.wildcard == before, "a wildcard among the names", at)?;
+            let answers = !record.v4.is_empty() || !record.v6.is_empty();
+            check(
+                answers || record.target.is_some(),
+                "a role with nothing",
+                at,
+            )?;
             last = record.name;
             starts.push(at);
             at = record.end;
         }
         let count = u32::try_from(starts.len());
         check(count == Ok(self.names()), "the number of names", 72)?;
-        for &at in &starts {
-            let record = self.record(at);
-            let target = record.and_then(|record| record.target);
-            if let Some(target) = target {
-                let ends = starts.binary_search(&target).is_ok()
-                    && self.record(target).is_some_and(|to| to.target.is_none());
-                check(ends, "where a pointer leads", at)?;
-            }
-        }
+        let first = self.header.first_role;
+        let starts_there = first == span.end || starts.binary_search(&first).is_ok();
+        check(starts_there, "where the names begin", 12)?;
         Ok(starts)
+    }
+
+    /// Every pointer leads to a role that has addresses itself.
+    fn verify_pointers(&self, starts: &[u32]) -> Result<(), Damage> {
+        for &at in starts {
+            let target = self.record(at).and_then(|record| record.target);
+            let Some(target) = target else { continue };
+            let ends = starts.binary_search(&target).is_ok()
+                && self
+                    .record(target)
+                    .is_some_and(|to| to.target.is_none() && !to.wildcard);
+            check(ends, "where a pointer leads", at)?;
+        }
+        Ok(())
     }
 
     /// Every name is found by its own look-up, and no slot is left over.
@@ -89,35 +105,47 @@ impl View<'_> {
             let hash = hash_of(&record, self.header.seed);
             let found = slots.probe(hash).any(|offset| offset == at);
             check(found, "a name that is not in the index", at)?;
+            let labels = record.name.split('.').count() - 1;
+            let sought = !record.wildcard || self.header.depths & depth_bit(labels) != 0;
+            check(sought, "the depth of a wildcard", at)?;
         }
         let used = slots.used().count();
         let start = self.header.forward.start;
         check(used == starts.len(), "slots of the name index", start)
     }
 
-    /// Every slot leads to a record or a list whose first record holds an
-    /// address, and there are as many as there are addresses.
-    fn verify_reverse(&self, starts: &[u32]) -> Result<(), Damage> {
-        let mut used = 0u32;
-        let is_record = |at: u32| starts.binary_search(&at).is_ok();
+    /// The lists, one after the other; returns where they start.
+    fn verify_lists(&self, starts: &[u32]) -> Result<Vec<u32>, Damage> {
+        let span = self.header.lists;
+        let entry = |at: u64| {
+            let at = u32::try_from(at).ok().filter(|&at| span.contains(at))?;
+            format::u32_at(self.bytes, at as usize)
+        };
+        let mut lists = Vec::new();
+        let mut at = span.start;
+        while at < span.end {
+            let count = entry(at.into()).unwrap_or(0);
+            check((2..=MAX_NAMES).contains(&count), "a list of names", at)?;
+            for n in 1..=count {
+                let name = entry(u64::from(at) + 4 * u64::from(n));
+                let there = name.is_some_and(|name| starts.binary_search(&name).is_ok());
+                check(there, "a list of names", at)?;
+            }
+            lists.push(at);
+            at = at.saturating_add(4 * (count + 1));
+        }
+        Ok(lists)
+    }
+
+    /// Every slot leads to a record or a list, and there are as many as there
+    /// are addresses.
+    fn verify_reverse(&self, starts: &[u32], lists: &[u32]) -> Result<(), Damage> {
+        let mut used = 0;
         for slot in Slots::new(self.bytes, self.header.reverse).used() {
             used += 1;
-            let at = slot & !LIST;
-            if slot & LIST == 0 {
-                check(is_record(at), "a slot of the address index", at)?;
-                continue;
-            }
-            let count = format::u32_at(self.bytes, at as usize).unwrap_or(0);
-            check(count > 1, "a list of names", at)?;
-            for n in 1..=count {
-                let entry = format::u32_at(self.bytes, at as usize + 4 * n as usize);
-                let within = self.header.lists.contains(at.saturating_add(4 * n));
-                check(
-                    within && entry.is_some_and(is_record),
-                    "a list of names",
-                    at,
-                )?;
-            }
+            let places = if slot & LIST == 0 { starts } else { lists };
+            let there = places.binary_search(&(slot & !LIST)).is_ok();
+            check(there, "a slot of the address index", slot)?;
         }
         check(used == self.addresses(), "the number of addresses", 76)
     }

@@ -304,16 +304,13 @@ impl<'t> Names<'t> {
         if !lists.contains(at) {
             return None;
         }
-        let count = format::u32_at(view.bytes, at as usize)?;
-        if count.checked_mul(4)? > lists.end - at {
+        let rest = format::u32_at(view.bytes, at as usize)?.checked_sub(1)?;
+        if rest.checked_mul(4)?.checked_add(8)? > lists.end - at {
             return None;
         }
         let first = view.record(format::u32_at(view.bytes, at as usize + 4)?)?;
-        Some(Names {
-            view,
-            first,
-            rest: (at + 8, count.checked_sub(1)?),
-        })
+        let rest = (at + 8, rest);
+        Some(Names { view, first, rest })
     }
 
     /// The name to call the address by: of a role that holds it rather than

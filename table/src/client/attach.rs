@@ -12,7 +12,7 @@ use super::Paths;
 use crate::clock::{Monotonic, monotonic};
 use crate::format::{MAX_TABLE, OpenError, checksum_holds};
 use crate::handover::{self, HandoverError};
-use crate::shm::{Attached, Descriptor, Epoch, MapError, Orphan, Pages, TABLE_SEALS};
+use crate::shm::{Attached, Descriptor, Epoch, MapError, Orphan, Pages, Pulse, TABLE_SEALS};
 use crate::view::View;
 
 /// How much of the file is read between two looks at the clock.
@@ -30,6 +30,13 @@ pub(super) fn from_daemon(paths: &Paths, deadline: Monotonic) -> Result<Attached
         epoch: Some(epoch),
         orphan: Orphan::default(),
     })
+}
+
+/// The epoch of the daemon alone.
+pub(super) fn pulse(paths: &Paths, deadline: Monotonic) -> Result<Pulse, AttachError> {
+    let handover = handover::receive(&paths.socket, deadline).map_err(AttachError::Handover)?;
+    let epoch = Epoch::map(&handover.epoch).map_err(AttachError::Map)?;
+    Ok(epoch.pulse())
 }
 
 /// From the file, into memory of our own: a file that is mapped could shrink
@@ -71,8 +78,9 @@ pub(super) fn from_file(path: &Path, deadline: Monotonic) -> Result<Attached, At
         u64::try_from(stat.st_mtime).unwrap_or(0),
         u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
     );
-    let age = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH + touched)
+    let age = SystemTime::UNIX_EPOCH
+        .checked_add(touched)
+        .and_then(|touched| SystemTime::now().duration_since(touched).ok())
         .unwrap_or_default();
     Ok(Attached {
         table,

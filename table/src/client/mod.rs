@@ -8,7 +8,7 @@
 //! | the epoch says | what is done |
 //! |---|---|
 //! | this table's generation, a heartbeat within 3 s | answer |
-//! | another generation | attach the newer table, then answer |
+//! | a higher generation | attach the newer table, then answer |
 //! | no heartbeat for 3 s, or retired | look for a new daemon, then answer |
 //! | (there is none: the table came from the file) | the same |
 //!
@@ -29,7 +29,7 @@ pub use attach::AttachError;
 pub use paths::{LAST_GOOD, Paths, SOCKET};
 
 use crate::clock::{Monotonic, monotonic};
-use crate::shm::{Attached, Held, Slots};
+use crate::shm::{Attached, Held, Pulse, Slots};
 use crate::view::View;
 
 /// Longest that an attach may keep a program waiting that has no table yet.
@@ -45,7 +45,7 @@ const NEW_DAEMON: Duration = Duration::from_millis(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// After so long without a heartbeat (it beats once a second) the daemon is
 /// taken for dead.
-const DEAD_AFTER: Duration = Duration::from_secs(3);
+pub const DEAD_AFTER: Duration = Duration::from_secs(3);
 /// How long a thread sleeps at a time while another fetches the first table.
 const PAUSE: Timespec = Timespec {
     tv_sec: 0,
@@ -153,6 +153,7 @@ impl Client {
         held: Held<'_>,
         wait: Duration,
     ) {
+        let before = open(&held).map(|view| view.generation());
         // Let go of, so that the table can be unmapped when it is replaced.
         drop(held);
         if !self.may_try(now) {
@@ -163,13 +164,20 @@ impl Client {
         };
         let attached = paths().and_then(|paths| attach::from_daemon(&paths, now + wait).ok());
         let installed = attached.is_some_and(|attached| self.slots.install(&turn, attached));
-        let fresh = installed
-            && self.slots.enter().is_some_and(|held| {
-                open(&held).is_ok_and(|view| standing(&held, &view, now) == Standing::Fresh)
-            });
+        let gained = |held: &Held<'_>, view: &View<'_>| match standing(held, view, now) {
+            Standing::Fresh => true,
+            // Overtaken on its way by the next one.
+            Standing::Outdated => before != Ok(view.generation()),
+            Standing::Orphaned(_) => false,
+        };
+        let gained = installed
+            && self
+                .slots
+                .enter()
+                .is_some_and(|held| open(&held).is_ok_and(|view| gained(&held, &view)));
         // A daemon that has retired, or hands out what it calls outdated, is
         // not asked at every look-up either.
-        if !fresh {
+        if !gained {
             self.failed(now);
         }
     }
@@ -181,6 +189,15 @@ impl Client {
     fn failed(&self, now: Monotonic) {
         self.next_try.store((now + RETRY).0, Ordering::Relaxed);
     }
+}
+
+/// Asks the daemon for its epoch alone: whether one is there, and alive.
+/// Takes at most 100 ms.
+///
+/// # Errors
+/// Nothing answers at the socket, or the daemon has no table yet.
+pub fn pulse(paths: &Paths) -> Result<Pulse, AttachError> {
+    attach::pulse(paths, monotonic() + FIRST_ATTACH)
 }
 
 impl Default for Client {
@@ -219,7 +236,8 @@ fn standing(held: &Held<'_>, view: &View<'_>, now: Monotonic) -> Standing {
     let silent = now.since(pulse.heartbeat);
     if pulse.retired || silent > DEAD_AFTER {
         Standing::Orphaned(silent)
-    } else if view.generation() == pulse.generation {
+    } else if view.generation() >= pulse.generation {
+        // Newer than what is announced: fetched in the moment before.
         Standing::Fresh
     } else {
         Standing::Outdated

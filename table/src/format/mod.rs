@@ -77,6 +77,18 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes_at(bytes, at).map(u64::from_le_bytes)
 }
 
+/// `len` bytes at `at` as a role's name: nothing but what names are made of
+/// may reach programs, which print what they are told or hand it to a shell.
+pub(crate) fn name_at(bytes: &[u8], at: usize, len: usize) -> Option<&str> {
+    text_at(bytes, at, len).filter(|name| is_name(name))
+}
+
+/// Whether the text holds only what the names of roles are made of.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*'))
+}
+
 /// `len` bytes at `at` as text.
 pub(crate) fn text_at(bytes: &[u8], at: usize, len: usize) -> Option<&str> {
     let text = bytes.get(at..at.checked_add(len)?)?;

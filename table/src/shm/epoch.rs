@@ -6,9 +6,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
 
-use super::pages::{MapError, Pages};
+use super::pages::{MapError, Pages, memory_file};
 use crate::clock::Monotonic;
 
 /// The seals of an epoch: it keeps its size, and nobody but its maker, who has
@@ -52,6 +52,12 @@ impl Epoch {
             EPOCH_BYTES => Ok(Epoch(pages)),
             _ => Err(MapError::Size),
         }
+    }
+
+    /// What it says now.
+    pub(crate) fn pulse(&self) -> Pulse {
+        // SAFETY: it is mapped as long as `self` lives.
+        unsafe { pulse_at(self.0.start()) }
     }
 
     pub(super) fn into_start(self) -> *mut u8 {
@@ -100,8 +106,7 @@ impl EpochPage {
     /// There is no memory or no descriptor left, or the kernel is older than
     /// Linux 5.1 and has no `F_SEAL_FUTURE_WRITE`.
     pub fn new(now: Monotonic) -> io::Result<EpochPage> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = memfd_create(c"cloudhosts-epoch", flags)?;
+        let file = memory_file(c"cloudhosts-epoch")?;
         ftruncate(&file, EPOCH_BYTES as u64)?;
         let pages = Pages::writable(&file, EPOCH_BYTES).map_err(io::Error::other)?;
         fcntl_add_seals(&file, EPOCH_SEALS)?;

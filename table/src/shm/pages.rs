@@ -3,6 +3,7 @@
 use core::fmt;
 use core::ptr::{self, NonNull};
 use core::slice;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
@@ -23,6 +24,9 @@ pub(crate) const TABLE_SEALS: SealFlags = SealFlags::SHRINK
 /// made of huge pages live in another, where a page that can't be had kills
 /// the reader with SIGBUS.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// Bytes of a block as `st_blocks` counts them (`stat(2)`).
+const BLOCK: i128 = 512;
 
 /// A mapping, unmapped when dropped.
 #[derive(Debug)]
@@ -54,10 +58,15 @@ impl Pages {
         if system.f_type as u64 != TMPFS_MAGIC {
             return Err(MapError::Unsealed);
         }
-        let size = fstat(file).map_err(MapError::System)?.st_size;
-        let len = usize::try_from(size).map_err(|_| MapError::Size)?;
+        let stat = fstat(file).map_err(MapError::System)?;
+        let len = usize::try_from(stat.st_size).map_err(|_| MapError::Size)?;
         if len == 0 || len as u64 > MAX_TABLE {
             return Err(MapError::Size);
+        }
+        // A page that is not there yet would be made when it is read: at the
+        // cost of the reader, and with SIGBUS where no memory can be had.
+        if i128::from(stat.st_blocks) * BLOCK < i128::from(stat.st_size) {
+            return Err(MapError::Holes);
         }
         let share = match seals.contains(SealFlags::WRITE) {
             true => MapFlags::PRIVATE,
@@ -142,13 +151,25 @@ impl Drop for Pages {
     }
 }
 
+/// An empty memory file that can be sealed.
+///
+/// It is never to be executed, and says so: a kernel that is set to
+/// `vm.memfd_noexec=2` refuses any other, and one before 6.3 does not know the
+/// flag.
+pub(super) fn memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => memfd_create(name, flags),
+        made => made,
+    }
+}
+
 /// Copies a table into a memory file and seals it for ever. The daemon's side.
 ///
 /// # Errors
 /// There is no memory or no descriptor left.
 pub fn seal_table(table: &[u8]) -> std::io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = memfd_create(c"cloudhosts-table", flags)?;
+    let file = memory_file(c"cloudhosts-table")?;
     let mut rest = table;
     while !rest.is_empty() {
         let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
@@ -165,6 +186,8 @@ pub enum MapError {
     Unsealed,
     /// Empty, or larger than a table can be.
     Size,
+    /// Memory is missing within it.
+    Holes,
     /// The kernel refused.
     System(Errno),
 }
@@ -174,6 +197,7 @@ impl fmt::Display for MapError {
         match self {
             MapError::Unsealed => f.write_str("what was handed over is not sealed memory"),
             MapError::Size => f.write_str("what was handed over is empty or too large"),
+            MapError::Holes => f.write_str("what was handed over has holes"),
             MapError::System(errno) => write!(f, "can't map what was handed over: {errno}"),
         }
     }

@@ -8,7 +8,8 @@
 //! the current slot by adding itself and then making sure that the slot still
 //! is the current one. A writer makes another slot current first and then
 //! unmaps those that count no reader, after marking them [`CLOSED`], which no
-//! reader's coming and going undoes.
+//! reader's coming and going undoes. What a reader was still in at that moment
+//! is unmapped by the last to leave it.
 //!
 //! The counts live in a page that the kernel zeroes in a forked child
 //! (`MADV_WIPEONFORK`): the threads that held them do not exist there. What
@@ -81,6 +82,14 @@ struct Slot {
 
 /// A reader's stay in a slot: the mapping outlives it.
 pub(crate) struct Held<'s> {
+    slots: &'s Slots,
+    place: Place<'s>,
+}
+
+/// A slot and its count. Its number is that of the slot plus one.
+#[derive(Clone, Copy)]
+struct Place<'s> {
+    number: u32,
     readers: &'s AtomicU32,
     slot: &'s Slot,
 }
@@ -107,14 +116,18 @@ impl Slots {
         let counts = self.counts_made()?;
         loop {
             let current = self.current.load(SeqCst);
-            let number = current.checked_sub(1)? as usize;
-            let (readers, slot) = (counts.readers.get(number)?, self.slots.get(number)?);
-            readers.fetch_add(1, SeqCst);
+            let at = current.checked_sub(1)? as usize;
+            let place = Place {
+                number: current,
+                readers: counts.readers.get(at)?,
+                slot: self.slots.get(at)?,
+            };
+            place.readers.fetch_add(1, SeqCst);
             // From here on the slot can't be closed. It may have been before.
             if self.current.load(SeqCst) == current {
-                return Some(Held { readers, slot });
+                return Some(Held { slots: self, place });
             }
-            leave(readers);
+            self.leave(place);
         }
     }
 
@@ -122,7 +135,8 @@ impl Slots {
     pub(crate) fn turn(&self) -> Result<Option<Turn<'_>>, MapError> {
         let counts = self.counts()?;
         let free = counts.attaching.compare_exchange(0, 1, SeqCst, Relaxed);
-        Ok(free.is_ok().then_some(Turn {
+        // Made only when it is had: dropping one gives the turn back.
+        Ok(free.is_ok().then(|| Turn {
             counts,
             thread: PhantomData,
         }))
@@ -132,38 +146,62 @@ impl Slots {
     /// that nobody reads any more. False when no slot is free.
     pub(crate) fn install(&self, turn: &Turn<'_>, attached: Attached) -> bool {
         let current = self.current.load(SeqCst);
-        let free = self.others(turn, current).find(|(_, readers, slot)| {
-            close(readers) && {
-                slot.clear();
-                true
-            }
-        });
-        let Some((number, readers, slot)) = free else {
+        let free = self
+            .others(turn, current)
+            .find(|place| close(place.readers));
+        let Some(place) = free else {
             return false;
         };
-        slot.put(attached);
-        open(readers);
-        self.current.store(number as u32 + 1, SeqCst);
-        for (_, readers, slot) in self.others(turn, number as u32 + 1) {
-            let empty = slot.table.load(Relaxed).is_null();
-            if !empty && close(readers) {
-                slot.clear();
-                open(readers);
-            }
+        place.slot.clear();
+        place.slot.put(attached);
+        // Current before it is open: whoever finds it open and not current
+        // may clear it.
+        self.current.store(place.number, SeqCst);
+        open(place.readers);
+        for place in self.others(turn, place.number) {
+            self.release(place);
         }
         true
     }
 
     /// All the slots but the current one.
-    fn others<'s>(
-        &'s self,
-        turn: &Turn<'s>,
-        current: u32,
-    ) -> impl Iterator<Item = (usize, &'s AtomicU32, &'s Slot)> {
-        let slots = turn.counts.readers.iter().zip(&self.slots).enumerate();
-        slots
-            .filter(move |(number, _)| *number as u32 + 1 != current)
-            .map(|(number, (readers, slot))| (number, readers, slot))
+    fn others<'s>(&'s self, turn: &Turn<'s>, current: u32) -> impl Iterator<Item = Place<'s>> {
+        let slots = turn.counts.readers.iter().zip(&self.slots);
+        let places = (1..).zip(slots).map(|(number, (readers, slot))| Place {
+            number,
+            readers,
+            slot,
+        });
+        places.filter(move |place| place.number != current)
+    }
+
+    /// Takes a reader off the count. In a child forked from within a look-up
+    /// (by a signal's handler) the count is gone already.
+    fn leave(&self, place: Place<'_>) {
+        let _ = place
+            .readers
+            .fetch_update(SeqCst, SeqCst, |count| match count & !CLOSED {
+                0 => None,
+                _ => Some(count - 1),
+            });
+        if self.current.load(SeqCst) != place.number {
+            self.release(place);
+        }
+    }
+
+    /// Unmaps what a slot holds, if it is not current and nobody reads it.
+    fn release(&self, place: Place<'_>) {
+        if place.slot.table.load(SeqCst).is_null() || !close(place.readers) {
+            return;
+        }
+        // It may have become current, and been entered, before it was closed.
+        // While it is closed it can't become so. Whoever entered counted
+        // himself before it ceased to be current, so look at that first.
+        let current = self.current.load(SeqCst) == place.number;
+        if !current && place.readers.load(SeqCst) == CLOSED {
+            place.slot.clear();
+        }
+        open(place.readers);
     }
 
     /// The page of counts, made at first use.
@@ -175,7 +213,8 @@ impl Slots {
         let (start, len) = pages.into_parts();
         // SAFETY: the range is one mapping of our own. A kernel that does not
         // know the advice (before 4.14) refuses it and changes nothing: then a
-        // forked child may keep an old table mapped for nobody.
+        // child forked from a busy process may keep an old table mapped for
+        // nobody, or never attach a newer one.
         let _ = unsafe { madvise(start.cast(), len, Advice::LinuxWipeOnFork) };
         let made = start.cast();
         match self
@@ -204,15 +243,6 @@ fn close(readers: &AtomicU32) -> bool {
 
 fn open(readers: &AtomicU32) {
     readers.fetch_and(!CLOSED, SeqCst);
-}
-
-/// Takes a reader off the count. In a child forked from within a look-up (by
-/// a signal's handler) the count is gone already.
-fn leave(readers: &AtomicU32) {
-    let _ = readers.fetch_update(SeqCst, SeqCst, |count| match count & !CLOSED {
-        0 => None,
-        _ => Some(count - 1),
-    });
 }
 
 impl Slot {
@@ -254,7 +284,8 @@ impl Slot {
 impl Held<'_> {
     /// The table's bytes.
     pub(crate) fn table(&self) -> &[u8] {
-        let (start, len) = (self.slot.table.load(SeqCst), self.slot.len.load(SeqCst));
+        let slot = self.place.slot;
+        let (start, len) = (slot.table.load(SeqCst), slot.len.load(SeqCst));
         match NonNull::new(start) {
             // SAFETY: the slot is ours to read while we are counted, so the
             // mapping stays; `Pages::bytes` says why it does not change.
@@ -265,7 +296,7 @@ impl Held<'_> {
 
     /// What the daemon's epoch says; none when the table came from a file.
     pub(crate) fn pulse(&self) -> Option<Pulse> {
-        let epoch = NonNull::new(self.slot.epoch.load(SeqCst))?;
+        let epoch = NonNull::new(self.place.slot.epoch.load(SeqCst))?;
         // SAFETY: as in `table`.
         Some(unsafe { pulse_at(epoch) })
     }
@@ -273,15 +304,15 @@ impl Held<'_> {
     /// How long a table that came from a file has had no daemon.
     pub(crate) fn orphan(&self) -> Orphan {
         Orphan {
-            age: self.slot.orphan_age.load(SeqCst),
-            at: Monotonic(self.slot.orphan_at.load(SeqCst)),
+            age: self.place.slot.orphan_age.load(SeqCst),
+            at: Monotonic(self.place.slot.orphan_at.load(SeqCst)),
         }
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        leave(self.readers);
+        self.slots.leave(self.place);
     }
 }
 
@@ -290,3 +321,6 @@ impl Drop for Turn<'_> {
         self.counts.attaching.store(0, SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! How a table gets into a process, over real sockets: from a daemon, from the
+//! file it left, and from those who mean harm.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod common;
+#[path = "handover/daemon.rs"]
+mod daemon;
+#[path = "handover/file.rs"]
+mod file;
+#[path = "handover/hostile.rs"]
+mod hostile;
+#[path = "handover/scarce.rs"]
+mod scarce;
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cloudhosts_table::clock::{Monotonic, monotonic};
+use cloudhosts_table::{Client, Paths, Unavailable};
+
+use common::{Dir, ask};
+
+/// One test at a time: descriptors are counted for the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Holds the place, and ends the process when a test hangs: that is how some
+/// of them would fail.
+struct Alone {
+    _guard: MutexGuard<'static, ()>,
+    _ends: mpsc::Sender<()>,
+}
+
+fn alone() -> Alone {
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (ends, ended) = mpsc::channel();
+    let test = std::thread::current().name().map(String::from);
+    std::thread::spawn(move || {
+        if ended.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{test:?} hangs");
+            std::process::abort();
+        }
+    });
+    Alone {
+        _guard: guard,
+        _ends: ends,
+    }
+}
+
+/// A client with a place of its own for socket and file.
+struct Setup {
+    dir: Dir,
+    client: Client,
+    file: &'static Path,
+}
+
+impl Setup {
+    fn new() -> Setup {
+        let dir = Dir::new();
+        let file = dir.forever("last-good.table");
+        let client = Client::new();
+        Setup { dir, client, file }
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.dir.at("socket")
+    }
+
+    fn paths(&self) -> Option<Paths> {
+        let socket = CString::new(self.socket().as_os_str().as_bytes()).unwrap();
+        Some(Paths::at(&socket)?.with_last_good(self.file))
+    }
+
+    /// What `web` is, asked so long from now.
+    fn web_in(&self, ahead: Duration) -> Result<String, Unavailable> {
+        self.web_at(monotonic() + ahead)
+    }
+
+    fn web_at(&self, now: Monotonic) -> Result<String, Unavailable> {
+        self.client
+            .with(|| self.paths(), now, |view| ask(view, "web"))
+    }
+
+    fn web(&self) -> Result<String, Unavailable> {
+        self.web_in(Duration::ZERO)
+    }
+}
+
+/// A table in which `web` is `10.0.0.N` for the `n`th generation.
+fn nth(n: u8) -> Vec<u8> {
+    let settings = common::settings(n.into());
+    common::table_with(settings, &[("web", &format!("10.0.0.{n}"))])
+}
+
+/// What [`Setup::web`] then answers.
+fn is(n: u8) -> Result<String, Unavailable> {
+    Ok(format!("web 10.0.0.{n}"))
+}
+
+/// The descriptors this process has.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// The mappings of tables in this process.
+fn mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines()
+        .filter(|line| line.contains("memfd:cloudhosts-table"))
+        .count()
+}

@@ -1,0 +1,198 @@
+//! Names to addresses.
+
+use std::time::{Duration, SystemTime};
+
+use cloudhosts_table::{Name, Order, View};
+
+use crate::common::{ask, settings, table, table_with};
+
+#[test]
+fn a_name_answers_its_addresses_as_written() {
+    let table = table(&[
+        ("db", "10.0.0.5"),
+        ("six", "fd00::5"),
+        ("web", "10.0.0.2 fd00::2 10.0.0.1 fd00::1 pick=1"),
+    ]);
+    let view = View::open(&table).unwrap();
+    assert_eq!(ask(&view, "db"), "db 10.0.0.5");
+    assert_eq!(ask(&view, "DB."), "db 10.0.0.5");
+    assert_eq!(ask(&view, "six"), "six fd00::5");
+    let web = "web 10.0.0.2 10.0.0.1 fd00::2 fd00::1 pick=1";
+    assert_eq!(ask(&view, "web"), web);
+    for unknown in ["d", "dbb", "db.internal", "internal.db", "we"] {
+        assert_eq!(ask(&view, unknown), "none", "{unknown}");
+    }
+}
+
+#[test]
+fn a_pointer_answers_what_it_points_at_under_that_name() {
+    let table = table(&[
+        ("db", "-> db-3.internal"),
+        ("db-3.internal", "10.0.0.3 fd00::3 pick=2"),
+        ("old", "-> db-3.internal pick=1"),
+        ("gone", "-> x.wild 10.9.9.9"),
+    ]);
+    let view = View::open(&table).unwrap();
+    let db = "db-3.internal 10.0.0.3 fd00::3 pick=2";
+    assert_eq!(ask(&view, "db"), db);
+    assert_eq!(ask(&view, "db-3.internal"), db);
+    let own_pick = "db-3.internal 10.0.0.3 fd00::3 pick=1";
+    assert_eq!(ask(&view, "old"), own_pick);
+    assert_eq!(ask(&view, "gone"), "x.wild 10.9.9.9");
+    assert_eq!(ask(&view, "x.wild"), "none");
+}
+
+#[test]
+fn of_wildcards_the_longest_suffix_answers() {
+    let table = table(&[
+        ("*.internal", "10.0.0.1"),
+        ("*.apps.internal", "10.0.0.2"),
+        ("*.a.b.c.d.e", "10.0.0.3"),
+        ("web.apps.internal", "10.0.0.4"),
+        ("x.internal", "-> web.apps.internal"),
+    ]);
+    let view = View::open(&table).unwrap();
+    assert_eq!(ask(&view, "db.internal"), "db.internal 10.0.0.1");
+    assert_eq!(ask(&view, "a.apps.internal"), "a.apps.internal 10.0.0.2");
+    assert_eq!(
+        ask(&view, "a.b.apps.internal"),
+        "a.b.apps.internal 10.0.0.2"
+    );
+    // A name's own entry comes first, and what is below it is not its own.
+    assert_eq!(
+        ask(&view, "web.apps.internal"),
+        "web.apps.internal 10.0.0.4"
+    );
+    assert_eq!(ask(&view, "x.internal"), "web.apps.internal 10.0.0.4");
+    assert_eq!(ask(&view, "y.x.internal"), "y.x.internal 10.0.0.1");
+    // It stands for the names below the suffix, not for the suffix itself.
+    assert_eq!(ask(&view, "internal"), "none");
+    assert_eq!(ask(&view, "apps.internal"), "apps.internal 10.0.0.1");
+    assert_eq!(ask(&view, "z.a.b.c.d.e"), "z.a.b.c.d.e 10.0.0.3");
+    assert_eq!(ask(&view, "a.b.c.d.e"), "none");
+    assert_eq!(ask(&view, "xinternal"), "none");
+}
+
+#[test]
+fn a_wildcard_may_point() {
+    let table = table(&[
+        ("*.apps", "-> lb pick=1"),
+        ("*.old", "-> x.apps 10.0.0.1"),
+        ("lb", "10.0.0.1 10.0.0.2"),
+    ]);
+    let view = View::open(&table).unwrap();
+    assert_eq!(ask(&view, "a.apps"), "lb 10.0.0.1 10.0.0.2 pick=1");
+    assert_eq!(ask(&view, "a.old"), "x.apps 10.0.0.1");
+}
+
+#[test]
+fn a_wildcard_of_any_depth_is_found() {
+    // 126 labels are the most that a name of 253 bytes has below another.
+    for labels in [1, 2, 30, 31, 32, 33, 60, 125] {
+        let suffix = vec!["a"; labels].join(".");
+        let wildcard = format!("*.{suffix}");
+        let table = table(&[(&wildcard, "10.0.0.1")]);
+        let view = View::open(&table).unwrap();
+        let below = format!("b.{suffix}");
+        assert_eq!(ask(&view, &below), format!("{below} 10.0.0.1"));
+        assert_eq!(ask(&view, &suffix), "none");
+        if labels > 1 {
+            assert_eq!(ask(&view, &format!("b{}", &suffix[1..])), "none");
+        }
+    }
+}
+
+#[test]
+fn names_answer_under_the_domain_too() {
+    let domain = |domain: &str| {
+        let mut settings = settings(1);
+        settings.domain = domain.into();
+        table_with(
+            settings,
+            &[
+                ("*.apps", "10.0.0.2"),
+                ("*.prod.example.com", "10.0.0.3"),
+                ("db.prod.example.com", "10.0.0.4"),
+                ("db", "10.0.0.5"),
+                ("web", "10.0.0.1"),
+                ("www", "-> web"),
+            ],
+        )
+    };
+    let table = domain("prod.example.com");
+    let view = View::open(&table).unwrap();
+    assert_eq!(view.domain(), "prod.example.com");
+    assert_eq!(ask(&view, "web"), "web 10.0.0.1");
+    assert_eq!(ask(&view, "Web.Prod.Example.com."), "web 10.0.0.1");
+    assert_eq!(ask(&view, "www.prod.example.com"), "web 10.0.0.1");
+    let own = "db.prod.example.com 10.0.0.4";
+    assert_eq!(ask(&view, "db.prod.example.com"), own);
+    // A wildcard for the whole name is nearer than one for the part of it.
+    let whole = "a.apps.prod.example.com 10.0.0.3";
+    assert_eq!(ask(&view, "a.apps.prod.example.com"), whole);
+    assert_eq!(ask(&view, "prod.example.com"), "none");
+    assert_eq!(ask(&view, "webprod.example.com"), "none");
+    let other = domain("example.org");
+    let view = View::open(&other).unwrap();
+    assert_eq!(ask(&view, "a.apps.example.org"), "a.apps 10.0.0.2");
+    assert_eq!(ask(&view, "web.example.com"), "none");
+}
+
+#[test]
+fn an_empty_table_answers_nothing() {
+    let table = table(&[]);
+    let view = View::open(&table).unwrap();
+    assert_eq!((view.names(), view.addresses()), (0, 0));
+    assert_eq!(ask(&view, "web"), "none");
+    assert_eq!(ask(&view, "a.b.c"), "none");
+    assert!(view.reverse("10.0.0.1".parse().unwrap()).is_none());
+    assert!(view.entry(view.first()).is_none());
+    assert!(view.entry(view.cursor_at("a")).is_none());
+    assert_eq!(view.sources().count(), 0);
+}
+
+#[test]
+fn a_role_has_up_to_65535_addresses_of_each_family() {
+    let v4: Vec<[u8; 4]> = (0..65_535u32)
+        .map(|n| (n | 10 << 24).to_be_bytes())
+        .collect();
+    let v6: Vec<[u8; 16]> = (0..65_535u128)
+        .map(|n| (n | 0xfd << 120).to_be_bytes())
+        .collect();
+    let mut builder = cloudhosts_table::Builder::new(settings(1)).unwrap();
+    let farm = cloudhosts_table::Role {
+        name: "farm",
+        canonical: None,
+        v4: &v4,
+        v6: &v6,
+        pick: 0,
+    };
+    builder.role(farm).unwrap();
+    let table = builder.build().unwrap();
+    let view = View::open(&table).unwrap();
+    assert_eq!(view.verify(), Ok(()));
+    let name = Name::parse(b"farm").unwrap();
+    let answer = view.lookup(&name).unwrap();
+    assert_eq!((answer.v4, answer.v6), (&*v4, &*v6));
+    assert_eq!(view.addresses(), 2 * 65_535);
+    let last = view.reverse("10.0.255.254".parse().unwrap()).unwrap();
+    assert_eq!(last.canonical(), "farm");
+}
+
+#[test]
+fn a_table_says_what_it_was_told() {
+    let mut told = settings(7);
+    told.published = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_890_123_456_789);
+    told.order = Order::Fixed;
+    told.stale_max = None;
+    told.hashes = vec!["cloudhosts:private".into(), "cloudhosts".into()];
+    let published = told.published;
+    let table = table_with(told, &[("a", "10.0.0.1"), ("b", "10.0.0.1 fd00::1")]);
+    let view = View::open(&table).unwrap();
+    assert_eq!((view.generation(), view.published()), (7, published));
+    assert_eq!((view.order(), view.stale_max()), (Order::Fixed, None));
+    assert_eq!((view.names(), view.addresses()), (2, 2));
+    assert_eq!(view.size(), table.len());
+    let hashes: Vec<_> = view.hashes().collect();
+    assert_eq!(hashes, ["cloudhosts:private", "cloudhosts"]);
+}
