@@ -1,0 +1,224 @@
+//! The configuration file, `/etc/cloudhosts/cloudhosts.toml`.
+//!
+//! Everything is checked when it is read: the types of the values check
+//! themselves while they are parsed, which is how an error knows its line.
+
+mod error;
+mod secrets;
+mod values;
+
+pub use error::ConfigError;
+pub use values::Allow;
+
+use crate::connect::Endpoint;
+use cloudhosts_table::{Name, Order};
+use error::Source;
+use serde::Deserialize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use values::{
+    AbsolutePath, Domain, Hashes, Interval, OrderText, SocketPath, StaleMax, Urls, standard_urls,
+};
+
+/// Where the configuration is when no other file is named.
+pub const STANDARD: &str = "/etc/cloudhosts/cloudhosts.toml";
+
+/// What `cloudhosts.toml` says, or the defaults.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The hashes to mirror; the first that has a role decides it. At least
+    /// one, each once.
+    pub hashes: Vec<String>,
+    /// The domain in which the roles answer as well.
+    pub domain: Option<Name>,
+    /// Which names are mirrored.
+    pub allow: Allow,
+    /// The socket at which tables are handed over.
+    pub socket: PathBuf,
+    /// The directory of the last good table.
+    pub state_dir: PathBuf,
+    /// Where the daemon writes how it is.
+    pub status_file: PathBuf,
+    /// How often everything is read although nothing was pushed.
+    pub resync_interval: Duration,
+    /// How often everything is read where nothing can be pushed.
+    pub poll_interval: Duration,
+    /// How long a table is served with no daemon behind it; `None`: for ever.
+    pub stale_max: Option<Duration>,
+    /// How several addresses are ordered.
+    pub order: Order,
+    /// Where Redis is.
+    pub redis: Redis,
+}
+
+/// The table `[redis]` of the configuration.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// Where Redis is (or, with `sentinel`, where the sentinels are), in the
+    /// order to try. At least one.
+    pub urls: Vec<Endpoint>,
+    /// Who to log in as, where the URL does not say.
+    pub username: Option<String>,
+    /// The file with the password, where the URL has none. It is read anew at
+    /// each connect. systemd's credential `redis-password` stands in for it.
+    pub password_file: Option<PathBuf>,
+    /// The CA to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The master the sentinels watch; `urls` are theirs then.
+    pub sentinel: Option<String>,
+    /// The time to look the host up, connect and agree on TLS.
+    pub connect_timeout: Duration,
+}
+
+/// The file as written: every key may be missing, an unknown one is an error.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    hashes: Hashes,
+    domain: Domain,
+    allow: Allow,
+    socket: Option<SocketPath>,
+    state_dir: Option<AbsolutePath>,
+    status_file: Option<AbsolutePath>,
+    resync_interval: Option<Interval>,
+    poll_interval: Option<Interval>,
+    stale_max: StaleMax,
+    order: OrderText,
+    redis: RedisFile,
+}
+
+/// The table `[redis]` as written.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RedisFile {
+    urls: Option<toml::Spanned<Urls>>,
+    username: String,
+    password_file: Option<toml::Spanned<AbsolutePath>>,
+    ca_file: Option<toml::Spanned<AbsolutePath>>,
+    sentinel: String,
+    connect_timeout: Option<Interval>,
+}
+
+impl Config {
+    /// Reads the file, or the defaults where `path` is `None` and there is no
+    /// [`STANDARD`] file; and sees that the password and the CA can be read.
+    ///
+    /// # Errors
+    /// Names the file and the line, and says what to do.
+    pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+        let (config, source) = Config::read(path)?;
+        secrets::check(&config.redis, &source)?;
+        Ok(config)
+    }
+
+    /// The same for programs that never connect to Redis and may be run by
+    /// people who are not allowed to read its password.
+    ///
+    /// # Errors
+    /// Names the file and the line, and says what to do.
+    pub fn load_without_secrets(path: Option<&Path>) -> Result<Config, ConfigError> {
+        Ok(Config::read(path)?.0)
+    }
+
+    fn read(path: Option<&Path>) -> Result<(Config, Source), ConfigError> {
+        let file = path.unwrap_or(Path::new(STANDARD));
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                String::new()
+            }
+            Err(error) => return Err(ConfigError::unreadable(file, &error)),
+        };
+        Config::parse(file, text)
+    }
+
+    /// Reads the text of a configuration that came from `file`.
+    fn parse(file: &Path, text: String) -> Result<(Config, Source), ConfigError> {
+        let mut source = Source::new(file, text);
+        let file: File = toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
+        let sentinel = some(file.redis.sentinel);
+        let urls_at = file.redis.urls.as_ref().map(toml::Spanned::span);
+        let refused = |(at, why): (Option<Range<usize>>, String)| {
+            source.error(at.as_ref().or(urls_at.as_ref()), why)
+        };
+        let mut urls = match file.redis.urls {
+            Some(urls) => urls.into_inner().check().map_err(refused)?,
+            None => standard_urls(),
+        };
+        if sentinel.is_some() {
+            urls = sentinels(urls).map_err(|why| source.error(urls_at.as_ref(), why))?;
+        }
+        source.password_file = file.redis.password_file.as_ref().map(toml::Spanned::span);
+        source.ca_file = file.redis.ca_file.as_ref().map(toml::Spanned::span);
+        let path = |path: Option<AbsolutePath>, default: &str| {
+            path.and_then(|path| path.0)
+                .unwrap_or_else(|| PathBuf::from(default))
+        };
+        let written =
+            |path: Option<toml::Spanned<AbsolutePath>>| path.and_then(|p| p.into_inner().0);
+        let interval = |written: Option<Interval>, default| written.map_or(default, |it| it.0);
+        let config = Config {
+            hashes: file.hashes.0,
+            domain: file.domain.0,
+            allow: file.allow,
+            socket: file.socket.unwrap_or_default().0,
+            state_dir: path(file.state_dir, "/var/lib/cloudhosts"),
+            status_file: path(file.status_file, "/run/cloudhosts/status.json"),
+            resync_interval: interval(file.resync_interval, Duration::from_secs(60)),
+            poll_interval: interval(file.poll_interval, Duration::from_secs(2)),
+            stale_max: file.stale_max.0,
+            order: file.order.0,
+            redis: Redis {
+                urls,
+                username: some(file.redis.username),
+                password_file: written(file.redis.password_file),
+                ca_file: written(file.redis.ca_file),
+                sentinel,
+                connect_timeout: interval(file.redis.connect_timeout, Duration::from_secs(2)),
+            },
+        };
+        Ok((config, source))
+    }
+
+    /// Puts what `--redis-url` and `--hash` say in place of what the file
+    /// says. Nothing given changes nothing.
+    ///
+    /// # Errors
+    /// Names the option and says what to do.
+    pub fn override_with(&mut self, urls: &[String], hashes: &[String]) -> Result<(), ConfigError> {
+        if !urls.is_empty() {
+            let read = |url: &String| Endpoint::parse(url).map_err(|why| why.to_string());
+            let read: Result<Vec<Endpoint>, String> = urls.iter().map(read).collect();
+            let read = match self.redis.sentinel {
+                Some(_) => read.and_then(sentinels),
+                None => read,
+            };
+            self.redis.urls = read.map_err(|why| ConfigError::option("--redis-url", &why))?;
+        }
+        if !hashes.is_empty() {
+            self.hashes = values::check_hashes(hashes.to_vec())
+                .map_err(|why| ConfigError::option("--hash", &why))?;
+        }
+        Ok(())
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// The URLs as those of sentinels.
+fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, String> {
+    if urls.iter().any(Endpoint::is_unix) {
+        return Err(
+            "with `sentinel` set, urls are those of the sentinels, and these are reached \
+                    over redis:// or rediss:// only"
+                .to_owned(),
+        );
+    }
+    Ok(urls.into_iter().map(Endpoint::into_sentinel).collect())
+}
+
+#[cfg(test)]
+mod tests;

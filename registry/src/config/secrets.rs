@@ -1,0 +1,85 @@
+//! The files the configuration names: the password and the CA.
+
+use super::error::{ConfigError, Source};
+use super::{Redis, error::shown};
+use crate::connect::Secret;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Most bytes of a password file or a CA file that are read.
+const MOST: u64 = 4 * 1024 * 1024;
+
+/// The credential of systemd's `LoadCredential=` that holds the password.
+const CREDENTIAL: &str = "redis-password";
+
+impl Redis {
+    /// The file the password is in, if there is one.
+    fn password_path(&self) -> Option<PathBuf> {
+        if let Some(file) = &self.password_file {
+            return Some(file.clone());
+        }
+        let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+        let file = Path::new(&directory).join(CREDENTIAL);
+        file.exists().then_some(file)
+    }
+
+    /// Reads the password as it is now. This blocks on the disk.
+    pub(crate) fn password(&self) -> Result<Option<Secret>, String> {
+        let Some(path) = self.password_path() else {
+            return Ok(None);
+        };
+        let refuse = |why: &str| {
+            format!(
+                "password_file {}: {why}; put the password there, readable for this user",
+                shown(&path)
+            )
+        };
+        let bytes = read(&path).map_err(|error| refuse(&error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8 text"))?;
+        match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(refuse("it is empty")),
+            password => Ok(Some(Secret::new(password.to_owned()))),
+        }
+    }
+
+    /// Reads the certificates of `ca_file`. This blocks on the disk.
+    pub(crate) fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
+        let Some(path) = &self.ca_file else {
+            return Ok(None);
+        };
+        let refuse = |why: &str| {
+            format!(
+                "ca_file {}: {why}; name a PEM file with the CA's certificate, \
+                 readable for this user",
+                shown(path)
+            )
+        };
+        let bytes = read(path).map_err(|error| refuse(&error.to_string()))?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+        match found {
+            Ok(found) if found.is_empty() => Err(refuse("it holds no certificate")),
+            Ok(found) => Ok(Some(found)),
+            Err(_) => Err(refuse("it is not PEM")),
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Sees that both files can be read.
+pub(super) fn check(redis: &Redis, source: &Source) -> Result<(), ConfigError> {
+    redis
+        .password()
+        .map_err(|why| source.error(source.password_file.as_ref(), why))?;
+    redis
+        .authorities()
+        .map_err(|why| source.error(source.ca_file.as_ref(), why))?;
+    Ok(())
+}

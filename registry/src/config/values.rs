@@ -1,0 +1,246 @@
+//! The values of the configuration: types that check themselves while they
+//! are parsed.
+
+use crate::connect::{Endpoint, MAX_SOCKET_PATH};
+use cloudhosts_table::{Name, Order};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Spanned;
+use wildmatch::WildMatch;
+
+/// The longest time a setting takes; for "for ever" there is 0.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Text that says, where it is not text, how it should be written.
+struct Text(&'static str);
+
+impl Visitor<'_> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
+/// A time greater than zero.
+pub(super) struct Interval(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Interval, D::Error> {
+        match duration(from)? {
+            Duration::ZERO => Err(D::Error::custom("this time must be greater than zero")),
+            time => Ok(Interval(time)),
+        }
+    }
+}
+
+/// How long a table lives without a daemon; 0 is for ever.
+pub(super) struct StaleMax(pub(super) Option<Duration>);
+
+impl Default for StaleMax {
+    fn default() -> StaleMax {
+        StaleMax(Some(Duration::from_secs(24 * 3600)))
+    }
+}
+
+impl<'de> Deserialize<'de> for StaleMax {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<StaleMax, D::Error> {
+        let time = duration(from)?;
+        Ok(StaleMax((!time.is_zero()).then_some(time)))
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let how = "a time in quotes with a unit, such as \"500ms\", \"60s\" or \"24h\"";
+    let text = from.deserialize_str(Text(how))?;
+    if text.trim() == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let time = humantime::parse_duration(&text)
+        .map_err(|error| D::Error::custom(format!("{error}; write {how}")))?;
+    if time > LONGEST {
+        return Err(D::Error::custom("this time is longer than a year"));
+    }
+    Ok(time)
+}
+
+/// An absolute path; empty counts as not written.
+pub(super) struct AbsolutePath(pub(super) Option<PathBuf>);
+
+impl<'de> Deserialize<'de> for AbsolutePath {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<AbsolutePath, D::Error> {
+        let text = from.deserialize_str(Text("a path in quotes"))?;
+        if text.is_empty() {
+            return Ok(AbsolutePath(None));
+        }
+        if !text.starts_with('/') || text.contains('\0') {
+            return Err(D::Error::custom(
+                "the path must be absolute; write it from the root, starting with '/'",
+            ));
+        }
+        Ok(AbsolutePath(Some(PathBuf::from(text))))
+    }
+}
+
+/// The path of our own socket.
+pub(super) struct SocketPath(pub(super) PathBuf);
+
+impl Default for SocketPath {
+    fn default() -> SocketPath {
+        SocketPath(PathBuf::from("/run/cloudhosts/cached.sock"))
+    }
+}
+
+impl<'de> Deserialize<'de> for SocketPath {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SocketPath, D::Error> {
+        let Some(path) = AbsolutePath::deserialize(from)?.0 else {
+            return Ok(SocketPath::default());
+        };
+        if path.as_os_str().len() > MAX_SOCKET_PATH {
+            return Err(D::Error::custom(format!(
+                "the path of a socket cannot be longer than {MAX_SOCKET_PATH} bytes; \
+                 choose a shorter one"
+            )));
+        }
+        Ok(SocketPath(path))
+    }
+}
+
+/// The domain, or none where it is empty.
+#[derive(Default)]
+pub(super) struct Domain(pub(super) Option<Name>);
+
+impl<'de> Deserialize<'de> for Domain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Domain, D::Error> {
+        let text = from.deserialize_str(Text("a domain in quotes"))?;
+        if text.is_empty() {
+            return Ok(Domain(None));
+        }
+        match Name::parse(text.as_bytes()) {
+            Ok(name) => Ok(Domain(Some(name))),
+            Err(why) => Err(D::Error::custom(format!(
+                "{why}; write a domain such as \"prod.example.com\", or \"\" for none"
+            ))),
+        }
+    }
+}
+
+/// `order`.
+#[derive(Default)]
+pub(super) struct OrderText(pub(super) Order);
+
+impl<'de> Deserialize<'de> for OrderText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OrderText, D::Error> {
+        let how = "\"rotate\" or \"fixed\"";
+        match from.deserialize_str(Text(how))?.as_str() {
+            "rotate" => Ok(OrderText(Order::Rotate)),
+            "fixed" => Ok(OrderText(Order::Fixed)),
+            _ => Err(D::Error::custom(format!("unknown order; write {how}"))),
+        }
+    }
+}
+
+/// The hashes, checked.
+pub(super) struct Hashes(pub(super) Vec<String>);
+
+impl Default for Hashes {
+    fn default() -> Hashes {
+        Hashes(vec!["cloudhosts".to_owned()])
+    }
+}
+
+impl<'de> Deserialize<'de> for Hashes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Hashes, D::Error> {
+        let hashes = Vec::deserialize(from)?;
+        check_hashes(hashes).map(Hashes).map_err(D::Error::custom)
+    }
+}
+
+/// At least one hash, none of them empty, none twice.
+pub(super) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
+    if hashes.is_empty() {
+        return Err("there must be at least one hash, such as [\"cloudhosts\"]".to_owned());
+    }
+    let mut seen = HashSet::new();
+    for hash in &hashes {
+        if hash.is_empty() {
+            return Err("the name of a hash is empty; write a Redis key".to_owned());
+        }
+        if !seen.insert(hash) {
+            let hash = crate::printable::Quoted(hash.as_bytes());
+            return Err(format!("the hash {hash} is there twice; leave one out"));
+        }
+    }
+    Ok(hashes)
+}
+
+/// The URLs as written, each with its place; checked by [`Urls::check`].
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Urls(Vec<Spanned<String>>);
+
+impl Urls {
+    /// Reads each URL; the error comes with its place, or with none where it
+    /// is about all of them.
+    pub(super) fn check(self) -> Result<Vec<Endpoint>, (Option<Range<usize>>, String)> {
+        if self.0.is_empty() {
+            let why = "there must be at least one URL, such as [\"redis://127.0.0.1:6379\"]";
+            return Err((None, why.to_owned()));
+        }
+        let read = |url: Spanned<String>| {
+            Endpoint::parse(url.as_ref()).map_err(|why| (Some(url.span()), why.to_string()))
+        };
+        self.0.into_iter().map(read).collect()
+    }
+}
+
+/// Where Redis is when the file does not say.
+pub(super) fn standard_urls() -> Vec<Endpoint> {
+    Endpoint::parse("redis://127.0.0.1:6379")
+        .into_iter()
+        .collect()
+}
+
+/// Which names are mirrored: those that match one of the globs. `*` stands
+/// for any run of characters, dots among them, `?` for one.
+#[derive(Debug, Clone)]
+pub struct Allow(Vec<WildMatch>);
+
+impl Allow {
+    /// Whether a role, in its normal form, is mirrored.
+    #[must_use]
+    pub fn allows(&self, role: &str) -> bool {
+        self.0.iter().any(|glob| glob.matches(role))
+    }
+}
+
+impl Default for Allow {
+    fn default() -> Allow {
+        Allow(vec![WildMatch::new("*")])
+    }
+}
+
+impl<'de> Deserialize<'de> for Allow {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Allow, D::Error> {
+        let globs: Vec<String> = Vec::deserialize(from)?;
+        if globs.is_empty() || globs.iter().any(String::is_empty) {
+            return Err(D::Error::custom(
+                "an empty list or glob allows nothing; write [\"*\"] to allow every name",
+            ));
+        }
+        // Roles are in lower case; a glob is to match them however it is written.
+        let globs = globs
+            .iter()
+            .map(|glob| WildMatch::new(&glob.to_ascii_lowercase()));
+        Ok(Allow(globs.collect()))
+    }
+}

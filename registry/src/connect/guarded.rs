@@ -1,0 +1,199 @@
+//! A stream that counts what arrives and remembers when.
+//!
+//! The parser behind it holds a whole reply in memory, so a reply needs a
+//! bound; and whether a peer is alive is told by bytes arriving, not by how
+//! long a large reply takes on a slow link.
+
+use crate::printable::reason;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+/// Most bytes that may arrive for one question.
+///
+/// The largest replies asked for are 10,000 fields (HGETALL) and some 1,000
+/// (HSCAN). At 6,700 bytes a pair this is enough for the first: the longest
+/// field with 400 addresses in every one of them. A hash of even larger
+/// values is read in smaller steps (see `follow::reader`).
+pub(crate) const BUDGET: u64 = 64 * 1024 * 1024;
+
+/// What is known of the bytes of one connection.
+pub(crate) struct Gauge {
+    start: Instant,
+    /// When the last byte came or the last question went, in ms after `start`.
+    last: AtomicU64,
+    budget: AtomicU64,
+    overflowed: AtomicBool,
+    ended: Mutex<Option<String>>,
+    gone: Notify,
+}
+
+impl Gauge {
+    pub(crate) fn new() -> Gauge {
+        Gauge {
+            start: Instant::now(),
+            last: AtomicU64::new(0),
+            budget: AtomicU64::new(BUDGET),
+            overflowed: AtomicBool::new(false),
+            ended: Mutex::new(None),
+            gone: Notify::new(),
+        }
+    }
+
+    /// A question is about to be asked: its reply has the whole budget, and
+    /// silence counts from now.
+    pub(crate) fn asked(&self) {
+        self.budget.store(BUDGET, Ordering::Relaxed);
+        self.touch();
+    }
+
+    fn touch(&self) {
+        let now = self.start.elapsed().as_millis();
+        self.last
+            .store(now.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// When the last byte came, or the last question went.
+    pub(crate) fn last(&self) -> Instant {
+        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Whether a reply passed the budget.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    fn received(&self, bytes: u64) -> io::Result<()> {
+        self.touch();
+        let left = self.budget.load(Ordering::Relaxed);
+        match left.checked_sub(bytes) {
+            Some(left) => {
+                self.budget.store(left, Ordering::Relaxed);
+                Ok(())
+            }
+            None => {
+                self.overflowed.store(true, Ordering::Relaxed);
+                Err(self.end(&format!(
+                    "more than {} MiB came for one question",
+                    BUDGET / (1024 * 1024)
+                )))
+            }
+        }
+    }
+
+    /// Notes why the connection ends; the first reason stays. The error is one
+    /// after which the redis crate gives up the connection.
+    fn end(&self, why: &str) -> io::Error {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.get_or_insert_with(|| reason(why));
+        io::Error::new(io::ErrorKind::ConnectionAborted, "the connection ended")
+    }
+
+    /// Why the stream ended, if it did.
+    pub(crate) fn why(&self) -> Option<String> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.clone()
+    }
+
+    /// Nobody reads the stream any more.
+    pub(crate) fn driver_ended(&self) {
+        self.gone.notify_one();
+    }
+
+    /// Waits until nobody reads the stream any more.
+    pub(crate) async fn gone(&self) {
+        self.gone.notified().await;
+    }
+}
+
+/// A stream under watch.
+pub(crate) struct Guarded<S> {
+    stream: S,
+    gauge: Arc<Gauge>,
+}
+
+impl<S> Guarded<S> {
+    pub(crate) fn new(stream: S, gauge: Arc<Gauge>) -> Guarded<S> {
+        Guarded { stream, gauge }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        Poll::Ready(match read {
+            Ok(()) => match buf.filled().len() - before {
+                0 => Err(self.gauge.end("Redis closed the connection")),
+                bytes => self.gauge.received(bytes as u64),
+            },
+            Err(error) => Err(self.gauge.end(&error.to_string())),
+        })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        Poll::Ready(written.map_err(|error| self.gauge.end(&error.to_string())))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.gauge.end(&error.to_string())))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_reply_has_a_budget_and_a_question_renews_it() {
+        let (mut peer, ours) = tokio::io::duplex(1 << 20);
+        let gauge = Arc::new(Gauge::new());
+        let mut guarded = Guarded::new(ours, gauge.clone());
+        let chunk = vec![b'x'; 1 << 20];
+        let mut read = vec![0; 1 << 20];
+        for _ in 0..2 {
+            gauge.asked();
+            for _ in 0..BUDGET >> 20 {
+                peer.write_all(&chunk).await.unwrap();
+                guarded.read_exact(&mut read).await.unwrap();
+            }
+        }
+        assert!(!gauge.overflowed());
+        peer.write_all(b"x").await.unwrap();
+        assert!(guarded.read_exact(&mut read[..1]).await.is_err());
+        assert!(gauge.overflowed() && gauge.why().unwrap().contains("64 MiB"));
+    }
+
+    #[tokio::test]
+    async fn the_end_is_an_error_that_says_so() {
+        let (peer, ours) = tokio::io::duplex(16);
+        let gauge = Arc::new(Gauge::new());
+        let mut guarded = Guarded::new(ours, gauge.clone());
+        drop(peer);
+        assert!(guarded.read_u8().await.is_err());
+        assert_eq!(gauge.why().unwrap(), "Redis closed the connection");
+    }
+}

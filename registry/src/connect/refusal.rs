@@ -1,0 +1,125 @@
+//! Error replies of Redis, in words that say what to do.
+
+use super::endpoint::Secret;
+use crate::printable::reason;
+use redis::ServerError;
+use std::fmt;
+
+/// An error reply: `NOPERM this user has no permissions ...`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    code: String,
+    text: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &str, text: &str) -> Refusal {
+        Refusal {
+            code: reason(code),
+            // Redis quotes the arguments of a command it does not know, and
+            // with HELLO and AUTH these are the password.
+            text: reason(text.split(", with args").next().unwrap_or_default()),
+        }
+    }
+
+    /// The first word, as `WRONGTYPE`.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether Redis does not know the command at all, or not this form of it.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let text = self.text.to_ascii_lowercase();
+        self.code == "NOPROTO" || self.code == "ERR" && text.starts_with("unknown ")
+    }
+
+    /// Whether the connection can go on and only this one hash not be read.
+    pub(crate) fn is_of_one_hash(&self) -> bool {
+        matches!(self.code.as_str(), "WRONGTYPE" | "NOPERM" | "MOVED" | "ASK")
+    }
+
+    /// The same, with the password struck out wherever it is quoted.
+    pub(crate) fn without(mut self, secret: Option<&Secret>) -> Refusal {
+        if let Some(secret) = secret {
+            self.text = self.text.replace(secret.reveal(), "(password)");
+        }
+        self
+    }
+
+    /// What the operator can do about it.
+    fn advice(&self) -> Option<&'static str> {
+        Some(match self.code.as_str() {
+            "NOAUTH" => "Redis wants a password: set password_file (and username)",
+            "WRONGPASS" => {
+                "Redis refused the user or the password: check username and password_file"
+            }
+            "NOPERM" => "give the Redis user the rights that cloudhosts' README lists under ACL",
+            "WRONGTYPE" => "the key is not a hash: DEL it, or name another in `hashes`",
+            "LOADING" => "Redis is still loading its data",
+            "MOVED" | "ASK" | "CROSSSLOT" => {
+                "the key lives on another node of this Redis Cluster: \
+                 name that node in urls"
+            }
+            "CLUSTERDOWN" => "the Redis Cluster is down",
+            "MASTERDOWN" => "this replica has lost its master and may not answer",
+            "READONLY" => "this is a replica; name the master in urls",
+            "OOM" => "Redis is out of memory",
+            "BUSY" => "a script keeps Redis from answering",
+            "DENIED" => {
+                "Redis answers only its own machine: set a password there, \
+                 or `protected-mode no`"
+            }
+            "ERR" if self.text.contains("max number of clients") => "raise maxclients in Redis",
+            "ERR" if self.is_unknown() => "this Redis has the command renamed or disabled",
+            "ERR" if self.text.contains("without any password configured") => {
+                "this Redis has no password for the user: remove password_file"
+            }
+            "ERR" if self.text.contains("DB index") => "this Redis has fewer databases",
+            _ => return None,
+        })
+    }
+}
+
+impl From<&ServerError> for Refusal {
+    fn from(error: &ServerError) -> Refusal {
+        Refusal::new(error.code(), error.details().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)?;
+        match self.advice() {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_redis_quotes_is_not_shown() {
+        let args = "unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'hunter2' ";
+        let refusal = Refusal::new("ERR", args);
+        assert!(refusal.is_unknown());
+        assert!(!refusal.to_string().contains("hunter2"), "{refusal}");
+        let secret = Secret::new("hunter2".into());
+        let refusal = Refusal::new("ERR", "bad word hunter2").without(Some(&secret));
+        assert_eq!(refusal.to_string(), "ERR bad word (password)");
+    }
+
+    #[test]
+    fn advice_is_given_and_text_is_printable() {
+        let refusal = Refusal::new("NOAUTH", "Authentication \x1b[31mrequired.");
+        let shown = refusal.to_string();
+        assert!(
+            shown.contains("password_file") && !shown.contains('\x1b'),
+            "{shown}"
+        );
+        assert!(Refusal::new("WRONGTYPE", "x").is_of_one_hash());
+        assert!(!Refusal::new("LOADING", "x").is_of_one_hash());
+    }
+}

@@ -1,0 +1,110 @@
+//! The bytes to and from Redis: TCP, TLS inside TCP, or a Unix socket.
+
+use super::endpoint::{Address, Endpoint, port_or_default};
+use super::materials::Materials;
+use rustix::net::sockopt;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{timeout, timeout_at};
+
+/// How long what we sent may stay unacknowledged before the kernel gives up
+/// (TCP_USER_TIMEOUT, tcp(7)).
+const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
+
+/// An open stream, whatever carries it.
+pub(crate) type Stream = Box<dyn Duplex>;
+
+/// Both ways.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// Opens a stream to the endpoint within `limit`.
+///
+/// # Errors
+/// In words for the operator.
+pub(crate) async fn open(
+    endpoint: &Endpoint,
+    materials: &Materials,
+    limit: Duration,
+) -> Result<Stream, String> {
+    let end = Instant::now() + limit;
+    let shown = humantime::format_duration(limit);
+    let (host, port, tls) = match &endpoint.address {
+        Address::Tcp { host, port, tls } => (host, port_or_default(*port), *tls),
+        Address::Unix(path) => {
+            let stream = timeout_at(end.into(), UnixStream::connect(path)).await;
+            let stream = stream.map_err(|_| format!("cannot connect within {shown}"))?;
+            return Ok(Box::new(stream.map_err(|error| no_connection(&error))?));
+        }
+    };
+    let addresses = timeout_at(end.into(), look_up(host, port)).await;
+    let addresses =
+        addresses.unwrap_or_else(|_| Err(format!("cannot look up {host:?} within {shown}")))?;
+    let stream = tcp(&addresses, end).await?;
+    if !tls {
+        return Ok(Box::new(stream));
+    }
+    let name = ServerName::try_from(host.clone())
+        .map_err(|_| "TLS: the host of the URL is neither a name nor an address".to_owned())?;
+    let connector = materials.tls.as_ref().ok_or("TLS is not set up")?;
+    match timeout_at(end.into(), connector.connect(name, stream)).await {
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Err(error)) => Err(format!(
+            "TLS: {error} (the certificate must be valid now, for this host, \
+             and come from the CA in ca_file or one that this system trusts)"
+        )),
+        Err(_) => Err(format!(
+            "TLS: no answer within {shown} (is this a port where Redis speaks TLS?)"
+        )),
+    }
+}
+
+fn no_connection(error: &io::Error) -> String {
+    format!("cannot connect: {error}")
+}
+
+/// Connects to one address of the host after the other, each within its share
+/// of the time that is left.
+async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, String> {
+    let mut why = "cannot connect: the host has no address".to_owned();
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = end.saturating_duration_since(Instant::now());
+        let share = left / (addresses.len() - tried).try_into().unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream).map_err(|error| no_connection(&error))?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => why = format!("{} ({address})", no_connection(&error)),
+            Err(_) => why = format!("cannot connect: {address} does not answer"),
+        }
+    }
+    Err(why)
+}
+
+/// The addresses of the host. The look-up may ask this very daemon, so it is
+/// done on a thread of its own.
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let found = tokio::net::lookup_host((host, port)).await;
+    let found = found.map_err(|error| format!("cannot look up {host:?}: {error}"))?;
+    Ok(found.collect())
+}
+
+/// Small questions go at once, and a dead peer is noticed.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let unacknowledged = UNACKNOWLEDGED.as_millis().try_into().unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(stream, unacknowledged)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(2))?;
+    sockopt::set_tcp_keepcnt(stream, 2)?;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Following the hashes: connect, read everything, read again what changes.
+
+mod alarm;
+mod backoff;
+mod event;
+mod follower;
+mod pacer;
+mod reader;
+mod session;
+mod watch;
+
+pub use event::{Control, Event, HashRead, Mode, Pass, Trust};
+pub use follower::follow;

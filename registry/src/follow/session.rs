@@ -1,0 +1,321 @@
+//! One connection, from its first full read until it is lost.
+
+use super::alarm::Alarm;
+use super::backoff::random;
+use super::event::{Control, Event, HashRead, Pass, Trust};
+use super::pacer::Pacer;
+use super::reader::{Reader, Trouble};
+use super::watch::{Seen, Watch};
+use crate::config::Config;
+use crate::connect::{Connection, Failure, Link, is_master};
+use redis::{Value, cmd};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{Receiver, Sender};
+
+/// An idle connection is asked whether it lives after so long without a byte.
+const IDLE: Duration = Duration::from_millis(2_800);
+
+/// How long it may take to answer. With [`IDLE`] a dead peer is noticed
+/// within 5 s.
+const ANSWERS: Duration = Duration::from_millis(1_800);
+
+/// What the connections share.
+pub(super) struct Outside<'a> {
+    pub(super) config: &'a Config,
+    pub(super) events: &'a Sender<Event>,
+    pub(super) control: &'a mut Receiver<Control>,
+    /// Hashes whose values are too large to be read at once.
+    pub(super) careful: &'a mut [bool],
+}
+
+impl Outside<'_> {
+    /// Tells what happened. When nobody listens any more this waits until the
+    /// follower is dropped.
+    pub(super) async fn tell(&self, event: Event) {
+        if self.events.send(event).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Waits until the operator says to accept; for ever when nobody can.
+    pub(super) async fn told_to_accept(&mut self) {
+        match self.control.recv().await {
+            Some(Control::Accept) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Which hashes to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those that changed.
+    Dirty,
+    /// All.
+    Full,
+    /// All, and the operator accepts what is found.
+    Accept,
+}
+
+/// What there is to do.
+enum Task {
+    Read(Scope),
+    Ping,
+    Look,
+    Stop(String),
+}
+
+/// One connection at work.
+pub(super) struct Session<'a> {
+    outside: Outside<'a>,
+    connection: Connection,
+    watches: Vec<Watch>,
+    pacer: Pacer,
+    /// When everything is to be read again.
+    full_at: Instant,
+    /// FLUSHALL and FLUSHDB so far, where we poll and may know.
+    flushes: Option<u64>,
+    /// Whether everything was read once.
+    complete: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(outside: Outside<'a>, connection: Connection) -> Session<'a> {
+        let hashes = outside.config.hashes.len();
+        Session {
+            outside,
+            connection,
+            watches: (0..hashes).map(|_| Watch::reconnected()).collect(),
+            pacer: Pacer::default(),
+            full_at: Instant::now(),
+            flushes: None,
+            complete: false,
+        }
+    }
+
+    /// Whether everything was read at least once.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Follows until the connection is lost, and says why it was. `accept`:
+    /// the operator accepts what the first read finds.
+    pub(super) async fn run(&mut self, accept: bool) -> String {
+        let first = if accept { Scope::Accept } else { Scope::Full };
+        let mut task = Task::Read(first);
+        let alarm = match Alarm::new() {
+            Ok(alarm) => alarm,
+            Err(error) => return format!("cannot make a timer: {error}"),
+        };
+        loop {
+            let done = match task {
+                Task::Read(scope) => self.pass(scope).await,
+                Task::Ping => self.ping().await,
+                Task::Look => {
+                    self.take_signals();
+                    Ok(())
+                }
+                Task::Stop(why) => return why,
+            };
+            task = match done {
+                Ok(()) => self.next(&alarm).await,
+                Err(why) => Task::Stop(why),
+            };
+        }
+    }
+
+    fn polls(&self) -> bool {
+        self.connection.no_tracking.is_some()
+    }
+
+    /// Waits for something to do.
+    async fn next(&mut self, alarm: &Alarm) -> Task {
+        let now = Instant::now();
+        let dirty = self.watches.iter().any(|watch| watch.dirty);
+        let read_at = match dirty {
+            true => self.pacer.earliest(now),
+            false => self.pacer.earliest(self.full_at),
+        };
+        let ping_at = self.connection.link.last() + IDLE;
+        let due = read_at.min(ping_at);
+        tokio::select! {
+            biased;
+            why = self.connection.link.lost() => Task::Stop(why),
+            () = self.outside.told_to_accept() => Task::Read(Scope::Accept),
+            () = self.connection.signals.wait() => Task::Look,
+            rung = alarm.at(due) => match read_at <= ping_at {
+                _ if rung.is_err() => Task::Stop("the timer fails".to_owned()),
+                true if self.full_at <= Instant::now() => Task::Read(Scope::Full),
+                true => Task::Read(Scope::Dirty),
+                false => Task::Ping,
+            },
+        }
+    }
+
+    /// Takes note of what was pushed. Says whether it was a flush.
+    fn take_signals(&mut self) -> bool {
+        let pending = self.connection.signals.take();
+        for (watch, changed) in self.watches.iter_mut().zip(pending.changed) {
+            watch.dirty |= changed;
+            if pending.flushed {
+                watch.flushed();
+            }
+        }
+        pending.flushed
+    }
+
+    async fn ping(&mut self) -> Result<(), String> {
+        match self.connection.link.ask_within(&cmd("PING"), ANSWERS).await {
+            // An error is an answer too.
+            Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+            Err(Failure::Lost(why)) => Err(why),
+        }
+    }
+
+    /// Reads hashes and passes them on.
+    async fn pass(&mut self, scope: Scope) -> Result<(), String> {
+        let start = Instant::now();
+        let full = scope != Scope::Dirty;
+        if full {
+            self.check_master().await?;
+            if self.polls() && !self.complete {
+                self.flushes = flushes(&mut self.connection.link).await?;
+            }
+        }
+        self.take_signals();
+        let mut hashes = Vec::new();
+        for hash in 0..self.watches.len() {
+            if full || self.watches.get(hash).is_some_and(|watch| watch.dirty) {
+                hashes.push(self.read(hash, scope).await?);
+            }
+        }
+        let now = Instant::now();
+        let cost = now - start;
+        self.pacer.finished(now, cost);
+        if full {
+            self.full_at = now + self.until_next();
+            self.complete = true;
+        }
+        self.outside
+            .tell(Event::Read(Pass { hashes, cost, full }))
+            .await;
+        Ok(())
+    }
+
+    /// How long until everything is read again; with jitter where nothing
+    /// hurries, so that a fleet does not read in step.
+    fn until_next(&self) -> Duration {
+        match self.polls() {
+            true => self
+                .outside
+                .config
+                .poll_interval
+                .min(self.outside.config.resync_interval),
+            false => self
+                .outside
+                .config
+                .resync_interval
+                .mul_f64(0.9 + 0.2 * random()),
+        }
+    }
+
+    async fn read(&mut self, hash: usize, scope: Scope) -> Result<HashRead, String> {
+        let key = self
+            .outside
+            .config
+            .hashes
+            .get(hash)
+            .map_or("", String::as_str);
+        let careful = self
+            .outside
+            .careful
+            .get(hash)
+            .is_some_and(|&careful| careful);
+        if let Some(watch) = self.watches.get_mut(hash) {
+            watch.dirty = false;
+        }
+        let mut reader = Reader {
+            link: &mut self.connection.link,
+            signals: &self.connection.signals,
+        };
+        let outcome = match reader.read(hash, key, careful).await {
+            Ok(pairs) => Ok(pairs),
+            Err(Trouble::Hash(why)) => Err(why),
+            Err(Trouble::Lost(why)) => {
+                if self.connection.link.overflowed()
+                    && let Some(careful) = self.outside.careful.get_mut(hash)
+                {
+                    *careful = true;
+                }
+                return Err(why);
+            }
+        };
+        let seen = match &outcome {
+            Ok(pairs) if pairs.is_empty() => Seen::Empty,
+            Ok(_) => Seen::Some,
+            Err(_) => Seen::Nothing,
+        };
+        let mut flushed = self.take_signals();
+        if seen == Seen::Empty && self.polls() {
+            flushed |= self.flushed_meanwhile(hash).await?;
+        }
+        let trust = match self.watches.get_mut(hash) {
+            Some(watch) if scope == Scope::Accept && seen != Seen::Nothing => watch.accepted(),
+            Some(watch) => watch.read(seen, flushed),
+            None => Trust::Live,
+        };
+        Ok(HashRead {
+            hash,
+            outcome,
+            trust,
+        })
+    }
+
+    /// Where nothing is pushed: whether a hash that we would believe to be
+    /// empty is so because of a flush.
+    async fn flushed_meanwhile(&mut self, hash: usize) -> Result<bool, String> {
+        let trusted = |watch: &Watch| watch.is_trusted();
+        if self.flushes.is_none() || !self.watches.get(hash).is_some_and(trusted) {
+            return Ok(false);
+        }
+        let now = flushes(&mut self.connection.link).await?;
+        let flushed = now.is_some_and(|now| now > 0) && now != self.flushes;
+        self.flushes = now;
+        if flushed {
+            self.watches.iter_mut().for_each(Watch::flushed);
+        }
+        Ok(flushed)
+    }
+
+    /// A master that sentinels named may have been demoted meanwhile.
+    async fn check_master(&mut self) -> Result<(), String> {
+        if self.outside.config.redis.sentinel.is_none() || !self.complete {
+            return Ok(());
+        }
+        let tracking = !self.polls();
+        match is_master(&mut self.connection.link, tracking).await? {
+            Some(false) => Err("this Redis is no longer the master".to_owned()),
+            Some(true) | None => Ok(()),
+        }
+    }
+}
+
+/// How often Redis was flushed, as far as this user may know.
+async fn flushes(link: &mut Link) -> Result<Option<u64>, String> {
+    let text = match link.ask(cmd("INFO").arg("commandstats")).await {
+        Ok(Value::BulkString(text)) => text,
+        Ok(Value::VerbatimString { text, .. }) => text.into_bytes(),
+        Ok(_) | Err(Failure::Refused(_)) => return Ok(None),
+        Err(Failure::Lost(why)) => return Err(why),
+    };
+    let count = |line: &str| -> Option<u64> {
+        let rest = line
+            .strip_prefix("cmdstat_flushall:calls=")
+            .or_else(|| line.strip_prefix("cmdstat_flushdb:calls="))?;
+        rest.split(',').next()?.parse().ok()
+    };
+    let text = String::from_utf8_lossy(&text);
+    Ok(Some(
+        text.lines().filter_map(count).fold(0, u64::saturating_add),
+    ))
+}

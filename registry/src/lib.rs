@@ -1,0 +1,42 @@
+#![forbid(unsafe_code)]
+//! What is in the Redis hash, and how it gets here.
+//!
+//! This crate alone knows Redis. The parts, in the order the data takes:
+//!
+//! - [`config`]: the configuration file: which Redis, which hashes.
+//! - `connect`: from a URL to a connection that is logged in and, where Redis
+//!   can, pushes changes ([`Endpoint`]).
+//! - [`follow()`]: reads the hashes in full at each connect, and again what
+//!   changes; says how far an empty hash can be believed ([`Trust`]).
+//! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
+//! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
+//!   whoever makes roles of the pairs.
+//!
+//! # What the Redis user needs
+//!
+//! With Redis 7 and hashes called `cloudhosts` and `cloudhosts:...`, no more
+//! than this; HELLO and AUTH need no right.
+//!
+//! ```text
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking
+//! ```
+//!
+//! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
+//! place of the two `%R~` (the commands only read), and before 6.2 leave
+//! `resetchannels` out. Another database than 0 needs `+select` as well.
+//! Without `+client|tracking` changes are polled; `+info` then tells a flush
+//! from a DEL.
+
+pub mod config;
+mod connect;
+pub mod follow;
+pub mod pairs;
+mod printable;
+pub mod record;
+pub mod status;
+
+pub use config::{Config, ConfigError};
+pub use connect::{Endpoint, EndpointError};
+pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
+pub use pairs::Pairs;
+pub use record::{Field, FieldError, Target, Value, ValueError};

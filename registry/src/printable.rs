@@ -1,0 +1,66 @@
+//! Text from strangers, made fit for a terminal, a log line and a status file.
+
+use std::fmt;
+
+/// Most bytes of foreign text that one message quotes.
+const MOST: usize = 80;
+
+/// Most bytes of a reason that comes from Redis or a library.
+const MOST_REASON: usize = 300;
+
+/// Bytes in quotes, with everything but printable ASCII escaped and the end
+/// cut off when they are long.
+pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..MOST).unwrap_or(self.0);
+        write!(f, "\"{}\"", shown.escape_ascii())?;
+        match self.0.len() - shown.len() {
+            0 => Ok(()),
+            rest => write!(f, "... ({rest} more bytes)"),
+        }
+    }
+}
+
+/// A reason in somebody else's words: on one line, without control
+/// characters, and of bounded length.
+pub(crate) fn reason(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars() {
+        if line.len() >= MOST_REASON {
+            line.push_str("...");
+            break;
+        }
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if c.is_ascii_graphic() || c == ' ' => line.push(c),
+            c => line.extend(c.escape_default()),
+        }
+    }
+    line.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_a_terminal_unescaped() {
+        assert_eq!(
+            Quoted(b"a\x1b[31m\"\xff\0").to_string(),
+            "\"a\\x1b[31m\\\"\\xff\\x00\""
+        );
+        assert_eq!(
+            reason("a\x1b]0;x\x07\r\nb\u{202e}"),
+            "a\\u{1b}]0;x\\u{7}  b\\u{202e}"
+        );
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        let quoted = Quoted(&[b'a'; 1000]).to_string();
+        assert!(quoted.ends_with("\"... (920 more bytes)"), "{quoted}");
+        assert!(reason(&"\u{1}".repeat(100_000)).len() < 400);
+    }
+}

@@ -1,0 +1,147 @@
+//! `status.json`: how the daemon is. It writes the file, the command reads it.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// How it is.
+    pub state: State,
+    /// Since when.
+    #[serde(with = "timestamp")]
+    pub since: SystemTime,
+    /// Why it is not live, and what to do; empty when it is.
+    pub reason: String,
+    /// The Redis it is connected to, or tried last.
+    pub redis: Option<RedisStatus>,
+    /// The hashes mirrored, the deciding one first.
+    pub hashes: Vec<HashStatus>,
+    /// The last time all hashes were read.
+    pub last_full_read: Option<FullRead>,
+    /// The table's generation; 0 while there is none.
+    pub generation: u64,
+    /// Names in the table.
+    pub names: u32,
+    /// Addresses in the table.
+    pub addresses: u32,
+    /// Bytes of the table.
+    pub table_bytes: u64,
+    /// Tables published since the daemon started.
+    pub publishes: u64,
+    /// What in Redis can't be used.
+    pub rejected: Rejected,
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It follows Redis.
+    Live,
+    /// There is no connection; the last good table answers.
+    Reconnecting,
+    /// Redis seems to have lost its data: what it held before answers still.
+    Guarded,
+}
+
+/// The connection to Redis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisStatus {
+    /// Where it is, without a password.
+    pub endpoint: String,
+    /// How changes are noticed: `tracking`, or `polling` and why; none when
+    /// there is no connection.
+    pub mode: Option<String>,
+    /// Since when it is so.
+    #[serde(with = "timestamp")]
+    pub since: SystemTime,
+}
+
+/// One hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HashStatus {
+    /// Its key in Redis.
+    pub key: String,
+    /// The fields that are used.
+    pub fields: usize,
+    /// Of these, the fields that Redis lost and that are kept.
+    pub kept: usize,
+    /// Why it can't be read; what it held before is used.
+    pub unreadable: Option<String>,
+}
+
+/// A read of all hashes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct FullRead {
+    /// When.
+    #[serde(with = "timestamp")]
+    pub at: SystemTime,
+    /// How long it took, in milliseconds.
+    pub cost_ms: f64,
+}
+
+/// What in Redis can't be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them.
+    pub fields: Vec<RejectedField>,
+}
+
+/// One field that can't be used, or not as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedField {
+    /// The hash.
+    pub hash: String,
+    /// The field, with what can't be printed escaped.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What became of it.
+    pub effect: Effect,
+}
+
+/// What becomes of a field that is not right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It is as if it were not there.
+    Ignored,
+    /// Its last good value is used.
+    Kept,
+    /// The rest of it is used.
+    Used,
+}
+
+impl std::fmt::Display for Effect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Effect::Ignored => "ignored",
+            Effect::Kept => "its last good value is kept",
+            Effect::Used => "the rest is used",
+        })
+    }
+}
+
+/// Times as text.
+mod timestamp {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_rfc3339_millis(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_rfc3339(&text).map_err(D::Error::custom)
+    }
+}

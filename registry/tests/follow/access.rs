@@ -1,0 +1,187 @@
+//! Users, passwords and TLS.
+
+use crate::certs;
+use crate::server::{Dir, Redis};
+use crate::watcher::Watcher;
+use cloudhosts_registry::{Mode, Trust};
+use std::fs;
+
+/// The line of the crate's documentation, and so of the README.
+const ACL: &str = "ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* \
+                   resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking";
+
+fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {
+    let file = dir.file("password", &format!("{password}\n"));
+    format!(
+        "{more}[redis]\nurls = [\"{url}\"]\nusername = \"cloudhosts\"\npassword_file = \"{file}\"\n"
+    )
+}
+
+#[test]
+fn the_acl_of_the_readme_is_enough() {
+    let documented = include_str!("../../src/lib.rs").contains(ACL);
+    assert!(
+        documented,
+        "the documentation and this test have one ACL line"
+    );
+    let mut redis = Redis::start(&[]);
+    redis.run(ACL);
+    redis.run("HSET cloudhosts:private a 1");
+    let mut fill = redis::pipe();
+    for n in 0..11_000 {
+        fill.cmd("HSET")
+            .arg("cloudhosts")
+            .arg(format!("r{n}"))
+            .arg("10.0.0.1")
+            .ignore();
+    }
+    fill.exec(redis.admin()).unwrap();
+    let dir = Dir::new();
+    let hashes = "hashes = [\"cloudhosts:private\", \"cloudhosts\"]\n";
+    let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
+    assert_eq!(watcher.connected().1, Mode::Tracking);
+    let pass = watcher.pass();
+    assert_eq!(pass.hashes[1].outcome.as_ref().unwrap().len(), 11_000);
+    redis.run("HSET cloudhosts:private a 2");
+    assert_eq!(watcher.until_hash_holds(0, &[("a", "2")]), Trust::Live);
+    // Long enough for a PING: nothing at all was refused.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    redis.run("HSET cloudhosts:private a 3");
+    watcher.until_hash_holds(0, &[("a", "3")]);
+    let refused: Vec<redis::Value> = redis::cmd("ACL").arg("LOG").query(redis.admin()).unwrap();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
+fn each_right_of_the_acl_is_needed() {
+    for (right, sign) in [
+        ("-hlen", "NOPERM"),
+        ("-hgetall", "NOPERM"),
+        ("resetkeys", "NOPERM"),
+    ] {
+        let mut redis = Redis::start(&[]);
+        redis.run(ACL);
+        redis.run(&format!("ACL SETUSER cloudhosts {right}"));
+        let dir = Dir::new();
+        let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", ""));
+        let why = watcher.until_unreadable();
+        assert!(
+            why.starts_with(sign) && why.contains("README"),
+            "{right}: {why}"
+        );
+    }
+}
+
+#[test]
+fn one_hash_that_may_not_be_read_leaves_the_others() {
+    let mut redis = Redis::start(&[]);
+    redis.run(ACL);
+    redis.run("HSET cloudhosts a 1");
+    let dir = Dir::new();
+    let hashes = "hashes = [\"cloudhosts\", \"secret\"]\n";
+    let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
+    let pass = watcher.pass();
+    assert_eq!(pass.hashes[0].outcome.as_ref().unwrap().len(), 1);
+    assert!(
+        pass.hashes[1]
+            .outcome
+            .as_ref()
+            .unwrap_err()
+            .starts_with("NOPERM")
+    );
+}
+
+#[test]
+fn a_password_is_wanted_refused_and_rotated() {
+    let mut redis = Redis::start(&[]);
+    redis.run("ACL SETUSER default resetpass >admin");
+    redis.run("ACL SETUSER cloudhosts on >first ~* +@all");
+    let mut nobody = Watcher::of(&redis.url());
+    let why = nobody.disconnected();
+    assert!(
+        why.contains("NOAUTH") && why.contains("password_file"),
+        "{why}"
+    );
+    let dir = Dir::new();
+    let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "first", ""));
+    watcher.connected();
+    watcher.pass();
+    redis.run("ACL SETUSER cloudhosts resetpass >second");
+    redis.run("CLIENT KILL USER cloudhosts");
+    watcher.disconnected();
+    let why = watcher.disconnected();
+    assert!(why.contains("WRONGPASS") && !why.contains("first"), "{why}");
+    dir.file("password", "second\n");
+    watcher.connected();
+    fs::remove_file(dir.path().join("password")).unwrap();
+    redis.run("CLIENT KILL USER cloudhosts");
+    watcher.disconnected();
+    let why = watcher.disconnected();
+    assert!(
+        why.contains("password_file") && why.contains("No such file"),
+        "{why}"
+    );
+}
+
+#[test]
+fn tls_trusts_the_private_ca_and_the_right_name_only() {
+    let dir = Dir::new();
+    certs::make(&dir, "good", "IP:127.0.0.1,DNS:localhost", "9");
+    certs::make(&dir, "other", "DNS:redis.example", "9");
+    certs::make(&dir, "old", "IP:127.0.0.1", "-1");
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let text = |host: &str, port: u16, ca: &str| {
+        format!("[redis]\nurls = [\"rediss://{host}:{port}\"]\n{ca}\n")
+    };
+    let ca = format!("ca_file = \"{}\"", path("ca.crt"));
+    let start = |name: &str| {
+        let port = crate::server::free_port();
+        let (crt, key, ca) = (
+            path(&format!("{name}.crt")),
+            path(&format!("{name}.key")),
+            path("ca.crt"),
+        );
+        let redis = Redis::start(&[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &crt,
+            "--tls-key-file",
+            &key,
+            "--tls-ca-cert-file",
+            &ca,
+            "--tls-auth-clients",
+            "no",
+        ]);
+        (redis, port)
+    };
+    let (mut redis, port) = start("good");
+    redis.run("HSET cloudhosts a 1");
+    for host in ["127.0.0.1", "localhost"] {
+        let mut watcher = Watcher::with(&text(host, port, &ca));
+        assert_eq!(
+            watcher.connected(),
+            (format!("rediss://{host}:{port}"), Mode::Tracking)
+        );
+        watcher.until_holds(&[("a", "1")]);
+        redis.run("HSET cloudhosts a 2");
+        watcher.until_holds(&[("a", "2")]);
+        redis.run("HSET cloudhosts a 1");
+    }
+    let why = Watcher::with(&text("127.0.0.1", port, "")).disconnected();
+    assert!(
+        why.contains("TLS") && why.contains("UnknownIssuer"),
+        "{why}"
+    );
+    for (name, reason) in [("other", "not valid for name"), ("old", "expired")] {
+        let (_redis, port) = start(name);
+        let why = Watcher::with(&text("127.0.0.1", port, &ca)).disconnected();
+        let told = why.to_ascii_lowercase();
+        assert!(
+            told.contains("tls") && told.contains(reason),
+            "{name}: {why}"
+        );
+    }
+    let why = Watcher::with(&text("127.0.0.1", redis.port, &ca)).disconnected();
+    assert!(why.contains("TLS"), "plain where TLS is wanted: {why}");
+}

@@ -1,0 +1,20 @@
+//! Following a real Redis, through everything that can happen to it.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod access;
+mod certs;
+mod faults;
+mod hostile;
+mod large;
+mod peer;
+mod polling;
+mod sentinel;
+mod server;
+mod tracking;
+mod watcher;
