@@ -1,0 +1,79 @@
+# cloudhosts. `make` alone lists what there is to make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# the order of what `ci` needs is the order it is written in
+.NOTPARALLEL:
+
+CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE := $(TARGET)/release
+TOOLS := $(TARGET)/tools
+
+CARGO_DENY := 0.20.2
+
+# What is installed. The end-to-end tests run these, built as they are shipped.
+SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
+
+export CLOUDHOSTS_PROGRAMS := $(RELEASE)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## watch real programs follow a role, in a private corner of this machine (no root)
+	@tests/deps.sh demo
+	@$(CARGO) build --quiet --release $(SHIPPED) -p cloudhosts-tests
+	@$(RELEASE)/demo
+
+.PHONY: build
+build: ## build what is installed, into target/release
+	$(CARGO) build --release $(SHIPPED)
+
+# Most of these tests wait for something most of the time, so more of them run than there are cores.
+.PHONY: test
+test: deps build ## run all tests, with a real redis-server, daemon and glibc
+	RUST_TEST_THREADS=8 $(CARGO) test --workspace
+	$(CARGO) test --release -p nss-cloudhosts --test linkage
+
+.PHONY: ci
+ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
+
+.PHONY: fmt
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## see that the code is formatted
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## clippy; a warning is an error
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## build the documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+.PHONY: man-lint
+man-lint: ## check the man pages
+	@pages=$$(find man -name '*.[1-8]' 2>/dev/null | sort); \
+	if [ -n "$$pages" ]; then mandoc -T lint -W warning $$pages; else echo "no man pages yet"; fi
+
+# The database of advisories cannot be fetched where there is no network, so it is not asked.
+.PHONY: deny
+deny: tools ## check the licences and sources of all crates
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
+
+.PHONY: tools
+tools: ## install the pinned tools of the checks, into target/tools
+	@PATH="$(TOOLS)/bin:$$PATH"; \
+	if [ "$$(cargo-deny --version 2>/dev/null)" != "cargo-deny $(CARGO_DENY)" ]; then \
+		$(CARGO) install --locked --root $(TOOLS) --target-dir $(TARGET) cargo-deny@$(CARGO_DENY); \
+	fi
+
+.PHONY: deps
+deps: ## install the programs the tests need, or say which command does
+	@tests/deps.sh all

@@ -1,0 +1,47 @@
+#!/bin/sh
+# deps.sh demo|all: sees that the programs are here that the demonstration, or everything, needs.
+# Installs the missing ones where it may (as root, or by sudo without a password), or else says
+# which one command does.
+set -eu
+
+# program and the Debian package that has it
+demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
+      unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
+all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils"
+
+case "${1:-}" in
+    demo) wanted=$demo ;;
+    all) wanted=$all ;;
+    *) echo "usage: deps.sh demo|all" >&2; exit 64 ;;
+esac
+
+packages=
+for one in $wanted; do
+    command -v "${one%%:*}" >/dev/null 2>&1 || packages="$packages ${one#*:}"
+done
+# cc without its headers compiles nothing
+[ -e /usr/include/netdb.h ] || packages="$packages libc6-dev"
+[ -n "$packages" ] || exit 0
+
+packages=$(printf '%s\n' $packages | sort -u | xargs)
+install="apt-get install -y --no-install-recommends $packages"
+if command -v apt-get >/dev/null 2>&1; then
+    as=none
+    if [ "$(id -u)" -eq 0 ]; then
+        as=
+    elif sudo -n true 2>/dev/null; then
+        as='sudo -n'
+    fi
+    if [ "$as" != none ]; then
+        echo "installing: $packages"
+        $as apt-get update -q
+        # shellcheck disable=SC2086 # words on purpose
+        $as env DEBIAN_FRONTEND=noninteractive $install
+        exit 0
+    fi
+    echo "missing: $packages; this installs them:" >&2
+    echo "    sudo $install" >&2
+else
+    echo "missing, by the names of Debian's packages: $packages; install them first" >&2
+fi
+exit 1

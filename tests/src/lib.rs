@@ -1,0 +1,46 @@
+//! The harness of the end-to-end tests: everything in it is real. A private `redis-server`, the
+//! built daemon, module and command, and unmodified programs that ask glibc, in a mount namespace
+//! of their own with its own `/etc`, `/run` and `/var/lib`. Nothing of the machine is changed, and
+//! several worlds run side by side.
+//!
+//! From the ground up:
+//!
+//! - [`dir`]: a private directory, removed whatever happens
+//! - [`process`]: children that never outlive us, commands that cannot hang
+//! - [`wait`]: waiting for a condition, with a bound
+//! - [`programs`]: where the built programs are
+//! - [`tls`], [`redis`], [`sentinel`]: the servers
+//! - [`sandbox`]: the mount namespace
+//! - [`config`], [`daemon`]: `cloudhosts-cached` and its configuration
+//! - [`caller`]: the C program that asks glibc, and the running process that follows changes
+//! - [`world`]: all of them together; what most tests start from
+//! - [`http`]: a tiny web server
+//! - [`demo`]: what `make demo` shows
+//!
+//! The tests run the programs that are in `CLOUDHOSTS_PROGRAMS` (a directory), else those beside
+//! the test executable. `make test` builds them first and sets it.
+
+#![forbid(unsafe_code)]
+// The harness of tests: a broken assumption ends the test, with its reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod caller;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod dir;
+pub mod http;
+pub mod process;
+pub mod programs;
+pub mod redis;
+pub mod sandbox;
+pub mod sentinel;
+pub mod tls;
+pub mod wait;
+pub mod world;
+
+pub use caller::{Answer, Caller, Family, Watch};
+pub use config::Config;
+pub use daemon::Daemon;
+pub use redis::Redis;
+pub use world::World;

@@ -1,0 +1,39 @@
+//! Where the built programs are.
+
+use std::path::{Path, PathBuf};
+
+/// The daemon.
+pub const DAEMON: &str = "cloudhosts-cached";
+/// The command.
+pub const COMMAND: &str = "cloudhosts";
+/// The module, as cargo names it.
+pub const MODULE: &str = "libnss_cloudhosts.so";
+
+/// The path of a built program or library.
+///
+/// # Panics
+/// When it has not been built.
+pub fn find(name: &str) -> PathBuf {
+    let directory = match std::env::var_os("CLOUDHOSTS_PROGRAMS") {
+        Some(given) => PathBuf::from(given),
+        None => beside_us(),
+    };
+    let path = directory.join(name);
+    assert!(
+        path.exists(),
+        "{}: not built; `make test` and `make demo` build it, or `cargo build --workspace`",
+        path.display()
+    );
+    path.canonicalize().expect("it exists")
+}
+
+/// `target/PROFILE`, where `target/PROFILE/deps/some_test` or `target/PROFILE/demo` runs.
+fn beside_us() -> PathBuf {
+    let us = std::env::current_exe().expect("our own path");
+    let directory = us.parent().expect("a file is in a directory");
+    if directory.ends_with("deps") {
+        directory.parent().unwrap_or(Path::new("/")).to_path_buf()
+    } else {
+        directory.to_path_buf()
+    }
+}
