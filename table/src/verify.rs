@@ -61,6 +61,9 @@ impl View<'_> {
                 });
             };
             check(record.name > last, "a name out of order", at)?;
+            let canonical = record.canonical.unwrap_or_default();
+            let are_names = format::is_name(record.name) && format::is_name(canonical);
+            check(are_names, "a name with other letters", at)?;
             let before = at < self.header.first_role;
             check(record.wildcard == before, "a wildcard among the names", at)?;
             let answers = !record.v4.is_empty() || !record.v6.is_empty();

@@ -181,9 +181,12 @@ impl<'t> View<'t> {
                 (holder.name, holder)
             }
             (None, Some(canonical)) => (canonical, record),
-            (None, None) if record.wildcard => (meant, record),
-            (None, None) => (record.name, record),
+            (None, None) => (meant, record),
         };
+        // What was asked for has been read as a name already.
+        if record.points() && !format::is_name(canonical) {
+            return None;
+        }
         let pick = match record.pick {
             0 => holder.pick,
             own => own,
@@ -213,7 +216,7 @@ impl<'t> View<'t> {
         Slots::new(self.bytes, self.header.reverse)
             .probe(hash)
             .filter_map(|at| Names::at(*self, at))
-            .find(|names| names.first.holds(address))
+            .find(|names| names.first.holds(address) && format::is_name(names.first.name))
     }
 
     /// The place of the first role, in the order of their names.
@@ -227,6 +230,9 @@ impl<'t> View<'t> {
     #[must_use]
     pub fn entry(&self, at: Cursor) -> Option<(Answer<'t>, Cursor)> {
         let record = self.record(at.0)?;
+        if !format::is_name(record.name) {
+            return None;
+        }
         let answer = self.answer(record.name, record.name, record)?;
         Some((answer, Cursor(record.end)))
     }
@@ -326,7 +332,8 @@ impl<'t> Names<'t> {
         let (at, count) = rest;
         (0..count.min(MAX_NAMES - 1)).filter_map(move |n| {
             let entry = format::u32_at(view.bytes, (at + 4 * n) as usize)?;
-            Some(view.record(entry)?.name)
+            let name = view.record(entry)?.name;
+            format::is_name(name).then_some(name)
         })
     }
 }

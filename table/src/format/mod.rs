@@ -77,13 +77,8 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes_at(bytes, at).map(u64::from_le_bytes)
 }
 
-/// `len` bytes at `at` as a role's name: nothing but what names are made of
-/// may reach programs, which print what they are told or hand it to a shell.
-pub(crate) fn name_at(bytes: &[u8], at: usize, len: usize) -> Option<&str> {
-    text_at(bytes, at, len).filter(|name| is_name(name))
-}
-
-/// Whether the text holds only what the names of roles are made of.
+/// Whether the text holds only what the names of roles are made of. Nothing
+/// else may reach programs, which print a name or hand it to a shell.
 pub(crate) fn is_name(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*'))

@@ -13,7 +13,7 @@
 //!    filled up to a multiple of 4
 //! ```
 
-use super::{aligned, bytes_at, name_at, u16_at, u32_at};
+use super::{aligned, bytes_at, text_at, u16_at, u32_at};
 
 /// The name stands for all the names below it.
 pub(crate) const WILDCARD: u8 = 1;
@@ -47,7 +47,7 @@ impl<'t> Record<'t> {
         let pick = u16_at(table, at + 2)?;
         let v4_len = 4 * usize::from(u16_at(table, at + 4)?);
         let v6_len = 16 * usize::from(u16_at(table, at + 6)?);
-        let name = name_at(table, at + 8, usize::from(name_len))?;
+        let name = text_at(table, at + 8, usize::from(name_len))?;
         let mut end = aligned(at + 8 + name.len());
         let mut target = None;
         let mut addresses = (&[][..], &[][..]);
@@ -63,7 +63,7 @@ impl<'t> Record<'t> {
         let mut canonical = None;
         if flags & CANONICAL != 0 {
             let [len] = bytes_at(table, end)?;
-            canonical = Some(name_at(table, end + 1, usize::from(len))?);
+            canonical = Some(text_at(table, end + 1, usize::from(len))?);
             end = aligned(end + 1 + usize::from(len));
         }
         Some(Record {

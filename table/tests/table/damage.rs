@@ -4,7 +4,7 @@ use cloudhosts_table::{Builder, OpenError, Source, View};
 use proptest::prelude::*;
 
 use crate::common::everything::{ask_everything, with_right_checksum, with_right_header};
-use crate::common::{Words, ask, names, settings, table};
+use crate::common::{Words, all, ask, names, settings, table};
 
 /// A small table with one of everything.
 fn small() -> Vec<u8> {
@@ -125,18 +125,34 @@ fn a_right_checksum_is_not_enough() {
 /// A name that would reach a terminal or a shell as something else.
 #[test]
 fn no_text_but_names_comes_out() {
-    let table = small();
-    // One text is the name of a record, one a canonical name without any.
-    for (text, asked) in [(b"web", "db"), (b"gon", "a")] {
-        let at = table.windows(3).position(|found| found == text).unwrap();
-        for bad in [0, b'\n', 0x1b, b';', b'A', 0xff] {
+    let table = table(&[
+        ("cname", "-> gone 10.0.0.3"),
+        ("longer", "10.0.0.1"),
+        ("web", "10.0.0.1 10.0.0.2"),
+        ("zeta", "-> web"),
+    ]);
+    for bad in [0, b'\n', 0x1b, b';', b'A', 0xff] {
+        let with = |text: &str| {
             let mut changed = table.clone();
-            changed[at] = bad;
-            let changed = with_right_checksum(changed);
-            let view = View::open(&changed).unwrap();
-            assert!(view.verify().is_err());
-            assert_eq!(ask(&view, asked), "none", "byte {bad}");
-        }
+            let at = table
+                .windows(text.len())
+                .position(|found| found == text.as_bytes());
+            changed[at.unwrap()] = bad;
+            with_right_checksum(changed)
+        };
+        let changed = with("web");
+        let view = View::open(&changed).unwrap();
+        assert!(view.verify().is_err());
+        assert_eq!(ask(&view, "zeta"), "none", "byte {bad}");
+        assert_eq!(all(&view), ["cname", "longer"]);
+        assert!(names(&view, "10.0.0.2").is_empty());
+        let changed = with("longer");
+        let view = View::open(&changed).unwrap();
+        assert_eq!(names(&view, "10.0.0.1"), ["web", "zeta"]);
+        let changed = with("gone");
+        let view = View::open(&changed).unwrap();
+        assert!(view.verify().is_err());
+        assert_eq!(ask(&view, "cname"), "none", "byte {bad}");
     }
 }
 
