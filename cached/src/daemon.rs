@@ -14,7 +14,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
 
 use crate::last_good::LastGood;
@@ -23,8 +23,8 @@ use crate::publisher::{Keeper, Sealed, digest};
 use crate::report::Report;
 use crate::server::{Server, ServerError};
 
-/// How often the heart beats; clients take a daemon for dead after three.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Least time between two signs of life for systemd's watchdog.
+const WATCHDOG_LEAST: Duration = Duration::from_millis(100);
 
 /// Most problems that one pass writes to the log; all are counted in the
 /// status.
@@ -54,16 +54,16 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     let (events, mut happened) = mpsc::channel(1);
     let (control, controlled) = mpsc::channel(1);
     let following = tokio::spawn(follow(Arc::new(config), events, controlled));
-    let mut beat = tokio::time::interval(HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watchdog =
+        sd_notify::watchdog_enabled().map(|limit| interval((limit / 3).max(WATCHDOG_LEAST)));
     loop {
         let idle = daemon.work.is_none();
         tokio::select! {
-            _ = beat.tick() => daemon.beat(),
+            () = tick(&mut watchdog) => notify(&[NotifyState::Watchdog]),
             Some(event) = happened.recv(), if idle => daemon.take(event),
             done = finished(&mut daemon.work) => daemon.digested(done),
             done = finished(&mut daemon.chore) => daemon.chore_done(done),
-            () = until(daemon.keeper.wakes()), if daemon.chore.is_none() => {}
+            () = until(daemon.keeper.wakes(Instant::now())), if daemon.chore.is_none() => {}
             () = until(daemon.report.wakes(Instant::now())) => {}
             _ = hangup.recv() => {
                 info!("SIGHUP: what Redis says now is accepted");
@@ -89,6 +89,14 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> io::Result<T> {
     let done = running.await;
     *task = None;
     done.map_err(io::Error::other)
+}
+
+/// Waits for the next tick of a clock that may not be there.
+async fn tick(clock: &mut Option<Interval>) {
+    match clock {
+        Some(clock) => drop(clock.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until a moment that may not be set.
@@ -164,14 +172,6 @@ impl Daemon {
         self.report.write_now();
     }
 
-    /// Says that the daemon is alive, to the clients and to systemd.
-    fn beat(&self) {
-        self.server.epoch().beat(monotonic());
-        if sd_notify::watchdog_enabled().is_some() {
-            notify(&[NotifyState::Watchdog]);
-        }
-    }
-
     /// Takes in what the follower tells.
     fn take(&mut self, event: Event) {
         let now = SystemTime::now();
@@ -235,26 +235,22 @@ impl Daemon {
             }
         };
         self.mirror = Some(done.mirror);
-        match done.sealed {
-            Ok(Some(table)) => self.publish(table),
-            Ok(None) => {}
-            Err(error) => error!("no new table; the last one goes on answering: {error}"),
+        let published = match done.sealed {
+            Ok(table) => table.map_or(Ok(()), |table| self.publish(table)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = published {
+            error!("no new table can be made, the last one answers: {error}");
+            self.report.failed(&error.to_string());
         }
         self.report.read(done.full, SystemTime::now());
         self.log_problems();
         self.update();
     }
 
-    fn publish(&mut self, table: Sealed) {
+    fn publish(&mut self, table: Sealed) -> io::Result<()> {
         let facts = table.facts;
-        let descriptor = match table.descriptor() {
-            Ok(descriptor) => descriptor,
-            Err(error) => {
-                error!("no new table; the last one goes on answering: {error}");
-                return;
-            }
-        };
-        self.server.publish(descriptor, facts.generation);
+        self.server.publish(table.descriptor()?, facts.generation);
         self.report.published(&facts);
         self.keeper.keep(table.file);
         if self.published {
@@ -269,6 +265,7 @@ impl Daemon {
             );
         }
         self.published = true;
+        Ok(())
     }
 
     /// Logs what can't be used and was not logged before.

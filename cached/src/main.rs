@@ -52,6 +52,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     journal::start();
+    // Everybody attaches to the socket and reads the files, whatever the mask
+    // this was started with.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // One thread: the daemon mostly sleeps, and what takes time is done on
     // threads that come and go.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -142,10 +142,13 @@ impl Keeper {
         self.rested = Some(now + (took * REST).max(LEAST));
     }
 
-    /// When there is something to do, at the latest.
+    /// When there is something to do.
     #[must_use]
-    pub fn wakes(&self) -> Option<Instant> {
-        self.newest.as_ref().and(self.rested)
+    pub fn wakes(&self, now: Instant) -> Option<Instant> {
+        let touch = self.touched.map(|touched| touched + TOUCH);
+        let write = self.newest.as_ref().map(|_| now);
+        let wanted = write.or(touch)?;
+        Some(self.rested.map_or(wanted, |rested| rested.max(wanted)))
     }
 }
 
@@ -153,11 +156,14 @@ impl Keeper {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::path::Path;
+
+    fn keeper() -> Keeper {
+        Keeper::new(LastGood::new(&std::env::temp_dir()))
+    }
 
     #[test]
     fn the_first_table_is_written_at_once_and_the_next_after_a_rest() {
-        let mut keeper = Keeper::new(LastGood::new(Path::new("/nonexistent")));
+        let mut keeper = keeper();
         let table = || File::from(seal_table(b"table").unwrap());
         let start = Instant::now();
         assert!(keeper.chore(start).is_none());
@@ -171,17 +177,20 @@ mod tests {
         keeper.keep(table());
         let early = start + Duration::from_millis(4400);
         assert!(keeper.chore(early).is_none());
-        assert_eq!(keeper.wakes(), Some(start + Duration::from_millis(4500)));
-        assert!(keeper.chore(keeper.wakes().unwrap()).is_some());
+        let rested = start + Duration::from_millis(4500);
+        assert_eq!(keeper.wakes(early), Some(rested));
+        assert!(keeper.chore(rested).is_some());
     }
 
     #[test]
     fn the_file_is_touched_while_nothing_changes() {
-        let mut keeper = Keeper::new(LastGood::new(Path::new("/nonexistent")));
+        let mut keeper = keeper();
         let start = Instant::now();
         keeper.keep(File::from(seal_table(b"table").unwrap()));
         assert!(keeper.chore(start).is_some());
-        assert!(keeper.chore(start + Duration::from_secs(59)).is_none());
+        let early = start + Duration::from_secs(59);
+        assert!(keeper.chore(early).is_none());
+        assert_eq!(keeper.wakes(early), Some(start + TOUCH));
         let touch = keeper.chore(start + TOUCH).unwrap();
         assert!(touch.table.is_none());
     }

@@ -13,6 +13,10 @@ use crate::mirror::Mirror;
 /// Least time between two writes of the file.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a change waits for others to be written with it: connecting and
+/// what is read first are one.
+const GATHER: Duration = Duration::from_millis(50);
+
 /// The status, and the file it is written to when it changed.
 #[derive(Debug)]
 pub struct Report {
@@ -21,7 +25,10 @@ pub struct Report {
     connected: bool,
     /// Why there is no connection.
     trouble: String,
-    changed: bool,
+    /// Why the last table is not the newest that could be.
+    failure: Option<String>,
+    /// Since when there is something to write.
+    changed: Option<Instant>,
     written: Option<Instant>,
     failing: bool,
 }
@@ -50,7 +57,8 @@ impl Report {
             },
             connected: false,
             trouble: "not connected to Redis yet".into(),
-            changed: true,
+            failure: None,
+            changed: None,
             written: None,
             failing: false,
         }
@@ -64,7 +72,7 @@ impl Report {
             since: now,
         });
         self.trouble = "connected, but not everything has been read yet".into();
-        self.changed = true;
+        self.change();
     }
 
     /// There is no connection, for this reason.
@@ -81,7 +89,7 @@ impl Report {
         });
         self.connected = false;
         self.trouble = why.into();
-        self.changed = true;
+        self.change();
     }
 
     /// Something was read.
@@ -93,17 +101,23 @@ impl Report {
                 cost_ms: cost.as_secs_f64() * 1000.0,
             });
         }
-        self.changed = true;
+        self.change();
+    }
+
+    /// A table could not be made.
+    pub fn failed(&mut self, why: &str) {
+        self.failure = Some(why.into());
     }
 
     /// A table was published.
     pub fn published(&mut self, table: &TableFacts) {
+        self.failure = None;
         self.status.generation = table.generation;
         self.status.names = table.names;
         self.status.addresses = table.addresses;
         self.status.table_bytes = table.bytes;
         self.status.publishes += 1;
-        self.changed = true;
+        self.change();
     }
 
     /// Takes over what the mirror knows, and works out the state. Returns the
@@ -117,6 +131,9 @@ impl Report {
         });
         let (state, reason) = if !self.connected {
             (State::Reconnecting, self.trouble.clone())
+        } else if let Some(failure) = &self.failure {
+            let reason = format!("no new table can be made, the last one answers: {failure}");
+            (State::Guarded, reason)
         } else if mirror.is_guarded() {
             let kept: usize = self.status.hashes.iter().map(|hash| hash.kept).sum();
             let reason = format!(
@@ -127,23 +144,30 @@ impl Report {
         } else {
             (State::Live, unreadable.unwrap_or_default())
         };
-        self.changed |= self.status.reason != reason;
-        self.status.reason = reason;
+        if self.status.reason != reason {
+            self.status.reason = reason;
+            self.change();
+        }
         if self.status.state == state {
             return None;
         }
         self.status.state = state;
         self.status.since = now;
-        self.changed = true;
+        self.change();
         Some((state, &self.status.reason))
+    }
+
+    fn change(&mut self) {
+        self.changed.get_or_insert_with(Instant::now);
     }
 
     /// When the file is to be written, if anything has changed: at once, or
     /// when the last time is long enough ago.
     #[must_use]
     pub fn wakes(&self, now: Instant) -> Option<Instant> {
-        let next = self.written.map_or(now, |written| written + INTERVAL);
-        self.changed.then_some(next)
+        let gathered = self.changed? + GATHER;
+        let rested = self.written.map_or(now, |written| written + INTERVAL);
+        Some(gathered.max(rested))
     }
 
     /// Writes the file if it is time to.
@@ -163,7 +187,7 @@ impl Report {
                 write_whole(&self.path, |file| file.write_all(&json))
             });
         match written {
-            Ok(()) => (self.changed, self.failing) = (false, false),
+            Ok(()) => (self.changed, self.failing) = (None, false),
             Err(error) => {
                 if !self.failing {
                     warn!("can't write {}: {error}", self.path.display());

@@ -1,6 +1,6 @@
 //! The handover server: hands the newest table to whoever connects.
 //!
-//! It has a thread of its own that waits in `accept` and does nothing else, so
+//! It has a thread of its own that does nothing else but beat the heart, so
 //! that neither Redis nor the making of a large table delays a process that
 //! attaches; and it never reads, so that no client does.
 
@@ -8,18 +8,26 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover;
 use cloudhosts_table::shm::EpochPage;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
+
+/// How often the heart beats; clients take a daemon for dead after three.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Most clients that are served before the clock is looked at again.
+const BATCH: usize = 64;
 
 /// How long to wait when there is no descriptor left to accept with.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(20);
@@ -89,12 +97,6 @@ impl Server {
         self.shared.epoch.announce(generation);
     }
 
-    /// The epoch, for its heartbeat.
-    #[must_use]
-    pub fn epoch(&self) -> &EpochPage {
-        &self.shared.epoch
-    }
-
     /// Says that the daemon goes, and removes the socket: whoever comes now
     /// shall take the last good table without waiting.
     pub fn retire(&self) {
@@ -129,6 +131,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let listener = UnixListener::bind(&new)?;
+    listener.set_nonblocking(true)?;
     fs::set_permissions(&new, Permissions::from_mode(0o666))?;
     fs::rename(&new, path)?;
     Ok(listener)
@@ -148,25 +151,43 @@ fn raise_descriptor_limit() {
 }
 
 fn serve(listener: &UnixListener, shared: &Shared) {
-    let mut refused = false;
+    let mut crowded = false;
+    let mut beat_at = Instant::now();
     loop {
-        let client = match listener.accept() {
-            Ok((client, _)) => client,
-            Err(error) => {
-                warn!("can't accept a client: {error}");
-                thread::sleep(OUT_OF_DESCRIPTORS);
-                continue;
+        let now = Instant::now();
+        if now >= beat_at {
+            shared.epoch.beat(monotonic());
+            beat_at = now + HEARTBEAT;
+        }
+        let left = Timespec::try_from(beat_at - now).unwrap_or_default();
+        let mut waiting = [PollFd::new(listener, PollFlags::IN)];
+        // An interrupted wait is only a shorter one.
+        let _ = poll(&mut waiting, Some(&left));
+        for _ in 0..BATCH {
+            match listener.accept() {
+                Ok((client, _)) => shared.serve(&client, &mut crowded),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    warn!("can't accept a client: {error}");
+                    thread::sleep(OUT_OF_DESCRIPTORS);
+                    break;
+                }
             }
-        };
-        let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(table) = table.as_ref() else {
-            continue;
-        };
-        let sent = handover::send(&client, table.as_fd(), shared.epoch.file());
-        let full = sent.is_err_and(|e| e.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error()));
-        if full != refused {
-            refused = full;
-            match full {
+        }
+    }
+}
+
+impl Shared {
+    /// Hands the newest table to one client, if there is one.
+    fn serve(&self, client: &UnixStream, crowded: &mut bool) {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = table.as_ref() else { return };
+        let sent = handover::send(client, table.as_fd(), self.epoch.file());
+        let full = Some(Errno::TOOMANYREFS.raw_os_error());
+        let refused = sent.is_err_and(|error| error.raw_os_error() == full);
+        if refused != *crowded {
+            *crowded = refused;
+            match refused {
                 true => warn!(
                     "too many clients have connected and not read what they were sent; \
                      new ones take the last good table"

@@ -104,7 +104,9 @@ fn table(status: &Status, gone: bool) -> String {
             kept => format!(", of which Redis has lost {kept}"),
         };
         let key = Plain(&hash.key);
-        lines.add("hash", format_args!("{key}: {} fields{kept}", hash.fields));
+        let fields = hash.fields;
+        let plural = if fields == 1 { "" } else { "s" };
+        lines.add("hash", format_args!("{key}: {fields} field{plural}{kept}"));
         if let Some(why) = &hash.unreadable {
             lines.add("", format_args!("can't be read: {}", Plain(why)));
         }

@@ -7,6 +7,8 @@ use cloudhosts_registry::pairs::Pairs;
 use cloudhosts_registry::record::{Field, Value};
 use cloudhosts_registry::status::{Effect, HashStatus};
 
+use tracing::{info, warn};
+
 use super::fields::{FieldRef, Fields};
 use super::problems::Problems;
 
@@ -49,13 +51,17 @@ impl Hash {
     /// flush, is that of a Redis that lost its data. What it held is kept, each
     /// field until it is named again or the operator says to accept.
     pub fn read(&mut self, pairs: &Pairs, trust: Trust, allow: &Allow) -> bool {
-        self.unreadable = None;
+        if self.unreadable.take().is_some() {
+            info!("the hash {} can be read again", self.key);
+        }
         let lost = match trust {
             Trust::Flushed => true,
             Trust::Reconnected => pairs.is_empty(),
             Trust::Live | Trust::Accepted => false,
         };
-        if lost && self.kept < self.fields.len() {
+        // That it is kept is part of the table too: the next daemon must know.
+        let newly_lost = lost && self.kept < self.fields.len();
+        if newly_lost {
             self.kept = self.fields.len();
             self.fields.keep_all();
         }
@@ -64,13 +70,19 @@ impl Hash {
             self.keep(&mut fields);
         }
         self.kept = fields.iter().filter(|field| field.kept).count();
-        let changed = fields != self.fields;
+        let changed = newly_lost || fields != self.fields;
         self.fields = fields;
         changed
     }
 
     /// Notes that it can't be read. What it held stays in use.
     pub fn unreadable(&mut self, why: &str) {
+        if self.unreadable.as_deref() != Some(why) {
+            warn!(
+                "the hash {} can't be read, what it held stays: {why}",
+                self.key
+            );
+        }
         self.unreadable = Some(why.into());
     }
 
@@ -97,8 +109,8 @@ impl Hash {
         let mut fields = Fields::default();
         let mut problems = Problems::default();
         // Of `web` and `Web`, which are the same role, the one in normal form
-        // counts: so the others are taken last.
-        let mut folded = Vec::new();
+        // counts: so the others are added last.
+        let mut folded = Fields::default();
         for (raw, value) in pairs.iter() {
             let field = match Field::parse(raw) {
                 Ok(field) => field,
@@ -111,18 +123,22 @@ impl Hash {
             if !allow.allows(name.role()) {
                 continue;
             }
-            if name.is_spelling(raw) {
-                self.take(&mut fields, &mut problems, &name, raw, value);
-            } else {
-                folded.push((name, raw, value));
-            }
+            let to = match name.is_spelling(raw) {
+                true => &mut fields,
+                false => &mut folded,
+            };
+            self.take(to, &mut problems, &name, raw, value);
         }
-        for (name, raw, value) in folded {
-            self.take(&mut fields, &mut problems, &name, raw, value);
+        for field in folded.iter() {
+            fields.push(field);
         }
         for twice in fields.arrange() {
-            let reason = || "the same field is there in another spelling, which counts".into();
-            problems.add(&self.key, twice.as_bytes(), reason, Effect::Ignored);
+            let reason = || {
+                "it is there in another spelling too (upper case, or a dot at the end), \
+                 which is ignored"
+                    .into()
+            };
+            problems.add(&self.key, twice.as_bytes(), reason, Effect::Used);
         }
         self.problems = problems;
         fields

@@ -55,8 +55,11 @@ impl Fleet {
             cost: Duration::ZERO,
             full: true,
         });
-        self.table = self.mirror.table(SystemTime::now()).unwrap();
-        View::open(&self.table).unwrap().verify().unwrap();
+        // As the daemon does: what is no change is not published.
+        if changed || self.table.is_empty() {
+            self.table = self.mirror.table(SystemTime::now()).unwrap();
+            View::open(&self.table).unwrap().verify().unwrap();
+        }
         changed
     }
 
@@ -196,7 +199,7 @@ fn of_two_spellings_of_one_field_the_normal_one_counts() {
     fleet.live(&[("WEB", "10.0.0.1"), ("web", "10.0.0.2"), ("Db", "10.0.0.3")]);
     assert_eq!(fleet.resolve("web"), "web 10.0.0.2");
     assert_eq!(fleet.resolve("db"), "db 10.0.0.3");
-    assert!(fleet.problems()[0].starts_with("web: the same field is there in another spelling"));
+    assert!(fleet.problems()[0].starts_with("web: it is there in another spelling too"));
 }
 
 #[test]
@@ -325,6 +328,17 @@ fn a_hash_that_is_empty_after_a_reconnect_or_a_flush_is_kept() {
         fleet.live(&[("b", "10.0.0.3")]);
         assert_eq!(fleet.resolve("a"), "");
     }
+}
+
+#[test]
+fn what_is_kept_is_kept_by_a_daemon_that_was_stopped_right_after_the_loss() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    fleet.read(0, Trust::Flushed, &[]);
+    fleet.restart();
+    fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.3")]);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
 }
 
 #[test]
