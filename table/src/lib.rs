@@ -33,6 +33,6 @@ pub use choice::{Choice, Order, choose};
 pub use client::{Client, Paths, Unavailable};
 pub use format::OpenError;
 pub use name::{Name, NameError, Pattern};
-pub use sources::Source;
+pub use sources::{MAX_HASHES, MAX_KEY, Source};
 pub use verify::Damage;
 pub use view::{Answer, Cursor, Names, View};

@@ -17,8 +17,12 @@ use crate::view::View;
 /// Set beside the number of the hash when Redis has lost the field.
 const KEPT: u8 = 0x80;
 
-/// Most hashes: their numbers share a byte with [`KEPT`].
-pub(crate) const MAX_HASHES: usize = 128;
+/// Most hashes that one table can be made from. (Their numbers share a byte
+/// with the mark of what is kept.)
+pub const MAX_HASHES: usize = 128;
+
+/// Most bytes of a hash's key.
+pub const MAX_KEY: usize = 255;
 
 /// Bytes of a source before its texts.
 const FIXED_BYTES: usize = 10;

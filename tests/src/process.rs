@@ -14,11 +14,30 @@ use crate::wait;
 /// Seconds after which a command that should have ended is killed (exit status 137).
 const COMMAND_LIMIT: &str = "120";
 
-/// A command that dies with us, even when we are killed: `setpriv` asks the kernel for it, then
-/// becomes the program.
+/// Goes before a program and its arguments so that it dies with us, even when we are killed.
+///
+/// `setpriv` asks the kernel for it; the shell then sees that we did not die before that.
+pub fn mortal_words() -> [String; 8] {
+    const STILL_OURS: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
+    let us = std::process::id().to_string();
+    [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "--",
+        "sh",
+        "-c",
+        STILL_OURS,
+        &us,
+    ]
+    .map(str::to_owned)
+}
+
+/// A command that dies with us.
 pub fn mortal(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    let [first, rest @ ..] = mortal_words();
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
     command
 }
 

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
 
-use crate::process::{Process, bounded, mortal};
+use crate::process::{Process, bounded, mortal, mortal_words};
 use crate::programs;
 
 const SETUP: &str = r#"
@@ -150,9 +150,7 @@ impl Entrance {
     /// A program inside that runs in the background, and dies with us.
     pub fn background(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         self.enter(Command::new("nsenter"), |command| {
-            command
-                .args(["setpriv", "--pdeathsig", "KILL", "--"])
-                .arg(program)
+            command.args(mortal_words()).arg(program)
         })
     }
 

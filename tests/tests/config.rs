@@ -420,7 +420,7 @@ fn a_mistake_is_told_with_file_line_and_what_to_do() {
             &["user", "username"],
         ),
         ("domain = 5", 1, &["domain in quotes"]),
-        ("hashes = 'cloudhosts'", 1, &["sequence"]),
+        ("hashes = 'cloudhosts'", 1, &["[\"cloudhosts\"]"]),
         ("hashes = []", 1, &["cloudhosts"]),
         ("\n\nresync_interval = 'soon'", 3, &["60s"]),
         ("poll_interval = 2", 1, &["60s"]),

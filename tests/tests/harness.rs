@@ -59,6 +59,8 @@ fn a_world_leaves_nothing_behind() {
     let caller = world.caller();
     let watch = Watch::start(world.sandbox.entrance(), Family::Any, "localhost");
     world.daemon.start();
+    // once it answers it is in the sandbox
+    caller.by_name("localhost");
     let directory = world.dir.path().to_path_buf();
     let processes = [caller.id(), world.daemon.id()];
     let namespace = std::fs::metadata(format!("/proc/{}/ns/mnt", caller.id()))
@@ -95,6 +97,8 @@ fn a_test_that_is_killed_leaves_nothing_behind_either() {
         let mut world = World::new().build();
         world.daemon.start();
         let caller = world.caller();
+        // once it answers it is in the sandbox
+        caller.by_name("localhost");
         let namespace = std::fs::metadata(format!("/proc/{}/ns/mnt", caller.id())).unwrap();
         println!("\nworld {} {}", namespace.ino(), world.dir.path().display());
         loop {

@@ -71,7 +71,8 @@ fn every_error_names_the_line_and_what_to_do() {
         ("\n\nhashes = []", 3, "at least one"),
         ("hashes = [\"a\", \"a\"]", 1, "twice"),
         ("hashes = [\"\"]", 1, "empty"),
-        ("hashes = \"a\"", 1, "sequence"),
+        ("hashes = \"a\"", 1, "[\"cloudhosts\"]"),
+        ("\nallow = \"web\"", 2, "write a list"),
         ("\ndomain = \"a b\"", 2, "prod.example.com"),
         ("allow = []", 1, "[\"*\"]"),
         ("socket = \"run/x\"", 1, "absolute"),
@@ -105,6 +106,11 @@ fn every_error_names_the_line_and_what_to_do() {
             "{text:?}: {error}"
         );
     }
+    let keys: Vec<String> = (0..129).map(|n| format!("\"{n}\"")).collect();
+    let many = parse(&format!("hashes = [{}]", keys.join(","))).unwrap_err();
+    assert!(many.contains("more than 128 hashes"), "{many}");
+    let long = parse(&format!("hashes = [\"{}\"]", "k".repeat(256))).unwrap_err();
+    assert!(long.contains("more than 255 bytes"), "{long}");
     let socket = format!("socket = \"/{}\"", "s".repeat(107));
     assert!(parse(&socket).unwrap_err().contains("107"));
 }

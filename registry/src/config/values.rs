@@ -2,7 +2,7 @@
 //! are parsed.
 
 use crate::connect::{Endpoint, MAX_SOCKET_PATH};
-use cloudhosts_table::{Name, Order};
+use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::collections::HashSet;
@@ -160,18 +160,28 @@ impl Default for Hashes {
 
 impl<'de> Deserialize<'de> for Hashes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Hashes, D::Error> {
-        let hashes = Vec::deserialize(from)?;
+        let hashes = Vec::deserialize(from)
+            .map_err(|_| D::Error::custom("write a list of keys, such as [\"cloudhosts\"]"))?;
         check_hashes(hashes).map(Hashes).map_err(D::Error::custom)
     }
 }
 
-/// At least one hash, none of them empty, none twice.
+/// At least one hash and as many as a table can name, none empty, none twice.
 pub(super) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
     if hashes.is_empty() {
         return Err("there must be at least one hash, such as [\"cloudhosts\"]".to_owned());
     }
+    if hashes.len() > MAX_HASHES {
+        return Err(format!("more than {MAX_HASHES} hashes; leave some out"));
+    }
     let mut seen = HashSet::new();
     for hash in &hashes {
+        if hash.len() > MAX_KEY {
+            let hash = crate::printable::Quoted(hash.as_bytes());
+            return Err(format!(
+                "the hash {hash} has a name of more than {MAX_KEY} bytes"
+            ));
+        }
         if hash.is_empty() {
             return Err("the name of a hash is empty; write a Redis key".to_owned());
         }
@@ -231,7 +241,8 @@ impl Default for Allow {
 
 impl<'de> Deserialize<'de> for Allow {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Allow, D::Error> {
-        let globs: Vec<String> = Vec::deserialize(from)?;
+        let globs: Vec<String> = Vec::deserialize(from)
+            .map_err(|_| D::Error::custom("write a list of globs, such as [\"*\"]"))?;
         if globs.is_empty() || globs.iter().any(String::is_empty) {
             return Err(D::Error::custom(
                 "an empty list or glob allows nothing; write [\"*\"] to allow every name",
