@@ -13,7 +13,8 @@
 //!
 //! The reading side is a guest in every process of the machine: it allocates
 //! nothing, starts no thread, keeps no descriptor, takes no lock and trusts
-//! nothing that it reads.
+//! nothing that it reads. `unsafe` stands in [`shm`], and in one call of
+//! [`clock`].
 #![deny(unsafe_code)]
 
 mod builder;
