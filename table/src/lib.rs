@@ -5,7 +5,7 @@
 //!
 //! - [`name`]: what a role may be called;
 //! - [`builder`](Builder): the daemon makes a table of roles and fields;
-//! - [`format`]: its bytes, and nothing but the bytes;
+//! - [`mod@format`]: its bytes, and nothing but the bytes;
 //! - [`shm`]: the sealed memory it is put into, and the epoch beside it;
 //! - [`handover`]: how both get into a process;
 //! - [`client`]: the table a process has, and when to fetch another;

@@ -2,7 +2,7 @@
 //! used, and the table that follows from it.
 //!
 //! - [`Fields`]: the fields of a hash, compact and in order;
-//! - [`Hash`]: one hash: bad values, last good values, lost data;
+//! - [`struct@Hash`]: one hash: bad values, last good values, lost data;
 //! - [`resolve`]: which hash decides, members, pointers;
 //! - [`Problems`]: what can't be used, for the status file.
 //!
