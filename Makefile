@@ -38,6 +38,12 @@ test: deps build ## run all tests, with a real redis-server, daemon and glibc
 	RUST_TEST_THREADS=8 $(CARGO) test --workspace
 	$(CARGO) test --release -p nss-cloudhosts --test linkage
 
+# Hundreds of daemons and long storms measure something, so few of these run at a time.
+.PHONY: soak
+soak: deps build ## the long forms of the tests of faults and of hostile bytes; they take long
+	CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
+	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
+
 .PHONY: ci
 ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
 

@@ -73,7 +73,11 @@ impl LastGood {
     /// # Errors
     /// There is none, or it is not ours.
     pub fn touch(&self) -> io::Result<()> {
-        let file = File::options().append(true).open(&self.path)?;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let file = File::options()
+            .append(true)
+            .custom_flags(flags.bits() as i32)
+            .open(&self.path)?;
         file.set_modified(SystemTime::now())
     }
 }
@@ -141,6 +145,19 @@ mod tests {
         client.seek(SeekFrom::Start(2 << 20)).unwrap();
         last_good.save(&table).unwrap();
         assert_eq!(fs::read(last_good.path()).unwrap(), [7; 3 << 20]);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_file_is_not_touched() {
+        let directory = std::env::temp_dir().join(format!("last-link-{}", std::process::id()));
+        let last_good = LastGood::new(&directory);
+        let victim = directory.join("victim");
+        let before = SystemTime::UNIX_EPOCH;
+        File::create(&victim).unwrap().set_modified(before).unwrap();
+        std::os::unix::fs::symlink(&victim, last_good.path()).unwrap();
+        assert!(last_good.touch().is_err());
+        assert_eq!(fs::metadata(&victim).unwrap().modified().unwrap(), before);
         fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -152,6 +152,7 @@ fn raise_descriptor_limit() {
 
 fn serve(listener: &UnixListener, shared: &Shared) {
     let mut crowded = false;
+    let mut starved = false;
     let mut beat_at = Instant::now();
     loop {
         let now = Instant::now();
@@ -165,10 +166,18 @@ fn serve(listener: &UnixListener, shared: &Shared) {
         let _ = poll(&mut waiting, Some(&left));
         for _ in 0..BATCH {
             match listener.accept() {
-                Ok((client, _)) => shared.serve(&client, &mut crowded),
+                Ok((client, _)) => {
+                    if std::mem::take(&mut starved) {
+                        info!("clients are accepted again");
+                    }
+                    shared.serve(&client, &mut crowded);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    warn!("can't accept a client: {error}");
+                    // Fifty times a second, as long as it lasts: said once.
+                    if !std::mem::replace(&mut starved, true) {
+                        warn!("can't accept clients: {error}; new ones take the last good table");
+                    }
                     thread::sleep(OUT_OF_DESCRIPTORS);
                     break;
                 }

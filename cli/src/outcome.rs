@@ -48,15 +48,16 @@ impl From<Failure> for ExitCode {
     }
 }
 
-/// Text that may come from Redis, with control characters escaped.
+/// Text of strangers: all but printable ASCII is escaped, since a terminal obeys
+/// more than control characters (some turn the line around).
 pub(crate) struct Plain<'t>(pub(crate) &'t str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
-                c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                c => write!(f, "{c}")?,
+                c if c.is_ascii_graphic() || c == ' ' => write!(f, "{c}")?,
+                c => write!(f, "{}", c.escape_default())?,
             }
         }
         Ok(())

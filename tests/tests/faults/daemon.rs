@@ -1,0 +1,95 @@
+//! The daemon dies, hangs, and is replaced, while everybody goes on resolving.
+//!
+//! A second daemon, a socket that a killed one left, and a start with Redis away are in
+//! `tests/lifecycle.rs`; what a hostile daemon can do is in `table/tests/handover`.
+
+use std::time::{Duration, Instant};
+
+use cloudhosts_tests::World;
+use cloudhosts_tests::process::Signal;
+use cloudhosts_tests::{programs, wait};
+
+use crate::common::{Newcomers, Steady, launch, soak};
+
+#[test]
+fn a_crash_loop_takes_no_name_away() {
+    let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    wait::until("the file is there", || {
+        last_good(&world).exists().then_some(())
+    });
+    let newcomers = Newcomers::start(&world, "db", "10.0.0.6");
+    for round in 0..if soak() { 200 } else { 12 } {
+        world.daemon.kill();
+        steady.holds(&world, &format!("round {round}, dead"));
+        world.daemon.start();
+        if round % 3 == 0 {
+            world.daemon.wait_for_state("live");
+        }
+        steady.ran(&format!("round {round}, started"));
+    }
+    println!("{} processes started meanwhile", newcomers.finish());
+    world.daemon.wait_for_state("live");
+    world.hset(&[("db", "10.0.0.7")]);
+    world.sees("db", &["10.0.0.7"]);
+}
+
+fn last_good(world: &World) -> std::path::PathBuf {
+    world.sandbox.outside("/var/lib/cloudhosts/last-good.table")
+}
+
+#[test]
+fn a_stopped_daemon_holds_nobody_up() {
+    let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    wait::until("the file is there", || {
+        last_good(&world).exists().then_some(())
+    });
+    world.daemon.signal(Signal::STOP);
+    let stopped = Instant::now();
+    let mut count = 0;
+    // past the 3 s after which those that run look for another daemon, once a second
+    while stopped.elapsed() < Duration::from_secs(6) {
+        steady.holds(&world, "while the daemon is stopped");
+        count += 1;
+    }
+    println!("{count} processes started meanwhile");
+    world.daemon.signal(Signal::CONT);
+    world.hset(&[("db", "10.0.0.7")]);
+    world.sees("db", &["10.0.0.7"]);
+    steady.holds(&world, "after it goes on");
+}
+
+#[test]
+fn an_upgrade_is_not_noticed() {
+    let world = World::new()
+        .hash("cloudhosts", &[("web", "10.0.0.5"), ("db", "10.0.0.6")])
+        .build();
+    let program = world.dir.join("cloudhosts-cached");
+    let installed = program.to_str().unwrap();
+    let install = || {
+        let new = world.dir.join("cloudhosts-cached.dpkg-new");
+        std::fs::copy(programs::find(programs::DAEMON), &new).unwrap();
+        std::fs::rename(&new, &program).unwrap();
+    };
+    install();
+    let mut daemon = launch(&world, &[installed]);
+    world.daemon.wait_for_state("live");
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    let newcomers = Newcomers::start(&world, "db", "10.0.0.6");
+    for round in 0..if soak() { 50 } else { 5 } {
+        install();
+        daemon.signal(Signal::TERM);
+        assert!(daemon.wait().success());
+        steady.ran(&format!("round {round}, between two daemons"));
+        daemon = launch(&world, &[installed]);
+        world.daemon.wait_for("the new one is live", |status| {
+            status["state"] == "live" && status["pid"] == daemon.id()
+        });
+        let address = format!("10.0.1.{round}");
+        world.hset(&[("new", &address)]);
+        world.sees("new", &[&address]);
+        steady.holds(&world, &format!("round {round}, with a new daemon"));
+    }
+    println!("{} processes started meanwhile", newcomers.finish());
+}

@@ -1,0 +1,184 @@
+//! A daemon of the tests' own, by the table's daemon side: it publishes table after table, faster
+//! than any Redis would make them change.
+
+use std::fs::{Permissions, set_permissions};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant, SystemTime};
+
+use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::shm::{EpochPage, seal_table};
+use cloudhosts_table::{Builder, Order, Role, Settings, handover};
+
+/// How often the heart beats; clients give up after three seconds.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// What is published, and how fast.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// The first table's number.
+    pub first: u32,
+    /// Between two tables; none for one table only.
+    pub every: Option<Duration>,
+    /// How long a client waits for its table.
+    pub delay: Duration,
+    /// Other roles in each table, to give a table that is leaked some weight.
+    pub others: u32,
+}
+
+impl Pace {
+    /// A hundred tables a second, or so.
+    pub fn brisk() -> Pace {
+        Pace::every(Duration::from_millis(10))
+    }
+
+    /// A table every so often.
+    pub fn every(every: Duration) -> Pace {
+        Pace {
+            first: 1,
+            every: Some(every),
+            delay: Duration::ZERO,
+            others: 0,
+        }
+    }
+
+    /// This one table.
+    pub fn only(first: u32) -> Pace {
+        Pace {
+            first,
+            every: None,
+            delay: Duration::ZERO,
+            others: 0,
+        }
+    }
+
+    /// Each client kept waiting for so long.
+    pub fn after(self, delay: Duration) -> Pace {
+        Pace { delay, ..self }
+    }
+
+    /// With so many other roles.
+    pub fn beside(self, others: u32) -> Pace {
+        Pace { others, ..self }
+    }
+}
+
+/// The `n`th table, of which `callers/host.h` tells what it says.
+pub fn table(n: u32, others: u32) -> Vec<u8> {
+    let [_, high, middle, low] = n.to_be_bytes();
+    let v4 = [[10, high, middle, low], [11, high, middle, low]];
+    let v6 = [Ipv6Addr::from(0xfd00 << 112 | u128::from(n)).octets()];
+    let mut builder = Builder::new(Settings {
+        generation: n.into(),
+        published: SystemTime::now(),
+        stale_max: None,
+        order: Order::Rotate,
+        domain: String::new(),
+        hashes: vec!["cloudhosts".to_owned()],
+    })
+    .unwrap();
+    let mut role = |name: &str, canonical, v4: &[_], v6: &[_]| {
+        let pick = 0;
+        let role = Role {
+            name,
+            canonical,
+            v4,
+            v6,
+            pick,
+        };
+        builder.role(role).unwrap();
+    };
+    for other in 0..others {
+        let address = Ipv4Addr::from(0xc612_0000 | other).octets();
+        role(&format!("other-{other:06}"), None, &[address], &[]);
+    }
+    let canonical = format!("t{n}");
+    role(&canonical, None, &v4, &v6);
+    role("which", Some(&canonical), &[], &[]);
+    builder.build().unwrap()
+}
+
+/// Publishes until dropped.
+#[derive(Debug)]
+pub struct Publisher {
+    socket: PathBuf,
+    newest: Arc<AtomicU32>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Publisher {
+    /// Listens at that path, which anyone may connect to.
+    pub fn start(socket: &Path, pace: Pace) -> Publisher {
+        let listener = UnixListener::bind(socket).unwrap();
+        set_permissions(socket, Permissions::from_mode(0o666)).unwrap();
+        let epoch = Arc::new(EpochPage::new(monotonic()).unwrap());
+        let sealed = move |n| seal_table(&table(n, pace.others)).unwrap();
+        let current: Arc<Mutex<OwnedFd>> = Arc::new(Mutex::new(sealed(pace.first)));
+        epoch.announce(pace.first.into());
+        let newest = Arc::new(AtomicU32::new(pace.first));
+        let stop = Arc::new(AtomicBool::new(false));
+
+        let (server_stop, table, page) = (stop.clone(), current.clone(), epoch.clone());
+        let server = std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if server_stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                sleep(pace.delay);
+                let table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                // a client may have gone; that is its own affair
+                let _ = client.map(|client| handover::send(client, table.as_fd(), page.file()));
+            }
+        });
+        let (writer_stop, written) = (stop.clone(), newest.clone());
+        let writer = std::thread::spawn(move || {
+            let mut beaten = Instant::now();
+            let mut number = pace.first;
+            while !writer_stop.load(Ordering::SeqCst) {
+                if beaten.elapsed() >= BEAT {
+                    epoch.beat(monotonic());
+                    beaten = Instant::now();
+                }
+                sleep(pace.every.unwrap_or(BEAT));
+                if pace.every.is_some() {
+                    number += 1;
+                    let sealed = sealed(number);
+                    written.store(number, Ordering::SeqCst);
+                    *current.lock().unwrap_or_else(PoisonError::into_inner) = sealed;
+                    epoch.announce(number.into());
+                }
+            }
+        });
+        Publisher {
+            socket: socket.to_path_buf(),
+            newest,
+            stop,
+            threads: vec![server, writer],
+        }
+    }
+
+    /// The number of the newest table.
+    pub fn newest(&self) -> u32 {
+        self.newest.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // wakes the server up
+        drop(UnixStream::connect(&self.socket));
+        for thread in self.threads.drain(..) {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
