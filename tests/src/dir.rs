@@ -1,20 +1,22 @@
 //! A private directory, removed whatever happens.
 
-use std::fs::{DirBuilder, Permissions, set_permissions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// Removes the directory once our end of the pipe is closed, which the kernel does for us even
-/// after SIGKILL. It tries again because children that die with us may still be writing.
+/// Makes the directory, and removes it once our end of the pipe is closed, which the kernel does for
+/// us even after SIGKILL: so there is no moment at which it is there and nobody would remove it. It
+/// tries again because children that die with us may still be writing.
 const JANITOR: &str = r#"
-trap '' INT TERM HUP QUIT
-cat >/dev/null
+trap '' INT TERM HUP QUIT PIPE
+mkdir -m 755 -- "$1" 2>/dev/null || exit 1
+echo made 2>/dev/null
+exec >/dev/null 2>&1
+cat
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
-    rm -rf -- "$1" 2>/dev/null && [ ! -e "$1" ] && exit 0
+    rm -rf -- "$1" && [ ! -e "$1" ] && exit 0
     sleep 0.1
 done
 "#;
@@ -35,16 +37,22 @@ impl Default for Dir {
 impl Dir {
     /// A new, empty directory that anyone may enter.
     pub fn new() -> Dir {
-        let path = create();
-        let janitor = Command::new("sh")
-            .args(["-c", JANITOR, "janitor"])
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("sh starts");
-        Dir { path, janitor }
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        for _ in 0..100 {
+            let now = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .expect("the clock is past 1970");
+            let path = PathBuf::from(format!(
+                "/tmp/cloudhosts-{:x}-{:x}-{:x}",
+                std::process::id(),
+                now.subsec_nanos(),
+                COUNTER.fetch_add(1, Ordering::Relaxed)
+            ));
+            if let Some(janitor) = hire(&path) {
+                return Dir { path, janitor };
+            }
+        }
+        panic!("no directory can be made in /tmp");
     }
 
     /// Where it is.
@@ -65,26 +73,24 @@ impl Drop for Dir {
     }
 }
 
-fn create() -> PathBuf {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .expect("the clock is past 1970");
-        let path = PathBuf::from(format!(
-            "/tmp/cloudhosts-{:x}-{:x}-{:x}",
-            std::process::id(),
-            now.subsec_nanos(),
-            COUNTER.fetch_add(1, Ordering::Relaxed)
-        ));
-        match DirBuilder::new().mode(0o755).create(&path) {
-            Ok(()) => {
-                // whatever the umask
-                set_permissions(&path, Permissions::from_mode(0o755)).expect("chmod");
-                return path;
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => panic!("{}: cannot be made: {error}", path.display()),
-        }
+/// Has the directory made; none where something of that name is there already.
+fn hire(path: &Path) -> Option<Child> {
+    let mut janitor = Command::new("sh")
+        .args(["-c", JANITOR, "janitor"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh starts");
+    let mut said = String::new();
+    janitor
+        .stdout
+        .take()
+        .and_then(|mut stdout| stdout.read_to_string(&mut said).ok());
+    if said == "made\n" {
+        return Some(janitor);
     }
+    let _ = janitor.wait();
+    None
 }
