@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::process::{bounded, succeed};
+
 /// The daemon.
 pub const DAEMON: &str = "cloudhosts-cached";
 /// The command.
@@ -25,6 +27,18 @@ pub fn find(name: &str) -> PathBuf {
         path.display()
     );
     path.canonicalize().expect("it exists")
+}
+
+/// Puts a copy of a program where it can be run.
+///
+/// Another process writes it: a file that this one has open for writing, another thread's child
+/// has open too until its exec, and what is open for writing can't be run (ETXTBSY, execve(2)).
+pub fn install(from: &Path, to: &Path) {
+    succeed(
+        bounded("install")
+            .args(["-m", "755", "--"])
+            .args([from, to]),
+    );
 }
 
 /// `target/PROFILE`, where `target/PROFILE/deps/some_test` or `target/PROFILE/demo` runs.

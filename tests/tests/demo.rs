@@ -2,21 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs::{copy, read, read_dir};
+use std::fs::{read, read_dir};
+use std::path::Path;
 use std::process::Command;
 
 use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::{Process, Signal, bounded, run, stderr, stdout};
-use cloudhosts_tests::programs::{COMMAND, DAEMON, MODULE, find};
+use cloudhosts_tests::programs::{COMMAND, DAEMON, MODULE, find, install};
 use cloudhosts_tests::wait;
 
 /// The demonstration and what it shows, where everyone can read it.
 fn copied() -> Dir {
     let dir = Dir::new();
     for name in [DAEMON, COMMAND, MODULE] {
-        copy(find(name), dir.join(name)).unwrap();
+        install(&find(name), &dir.join(name));
     }
-    copy(env!("CARGO_BIN_EXE_demo"), dir.join("demo")).unwrap();
+    install(Path::new(env!("CARGO_BIN_EXE_demo")), &dir.join("demo"));
     dir
 }
 
@@ -38,7 +39,7 @@ fn succeeds(command: &mut Command, dir: &Dir) {
     assert_eq!(read("/etc/hosts").unwrap(), hosts);
     let (_, place) = said.split_once("All in ").unwrap();
     let (place, _) = place.split_once(':').unwrap();
-    let place = std::path::Path::new(place);
+    let place = Path::new(place);
     wait::until("it is cleaned up", || (!place.exists()).then_some(()));
 }
 

@@ -2,7 +2,6 @@
 //! every answer.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::steps::{Ask, Change, Step};
 use super::told;
 use crate::caller::Watch;
 use crate::process::{run, stderr, stdout};
+use crate::programs::install;
 use crate::world::World;
 
 /// Where it all happens.
@@ -38,9 +38,9 @@ impl Stage {
             "#!/bin/sh\nexec /usr/bin/env PATH=\"${{PATH#*:}}\" redis-cli -s {} \"$@\"\n",
             socket.display()
         );
-        std::fs::write(&cli, script).expect("a file of our own");
-        std::fs::set_permissions(&cli, std::fs::Permissions::from_mode(0o755))
-            .expect("a file of our own");
+        let text = world.dir.join("redis-cli.sh");
+        std::fs::write(&text, script).expect("a file of our own");
+        install(&text, &cli);
         Stage {
             paint,
             watches: BTreeMap::new(),

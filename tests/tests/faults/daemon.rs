@@ -69,7 +69,7 @@ fn an_upgrade_is_not_noticed() {
     let installed = program.to_str().unwrap();
     let install = || {
         let new = world.dir.join("cloudhosts-cached.dpkg-new");
-        std::fs::copy(programs::find(programs::DAEMON), &new).unwrap();
+        programs::install(&programs::find(programs::DAEMON), &new);
         std::fs::rename(&new, &program).unwrap();
     };
     install();

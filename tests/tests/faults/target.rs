@@ -41,8 +41,7 @@ fn unprivileged(user: u32, before: &[&str]) -> (World, Process) {
         .build();
     // where it is built, another user may not look
     let program = world.dir.join("cloudhosts-cached");
-    std::fs::copy(programs::find(programs::DAEMON), &program).unwrap();
-    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    programs::install(&programs::find(programs::DAEMON), &program);
     let mut words = before.to_vec();
     words.push("setpriv");
     if geteuid().is_root() {
