@@ -243,8 +243,9 @@ impl Daemon {
             error!("no new table can be made, the last one answers: {error}");
             self.report.failed(&error.to_string());
         }
-        self.report.read(done.full, SystemTime::now());
         self.log_problems();
+        let now = SystemTime::now();
+        self.report.read(done.full, &self.problems, now);
         self.update();
     }
 

@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloudhosts_table::View;
+use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::format::MAX_TABLE;
-
-/// The file's name in the state directory.
-const NAME: &str = "last-good.table";
 
 /// The file in its directory.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ impl LastGood {
         // Should it fail, so will what is done with the file, and say so.
         let _ = fs::create_dir_all(state_dir);
         LastGood {
-            path: state_dir.join(NAME),
+            path: state_dir.join(LAST_GOOD_NAME),
         }
     }
 

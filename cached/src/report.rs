@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use cloudhosts_registry::status::{FullRead, RedisStatus, State, Status};
+use cloudhosts_registry::status::{FullRead, RedisStatus, Rejected, State, Status};
 use tracing::warn;
 
 use crate::last_good::write_whole;
@@ -53,7 +53,7 @@ impl Report {
                 addresses: 0,
                 table_bytes: 0,
                 publishes: 0,
-                rejected: Default::default(),
+                rejected: Rejected::default(),
             },
             connected: false,
             trouble: "not connected to Redis yet".into(),
@@ -92,8 +92,9 @@ impl Report {
         self.change();
     }
 
-    /// Something was read.
-    pub fn read(&mut self, full: Option<Duration>, now: SystemTime) {
+    /// Something was read, of which this can't be used.
+    pub fn read(&mut self, full: Option<Duration>, rejected: &Rejected, now: SystemTime) {
+        self.status.rejected.clone_from(rejected);
         if let Some(cost) = full {
             self.connected = true;
             self.status.last_full_read = Some(FullRead {
@@ -124,7 +125,6 @@ impl Report {
     /// state when it is another than before.
     pub fn update(&mut self, mirror: &Mirror, now: SystemTime) -> Option<(State, &str)> {
         self.status.hashes = mirror.hashes();
-        self.status.rejected = mirror.problems().list().clone();
         let unreadable = self.status.hashes.iter().find_map(|hash| {
             let why = hash.unreadable.as_ref()?;
             Some(format!("the hash {} can't be read: {why}", hash.key))

@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use cloudhosts_registry::config::Config;
+use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Client, Name, Paths, View};
 use serde_json::{Value, json};
@@ -73,7 +74,7 @@ fn paths(config: &Config) -> Option<Paths> {
         Some(socket) => socket.into_vec(),
         None => config.socket.as_os_str().as_bytes().into(),
     };
-    let last_good = config.state_dir.join("last-good.table");
+    let last_good = config.state_dir.join(LAST_GOOD_NAME);
     // Asked once in the life of this program.
     let last_good: &'static Path = Box::leak(last_good.into_boxed_path());
     Some(Paths::at(&CString::new(socket).ok()?)?.with_last_good(last_good))

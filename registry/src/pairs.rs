@@ -78,12 +78,6 @@ impl Pairs {
         self.bytes.len()
     }
 
-    /// Forgets all pairs and keeps the memory for the next.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-
     /// Gives back the memory that filling took and the pairs do not need.
     pub fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
@@ -152,7 +146,7 @@ mod tests {
             (4, 8, false)
         );
         assert_eq!(pairs.get(4), None);
-        pairs.clear();
+        let pairs = Pairs::new();
         assert!(pairs.is_empty() && pairs.iter().next().is_none());
     }
 

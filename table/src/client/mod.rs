@@ -26,7 +26,7 @@ use core::time::Duration;
 use rustix::thread::{Timespec, nanosleep};
 
 pub use attach::AttachError;
-pub use paths::{LAST_GOOD, Paths, SOCKET};
+pub use paths::{LAST_GOOD, LAST_GOOD_NAME, Paths, SOCKET};
 
 use crate::clock::{Monotonic, monotonic};
 use crate::shm::{Attached, Held, Pulse, Slots};

@@ -8,6 +8,9 @@ use rustix::net::SocketAddrUnix;
 /// The daemon's socket.
 pub const SOCKET: &str = "/run/cloudhosts/cached.sock";
 
+/// What the newest table is called as a file, in whatever state directory.
+pub const LAST_GOOD_NAME: &str = "last-good.table";
+
 /// The newest table, as a file, for when there is no daemon.
 pub const LAST_GOOD: &str = "/var/lib/cloudhosts/last-good.table";
 
