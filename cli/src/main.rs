@@ -1,8 +1,10 @@
-//! `cloudhosts`: the command for operators. It reads what the daemon leaves
-//! behind (its status and its table) and never needs Redis for that.
+//! `cloudhosts`: the command for start-up scripts and operators. It registers
+//! roles in Redis; and it shows what the daemon leaves behind (its status and
+//! its table), for which it never needs Redis.
 #![forbid(unsafe_code)]
 
 mod outcome;
+mod register;
 mod resolve;
 mod status;
 
@@ -10,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use cloudhosts_registry::config::Config;
+use cloudhosts_registry::config::{Config, ConfigError};
 
 use outcome::{Failure, Outcome};
 
@@ -20,7 +22,7 @@ use outcome::{Failure, Outcome};
     name = "cloudhosts",
     version,
     after_help = "Exit codes: 0 done; 1 the answer is no, or the daemon is not well; \
-                  2 usage or configuration; 3 the daemon is out of reach."
+                  2 usage or configuration; 3 Redis or the daemon is out of reach."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -34,6 +36,12 @@ struct Common {
     /// The daemon's configuration [default: /etc/cloudhosts/cloudhosts.toml, if it exists]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// Where Redis is, instead of `redis.urls`; may be repeated
+    #[arg(long, value_name = "URL", global = true)]
+    redis_url: Vec<String>,
+    /// The hash, instead of `hashes`; may be repeated
+    #[arg(long, value_name = "KEY", global = true)]
+    hash: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +50,8 @@ enum Verb {
     Status(status::Arguments),
     /// Look a name or an address up as every program on this machine does
     Resolve(resolve::Arguments),
+    #[command(flatten)]
+    Register(register::Verb),
 }
 
 fn main() -> ExitCode {
@@ -56,10 +66,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let config = Config::load_without_secrets(arguments.common.config.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let common = &arguments.common;
+    let load = match arguments.verb {
+        Verb::Register(_) => Config::load,
+        _ => Config::load_without_secrets,
+    };
+    let usage = |error: ConfigError| Failure::Usage(error.to_string());
+    let mut config = load(common.config.as_deref()).map_err(usage)?;
+    let overridden = config.override_with(&common.redis_url, &common.hash);
+    overridden.map_err(usage)?;
     match &arguments.verb {
         Verb::Status(arguments) => status::run(arguments, &config),
         Verb::Resolve(arguments) => resolve::run(arguments, &config),
+        Verb::Register(verb) => register::run(verb, config, &common.hash),
     }
 }

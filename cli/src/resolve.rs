@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 
 /// The daemon's socket and file, by the configuration; the environment's
 /// `CLOUDHOSTS_SOCKET` wins, as it does in the module.
-fn paths(config: &Config) -> Option<Paths> {
+pub(crate) fn paths(config: &Config) -> Option<Paths> {
     let socket = std::env::var_os("CLOUDHOSTS_SOCKET").filter(|socket| !socket.is_empty());
     let socket = match socket {
         Some(socket) => socket.into_vec(),

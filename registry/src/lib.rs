@@ -11,6 +11,7 @@
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
+//! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
 //!
@@ -33,6 +34,7 @@ pub mod follow;
 pub mod pairs;
 mod printable;
 pub mod record;
+pub mod register;
 pub mod status;
 
 pub use config::{Config, ConfigError};
