@@ -78,16 +78,22 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         done.map_err(Failure::from)
     })?;
     let names = import.roles.len();
-    let how = if import.replace {
-        ", and nothing else is"
-    } else {
-        ""
-    };
     if !arguments.json {
+        let counted = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
         print(&format!(
-            "{names} names of {} are in {}{how}; {skipped} lines about this machine alone skipped\n",
+            "imported {} of {} into {}{}, {} about this machine alone skipped\n",
+            counted(names, "name"),
             Plain(&shown),
-            Plain(hash)
+            Plain(hash),
+            if import.replace {
+                " in place of all that was there"
+            } else {
+                ""
+            },
+            counted(skipped, "line"),
         ))?;
     }
     let waited = arguments.wait.map(|patience| {

@@ -106,15 +106,25 @@ impl Connector {
             let connection = self.open(url).await?;
             return match self.purpose {
                 Purpose::Follow => Ok(connection),
-                Purpose::Write => refuse_replica(connection, "name the master in urls").await,
+                Purpose::Write => self.master(connection, "name the master in urls").await,
             };
         };
         let master = sentinel::master(url, name, redis).await?;
         let at_master = |why: String| format!("the master at {master}: {why}");
         let connection = self.open(&master).await.map_err(at_master)?;
-        refuse_replica(connection, "wait for the failover")
+        self.master(connection, "wait for the failover")
             .await
             .map_err(at_master)
+    }
+
+    /// The connection, unless a replica is at its end; and what to do then.
+    async fn master(&self, mut connection: Connection, then: &str) -> Result<Connection, String> {
+        let tracking = connection.no_tracking.is_none();
+        let limit = self.config.redis.connect_timeout;
+        match is_master(&mut connection.link, tracking, limit).await? {
+            Some(false) => Err(format!("it is a replica; {then}")),
+            Some(true) | None => Ok(connection),
+        }
     }
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, String> {
@@ -132,15 +142,6 @@ impl Connector {
             endpoint: endpoint.to_string(),
             no_tracking: session.no_tracking,
         })
-    }
-}
-
-/// The connection, unless a replica is at its end, and what is to be said then.
-async fn refuse_replica(mut connection: Connection, then: &str) -> Result<Connection, String> {
-    let tracking = connection.no_tracking.is_none();
-    match is_master(&mut connection.link, tracking).await? {
-        Some(false) => Err(format!("it is a replica; {then}")),
-        Some(true) | None => Ok(connection),
     }
 }
 

@@ -127,9 +127,13 @@ pub(crate) async fn plain(
 ///
 /// # Errors
 /// Why the connection was lost.
-pub(crate) async fn is_master(link: &mut Link, tracking: bool) -> Result<Option<bool>, String> {
+pub(crate) async fn is_master(
+    link: &mut Link,
+    tracking: bool,
+    silence: Duration,
+) -> Result<Option<bool>, String> {
     let hello = cmd("HELLO").arg(if tracking { 3 } else { 2 }).to_owned();
-    let role = match link.ask(&hello).await {
+    let role = match link.ask_within(&hello, silence).await {
         Ok(Value::Map(pairs)) => pairs.into_iter().find(|(key, _)| is_text(key, "role")),
         Ok(Value::Array(flat)) => flat
             .chunks_exact(2)
@@ -141,7 +145,7 @@ pub(crate) async fn is_master(link: &mut Link, tracking: bool) -> Result<Option<
     if let Some((_, role)) = role {
         return Ok(Some(is_text(&role, "master")));
     }
-    match link.ask(&cmd("ROLE")).await {
+    match link.ask_within(&cmd("ROLE"), silence).await {
         Ok(Value::Array(parts)) => Ok(parts.first().map(|role| is_text(role, "master"))),
         Ok(_) | Err(Failure::Refused(_)) => Ok(None),
         Err(Failure::Lost(why)) => Err(why),

@@ -8,18 +8,21 @@ local WALKED = '!walked'   -- when the hash may be walked again
 -- How long a gap between two renewals may be (ms) before leases are looked at: a third of the
 -- shortest lease there is.
 local GAP = 1000
+-- The end of a lease that ran out and whose field is kept.
+local KEPT = -1
 -- How many leases that ran out are looked at in one run.
 local BATCH = 64
 -- Above so many fields a hash is not walked for the sake of a lease.
 local WALKABLE = 100000
 
--- The keys of the hash number `n`. What has another type ends the script here, before anything
--- is written.
+-- The keys of the hash number `n`. A key of another type, or a user who may not write, ends the
+-- script here, before anything is written: no field is called ''.
 local function book(n)
   local it = { hash = KEYS[3 * n - 2], leases = KEYS[3 * n - 1], held = KEYS[3 * n] }
   it.fields = redis.call('HLEN', it.hash)
-  redis.call('ZCARD', it.leases)
-  redis.call('ZCARD', it.held)
+  redis.call('HDEL', it.hash, '')
+  redis.call('ZREM', it.leases, '')
+  redis.call('ZREM', it.held, '')
   return it
 end
 
@@ -90,7 +93,7 @@ local function held_of(it, role)
   return parsed(redis.call('ZRANGEBYLEX', it.held, '[' .. role .. '/', '(' .. role .. '0'))
 end
 
--- When a lease ends; none where it has ended.
+-- When a lease ends; KEPT where it has run out and the field was kept, none where its holder left.
 local function ends(it, field)
   return tonumber(redis.call('ZSCORE', it.leases, field) or nil)
 end
@@ -101,7 +104,7 @@ local function forget(it, lines)
     redis.call('ZREM', it.held, one.line)
     redis.call('ZREM', it.leases, one.field)
   end
-  if redis.call('EXISTS', it.held) == 0 then redis.call('DEL', it.leases) end
+  if redis.call('ZCARD', it.held) == 0 then redis.call('ZREM', it.leases, RENEWED, WALKED) end
 end
 
 -- Removes leased fields; one that has another value by now was written by somebody else, and
@@ -115,11 +118,18 @@ local function remove(it, lines)
   forget(it, lines)
 end
 
--- Removes what was kept of a role only because it was its last, now that `field` holds it.
-local function supersede(it, role, field)
+-- Ends what was kept of a role because it was the last, now that `field` holds it: at once; or,
+-- with `grace`, leaves who was cut off as long as `field` was a third of its lease to be back as
+-- well.
+local function supersede(it, role, field, grace)
   local gone = {}
   for _, one in ipairs(held_of(it, role)) do
-    if one.field ~= field and not ends(it, one.field) then gone[#gone + 1] = one end
+    local at = ends(it, one.field)
+    if one.field ~= field and at == KEPT and grace then
+      redis.call('ZADD', it.leases, whole(clock() + one.lease / 3), one.field)
+    elseif one.field ~= field and (at == KEPT or not at) then
+      gone[#gone + 1] = one
+    end
   end
   remove(it, gone)
 end

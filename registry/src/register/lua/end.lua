@@ -6,7 +6,8 @@ for n, it in ipairs(books) do
   elapse(it, now)
   redis.call('ZREM', it.leases, field)
   redis.call('ZADD', it.leases, whole(now), RENEWED)
-  local others = has_others(it, role, now, false)
+  local all = held_of(it, role)
+  local others = renewed(all, now, it) > 0 or has_plain(it, role, all, now, false)
   if others then remove(it, lines) else forget(it, {}) end
   answer[n] = { others and 1 or 0, others and { field } or {}, {} }
 end

@@ -5,7 +5,7 @@ for n, it in ipairs(books) do
   local changed = redis.call('HGET', it.hash, field) ~= value
   if changed then redis.call('HSET', it.hash, field, value) end
   forget(it, held_as(it, field))
-  supersede(it, role, field)
+  supersede(it, role, field, false)
   answer[n] = { changed and 1 or 0, {}, {} }
 end
 return answer

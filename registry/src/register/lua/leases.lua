@@ -11,26 +11,32 @@ local function elapse(it, now)
     for _, one in ipairs(parsed(redis.call('ZRANGE', it.held, from, from + 999))) do
       local shift = gap < 0 and gap or math.max(0, gap - one.lease / 3)
       local at = ends(it, one.field)
-      if at and shift ~= 0 then
+      if at and at ~= KEPT and shift ~= 0 then
         redis.call('ZADD', it.leases, whole(at + shift), one.field)
       end
     end
   end
 end
 
--- Whether a role has a field that is not held, or held by somebody alive. Nil: that would take
--- a walk, and the last one was not long ago.
-local function has_others(it, role, now, patient)
-  local held = {}
-  for _, one in ipairs(held_of(it, role)) do
+-- When a role was renewed last by somebody whose lease has not run out; 0 if there is nobody.
+local function renewed(lines, now, it)
+  local last = 0
+  for _, one in ipairs(lines) do
     local at = ends(it, one.field)
-    if at and at > now then return true end
-    held[one.field] = one.value
+    if at and at > now then last = math.max(last, at - one.lease) end
   end
-  if redis.call('HEXISTS', it.hash, role) == 1 then return true end
-  for field, value in pairs(held) do
-    local is = redis.call('HGET', it.hash, field)
-    if is and is ~= value then return true end
+  return last
+end
+
+-- Whether a role has a field that is not held. Nil: that would take a walk, and the last one was
+-- not long ago.
+local function has_plain(it, role, lines, now, patient)
+  if redis.call('HGET', it.hash, role) then return true end
+  local held = {}
+  for _, one in ipairs(lines) do
+    held[one.field] = true
+    local is = redis.call('HGET', it.hash, one.field)
+    if is and is ~= one.value then return true end
   end
   if it.fields > WALKABLE then return false end
   if patient then
@@ -39,26 +45,30 @@ local function has_others(it, role, now, patient)
     if now < next and next - now < 60000 then return nil end
     redis.call('ZADD', it.leases, whole(now + it.fields / 100), WALKED)
   end
-  local _, other = walk(it, role, function(field) return held[field] == nil end)
+  local _, other = walk(it, role, function(field) return not held[field] end)
   return other ~= nil
 end
 
--- Removes the fields of some of the leases that ran out. The last of a role stay.
+-- Removes the fields of some of the leases that ran out, where somebody else has renewed that role
+-- since; who died together with all others stays with them.
 local function expire(it, now)
-  local others = {}
-  local over = redis.call('ZRANGEBYSCORE', it.leases, '-inf', whole(now), 'LIMIT', 0, BATCH + 2)
-  for _, field in ipairs(over) do
+  local roles = {}
+  local over = redis.call('ZRANGEBYSCORE', it.leases, 0, whole(now), 'WITHSCORES', 'LIMIT', 0, BATCH + 2)
+  for n = 1, #over, 2 do
+    local field, at = over[n], tonumber(over[n + 1])
     if string.sub(field, 1, 1) ~= '!' then
       local role = role_of(field)
-      if others[role] == nil then
-        others[role] = { has_others(it, role, now, true) }
+      local known = roles[role]
+      if not known then
+        local lines = held_of(it, role)
+        known = { renewed = renewed(lines, now, it), plain = false }
+        if known.renewed == 0 then known.plain = has_plain(it, role, lines, now, true) end
+        roles[role] = known
       end
-      local has = others[role][1]
-      if has == true then
+      if known.plain or known.renewed > at then
         remove(it, held_as(it, field))
-      end
-      if has == false then
-        redis.call('ZREM', it.leases, field)
+      elseif known.renewed == 0 and known.plain == false then
+        redis.call('ZADD', it.leases, KEPT, field)
       end
     end
   end
