@@ -46,12 +46,12 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    Register(register::Verb),
     /// Say how the daemon is; exit 0 when it is live, 1 when it is not
     Status(status::Arguments),
     /// Look a name or an address up as every program on this machine does
     Resolve(resolve::Arguments),
-    #[command(flatten)]
-    Register(register::Verb),
 }
 
 fn main() -> ExitCode {
@@ -79,5 +79,16 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Verb::Status(arguments) => status::run(arguments, &config),
         Verb::Resolve(arguments) => resolve::run(arguments, &config),
         Verb::Register(verb) => register::run(verb, config, &common.hash),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
     }
 }

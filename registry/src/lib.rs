@@ -15,8 +15,9 @@
 //!
 //! # What the Redis user needs
 //!
-//! With Redis 7 and hashes called `cloudhosts` and `cloudhosts:...`, no more
-//! than this; HELLO and AUTH need no right.
+//! To follow (for registering see [`register`]), with Redis 7 and hashes called
+//! `cloudhosts` and `cloudhosts:...`, no more than this; HELLO and AUTH need no
+//! right.
 //!
 //! ```text
 //! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking

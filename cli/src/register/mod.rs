@@ -1,6 +1,6 @@
 //! The verbs that register: they write to Redis.
 //!
-//! Each verb says what is to be done (a [`Change`]); `place` finds out where,
+//! Each verb says what is to be done (a [`Change`](cloudhosts_registry::register::Change)); `place` finds out where,
 //! `perform` has it done and tells what came of it, `wait` waits for the daemon.
 
 mod claim;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::{World, wait};
+use cloudhosts_tests::redis::wait_for_replica;
+use cloudhosts_tests::sentinel::{MASTER, Sentinel};
+use cloudhosts_tests::{Redis, World, wait};
 
 use crate::common::{HELD, Holding, LEASES, Registry, map};
 
@@ -225,9 +228,9 @@ fn fleet(registry: &Registry) -> Fleet {
 
 /// How many fields were removed: of the HDEL there were, each script asks one first that removes
 /// nothing, to see whether it may.
-fn removed(registry: &Registry) -> u64 {
+fn removed(redis: &Redis) -> u64 {
     // both counts at one moment
-    let said = registry.redis.cli(&["INFO", "commandstats"]);
+    let said = redis.cli(&["INFO", "commandstats"]);
     let calls = |command: &str| -> u64 {
         let prefix = format!("cmdstat_{command}:calls=");
         let line = said.lines().find_map(|line| line.strip_prefix(&prefix));
@@ -248,7 +251,7 @@ fn only_the_dead_one_goes(registry: &Registry) {
     });
     renewals(registry, 12);
     assert_eq!(registry.hash(), alive);
-    assert_eq!(removed(registry), 1, "nobody else was removed");
+    assert_eq!(removed(&registry.redis), 1, "nobody else was removed");
 }
 
 #[test]
@@ -284,7 +287,7 @@ fn redis_back_without_its_data_is_told_again() {
     registry.redis.restart();
     registry.until(&FLEET[..4]);
     assert_eq!(ends(&registry).len(), 4);
-    assert_eq!(removed(&registry), 0);
+    assert_eq!(removed(&registry.redis), 0);
 }
 
 #[test]
@@ -358,7 +361,7 @@ fn a_farm_that_was_cut_off_as_one_comes_back_as_one() {
         (ends(&registry).len() == 5).then_some(())
     });
     renewals(&registry, 12);
-    assert_eq!((registry.hash().len(), removed(&registry)), (5, 0));
+    assert_eq!((registry.hash().len(), removed(&registry.redis)), (5, 0));
 }
 
 #[test]
@@ -372,4 +375,45 @@ fn who_is_new_ends_at_once_what_was_kept_of_the_dead() {
         registry.hash(),
         map(&[("app/alive", "10.0.1.1"), ("web/new", "10.0.0.9")])
     );
+}
+
+#[test]
+fn a_failover_costs_nobody_alive_its_place() {
+    let dir = Dir::new();
+    let master = Redis::builder(dir.join("redis")).tcp().start();
+    let mut sentinel = Sentinel::start(dir.path(), &master);
+    let url = sentinel.url();
+    let lines = format!("[redis]\nurls = ['{url}']\nsentinel = '{MASTER}'\n");
+    let mut registry = Registry::with(dir, master, &lines);
+    let (_farm, all) = farm(&registry);
+    wait_for_replica(&registry.redis);
+    registry.redis.kill();
+    sentinel.wait_for_promotion();
+    let replica = sentinel.replica();
+    let renewals = || replica.calls("eval");
+    let before = renewals();
+    wait::until("all of them renew there", || {
+        let fields = replica.cli(&["HLEN", "cloudhosts"]);
+        assert_eq!(fields, all.len().to_string());
+        (renewals() >= before + 20).then_some(())
+    });
+    assert_eq!(removed(replica), 0);
+}
+
+#[test]
+fn what_nobody_can_read_among_the_leases_is_left_alone() {
+    let registry = Registry::new();
+    for junk in ["web/x", "web/x y 10.0.0.1", "web/", "web/y -1 z"] {
+        registry.redis.cli(&["ZADD", HELD, "0", junk]);
+    }
+    registry
+        .redis
+        .cli(&["ZADD", LEASES, "5", "web/x", "7", "", "9", "\u{1b}"]);
+    let mut one = holder(&registry, "web", "a", "10.0.0.1");
+    let _two = holder(&registry, "web", "b", "10.0.0.2");
+    registry.prints(&["join", "web", "10.0.0.3", "--member", "x"]);
+    one.process.kill();
+    registry.until(&[("web/b", "10.0.0.2"), ("web/x", "10.0.0.3")]);
+    registry.run(&["claim", "web", "10.0.0.4"]);
+    assert_eq!(registry.hash()["web"], "10.0.0.4");
 }

@@ -6,7 +6,7 @@
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
 //! - [`leases`]: when a membership ends, and when it must not
-//! - [`crowd`]: many at once
+//! - [`together`]: many at once
 //! - [`import`]: hosts files
 //! - [`wait`]: until the daemon has it
 //! - [`access`]: rights, and a Redis that says no
@@ -17,13 +17,13 @@
 
 mod access;
 mod common;
-mod crowd;
 mod hold;
 mod import;
 mod leases;
 mod metadata;
 mod place;
 mod scenarios;
+mod together;
 mod unit;
 mod verbs;
 mod wait;

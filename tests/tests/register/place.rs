@@ -1,5 +1,10 @@
 //! Which address is registered, and in which view.
 
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::thread;
+
 use cloudhosts_tests::Redis;
 use cloudhosts_tests::dir::Dir;
 
@@ -25,6 +30,73 @@ fn an_address_that_means_nothing_elsewhere_is_not_guessed() {
         );
     }
     assert_eq!(tcp.redis.cli(&["DBSIZE"]), "0");
+}
+
+/// An address of this machine that others may use; none where it has no network.
+fn own_address() -> Option<IpAddr> {
+    // nothing is sent: the kernel only says which address it would use
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("203.0.113.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+/// Passes connections to that address on to a Redis, which itself listens on the loopback only.
+fn passage(to: IpAddr, redis: &Redis) -> String {
+    let listener = TcpListener::bind((to, 0)).unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let socket = redis.socket();
+    let copy = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>| {
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+    };
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = UnixStream::connect(&socket) else {
+                continue;
+            };
+            copy(
+                Box::new(client.try_clone().unwrap()),
+                Box::new(server.try_clone().unwrap()),
+            );
+            copy(Box::new(server), Box::new(client));
+        }
+    });
+    url
+}
+
+#[test]
+fn without_an_address_it_is_the_one_from_which_redis_is_reached() {
+    let Some(own) = own_address() else {
+        eprintln!("this machine has no address but the loopback's: not checked");
+        return;
+    };
+    let registry = Registry::new();
+    let url = passage(own, &registry.redis);
+    let at = own.to_string();
+    let there = ["--redis-url", &url];
+    let said = registry.prints(&[&there[..], &["claim", "web"]].concat());
+    assert_eq!(said, format!("web is at {own} in cloudhosts\n"));
+    registry.prints(&[&there[..], &["join", "app", "--member", "a"]].concat());
+    let said =
+        registry.prints(&[&there[..], &["join", "x", "--member", "a", "--dry-run"]].concat());
+    assert!(
+        said.contains(&format!("HSET cloudhosts x/a {own}\n")),
+        "{said}"
+    );
+    let mut holder = registry.background(
+        &[
+            &there[..],
+            &["hold", "db", "--member", "a", "--lease", "3s"],
+        ]
+        .concat(),
+        &[],
+    );
+    holder.says(&format!("held at {own}"));
+    assert_eq!(
+        registry.hash(),
+        map(&[("web", &at), ("app/a", &at), ("db/a", &at)])
+    );
+    holder.process.kill();
 }
 
 #[test]

@@ -72,15 +72,16 @@ local function walk(it, role, enough)
   return found
 end
 
--- Takes a line of the held apart: `FIELD LEASE VALUE`.
-local function parse(line)
-  local field, lease, value = string.match(line, '^(%S+) (%d+) (.*)$')
-  return { line = line, field = field, lease = tonumber(lease), value = value }
-end
-
+-- Takes lines of the held apart, `FIELD LEASE VALUE`; what is no such line is none of ours.
 local function parsed(lines)
-  for at = 1, #lines do lines[at] = parse(lines[at]) end
-  return lines
+  local held = {}
+  for _, line in ipairs(lines) do
+    local field, lease, value = string.match(line, '^(%S+/%S+) (%d+) (.+)$')
+    if field then
+      held[#held + 1] = { line = line, field = field, lease = tonumber(lease), value = value }
+    end
+  end
+  return held
 end
 
 -- What is held of a field: one line, or, after its holder came back elsewhere, more.

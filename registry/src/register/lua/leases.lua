@@ -56,7 +56,8 @@ local function expire(it, now)
   local over = redis.call('ZRANGEBYSCORE', it.leases, 0, whole(now), 'WITHSCORES', 'LIMIT', 0, BATCH + 2)
   for n = 1, #over, 2 do
     local field, at = over[n], tonumber(over[n + 1])
-    if string.sub(field, 1, 1) ~= '!' then
+    local held = held_as(it, field)
+    if #held > 0 then
       local role = role_of(field)
       local known = roles[role]
       if not known then
@@ -66,10 +67,12 @@ local function expire(it, now)
         roles[role] = known
       end
       if known.plain or known.renewed > at then
-        remove(it, held_as(it, field))
+        remove(it, held)
       elseif known.renewed == 0 and known.plain == false then
         redis.call('ZADD', it.leases, KEPT, field)
       end
+    elseif field ~= RENEWED and field ~= WALKED then
+      redis.call('ZREM', it.leases, field)
     end
   end
 end
