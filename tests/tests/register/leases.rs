@@ -49,15 +49,30 @@ fn renewals(registry: &Registry, count: u64) {
     );
 }
 
+/// Runs a script on the leases, not by EVAL, which is counted.
+fn on_leases(registry: &Registry, script: &str, argument: &str) {
+    let script = registry.redis.cli(&["SCRIPT", "LOAD", script]);
+    registry
+        .redis
+        .cli(&["EVALSHA", &script, "1", LEASES, argument]);
+}
+
 /// The clock of Redis, as the scripts see it, is set by so much: all it has written lies so much
 /// further in the past.
 fn set_the_clock(registry: &Registry, ms: i64) {
     let script = "local all = redis.call('ZRANGE', KEYS[1], 0, -1)
                   for _, one in ipairs(all) do redis.call('ZINCRBY', KEYS[1], -ARGV[1], one) end";
-    // not by EVAL, which is counted
-    let script = registry.redis.cli(&["SCRIPT", "LOAD", script]);
-    let words = ["EVALSHA", &script, "1", LEASES, &ms.to_string()];
-    registry.redis.cli(&words);
+    on_leases(registry, script, &ms.to_string());
+}
+
+/// The leases of web/m1 to web/m4 end one after the other, all within the next 2.8 s.
+fn spread_the_ends(registry: &Registry) {
+    let script = "local time = redis.call('TIME')
+                  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+                  for n = 1, 4 do
+                    redis.call('ZADD', KEYS[1], now + n * ARGV[1], 'web/m' .. n)
+                  end";
+    on_leases(registry, script, "700");
 }
 
 #[test]
@@ -193,7 +208,7 @@ fn short_leases_end_beside_long_ones() {
     registry.until(&[("web/long", "10.0.0.2")]);
 }
 
-/// Five holders of two roles, with two lengths of leases.
+/// Five holders of one role, with two lengths of leases.
 struct Fleet {
     _alive: Vec<Holding>,
     dead: Holding,
@@ -203,7 +218,7 @@ const FLEET: [(&str, &str); 5] = [
     ("web/a", "10.0.0.1"),
     ("web/b", "10.0.0.2"),
     ("web/c", "10.0.0.3"),
-    ("app/a", "10.0.0.4"),
+    ("web/d", "10.0.0.4"),
     ("web/dead", "10.0.0.66"),
 ];
 
@@ -334,6 +349,7 @@ fn a_farm_that_dies_at_once_stays_as_it_was() {
     let registry = Registry::new();
     let (mut farm, mut all) = farm(&registry);
     farm.iter_mut().for_each(|one| one.process.kill());
+    spread_the_ends(&registry);
     let _other = all_run_out(&registry);
     all.insert("app/alive".into(), "10.0.1.1".into());
     assert_eq!(registry.hash(), all);
