@@ -126,7 +126,14 @@ impl Hold {
     /// Waits until it is time, and renews.
     async fn beat(&mut self) -> Result<Beat, Failure> {
         self.holder.due().await;
-        match self.source.places(self.holder.registrar()).await {
+        let local = match self.source.local(self.holder.registrar()).await {
+            Ok(local) => local,
+            Err(trouble) => {
+                self.holder.failed();
+                return Ok(Beat::Failed(trouble));
+            }
+        };
+        match self.source.places(local) {
             Ok(places) => {
                 self.places = Some(places.clone());
                 Ok(self.holder.renew(places).await)
