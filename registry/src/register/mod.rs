@@ -33,7 +33,7 @@
 //!   back, the others have half of their lease to be back as well.
 //! - **The time of a lease runs only while somebody could renew.** Of the time
 //!   between two renewals, by whomever, more than 0.3 of a lease counts as a
-//!   twelfth of it. So when Redis was away, however long, each lease has 0.45
+//!   sixth of it. So when Redis was away, however long, each lease has 0.45
 //!   of its length left at least when the first holder is back (it was renewed
 //!   when at most a quarter had gone), and holders come back within a third
 //!   ([`Holder`]). A clock that is set forward counts as such a gap; one that is

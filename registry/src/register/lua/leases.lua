@@ -2,9 +2,9 @@
 
 -- Takes note of the time since the last renewal by anybody. While Redis was away, or its clock
 -- was set, nobody could renew. Everybody renews within a quarter of their lease, so a gap of more
--- than 0.3 is such a time, or that of a holder with a longer lease: it counts as a twelfth. Who is
--- alive then has two thirds left, at least, to come back in; 0.45 after a gap that is shorter. A
--- clock that was set back takes the leases with it.
+-- than 0.3 is such a time, or that of a holder with a longer lease: it counts as a sixth. Who is
+-- alive then has 0.58 left, at least, to come back in; 0.45 after a gap that is shorter. A clock
+-- that was set back takes the leases with it.
 local function elapse(it, now)
   local last = tonumber(redis.call('ZSCORE', it.leases, RENEWED) or now)
   local gap = now - last
@@ -15,7 +15,7 @@ local function elapse(it, now)
       if gap < 0 then
         shift = gap
       elseif gap > 0.3 * one.lease then
-        shift = gap - one.lease / 12
+        shift = gap - one.lease / 6
       end
       local at = ends(it, one.field)
       if at and at ~= KEPT and shift ~= 0 then
