@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod getent;
+mod inspect;
+mod local;
+mod nscd;
 mod nsswitch;
 mod outcome;
 mod replace;
-mod resolve;
-mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,9 +44,15 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Say how the daemon is; exit 0 when it is live, 1 when it is not
-    Status(status::Arguments),
+    Status(inspect::status::Arguments),
     /// Look a name or an address up as every program on this machine does
-    Resolve(resolve::Arguments),
+    Resolve(inspect::resolve::Arguments),
+    /// List the roles with their addresses, members and pointers
+    List(inspect::list::Arguments),
+    /// Say why a name answers what it does
+    Explain(inspect::explain::Arguments),
+    /// List what in Redis can't be used, and how to mend it; exit 1 if anything
+    Lint(inspect::lint::Arguments),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
     Nsswitch(nsswitch::Arguments),
 }
@@ -66,8 +74,11 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             .map_err(|error| Failure::Usage(error.to_string()))
     };
     match &arguments.verb {
-        Verb::Status(arguments) => status::run(arguments, &config()?),
-        Verb::Resolve(arguments) => resolve::run(arguments, &config()?),
+        Verb::Status(arguments) => inspect::status::run(arguments, &config()?),
+        Verb::Resolve(arguments) => inspect::resolve::run(arguments, &config()?),
+        Verb::List(arguments) => inspect::list::run(arguments, &config()?),
+        Verb::Explain(arguments) => inspect::explain::run(arguments, &config()?),
+        Verb::Lint(arguments) => inspect::lint::run(arguments, &config()?),
         // Packages call it, whatever the configuration is like.
         Verb::Nsswitch(arguments) => nsswitch::run(arguments),
     }
