@@ -9,6 +9,7 @@ mod local;
 mod nscd;
 mod nsswitch;
 mod outcome;
+mod progress;
 mod replace;
 
 use std::path::PathBuf;
@@ -53,6 +54,10 @@ enum Verb {
     Explain(inspect::explain::Arguments),
     /// List what in Redis can't be used, and how to mend it; exit 1 if anything
     Lint(inspect::lint::Arguments),
+    /// Print a line for each change, as it is published
+    Watch(inspect::watch::Arguments),
+    /// Write the roles as a file, for software that only reads files
+    Export(inspect::export::Arguments),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
     Nsswitch(nsswitch::Arguments),
 }
@@ -79,6 +84,8 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Verb::List(arguments) => inspect::list::run(arguments, &config()?),
         Verb::Explain(arguments) => inspect::explain::run(arguments, &config()?),
         Verb::Lint(arguments) => inspect::lint::run(arguments, &config()?),
+        Verb::Watch(arguments) => inspect::watch::run(arguments, &config()?),
+        Verb::Export(arguments) => inspect::export::run(arguments, &config()?),
         // Packages call it, whatever the configuration is like.
         Verb::Nsswitch(arguments) => nsswitch::run(arguments),
     }

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod background;
 mod explain;
+mod export;
 mod lint;
 mod list;
 mod nsswitch;
+mod watch;
