@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod completions;
+mod doctor;
 mod getent;
 mod inspect;
 mod local;
@@ -15,7 +17,7 @@ mod replace;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use cloudhosts_registry::config::Config;
 
 use outcome::{Failure, Outcome};
@@ -58,8 +60,12 @@ enum Verb {
     Watch(inspect::watch::Arguments),
     /// Write the roles as a file, for software that only reads files
     Export(inspect::export::Arguments),
+    /// Walk the whole way from a program to Redis, and say what is wrong on it
+    Doctor(doctor::Arguments),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
     Nsswitch(nsswitch::Arguments),
+    /// Print the completions of this command for a shell
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -74,10 +80,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let config = || {
-        Config::load_without_secrets(arguments.common.config.as_deref())
-            .map_err(|error| Failure::Usage(error.to_string()))
-    };
+    let file = arguments.common.config.as_deref();
+    let config =
+        || Config::load_without_secrets(file).map_err(|error| Failure::Usage(error.to_string()));
     match &arguments.verb {
         Verb::Status(arguments) => inspect::status::run(arguments, &config()?),
         Verb::Resolve(arguments) => inspect::resolve::run(arguments, &config()?),
@@ -86,7 +91,9 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Verb::Lint(arguments) => inspect::lint::run(arguments, &config()?),
         Verb::Watch(arguments) => inspect::watch::run(arguments, &config()?),
         Verb::Export(arguments) => inspect::export::run(arguments, &config()?),
+        Verb::Doctor(arguments) => doctor::run(arguments, Config::load_without_secrets(file)),
         // Packages call it, whatever the configuration is like.
         Verb::Nsswitch(arguments) => nsswitch::run(arguments),
+        Verb::Completions(arguments) => completions::run(arguments, Arguments::command()),
     }
 }

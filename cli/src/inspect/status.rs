@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 
 /// Why the file may not be what the daemon would say now: nobody serves the
 /// socket, or the heart does not beat.
-pub(super) fn gone(config: &Config) -> Option<String> {
+pub(crate) fn gone(config: &Config) -> Option<String> {
     match pulse(&local::configured(config)?) {
         Ok(pulse) if pulse.retired => Some("the daemon is leaving".into()),
         Ok(pulse) => {

@@ -7,14 +7,14 @@ use cloudhosts_tests::process::Process;
 use cloudhosts_tests::{World, programs, wait};
 
 /// The process and the file it prints into.
-pub struct Background {
-    pub process: Process,
+pub(crate) struct Background {
+    _process: Process,
     path: PathBuf,
 }
 
 impl Background {
     /// Starts it.
-    pub fn start(world: &World, arguments: &[&str]) -> Background {
+    pub(crate) fn start(world: &World, arguments: &[&str]) -> Background {
         let path = world
             .dir
             .join(format!("printed-{}", arguments.join("-").replace('/', "_")));
@@ -26,22 +26,25 @@ impl Background {
             .stdout(file.try_clone().unwrap())
             .stderr(file);
         let process = Process::start(command);
-        Background { process, path }
+        Background {
+            _process: process,
+            path,
+        }
     }
 
     /// What it has printed.
-    pub fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         text(&self.path)
     }
 
     /// Waits until it has printed this.
-    pub fn prints(&self, part: &str) -> String {
+    pub(crate) fn prints(&self, part: &str) -> String {
         printed(&self.path, part)
     }
 }
 
 /// Waits until a file has this in it.
-pub fn printed(path: &Path, part: &str) -> String {
+pub(crate) fn printed(path: &Path, part: &str) -> String {
     let what = format!("{part:?} in {}", path.display());
     wait::until_seen(&what, || text(path), |text| text.contains(part))
 }

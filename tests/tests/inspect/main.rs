@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod background;
+mod completions;
+mod doctor;
 mod explain;
 mod export;
 mod lint;
