@@ -102,13 +102,6 @@ impl Fields {
         twice
     }
 
-    /// Marks all of them as lost by Redis and kept.
-    pub fn keep_all(&mut self) {
-        for entry in &mut self.entries {
-            entry.kept = true;
-        }
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

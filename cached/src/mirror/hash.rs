@@ -47,30 +47,24 @@ impl Hash {
 
     /// Takes in what was read; true when the fields in use have changed.
     ///
-    /// A hash that is empty after a connection was lost, or one read after a
-    /// flush, is that of a Redis that lost its data. What it held is kept, each
-    /// field until it is named again or the operator says to accept.
+    /// A hash that is empty after a connection was lost, one read after a flush,
+    /// or at a Redis with other data than before, is that of a Redis that lost
+    /// some. What is missing is kept, each field until it is named again or the
+    /// operator says to accept.
     pub fn read(&mut self, pairs: &Pairs, trust: Trust, allow: &Allow) -> bool {
         if self.unreadable.take().is_some() {
             info!("the hash {} can be read again", self.key);
         }
-        let lost = match trust {
-            Trust::Flushed => true,
-            Trust::Reconnected => pairs.is_empty(),
-            Trust::Live | Trust::Accepted => false,
-        };
-        // That it is kept is part of the table too: the next daemon must know.
-        let newly_lost = lost && self.kept < self.fields.len();
-        if newly_lost {
-            self.kept = self.fields.len();
-            self.fields.keep_all();
-        }
         let mut fields = self.usable(pairs, allow);
-        if trust != Trust::Accepted {
-            self.keep(&mut fields);
+        match trust {
+            Trust::Flushed | Trust::Replaced => self.keep(&mut fields, |_| true),
+            Trust::Reconnected if pairs.is_empty() => self.keep(&mut fields, |_| true),
+            Trust::Reconnected | Trust::Live => self.keep(&mut fields, |lost| lost.kept),
+            Trust::Accepted => {}
         }
         self.kept = fields.iter().filter(|field| field.kept).count();
-        let changed = newly_lost || fields != self.fields;
+        // That a field is kept is part of the table too: the next daemon must know.
+        let changed = fields != self.fields;
         self.fields = fields;
         changed
     }
@@ -86,19 +80,19 @@ impl Hash {
         self.unreadable = Some(why.into());
     }
 
-    /// Carries over the fields that Redis has lost and not named again.
-    fn keep(&self, fields: &mut Fields) {
-        if self.kept == 0 {
+    /// Carries over those of the `lost` fields that Redis does not name.
+    fn keep(&self, fields: &mut Fields, lost: impl Fn(&FieldRef<'_>) -> bool) {
+        let missing = |field: &FieldRef<'_>| fields.find(field.role, field.member).is_none();
+        let candidates = self.fields.iter().filter(|field| lost(field));
+        let kept: Vec<FieldRef<'_>> = candidates.filter(missing).collect();
+        if kept.is_empty() {
             return;
         }
-        let mut lost = Vec::new();
-        for field in self.fields.iter().filter(|field| field.kept) {
-            if fields.find(field.role, field.member).is_none() {
-                lost.push(field);
-            }
-        }
-        for field in lost {
-            fields.push(field);
+        for field in kept {
+            fields.push(FieldRef {
+                kept: true,
+                ..field
+            });
         }
         fields.arrange();
     }

@@ -371,6 +371,34 @@ fn a_flush_with_something_written_right_after_keeps_the_rest() {
 }
 
 #[test]
+fn what_another_redis_does_not_have_is_kept() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    let all = [("a", "10.0.0.1"), ("b", "10.0.0.2")];
+    assert!(!fleet.read(0, Trust::Replaced, &all), "nothing is missing");
+    assert!(!fleet.mirror.is_guarded());
+    fleet.read(0, Trust::Replaced, &[("b", "10.0.0.3")]);
+    assert!(fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
+    // What is deleted in the new one, was meant to be.
+    fleet.live(&[]);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "");
+    fleet.read(0, Trust::Accepted, &[]);
+    assert_eq!(fleet.resolve("a"), "");
+}
+
+#[test]
+fn what_is_missing_after_a_mere_reconnect_was_deleted() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.2")]);
+    assert!(!fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "");
+}
+
+#[test]
 fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1")]);
