@@ -40,9 +40,20 @@ test: deps build ## run all tests, with a real redis-server, daemon and glibc
 
 # Hundreds of daemons and long storms measure something, so few of these run at a time.
 .PHONY: soak
-soak: deps build ## the long forms of the tests of faults and of hostile bytes; they take long
+soak: deps build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
 	CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
+
+# With the stable toolchain, which has the runtime but not the flag. The standard library is not built with
+# it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
+TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: tsan
+tsan: ## the threads of the client under ThreadSanitizer
+	for test in every_answer_is_one_that_some_table_held a_forked_child_goes_on_by_itself; do \
+		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
+		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
+	done
 
 .PHONY: ci
 ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
