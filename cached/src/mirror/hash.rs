@@ -9,6 +9,7 @@ use cloudhosts_registry::status::{Effect, HashStatus};
 
 use tracing::{info, warn};
 
+use super::again::Again;
 use super::fields::{FieldRef, Fields};
 use super::problems::Problems;
 
@@ -55,16 +56,19 @@ impl Hash {
         if self.unreadable.take().is_some() {
             info!("the hash {} can be read again", self.key);
         }
-        let mut fields = self.usable(pairs, allow);
-        match trust {
-            Trust::Flushed | Trust::Replaced => self.keep(&mut fields, |_| true),
-            Trust::Reconnected if pairs.is_empty() => self.keep(&mut fields, |_| true),
-            Trust::Reconnected | Trust::Live => self.keep(&mut fields, |lost| lost.kept),
-            Trust::Accepted => {}
-        }
+        let before = std::mem::take(&mut self.fields);
+        let mut again = Again::new(&before);
+        let read = self.usable(pairs, allow, &mut again);
+        let lost = |field: &FieldRef<'_>| match trust {
+            Trust::Flushed | Trust::Replaced => true,
+            Trust::Reconnected => pairs.is_empty() || field.kept,
+            Trust::Live => field.kept,
+            Trust::Accepted => false,
+        };
+        let fields = keep(read, again.others().filter(lost));
         self.kept = fields.iter().filter(|field| field.kept).count();
         // That a field is kept is part of the table too: the next daemon must know.
-        let changed = fields != self.fields;
+        let changed = fields != before;
         self.fields = fields;
         changed
     }
@@ -80,32 +84,18 @@ impl Hash {
         self.unreadable = Some(why.into());
     }
 
-    /// Carries over those of the `lost` fields that Redis does not name.
-    fn keep(&self, fields: &mut Fields, lost: impl Fn(&FieldRef<'_>) -> bool) {
-        let missing = |field: &FieldRef<'_>| fields.find(field.role, field.member).is_none();
-        let candidates = self.fields.iter().filter(|field| lost(field));
-        let kept: Vec<FieldRef<'_>> = candidates.filter(missing).collect();
-        if kept.is_empty() {
-            return;
-        }
-        for field in kept {
-            fields.push(FieldRef {
-                kept: true,
-                ..field
-            });
-        }
-        fields.arrange();
-    }
-
     /// The pairs that can be used; where a value can't, the last one that
     /// could. Makes the list of problems anew.
-    fn usable(&mut self, pairs: &Pairs, allow: &Allow) -> Fields {
+    fn usable(&mut self, pairs: &Pairs, allow: &Allow, again: &mut Again<'_>) -> Fields {
         let mut fields = Fields::default();
         let mut problems = Problems::default();
         // Of `web` and `Web`, which are the same role, the one in normal form
         // counts: so the others are added last.
         let mut folded = Fields::default();
         for (raw, value) in pairs.iter() {
+            if again.is_as_before(raw, value) {
+                continue;
+            }
             let field = match Field::parse(raw) {
                 Ok(field) => field,
                 Err(error) => {
@@ -121,12 +111,15 @@ impl Hash {
                 true => &mut fields,
                 false => &mut folded,
             };
-            self.take(to, &mut problems, &name, raw, value);
+            self.take(to, &mut problems, again.before(), &name, raw, value);
         }
         for field in folded.iter() {
             fields.push(field);
         }
-        for twice in fields.arrange() {
+        let mut twice = fields.arrange();
+        let (fields, also) = Fields::merged(again.same(), &fields);
+        twice.extend(also);
+        for twice in twice {
             let reason = || {
                 "it is there in another spelling too (upper case, or a dot at the end), \
                  which is ignored"
@@ -143,6 +136,7 @@ impl Hash {
         &self,
         fields: &mut Fields,
         problems: &mut Problems,
+        before: &Fields,
         name: &Spelled<'_>,
         raw: &[u8],
         value: &[u8],
@@ -161,7 +155,7 @@ impl Hash {
                 }
             }
             Err(error) => {
-                let last = self.fields.find(used.role, used.member);
+                let last = before.find(used.role, used.member);
                 let effect = match last {
                     Some(_) => Effect::Kept,
                     None => Effect::Ignored,
@@ -204,6 +198,21 @@ impl Hash {
             kept: self.kept,
             unreadable: self.unreadable.clone(),
         }
+    }
+}
+
+/// What was read, and with it those of the `lost` fields that it does not name.
+fn keep<'f>(read: Fields, lost: impl Iterator<Item = FieldRef<'f>>) -> Fields {
+    let mut kept = Fields::default();
+    for field in lost.filter(|field| read.find(field.role, field.member).is_none()) {
+        kept.push(FieldRef {
+            kept: true,
+            ..field
+        });
+    }
+    match kept.is_empty() {
+        true => read,
+        false => Fields::merged(read.iter(), &kept).0,
     }
 }
 
