@@ -7,7 +7,8 @@ set -eu
 # program and the Debian package that has it
 demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
       unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
-all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind"
+all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
+     script:bsdutils dnsmasq:dnsmasq-base"
 
 case "${1:-}" in
     demo) wanted=$demo ;;

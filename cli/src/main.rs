@@ -1,15 +1,23 @@
 //! `cloudhosts`: the command for operators. It reads what the daemon leaves
-//! behind (its status and its table) and never needs Redis for that.
+//! behind (its status and its table) and needs Redis for no more than to see
+//! whether the daemon can reach it.
 #![forbid(unsafe_code)]
 
+mod child;
+mod completions;
+mod getent;
+mod inspect;
+mod local;
+mod nscd;
+mod nsswitch;
 mod outcome;
-mod resolve;
-mod status;
+mod progress;
+mod replace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use cloudhosts_registry::config::Config;
 
 use outcome::{Failure, Outcome};
@@ -38,10 +46,12 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say how the daemon is; exit 0 when it is live, 1 when it is not
-    Status(status::Arguments),
-    /// Look a name or an address up as every program on this machine does
-    Resolve(resolve::Arguments),
+    #[command(flatten)]
+    Inspect(inspect::Verb),
+    /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
+    Nsswitch(nsswitch::Arguments),
+    /// Print the completions of this command for a shell
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -56,10 +66,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let config = Config::load_without_secrets(arguments.common.config.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let file = arguments.common.config.as_deref();
     match &arguments.verb {
-        Verb::Status(arguments) => status::run(arguments, &config),
-        Verb::Resolve(arguments) => resolve::run(arguments, &config),
+        Verb::Inspect(verb) => inspect::run(verb, Config::load_without_secrets(file)),
+        // Packages call it, whatever the configuration is like.
+        Verb::Nsswitch(arguments) => nsswitch::run(arguments),
+        Verb::Completions(arguments) => completions::run(arguments, Arguments::command()),
     }
 }

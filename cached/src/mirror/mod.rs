@@ -229,6 +229,7 @@ fn report(
         problems.add(
             hash,
             fault.field.as_bytes(),
+            None,
             || fault.what.to_string(),
             effect,
         );
