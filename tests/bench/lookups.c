@@ -17,7 +17,7 @@
  *                                    many as MS milliseconds hold: nanoseconds of each, in order
  *                                    of size, thinned out to 1000
  *   threads CALL NAMES COUNT MS      COUNT threads look up for MS milliseconds: look-ups a second
- *   memory                           private dirty and resident memory of this process, in KiB
+ *   memory                           memory of this process alone, in KiB: no file's, no table's
  *
  * CALL: unspec, inet (getaddrinfo), byname, byaddr (gethostbyname_r, gethostbyaddr_r). HIT: 1, or 0
  * for names that are not there. Of N names the nth is service-N.internal (seven digits, 24 bytes)
@@ -187,14 +187,13 @@ static enum call call_of(const char *word) {
 static void memory(void) {
     FILE *file = fopen("/proc/self/smaps_rollup", "re");
     char line[256];
-    long dirty = 0, resident = 0;
+    long own = 0;
     if (!file) fail("/proc/self/smaps_rollup", strerror(errno));
     while (fgets(line, sizeof line, file)) {
-        sscanf(line, "Private_Dirty: %ld", &dirty);
-        sscanf(line, "Rss: %ld", &resident);
+        sscanf(line, "Anonymous: %ld", &own);
     }
     fclose(file);
-    printf("%ld %ld\n", dirty, resident);
+    printf("%ld\n", own);
 }
 
 static void first(const char *name, const char *since) {

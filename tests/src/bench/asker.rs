@@ -95,11 +95,10 @@ impl Asker {
         line.trim().parse().expect("a number")
     }
 
-    /// Private dirty memory of the process, in KiB.
-    pub fn dirty(&mut self) -> f64 {
-        let line = self.ask("memory");
-        let word = line.split_whitespace().next().expect("a number");
-        word.parse().expect("a number")
+    /// Memory that is this process's alone, in bytes.
+    pub fn own_memory(&mut self) -> f64 {
+        let kib: f64 = self.ask("memory").trim().parse().expect("a number");
+        1024.0 * kib
     }
 
     fn ask(&mut self, command: &str) -> String {

@@ -203,10 +203,12 @@ impl Cost {
             each,
             show,
         ));
-        let what = format!("memory of the daemon ÷ table, peaks included, {names} names");
-        section
-            .bars
-            .push(Bar::new(what, 4.0, largest.peak / largest.table, ratio));
+        // with few names it is the program itself that weighs
+        if largest.names >= 1_000_000 {
+            let what = format!("memory of the daemon ÷ table, peaks included, {names} names");
+            let was = largest.peak / largest.table;
+            section.bars.push(Bar::new(what, 4.0, was, ratio));
+        }
         let most = self.sizes.iter().map(|one| one.wakes).fold(0.0, f64::max);
         section.bars.push(Bar::new(
             "idle daemon, wake-ups a second",

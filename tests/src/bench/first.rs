@@ -174,7 +174,7 @@ fn library(tools: &Tools, peers: &Peers, section: &mut Section) {
         .filter(|peer| [Kind::Null, Kind::Cloudhosts].contains(&peer.kind))
         .map(|peer| {
             let mut asker = super::asker::Asker::start(tools, peer.sandbox.entrance());
-            let before = asker.dirty();
+            let before = asker.own_memory();
             asker.times(
                 super::asker::Call::Unspec,
                 true,
@@ -182,13 +182,13 @@ fn library(tools: &Tools, peers: &Peers, section: &mut Section) {
                 1,
                 std::time::Duration::ZERO,
             );
-            (asker.dirty() - before) * 1024.0
+            asker.own_memory() - before
         })
         .collect();
     section.say(&format!(
         "The library has {}, {relocations} relocations, and needs libc alone. After its first look-up a process has \
-         {} more private dirty memory than before it, with the floor's module {}; the difference is what cloudhosts \
-         itself adds to each process. The table is shared by all of them.",
+         {} more memory of its own (anonymous pages) than before it, with the floor's module {}; the difference is \
+         what cloudhosts adds to each process. The table is shared by all of them.",
         bytes(size),
         bytes(grown[1]),
         bytes(grown[0]),

@@ -74,7 +74,7 @@ pub const FULL: Scale = Scale {
     turns: 20,
     followed: &[10, 1_000, 10_000, 100_000, 1_000_000],
     changes: 200,
-    least_changes: 5,
+    least_changes: 3,
     changing: Duration::from_secs(25),
     polls: 10,
     idle: Duration::from_secs(10),
@@ -89,7 +89,7 @@ pub const FULL: Scale = Scale {
 
 /// About one minute.
 pub const QUICK: Scale = Scale {
-    sizes: &[1, 1_000, 100_000],
+    sizes: &[1, 10_000],
     rounds: 2,
     patience: Duration::from_millis(100),
     while_changing: Duration::from_secs(1),

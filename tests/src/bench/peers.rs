@@ -88,7 +88,7 @@ pub struct Peers {
 
 /// nscd caches what was asked for; more names than these are not asked of it, because each costs
 /// a walk through the whole file first.
-const CACHED: u32 = 100;
+pub const CACHED: u32 = 50;
 
 impl Peers {
     /// Starts these, each with the first `count` names, and waits until each answers.

@@ -1,5 +1,6 @@
 //! `docs/scaling.md`: what one Redis carries, worked out from what was measured of a fleet.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use super::figures::{bytes, count, digits, time};
@@ -33,8 +34,8 @@ const SPLITTING: &str = "\
 **Replicas as read endpoints.** Daemons only read, so they need not read from the master: name a replica in
 `redis.urls` (the others of the list are tried when it fails). The master then sends each *change* once to each
 replica, some dozens of bytes, and the replicas carry the reads. R replicas divide machines by R. Tracking works
-on a replica as on a master. What is lost is the replication's delay, well below a millisecond in one data
-centre. Sentinel's `redis.sentinel` names the master, so it is left out here.
+on a replica as on a master. What is lost is the replication's delay. `redis.sentinel` is left out here: it
+finds the master.
 
 **Hashes split by zone.** `hashes` is an ordered list: `[\"cloudhosts:eu-1\", \"cloudhosts\"]` has a machine follow
 the roles of its zone and the common ones, and nothing else. A change of one zone's role then is read by that
@@ -55,9 +56,11 @@ meanwhile every machine answers from the table it has.
 /// The document.
 pub fn document(loads: &[Load]) -> String {
     let mut text = String::from(INTRODUCTION);
-    // the largest fleet with few names, and one with many: between them lies what a name costs
+    // the largest fleets with the fewest and the most names: between them lies what a name costs
     let (Some(few), Some(many)) = (
-        loads.iter().max_by_key(|load| (load.daemons, load.names)),
+        loads
+            .iter()
+            .max_by_key(|load| (Reverse(load.names), load.daemons)),
         loads.iter().max_by_key(|load| (load.names, load.daemons)),
     ) else {
         return text;
@@ -132,8 +135,7 @@ fn sizes(text: &mut String, cpu: impl Fn(u32) -> f64, sent: f64, connection: f64
          - *Servers* = replicas among which the machines must be divided so that each is done within {SPREAD:.0} s, by \
          CPU and network alike, rounded up.\n\
          - *Connections* = machines × {} of memory, all servers together.\n\
-         - *Changes* = how many changes a second can be followed one by one by so many servers (those that come \
-         faster are read together), at {SPREAD:.0} s each.\n",
+         - *Reads* = the most reads a second that one machine makes, however fast things change.\n",
         bytes(connection),
     )
     .expect("a string takes it");
@@ -147,7 +149,7 @@ fn sizes(text: &mut String, cpu: impl Fn(u32) -> f64, sent: f64, connection: f64
             "at 10 Gbit/s",
             "servers",
             "connections",
-            "most reads a second of a machine",
+            "reads",
         ]
         .map(str::to_owned),
     );
