@@ -20,7 +20,7 @@ export CLOUDHOSTS_PROGRAMS := $(RELEASE)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## watch real programs follow a role, in a private corner of this machine (no root)
@@ -54,6 +54,28 @@ tsan: ## the threads of the client under ThreadSanitizer
 		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
 		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
 	done
+
+# Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
+.PHONY: bench
+bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 10 minutes)
+	$(RELEASE)/bench
+
+.PHONY: bench-quick
+bench-quick: bench-deps ## measure a little of everything, into target/bench (about 1 minute)
+	$(RELEASE)/bench --quick
+
+.PHONY: bench-check
+bench-check: bench-deps ## count the module's instructions; a tenth more than are kept is an error
+	$(RELEASE)/bench check
+
+.PHONY: bench-accept
+bench-accept: bench-deps ## keep the counts of now, in tests/bench/instructions.toml
+	$(RELEASE)/bench check --accept
+
+.PHONY: bench-deps
+bench-deps: build
+	@tests/deps.sh bench $(TARGET)/tools
+	$(CARGO) build --release -p cloudhosts-tests --bin bench
 
 .PHONY: ci
 ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
