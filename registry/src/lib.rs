@@ -12,11 +12,13 @@
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
+//! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
 //!
-//! With Redis 7 and hashes called `cloudhosts` and `cloudhosts:...`, no more
-//! than this; HELLO and AUTH need no right.
+//! To follow (for registering see [`register`]), with Redis 7 and hashes called
+//! `cloudhosts` and `cloudhosts:...`, no more than this; HELLO and AUTH need no
+//! right.
 //!
 //! ```text
 //! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking
@@ -36,6 +38,7 @@ pub mod pairs;
 mod printable;
 mod probe;
 pub mod record;
+pub mod register;
 pub mod status;
 
 pub use config::{Config, ConfigError};

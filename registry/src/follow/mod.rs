@@ -10,5 +10,6 @@ mod reader;
 mod session;
 mod watch;
 
+pub(crate) use backoff::random;
 pub use event::{Control, Event, HashRead, Mode, Pass, Trust};
 pub use follower::follow;

@@ -8,7 +8,7 @@ use super::pacer::Pacer;
 use super::reader::{Reader, Trouble};
 use super::watch::{Seen, Watch};
 use crate::config::Config;
-use crate::connect::{Connection, Failure, Link, is_master};
+use crate::connect::{Connection, Failure, Link, SILENCE, is_master};
 use redis::cmd;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -316,7 +316,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let tracking = !self.polls();
-        match is_master(&mut self.connection.link, tracking).await? {
+        match is_master(&mut self.connection.link, tracking, SILENCE).await? {
             Some(false) => Err("this Redis is no longer the master".to_owned()),
             Some(true) | None => Ok(()),
         }
