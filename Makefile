@@ -12,6 +12,8 @@ RELEASE := $(TARGET)/release
 TOOLS := $(TARGET)/tools
 
 CARGO_DENY := 0.20.2
+CARGO_DEB := 3.8.0
+CARGO_GENERATE_RPM := 0.21.1
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
 SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
@@ -44,6 +46,20 @@ soak: deps build ## the long forms of the tests of faults and of hostile bytes; 
 	CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
 
+# The packages say when their files are from: the last commit, so that the same commit is the same bytes.
+PACKAGED = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(TOOLS)/bin:$$PATH"
+
+.PHONY: deb
+deb: tools build ## build the package for Debian and Ubuntu, into target/debian
+	packaging/stage deb $(RELEASE) $(RELEASE)/package/deb
+	$(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts -o $(TARGET)/debian/
+
+.PHONY: rpm
+rpm: tools build ## build the package for Fedora and RHEL, into target/generate-rpm
+	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
+	packaging/rpm/assets $(RELEASE)/package/rpm >$(RELEASE)/package/rpm.toml
+	$(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req builtin --metadata-overwrite $(RELEASE)/package/rpm.toml
+
 .PHONY: ci
 ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
 
@@ -74,12 +90,13 @@ man-lint: ## check the man pages
 deny: tools ## check the licences and sources of all crates
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
+# Each is run for seconds, so it is built in the quickest way: most of that time would be the compiler's.
 .PHONY: tools
-tools: ## install the pinned tools of the checks, into target/tools
-	@PATH="$(TOOLS)/bin:$$PATH"; \
-	if [ "$$(cargo-deny --version 2>/dev/null)" != "cargo-deny $(CARGO_DENY)" ]; then \
-		$(CARGO) install --locked --root $(TOOLS) --target-dir $(TARGET) cargo-deny@$(CARGO_DENY); \
-	fi
+tools: ## install the pinned tools of the checks and the packages, into target/tools
+	@for tool in cargo-deny@$(CARGO_DENY) cargo-deb@$(CARGO_DEB) cargo-generate-rpm@$(CARGO_GENERATE_RPM); do \
+		grep -qsF "\"$${tool/@/ } (" $(TOOLS)/.crates.toml || \
+		CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$$tool"; \
+	done
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does
