@@ -2,7 +2,10 @@
 //! behind (its status and its table) and never needs Redis for that.
 #![forbid(unsafe_code)]
 
+mod child;
+mod nsswitch;
 mod outcome;
+mod replace;
 mod resolve;
 mod status;
 
@@ -42,6 +45,8 @@ enum Verb {
     Status(status::Arguments),
     /// Look a name or an address up as every program on this machine does
     Resolve(resolve::Arguments),
+    /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
+    Nsswitch(nsswitch::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -56,10 +61,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let config = Config::load_without_secrets(arguments.common.config.as_deref())
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let config = || {
+        Config::load_without_secrets(arguments.common.config.as_deref())
+            .map_err(|error| Failure::Usage(error.to_string()))
+    };
     match &arguments.verb {
-        Verb::Status(arguments) => status::run(arguments, &config),
-        Verb::Resolve(arguments) => resolve::run(arguments, &config),
+        Verb::Status(arguments) => status::run(arguments, &config()?),
+        Verb::Resolve(arguments) => resolve::run(arguments, &config()?),
+        // Packages call it, whatever the configuration is like.
+        Verb::Nsswitch(arguments) => nsswitch::run(arguments),
     }
 }
