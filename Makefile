@@ -22,7 +22,7 @@ export CLOUDHOSTS_PROGRAMS := $(RELEASE)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## watch real programs follow a role, in a private corner of this machine (no root)
@@ -47,21 +47,56 @@ soak: deps build ## the long forms of the tests of faults and of hostile bytes; 
 	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
 
 # The packages say when their files are from: the last commit, so that the same commit is the same bytes.
-PACKAGED = SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(TOOLS)/bin:$$PATH"
+PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"
+PACKAGES := $(TARGET)/packages
+DEB = $(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts
+RPM = $(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req builtin \
+	--metadata-overwrite $(RELEASE)/package/rpm.toml
 
 .PHONY: deb
-deb: tools build ## build the package for Debian and Ubuntu, into target/debian
+deb: tools build ## build the package for Debian and Ubuntu, into target/packages
 	packaging/stage deb $(RELEASE) $(RELEASE)/package/deb
-	$(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts -o $(TARGET)/debian/
+	rm -f $(PACKAGES)/*.deb
+	$(DEB) -o $(PACKAGES)/
 
 .PHONY: rpm
-rpm: tools build ## build the package for Fedora and RHEL, into target/generate-rpm
+rpm: tools build ## build the package for Fedora and RHEL, into target/packages
 	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
 	packaging/rpm/assets $(RELEASE)/package/rpm >$(RELEASE)/package/rpm.toml
-	$(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req builtin --metadata-overwrite $(RELEASE)/package/rpm.toml
+	mkdir -p $(PACKAGES)
+	rm -f $(PACKAGES)/*.rpm
+	$(RPM) -o $(PACKAGES)/
+
+# What an upgrade starts from: the same files, as a version before.
+.PHONY: packages-before
+packages-before: deb rpm
+	rm -rf $(PACKAGES)/before
+	mkdir -p $(PACKAGES)/before
+	$(DEB) --fast --deb-version 0.0.9-1 -o $(PACKAGES)/before/
+	$(RPM) --payload-compress none -s 'version = "0.0.9"' -o $(PACKAGES)/before/
+
+# The root directory of a small Debian, and of one that has systemd.
+ROOTS := $(PACKAGES)/roots
+MMDEBSTRAP = mkdir -p $(ROOTS) && mmdebstrap --quiet --variant=minbase
+.DELETE_ON_ERROR:
+$(ROOTS)/%-systemd.tar:
+	$(MMDEBSTRAP) --include=systemd $* $@
+$(ROOTS)/%.tar:
+	$(MMDEBSTRAP) $* $@
+
+TEST_PACKAGES = CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
+BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
+
+.PHONY: packages
+packages: package-deps packages-before $(BOOKWORM) ## install, upgrade and remove both packages in a Debian of their own (root)
+	$(TEST_PACKAGES)
+
+.PHONY: package-matrix
+package-matrix: package-deps packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
+	$(TEST_PACKAGES) --include-ignored
 
 .PHONY: ci
-ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
+ci: deps fmt-check lint test packages doc man-lint deny ## all that CI checks
 
 .PHONY: fmt
 fmt: ## format the code
@@ -101,3 +136,7 @@ tools: ## install the pinned tools of the checks and the packages, into target/t
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does
 	@tests/deps.sh all
+
+.PHONY: package-deps
+package-deps: ## the same for the programs that make and test packages
+	@tests/deps.sh packages

@@ -1,5 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all: sees that the programs are here that the demonstration, or everything, needs.
+# deps.sh demo|all|packages: sees that the programs are here that the demonstration, all the tests, or
+# the packages and their tests, need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
 set -eu
@@ -8,11 +9,14 @@ set -eu
 demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
       unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
 all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind"
+packages="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm
+      rpmlint:rpmlint apparmor_parser:apparmor systemd-analyze:systemd systemd-nspawn:systemd-container"
 
 case "${1:-}" in
     demo) wanted=$demo ;;
     all) wanted=$all ;;
-    *) echo "usage: deps.sh demo|all" >&2; exit 64 ;;
+    packages) wanted=$packages ;;
+    *) echo "usage: deps.sh demo|all|packages" >&2; exit 64 ;;
 esac
 
 packages=
