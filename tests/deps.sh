@@ -8,14 +8,15 @@ set -eu
 # program and the Debian package that has it
 demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
       unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
-all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind"
-packages="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm
-      rpmlint:rpmlint apparmor_parser:apparmor systemd-analyze:systemd systemd-nspawn:systemd-container"
+all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
+     script:bsdutils dnsmasq:dnsmasq-base"
+packaging="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm
+     rpmlint:rpmlint apparmor_parser:apparmor systemd-analyze:systemd systemd-nspawn:systemd-container"
 
 case "${1:-}" in
     demo) wanted=$demo ;;
     all) wanted=$all ;;
-    packages) wanted=$packages ;;
+    packages) wanted=$packaging ;;
     *) echo "usage: deps.sh demo|all|packages" >&2; exit 64 ;;
 esac
 

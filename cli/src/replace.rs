@@ -68,6 +68,23 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Writes into the file as it stands, for one that can't be replaced. A reader
+/// may see a part of it, but never an empty file.
+///
+/// # Errors
+/// It can't be written to.
+pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(NEW_MODE)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
+}
+
 /// The new file while it is being made; removed unless it is published.
 struct Draft {
     file: File,

@@ -8,6 +8,7 @@
 //!   can, pushes changes ([`Endpoint`]).
 //! - [`follow()`]: reads the hashes in full at each connect, and again what
 //!   changes; says how far an empty hash can be believed ([`Trust`]).
+//! - [`probe()`]: one visit, to see whether the daemon could do all that.
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
@@ -32,6 +33,7 @@ mod connect;
 pub mod follow;
 pub mod pairs;
 mod printable;
+mod probe;
 pub mod record;
 pub mod status;
 
@@ -39,4 +41,5 @@ pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
 pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
 pub use pairs::Pairs;
+pub use probe::{Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};

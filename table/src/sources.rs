@@ -59,7 +59,7 @@ impl<'t> View<'t> {
     }
 
     /// The fields the table was made from, in the order of their roles.
-    pub fn sources(&self) -> impl Iterator<Item = Source<'t>> + 't {
+    pub fn sources(&self) -> impl Iterator<Item = Source<'t>> + use<'t> {
         let view = *self;
         let span = self.header.sources;
         let mut at = span.start as usize;

@@ -104,6 +104,12 @@ impl<'t> View<'t> {
         self.header.domain
     }
 
+    /// The whole table.
+    #[must_use]
+    pub fn bytes(&self) -> &'t [u8] {
+        self.bytes
+    }
+
     /// Bytes of the whole table.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -115,18 +121,41 @@ impl<'t> View<'t> {
     #[must_use]
     pub fn lookup(&self, name: &'t Name) -> Option<Answer<'t>> {
         let asked = name.as_str();
-        let role = self.without_domain(asked);
-        let (record, meant) = self
-            .exact(asked)
-            .map(|record| (record, asked))
-            .or_else(|| Some((self.exact(role?)?, role?)))
-            .or_else(|| Some((self.below(asked)?, asked)))
-            .or_else(|| Some((self.below(role?)?, role?)))?;
+        let (record, meant) = self.find(asked)?;
         self.answer(asked, meant, record)
     }
 
+    /// The role that decides a name when it is looked up (`web`,
+    /// `*.apps.internal`).
+    #[must_use]
+    pub fn decider(&self, name: &Name) -> Option<&'t str> {
+        let (record, _) = View::find(self, name.as_str())?;
+        Some(record.name)
+    }
+
+    /// What a role itself holds (`web`, `*.apps.internal`); no name stands in
+    /// for another here.
+    #[must_use]
+    pub fn role(&self, role: &'t str) -> Option<Answer<'t>> {
+        let record = match role.strip_prefix("*.") {
+            Some(suffix) => self.wildcard(suffix)?,
+            None => self.exact(role)?,
+        };
+        self.answer(role, role, record)
+    }
+
+    /// The record that decides a name, and what is meant by the name there.
+    fn find<'n>(&self, asked: &'n str) -> Option<(Record<'t>, &'n str)> {
+        let role = self.without_domain(asked);
+        self.exact(asked)
+            .map(|record| (record, asked))
+            .or_else(|| Some((self.exact(role?)?, role?)))
+            .or_else(|| Some((self.below(asked)?, asked)))
+            .or_else(|| Some((self.below(role?)?, role?)))
+    }
+
     /// The name without the configured domain, when it lies under that.
-    fn without_domain(&self, asked: &'t str) -> Option<&'t str> {
+    fn without_domain<'n>(&self, asked: &'n str) -> Option<&'n str> {
         if self.header.domain.is_empty() {
             return None;
         }

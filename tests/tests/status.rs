@@ -118,7 +118,7 @@ fn cloudhosts_status_fails_when_guarded() {
 fn cloudhosts_status_fails_when_no_daemon_runs() {
     let world = World::new().build();
     let output = world.cloudhosts(&["status"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let said = stderr(&output);
     assert!(said.contains(STATUS), "{said}");
 

@@ -115,7 +115,7 @@ impl Hash {
             let field = match Field::parse(raw) {
                 Ok(field) => field,
                 Err(error) => {
-                    problems.add(&self.key, raw, || error.to_string(), Effect::Ignored);
+                    problems.add(&self.key, raw, None, || error.to_string(), Effect::Ignored);
                     continue;
                 }
             };
@@ -138,7 +138,7 @@ impl Hash {
                  which is ignored"
                     .into()
             };
-            problems.add(&self.key, twice.as_bytes(), reason, Effect::Used);
+            problems.add(&self.key, twice.as_bytes(), None, reason, Effect::Used);
         }
         self.problems = problems;
         fields
@@ -163,7 +163,7 @@ impl Hash {
             Ok(parsed) => {
                 for attribute in parsed.unknown {
                     let reason = || format!("unknown attribute {attribute}; it is ignored");
-                    problems.add(&self.key, raw, reason, Effect::Used);
+                    problems.add(&self.key, raw, Some(value), reason, Effect::Used);
                 }
             }
             Err(error) => {
@@ -172,14 +172,14 @@ impl Hash {
                     Some(_) => Effect::Kept,
                     None => Effect::Ignored,
                 };
-                problems.add(&self.key, raw, || error.to_string(), effect);
+                problems.add(&self.key, raw, Some(value), || error.to_string(), effect);
                 let Some(last) = last else { return };
                 used.value = last.value;
             }
         }
         if !fields.push(used) {
             let reason = || "the fields of this hash are larger than 4 GiB".into();
-            problems.add(&self.key, raw, reason, Effect::Ignored);
+            problems.add(&self.key, raw, None, reason, Effect::Ignored);
         }
     }
 

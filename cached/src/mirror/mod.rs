@@ -228,6 +228,7 @@ fn report(
         problems.add(
             hash,
             fault.field.as_bytes(),
+            None,
             || fault.what.to_string(),
             effect,
         );

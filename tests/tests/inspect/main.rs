@@ -3,4 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod background;
+mod completions;
+mod doctor;
+mod explain;
+mod export;
+mod lint;
+mod list;
 mod nsswitch;
+mod watch;
