@@ -32,6 +32,10 @@ fn systemd_runs_the_daemon() {
         "enabled\n"
     );
     machine.ok("cloudhosts nsswitch status");
+    assert_eq!(
+        machine.ok("systemd-analyze verify --man=no /usr/lib/systemd/system/cloudhosts-* 2>&1"),
+        ""
+    );
 
     // three lines, and the password in a file that the daemon's user cannot even read
     machine.write(PASSWORD, "secret\n");
