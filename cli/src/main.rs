@@ -1,10 +1,10 @@
 //! `cloudhosts`: the command for operators. It reads what the daemon leaves
-//! behind (its status and its table) and never needs Redis for that.
+//! behind (its status and its table) and needs Redis for no more than to see
+//! whether the daemon can reach it.
 #![forbid(unsafe_code)]
 
 mod child;
 mod completions;
-mod doctor;
 mod getent;
 mod inspect;
 mod local;
@@ -46,22 +46,8 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say how the daemon is; exit 0 when it is live, 1 when it is not
-    Status(inspect::status::Arguments),
-    /// Look a name or an address up as every program on this machine does
-    Resolve(inspect::resolve::Arguments),
-    /// List the roles with their addresses, members and pointers
-    List(inspect::list::Arguments),
-    /// Say why a name answers what it does
-    Explain(inspect::explain::Arguments),
-    /// List what in Redis can't be used, and how to mend it; exit 1 if anything
-    Lint(inspect::lint::Arguments),
-    /// Print a line for each change, as it is published
-    Watch(inspect::watch::Arguments),
-    /// Write the roles as a file, for software that only reads files
-    Export(inspect::export::Arguments),
-    /// Walk the whole way from a program to Redis, and say what is wrong on it
-    Doctor(doctor::Arguments),
+    #[command(flatten)]
+    Inspect(inspect::Verb),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
     Nsswitch(nsswitch::Arguments),
     /// Print the completions of this command for a shell
@@ -81,17 +67,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let file = arguments.common.config.as_deref();
-    let config =
-        || Config::load_without_secrets(file).map_err(|error| Failure::Usage(error.to_string()));
     match &arguments.verb {
-        Verb::Status(arguments) => inspect::status::run(arguments, &config()?),
-        Verb::Resolve(arguments) => inspect::resolve::run(arguments, &config()?),
-        Verb::List(arguments) => inspect::list::run(arguments, &config()?),
-        Verb::Explain(arguments) => inspect::explain::run(arguments, &config()?),
-        Verb::Lint(arguments) => inspect::lint::run(arguments, &config()?),
-        Verb::Watch(arguments) => inspect::watch::run(arguments, &config()?),
-        Verb::Export(arguments) => inspect::export::run(arguments, &config()?),
-        Verb::Doctor(arguments) => doctor::run(arguments, Config::load_without_secrets(file)),
+        Verb::Inspect(verb) => inspect::run(verb, Config::load_without_secrets(file)),
         // Packages call it, whatever the configuration is like.
         Verb::Nsswitch(arguments) => nsswitch::run(arguments),
         Verb::Completions(arguments) => completions::run(arguments, Arguments::command()),

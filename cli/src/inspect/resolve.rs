@@ -1,11 +1,12 @@
 //! `cloudhosts resolve`: asks the table, as the NSS module does.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
+use super::roles::addresses;
 use super::status::ago;
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
@@ -57,13 +58,11 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 fn by_name(view: &View<'_>, name: &str) -> Result<Answer, String> {
     let name = Name::parse(name.as_bytes()).map_err(|error| error.to_string())?;
     let answer = View::lookup(view, &name).ok_or("no such name in the table")?;
-    let v4 = answer.v4.iter().map(|v4| Ipv4Addr::from(*v4).into());
-    let v6 = answer.v6.iter().map(|v6| Ipv6Addr::from(*v6).into());
     let other = (answer.asked != answer.canonical).then(|| answer.asked.into());
     Ok(Answer {
         name: answer.canonical.into(),
         aliases: other.into_iter().collect(),
-        addresses: v4.chain(v6).collect(),
+        addresses: addresses(&answer),
         pick: answer.pick,
     })
 }

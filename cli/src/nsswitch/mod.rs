@@ -116,6 +116,12 @@ pub(crate) fn services(place: &Place) -> Option<String> {
     Some(data.trim().to_owned())
 }
 
+/// Their names alone; none where there is no line, or none that can be read.
+fn names(place: &Place) -> Option<Vec<String>> {
+    let services = hosts::effective(&place.text())?.services.ok()?;
+    Some(services.into_iter().map(|service| service.name).collect())
+}
+
 fn as_line(place: &Place, changed: bool) -> String {
     let path = place.path().display().to_string();
     let state = place.state().word();
@@ -137,6 +143,7 @@ fn as_json(place: &Place, managed: bool, changed: bool) -> serde_json::Value {
         "exists": place.exists(),
         "state": place.state().word(),
         "hosts": services(place),
+        "services": names(place),
         "authselect": managed,
         "changed": changed,
     })

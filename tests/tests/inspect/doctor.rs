@@ -1,6 +1,7 @@
 //! `cloudhosts doctor`: each thing that can be wrong, made wrong.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 
 use cloudhosts_tests::process::{Signal, stderr, stdout, succeed};
 use cloudhosts_tests::{Redis, World};
@@ -270,6 +271,43 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let said = doctor(&world).1;
     says(&said, "wrong", "redis", &["password"]);
     assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn a_table_that_is_too_old_is_told() {
+    let mut world = World::new()
+        .config("stale_max", "\"1s\"")
+        .hash("cloudhosts", &[("web", "10.0.0.5")])
+        .start();
+    world.sync("cloudhosts");
+    world.daemon.kill();
+    let said = cloudhosts_tests::wait::until("the table is too old", || {
+        let said = doctor(&world).1;
+        said.contains("longer than its stale_max").then_some(said)
+    });
+    says(&said, "wrong", "table", &["stale_max"]);
+}
+
+#[test]
+fn nscd_is_told_when_it_caches_hosts() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    let directory = world.sandbox.outside("/run/nscd");
+    fs::create_dir(&directory).unwrap();
+    // as one that has no answer: glibc asks the modules itself then
+    let listener = UnixListener::bind(directory.join("socket")).unwrap();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    says(&doctor(&world).1, "ok", "nscd", &[]);
+    let config = world.sandbox.outside("/etc/nscd.conf");
+    let _ = fs::remove_file(&config);
+    fs::write(&config, "enable-cache hosts yes\n").unwrap();
+    says(
+        &doctor(&world).1,
+        "warning",
+        "nscd",
+        &["enable-cache hosts no"],
+    );
+    let said = stdout(&world.cloudhosts(&["explain", "web"]));
+    assert!(said.contains("nscd         caches hosts"), "{said}");
 }
 
 #[test]

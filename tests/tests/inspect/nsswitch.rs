@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use cloudhosts_tests::World;
-use cloudhosts_tests::process::{stderr, stdout};
+use cloudhosts_tests::process::{run, stderr, stdout};
 use serde_json::Value;
 
 const NSSWITCH: &str = "/etc/nsswitch.conf";
@@ -84,6 +84,39 @@ fn a_name_is_answered_wherever_the_search_would_have_ended() {
         );
         nsswitch(&world, &["disable"]);
         assert_eq!(fs::read_to_string(file(&world)).unwrap(), before);
+    }
+}
+
+/// The services that glibc asks the loader for, in its order: it finds none of them.
+fn asked_by_glibc(world: &World) -> Vec<String> {
+    let output = run(&mut world.shell("LD_DEBUG=libs getent ahosts no-such-name"));
+    let told = stderr(&output);
+    let names = told.lines().filter_map(|line| {
+        let (_, file) = line.split_once("find library=libnss_")?;
+        Some(file.split_once(".so.2")?.0.to_owned())
+    });
+    names.collect()
+}
+
+#[test]
+fn a_line_is_read_as_glibc_reads_it() {
+    let world = World::new().build();
+    for line in [
+        "hosts: cloudhosts one two",
+        "hosts:cloudhosts[NOTFOUND=continue]one [ unavail=continue TRYAGAIN=return ]two",
+        "  hosts\t ::\tcloudhosts\tone\r",
+        "hosts cloudhosts one",
+        "hosts: one cloudhosts\nhosts: cloudhosts two",
+        "hosts: cloudhosts one\n#hosts: cloudhosts two\n Hosts: cloudhosts three\n :hosts: four",
+        "hosts: cloudhosts [!NOTFOUND=continue] one [!SUCCESS=continue] two",
+        "hosts: cloudhosts [NOTFOUND = merge] one",
+    ] {
+        fs::write(file(&world), format!("{line}\n")).unwrap();
+        let output = world.cloudhosts(&["nsswitch", "status", "--json"]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["state"], "enabled", "{line:?}");
+        let ours: Vec<String> = serde_json::from_value(said["services"].clone()).unwrap();
+        assert_eq!(asked_by_glibc(&world), ours, "{line:?}");
     }
 }
 

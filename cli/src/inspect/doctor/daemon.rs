@@ -9,7 +9,7 @@ use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 
 use super::finding::Finding;
-use crate::inspect;
+use crate::inspect::status::gone;
 use crate::local;
 
 /// What to do about a daemon that is not there.
@@ -150,7 +150,7 @@ pub(super) fn table(config: &Config) -> Vec<Finding> {
         Ok(looked) => looked,
         Err(failure) => return vec![Finding::wrong(check, failure, "")],
     };
-    let alive = inspect::status::gone(config).is_none();
+    let alive = gone(config).is_none();
     let says = format!("generation {generation}, {names} names");
     let table = match alive {
         true => Finding::ok(check, says),
