@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all|bench [TOOLS]: sees that the programs are here that the demonstration, all tests,
-# or the benchmarks need.
+# deps.sh demo|all|bench|packages [TOOLS]: sees that the programs are here that the demonstration, all
+# the tests, the benchmarks, or the packages and their tests need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
 set -eu
@@ -12,12 +12,15 @@ demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl 
 all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
      script:bsdutils dnsmasq:dnsmasq-base"
 bench="$demo readelf:binutils valgrind:valgrind dnsmasq:dnsmasq-base ip:iproute2 git:git"
+packaging="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm
+     rpmlint:rpmlint apparmor_parser:apparmor systemd-analyze:systemd systemd-nspawn:systemd-container"
 
 case "${1:-}" in
     demo) wanted=$demo ;;
     all) wanted=$all ;;
     bench) wanted=$bench ;;
-    *) echo "usage: deps.sh demo|all|bench [TOOLS]" >&2; exit 64 ;;
+    packages) wanted=$packaging ;;
+    *) echo "usage: deps.sh demo|all|bench|packages [TOOLS]" >&2; exit 64 ;;
 esac
 
 # nscd is unpacked, not installed: its package starts a daemon that caches for the whole machine.
