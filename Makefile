@@ -12,6 +12,8 @@ RELEASE := $(TARGET)/release
 TOOLS := $(TARGET)/tools
 
 CARGO_DENY := 0.20.2
+CARGO_DEB := 3.8.0
+CARGO_GENERATE_RPM := 0.21.1
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
 SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
@@ -20,7 +22,7 @@ export CLOUDHOSTS_PROGRAMS := $(RELEASE)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## watch real programs follow a role, in a private corner of this machine (no root)
@@ -40,12 +42,95 @@ test: deps build ## run all tests, with a real redis-server, daemon and glibc
 
 # Hundreds of daemons and long storms measure something, so few of these run at a time.
 .PHONY: soak
-soak: deps build ## the long forms of the tests of faults and of hostile bytes; they take long
+soak: deps build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
 	CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
 
+# With the stable toolchain, which has the runtime but not the flag. The standard library is not built with
+# it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
+TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: tsan
+tsan: ## the threads of the client under ThreadSanitizer
+	for test in every_answer_is_one_that_some_table_held a_forked_child_goes_on_by_itself; do \
+		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
+		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
+	done
+
+# Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
+.PHONY: bench
+bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 10 minutes)
+	$(RELEASE)/bench
+
+.PHONY: bench-quick
+bench-quick: bench-deps ## measure a little of everything, into target/bench (about 1 minute)
+	$(RELEASE)/bench --quick
+
+.PHONY: bench-check
+bench-check: bench-deps ## count the module's instructions; a tenth more than are kept is an error
+	$(RELEASE)/bench check
+
+.PHONY: bench-accept
+bench-accept: bench-deps ## keep the counts of now, in tests/bench/instructions.toml
+	$(RELEASE)/bench check --accept
+
+.PHONY: bench-deps
+bench-deps: build
+	@tests/deps.sh bench $(TARGET)/tools
+	$(CARGO) build --release -p cloudhosts-tests --bin bench
+
+# The packages say when their files are from: the last commit, so that the same commit is the same bytes.
+PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"
+PACKAGES := $(TARGET)/packages
+DEB = $(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts
+RPM = $(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req builtin \
+	--metadata-overwrite $(RELEASE)/package/rpm.toml
+
+.PHONY: deb
+deb: tools build ## build the package for Debian and Ubuntu, into target/packages
+	packaging/stage deb $(RELEASE) $(RELEASE)/package/deb
+	rm -f $(PACKAGES)/*.deb
+	$(DEB) -o $(PACKAGES)/
+
+.PHONY: rpm
+rpm: tools build ## build the package for Fedora and RHEL, into target/packages
+	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
+	packaging/rpm/assets $(RELEASE)/package/rpm >$(RELEASE)/package/rpm.toml
+	mkdir -p $(PACKAGES)
+	rm -f $(PACKAGES)/*.rpm
+	$(RPM) -o $(PACKAGES)/
+
+# What an upgrade starts from: the same files, as a version before.
+.PHONY: packages-before
+packages-before: deb rpm
+	rm -rf $(PACKAGES)/before
+	mkdir -p $(PACKAGES)/before
+	$(DEB) --fast --deb-version 0.0.9-1 -o $(PACKAGES)/before/
+	$(RPM) --payload-compress none -s 'version = "0.0.9"' -o $(PACKAGES)/before/
+
+# The root directory of a small Debian, and of one that has systemd.
+ROOTS := $(PACKAGES)/roots
+# A mirror may lag behind, and a clock be wrong; what is fetched is signed all the same.
+MMDEBSTRAP = mkdir -p $(ROOTS) && mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"'
+.DELETE_ON_ERROR:
+$(ROOTS)/%-systemd.tar:
+	$(MMDEBSTRAP) --include=systemd $* $@
+$(ROOTS)/%.tar:
+	$(MMDEBSTRAP) $* $@
+
+TEST_PACKAGES = CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
+BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
+
+.PHONY: packages
+packages: package-deps packages-before $(BOOKWORM) ## install, upgrade and remove both packages in a Debian of their own (root)
+	$(TEST_PACKAGES)
+
+.PHONY: package-matrix
+package-matrix: package-deps packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
+	$(TEST_PACKAGES) --include-ignored
+
 .PHONY: ci
-ci: deps fmt-check lint test doc man-lint deny ## all that CI checks
+ci: deps fmt-check lint test packages doc man-lint deny ## all that CI checks
 
 .PHONY: fmt
 fmt: ## format the code
@@ -74,13 +159,18 @@ man-lint: ## check the man pages
 deny: tools ## check the licences and sources of all crates
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
+# Each is run for seconds, so it is built in the quickest way: most of that time would be the compiler's.
 .PHONY: tools
-tools: ## install the pinned tools of the checks, into target/tools
-	@PATH="$(TOOLS)/bin:$$PATH"; \
-	if [ "$$(cargo-deny --version 2>/dev/null)" != "cargo-deny $(CARGO_DENY)" ]; then \
-		$(CARGO) install --locked --root $(TOOLS) --target-dir $(TARGET) cargo-deny@$(CARGO_DENY); \
-	fi
+tools: ## install the pinned tools of the checks and the packages, into target/tools
+	@for tool in cargo-deny@$(CARGO_DENY) cargo-deb@$(CARGO_DEB) cargo-generate-rpm@$(CARGO_GENERATE_RPM); do \
+		grep -qsF "\"$${tool/@/ } (" $(TOOLS)/.crates.toml || \
+		CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$$tool"; \
+	done
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does
 	@tests/deps.sh all
+
+.PHONY: package-deps
+package-deps: ## the same for the programs that make and test packages
+	@tests/deps.sh packages

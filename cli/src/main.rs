@@ -1,17 +1,24 @@
 //! `cloudhosts`: the command for start-up scripts and operators. It registers
 //! roles in Redis; and it shows what the daemon leaves behind (its status and
-//! its table), for which it never needs Redis.
+//! its table), for which it needs no Redis.
 #![forbid(unsafe_code)]
 
+mod child;
+mod completions;
+mod getent;
+mod inspect;
+mod local;
+mod nscd;
+mod nsswitch;
 mod outcome;
+mod progress;
 mod register;
-mod resolve;
-mod status;
+mod replace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use cloudhosts_registry::config::{Config, ConfigError};
 
 use outcome::{Failure, Outcome};
@@ -48,10 +55,12 @@ struct Common {
 enum Verb {
     #[command(flatten)]
     Register(register::Verb),
-    /// Say how the daemon is; exit 0 when it is live, 1 when it is not
-    Status(status::Arguments),
-    /// Look a name or an address up as every program on this machine does
-    Resolve(resolve::Arguments),
+    #[command(flatten)]
+    Inspect(inspect::Verb),
+    /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
+    Nsswitch(nsswitch::Arguments),
+    /// Print the completions of this command for a shell
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -67,25 +76,26 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let common = &arguments.common;
-    let load = match arguments.verb {
-        Verb::Register(_) => Config::load,
-        _ => Config::load_without_secrets,
+    let load = |load: fn(Option<&Path>) -> Result<Config, ConfigError>| -> Result<_, ConfigError> {
+        let mut config = load(common.config.as_deref())?;
+        config.override_with(&common.redis_url, &common.hash)?;
+        Ok(config)
     };
-    let usage = |error: ConfigError| Failure::Usage(error.to_string());
-    let mut config = load(common.config.as_deref()).map_err(usage)?;
-    let overridden = config.override_with(&common.redis_url, &common.hash);
-    overridden.map_err(usage)?;
     match &arguments.verb {
-        Verb::Status(arguments) => status::run(arguments, &config),
-        Verb::Resolve(arguments) => resolve::run(arguments, &config),
-        Verb::Register(verb) => register::run(verb, config, &common.hash),
+        Verb::Register(verb) => {
+            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            register::run(verb, config, &common.hash)
+        }
+        Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),
+        // Packages call it, whatever the configuration is like.
+        Verb::Nsswitch(arguments) => nsswitch::run(arguments),
+        Verb::Completions(arguments) => completions::run(arguments, Arguments::command()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -30,6 +30,8 @@ impl From<Outcome> for ExitCode {
 pub(crate) enum Failure {
     /// The command line or the configuration.
     Usage(String),
+    /// It could not be done.
+    Failed(String),
     /// Redis, or the daemon, or what it leaves behind, can't be had.
     Unreachable(String),
 }
@@ -37,7 +39,9 @@ pub(crate) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(text) | Failure::Unreachable(text) => f.write_str(text),
+            Failure::Usage(text) | Failure::Failed(text) | Failure::Unreachable(text) => {
+                f.write_str(text)
+            }
         }
     }
 }
@@ -46,6 +50,7 @@ impl From<Failure> for ExitCode {
     fn from(failure: Failure) -> ExitCode {
         match failure {
             Failure::Usage(_) => ExitCode::from(2),
+            Failure::Failed(_) => ExitCode::from(1),
             Failure::Unreachable(_) => ExitCode::from(3),
         }
     }

@@ -61,6 +61,20 @@ fn exactly_the_functions_of_glibc_are_visible() {
 }
 
 #[test]
+fn its_version_is_a_note_that_can_be_read_from_the_file() {
+    let module = std::fs::read(built()).unwrap();
+    let note = [
+        &[11, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0][..],
+        b"cloudhosts\0\0",
+    ]
+    .concat();
+    let at = module.windows(note.len()).position(|part| part == note);
+    let text = &module[at.expect("a note") + note.len()..][..32];
+    let version = concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes();
+    assert!(text.starts_with(version), "{}", text.escape_ascii());
+}
+
+#[test]
 fn its_name_is_the_one_glibc_asks_for() {
     assert_eq!(dynamic("(SONAME)"), ["libnss_cloudhosts.so.2"]);
 }

@@ -8,6 +8,7 @@
 //!   can, pushes changes ([`Endpoint`]).
 //! - [`follow()`]: reads the hashes in full at each connect, and again what
 //!   changes; says how far an empty hash can be believed ([`Trust`]).
+//! - [`probe()`]: one visit, to see whether the daemon could do all that.
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
@@ -20,20 +21,22 @@
 //! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
 //! place of the two `%R~` (the commands only read), and before 6.2 leave
 //! `resetchannels` out. Another database than 0 needs `+select` as well.
-//! Without `+client|tracking` changes are polled; `+info` then tells a flush
-//! from a DEL.
+//! Without `+client|tracking` changes are polled. `+info` tells whether a
+//! Redis is the same as before, and a flush from a DEL where changes are
+//! polled.
 
 pub mod config;
 mod connect;
 pub mod follow;
 pub mod pairs;
 mod printable;
+mod probe;
 pub mod record;
 pub mod register;
 pub mod status;
@@ -42,4 +45,5 @@ pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
 pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
 pub use pairs::Pairs;
+pub use probe::{Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};

@@ -102,6 +102,10 @@ pub struct RejectedField {
     pub hash: String,
     /// The field, with what can't be printed escaped.
     pub field: String,
+    /// The value that can't be used, escaped likewise; none where it is the
+    /// field, or what the field leads to.
+    #[serde(default)]
+    pub value: Option<String>,
     /// What is wrong with it.
     pub reason: String,
     /// What became of it.

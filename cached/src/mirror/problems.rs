@@ -6,7 +6,7 @@ use cloudhosts_registry::status::{Effect, Rejected, RejectedField};
 /// the status file.
 const NAMED: usize = 100;
 
-/// Bytes of a field that are shown.
+/// Bytes of a field or a value that are shown.
 const SHOWN: usize = 120;
 
 /// A list of problems that does not grow without end.
@@ -21,6 +21,7 @@ impl Problems {
         &mut self,
         hash: &str,
         field: &[u8],
+        value: Option<&[u8]>,
         reason: impl FnOnce() -> String,
         effect: Effect,
     ) {
@@ -29,6 +30,7 @@ impl Problems {
             self.list.fields.push(RejectedField {
                 hash: hash.into(),
                 field: printable(field),
+                value: value.map(printable),
                 reason: reason(),
                 effect,
             });
@@ -50,7 +52,7 @@ impl Problems {
     }
 }
 
-/// A field as it can be shown on a terminal, cut when it is long.
+/// A field or a value as it can be shown on a terminal, cut when it is long.
 fn printable(field: &[u8]) -> String {
     match field.get(..SHOWN) {
         Some(start) if field.len() > SHOWN => format!("{}...", start.escape_ascii()),

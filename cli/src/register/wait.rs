@@ -11,8 +11,8 @@ use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::{Client, View, client};
 
+use crate::local::paths;
 use crate::outcome::{Failure, Outcome, Plain};
-use crate::resolve::paths;
 
 /// Between two looks at the table.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -16,4 +16,5 @@ pub(crate) mod hostent;
 mod old_glibc;
 #[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod unwind_tables;
+mod version;
 mod writer;

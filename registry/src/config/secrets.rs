@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// Most bytes of a password file or a CA file that are read.
 const MOST: u64 = 4 * 1024 * 1024;
 
-/// The credential of systemd's `LoadCredential=` that holds the password.
+/// The credential of systemd's `LoadCredential=` that holds the password. The unit we ship sets an
+/// empty one where there is no file to load, so an empty one is none.
 const CREDENTIAL: &str = "redis-password";
 
 impl Redis {
@@ -23,7 +24,7 @@ impl Redis {
         }
         let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
         let file = Path::new(&directory).join(CREDENTIAL);
-        file.exists().then_some(file)
+        (!is_blank(&file)).then_some(file)
     }
 
     /// Reads the password as it is now. This blocks on the disk.
@@ -64,6 +65,14 @@ impl Redis {
             Ok(found) => Ok(Some(found)),
             Err(_) => Err(refuse("it is not PEM")),
         }
+    }
+}
+
+/// Whether there is no such file, or nothing in it. One that cannot be read is not blank.
+fn is_blank(path: &Path) -> bool {
+    match read(path) {
+        Ok(bytes) => bytes.trim_ascii().is_empty(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

@@ -4,6 +4,7 @@ mod alarm;
 mod backoff;
 mod event;
 mod follower;
+mod origin;
 mod pacer;
 mod reader;
 mod session;

@@ -1,7 +1,9 @@
 //! The grammar of the hash: a [`Field`] says who, a [`Value`] says where.
 
 mod field;
+mod mend;
 mod value;
 
 pub use field::{Field, FieldError, MAX_MEMBER};
+pub use mend::mend;
 pub use value::{MAX_ADDRESSES, MAX_UNKNOWN, MAX_VALUE, Target, Value, ValueError};

@@ -1,16 +1,14 @@
 //! `cloudhosts status`: how the daemon is.
 
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{State, Status};
-use cloudhosts_table::client::{AttachError, DEAD_AFTER, Paths, pulse};
+use cloudhosts_table::client::{AttachError, DEAD_AFTER, pulse};
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 
+use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
 
 #[derive(Debug, clap::Args)]
@@ -21,25 +19,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let path = &config.status_file;
-    let text = fs::read_to_string(path).map_err(|error| {
-        Failure::Unreachable(format!(
-            "can't read {}: {error}; is cloudhosts-cached running? \
-             (systemctl status cloudhosts-cached)",
-            path.display()
-        ))
-    });
-    let text = match text {
-        Ok(text) => text,
-        Err(failure) => {
+    let (text, status) = match local::status(config) {
+        Ok(status) => status,
+        // A daemon that could not write its file is there all the same.
+        Err(failure) if !config.status_file.exists() && gone(config).is_none() => {
             eprintln!("cloudhosts: {failure}");
             return Ok(Outcome::No);
         }
+        Err(failure) => return Err(failure),
     };
-    let status: Status = serde_json::from_str(&text).map_err(|error| {
-        Failure::Unreachable(format!("{} is no status file: {error}", path.display()))
-    })?;
-    let gone = gone(&config.socket);
+    let gone = gone(config);
     match arguments.json {
         true => print(&text)?,
         false => print(&table(&status, gone.is_some()))?,
@@ -56,9 +45,8 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 
 /// Why the file may not be what the daemon would say now: nobody serves the
 /// socket, or the heart does not beat.
-fn gone(socket: &Path) -> Option<String> {
-    let path = std::ffi::CString::new(socket.as_os_str().as_bytes()).ok()?;
-    match pulse(&Paths::at(&path)?) {
+pub(crate) fn gone(config: &Config) -> Option<String> {
+    match pulse(&local::configured(config)?) {
         Ok(pulse) if pulse.retired => Some("the daemon is leaving".into()),
         Ok(pulse) => {
             let silent = monotonic().since(pulse.heartbeat);
@@ -72,7 +60,7 @@ fn gone(socket: &Path) -> Option<String> {
         Err(AttachError::Handover(HandoverError::NothingYet)) => None,
         Err(error) => Some(format!(
             "the daemon does not answer at {}: {error}",
-            socket.display()
+            config.socket.display()
         )),
     }
 }

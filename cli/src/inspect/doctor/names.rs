@@ -1,0 +1,138 @@
+//! Names from the table, asked as programs ask.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_table::{Name, View};
+
+use super::finding::Finding;
+use crate::getent;
+use crate::inspect::roles::{addresses, joined};
+use crate::local;
+
+const CHECK: &str = "names";
+
+/// The names that are shadowed by hosts(5).
+const HOSTS: &str = "/etc/hosts";
+
+/// How many names are asked.
+const SAMPLE: u32 = 3;
+
+/// Names, with the addresses that the table has for them.
+type Known = BTreeMap<String, Vec<IpAddr>>;
+
+pub(super) fn look(config: &Config) -> Vec<Finding> {
+    // Without a table there is nothing to compare, which is said elsewhere.
+    let Ok(sample) = local::table(config, sample) else {
+        return Vec::new();
+    };
+    let mut findings: Vec<Finding> = shadowed(config).into_iter().collect();
+    let wrong: Vec<Finding> = sample
+        .iter()
+        .filter_map(|(name, known)| ask(name, known))
+        .collect();
+    match (sample.is_empty(), wrong.is_empty()) {
+        (true, _) => {}
+        (false, true) => {
+            let names: Vec<&String> = sample.keys().collect();
+            let says = format_args!("programs get what the table has of {}", joined(&names));
+            findings.push(Finding::ok(CHECK, says));
+        }
+        (false, false) => findings.extend(wrong),
+    }
+    findings
+}
+
+/// A few names, spread over the table. Those of which programs get only some
+/// addresses can't be compared, nor those with IPv6 addresses alone, which programs
+/// get where the machine has one itself (AI_ADDRCONFIG).
+fn sample(view: &View<'_>) -> Known {
+    let stride = (view.names() / SAMPLE).max(1);
+    let mut sample = Known::new();
+    let (mut at, mut n) = (view.first(), 0);
+    while let Some((answer, next)) = view.entry(at) {
+        if n % stride == 0
+            && answer.pick == 0
+            && !answer.v4.is_empty()
+            && sample.len() < SAMPLE as usize
+        {
+            sample.insert(answer.asked.into(), addresses(&answer));
+        }
+        (at, n) = (next, n + 1);
+    }
+    sample
+}
+
+fn ask(name: &str, known: &[IpAddr]) -> Option<Finding> {
+    let name = Name::parse(name.as_bytes()).ok()?;
+    let told = match getent::addresses(&name, None) {
+        Ok(told) => told,
+        Err(error) => {
+            let says = format_args!("getent ahosts {name}: {error}");
+            return Some(Finding::wrong(
+                CHECK,
+                says,
+                "see what is said of the module above",
+            ));
+        }
+    };
+    let mut known = known.to_vec();
+    known.sort_unstable();
+    let same = !told.is_empty() && told.iter().all(|address| known.contains(address));
+    (!same).then(|| {
+        let got = if told.is_empty() {
+            "nothing".into()
+        } else {
+            joined(&told)
+        };
+        let says = format!(
+            "programs get {got} for {name}, the table has {}",
+            joined(&known)
+        );
+        Finding::wrong(CHECK, says, format_args!("run: cloudhosts explain {name}"))
+    })
+}
+
+/// Names that `/etc/hosts` has other addresses for, which win.
+fn shadowed(config: &Config) -> Option<Finding> {
+    let text = fs::read(HOSTS).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let mut files: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let Some(Ok(address)) = words.next().map(str::parse) else {
+            continue;
+        };
+        for name in words {
+            files.entry(name).or_default().push(address);
+        }
+    }
+    let differs = |view: &View<'_>| {
+        let names = files.iter().filter(|(name, own)| {
+            let Ok(name) = Name::parse(name.as_bytes()) else {
+                return false;
+            };
+            View::lookup(view, &name).is_some_and(|answer| {
+                let known = addresses(&answer);
+                !own.iter().all(|address| known.contains(address))
+            })
+        });
+        names
+            .map(|(name, _)| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let differs = local::table(config, differs).ok()?;
+    (!differs.is_empty()).then(|| {
+        let says = format!(
+            "{HOSTS} has other addresses, which win, for {}",
+            joined(&differs)
+        );
+        Finding::warning(CHECK, says, "remove them there unless that is meant")
+    })
+}

@@ -1,0 +1,111 @@
+//! nsswitch.conf, and nscd in front of it.
+
+use std::path::Path;
+
+use super::finding::Finding;
+use crate::nscd;
+use crate::nsswitch::hosts::{self, Service};
+use crate::nsswitch::place::{Place, STANDARD};
+use crate::nsswitch::{State, services};
+
+const CHECK: &str = "nsswitch";
+
+/// What to do in most cases.
+const ENABLE: &str = "run: cloudhosts nsswitch enable";
+
+/// Whether the search comes to our module, and what becomes of it there.
+pub(super) fn look() -> Vec<Finding> {
+    let place = match Place::read(Path::new(STANDARD)) {
+        Ok(place) => place,
+        Err(failure) => return vec![Finding::wrong(CHECK, failure, "run this as root")],
+    };
+    let text = place.text();
+    let line = hosts::effective(&text);
+    let list = line
+        .as_ref()
+        .map(hosts::HostsLine::list)
+        .unwrap_or_default();
+    let shown = services(&place).unwrap_or_default();
+    let finding = match place.state() {
+        State::Enabled => Finding::ok(CHECK, format_args!("{STANDARD} asks: {shown}")),
+        State::Absent if !place.exists() => {
+            Finding::wrong(CHECK, format_args!("there is no {STANDARD}"), ENABLE)
+        }
+        State::Absent if line.is_none() => {
+            Finding::wrong(CHECK, format_args!("{STANDARD} has no hosts: line"), ENABLE)
+        }
+        State::Absent => {
+            let says = format_args!("cloudhosts is not on the hosts: line of {STANDARD}: {shown}");
+            Finding::wrong(CHECK, says, ENABLE)
+        }
+        State::Misplaced => misplaced(list),
+        State::Malformed => Finding::wrong(
+            CHECK,
+            format_args!("{STANDARD}: {}", hosts::Malformed),
+            "mend that line",
+        ),
+    };
+    let mut findings = vec![finding];
+    findings.extend(unread(&text, line.as_ref()));
+    findings.extend(list.iter().find(|one| one.is_ours()).and_then(ends_here));
+    findings
+}
+
+fn misplaced(list: &[Service]) -> Finding {
+    let before = list.iter().take_while(|service| !service.is_ours());
+    let mut before = before.filter(|service| service.ends_search() || service.asks_network());
+    match before.next() {
+        Some(service) if service.ends_search() => {
+            let ends: Vec<&str> = service.returns.without_answer().collect();
+            let (name, ends) = (&service.name, ends.join(" or "));
+            let says =
+                format_args!("{name} stands before cloudhosts and ends the search at {ends}");
+            Finding::wrong(CHECK, says, ENABLE)
+        }
+        Some(service) => {
+            let says = format_args!(
+                "{} stands before cloudhosts, so each look-up asks the network first",
+                service.name
+            );
+            Finding::warning(CHECK, says, ENABLE)
+        }
+        None => Finding::warning(CHECK, "cloudhosts is on the line more than once", ENABLE),
+    }
+}
+
+/// A line without an end, which glibc 2.36 was seen not to read.
+fn unread(text: &[u8], line: Option<&hosts::HostsLine>) -> Option<Finding> {
+    let line = line?;
+    let open = line.end == text.len() && !text.ends_with(b"\n");
+    open.then(|| {
+        let says = format_args!(
+            "{STANDARD} ends without a newline, and glibc does not read its hosts: line"
+        );
+        Finding::wrong(CHECK, says, "end the line")
+    })
+}
+
+/// Actions of ours that keep other services from being asked.
+fn ends_here(ours: &Service) -> Option<Finding> {
+    let ends: Vec<&str> = ours.returns.without_answer().collect();
+    (!ends.is_empty()).then(|| {
+        let says = format_args!(
+            "the actions behind cloudhosts end the search at {}: names it does not know are not \
+             asked of the services behind it",
+            ends.join(" and ")
+        );
+        Finding::warning(CHECK, says, "remove the [brackets] behind cloudhosts")
+    })
+}
+
+/// Whether another program answers in the place of all modules.
+pub(super) fn cache() -> Finding {
+    match nscd::caches_hosts() {
+        false => Finding::ok("nscd", "does not cache hosts"),
+        true => Finding::warning(
+            "nscd",
+            "caches hosts, so programs see changes late",
+            "set enable-cache hosts no in /etc/nscd.conf and restart nscd",
+        ),
+    }
+}

@@ -1,0 +1,142 @@
+//! `cloudhosts list`: all roles of the table.
+
+use std::io::{self, IsTerminal};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_table::View;
+use serde_json::{Value, json};
+use wildmatch::WildMatch;
+
+use super::roles::{self, Role, joined};
+use crate::local;
+use crate::outcome::{Failure, Outcome, Plain, print};
+
+/// What the columns are called on a terminal.
+const TITLES: [&str; 5] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH"];
+
+/// Most addresses or members of a role that a terminal shows.
+const SHOWN: usize = 4;
+
+/// Widest that a column is made for the sake of one long entry.
+const WIDEST: usize = 48;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only roles that match: `*` is any text, `?` any character
+    #[arg(value_name = "PATTERN")]
+    pattern: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
+    let pattern = pattern(arguments.pattern.as_deref());
+    let terminal = io::stdout().is_terminal();
+    let (text, found) = local::table(config, |view| {
+        let hashes: Vec<&str> = view.hashes().collect();
+        let roles = roles::all(*view).filter(|role| pattern.matches(role.name));
+        match arguments.json {
+            true => as_json(view, roles, &hashes),
+            false => as_rows(roles, &hashes, terminal),
+        }
+    })?;
+    print(&text)?;
+    match (found, &arguments.pattern) {
+        (0, Some(pattern)) => {
+            eprintln!(
+                "cloudhosts: no role in the table matches {}",
+                Plain(pattern)
+            );
+            Ok(Outcome::No)
+        }
+        _ => Ok(Outcome::Yes),
+    }
+}
+
+/// What roles, which are in lower case, are matched with.
+pub(super) fn pattern(given: Option<&str>) -> WildMatch {
+    WildMatch::new(&given.unwrap_or("*").to_ascii_lowercase())
+}
+
+fn as_json<'t>(
+    view: &View<'t>,
+    roles: impl Iterator<Item = Role<'t>>,
+    hashes: &[&str],
+) -> (String, usize) {
+    let roles: Vec<Value> = roles.map(|role| role_json(&role, hashes)).collect();
+    let found = roles.len();
+    let all = json!({ "generation": view.generation(), "roles": roles });
+    (format!("{all}\n"), found)
+}
+
+/// One role, as in the manual page.
+pub(super) fn role_json(role: &Role<'_>, hashes: &[&str]) -> Value {
+    let answer = role.answer.as_ref();
+    json!({
+        "role": role.name,
+        "addresses": role.addresses(),
+        "members": role.members(),
+        "points_at": role.pointers(),
+        "canonical": answer.map(|answer| answer.canonical),
+        "pick": answer.map_or(0, |answer| answer.pick),
+        "hash": hashes.get(role.hash()),
+        "kept": role.is_kept(),
+    })
+}
+
+fn as_rows<'t>(
+    roles: impl Iterator<Item = Role<'t>>,
+    hashes: &[&str],
+    terminal: bool,
+) -> (String, usize) {
+    let most = if terminal { SHOWN } else { usize::MAX };
+    let rows: Vec<[String; 5]> = roles
+        .map(|role| {
+            [
+                role.name.to_owned(),
+                few(&role.addresses(), most),
+                few(&role.members(), most),
+                joined(&role.pointers()),
+                hashes.get(role.hash()).copied().unwrap_or_default().into(),
+            ]
+            .map(|text| Plain(&text).to_string())
+        })
+        .collect();
+    let text = match terminal {
+        true => columns(&rows),
+        false => rows.iter().map(|row| row.join("\t") + "\n").collect(),
+    };
+    (text, rows.len())
+}
+
+/// The first of them, and how many more there are.
+fn few<T: ToString>(all: &[T], most: usize) -> String {
+    match all.get(..most) {
+        Some(first) if all.len() > most => format!("{} +{}", joined(first), all.len() - most),
+        _ => joined(all),
+    }
+}
+
+fn columns(rows: &[[String; 5]]) -> String {
+    let mut widths = TITLES.map(str::len);
+    for row in rows {
+        for (width, text) in widths.iter_mut().zip(row) {
+            *width = (*width).max(text.len().min(WIDEST));
+        }
+    }
+    let line = |cells: [&str; 5]| {
+        let cells = cells.into_iter().zip(widths);
+        let line: String = cells
+            .map(|(text, width)| format!("{text:<width$}  "))
+            .collect();
+        format!("{}\n", line.trim_end())
+    };
+    let shown = rows.iter().map(|row| {
+        let cells = row
+            .each_ref()
+            .map(|text| if text.is_empty() { "-" } else { text });
+        line(cells)
+    });
+    std::iter::once(line(TITLES)).chain(shown).collect()
+}

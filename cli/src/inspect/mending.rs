@@ -1,0 +1,239 @@
+//! The redis-cli line that mends a field, safe to paste into a shell.
+
+use std::fmt::Write as _;
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::record::{self, Value};
+use cloudhosts_registry::status::{Effect, RejectedField};
+
+/// How to mend a field.
+pub(super) fn line(field: &RejectedField, last_good: Option<&[u8]>, endpoint: &str) -> String {
+    let cli = client(endpoint);
+    let Some(name) = unescaped(&field.field) else {
+        let hash = quoted(field.hash.as_bytes());
+        return format!("{cli} HKEYS {hash} # its field is too long to be shown here");
+    };
+    if field.value.is_none() && field.reason.contains("another spelling") {
+        let hash = quoted(field.hash.as_bytes());
+        let pattern = quoted(any_case(&name).as_bytes());
+        return format!("{cli} HSCAN {hash} 0 MATCH {pattern} COUNT 1000000");
+    }
+    let meant = field.value.as_deref().and_then(unescaped);
+    let meant = meant.and_then(|value| record::mend(&value));
+    let meant = meant.map(|value: Value| value.to_string().into_bytes());
+    let good = match field.effect {
+        Effect::Kept => meant.or_else(|| last_good.map(<[u8]>::to_vec)),
+        Effect::Ignored | Effect::Used => meant,
+    };
+    let hash = field.hash.as_bytes();
+    match &good {
+        Some(value) => command(&cli, "HSET", &[hash, &name, value]),
+        None => command(&cli, "HDEL", &[hash, &name]),
+    }
+}
+
+/// `redis-cli`, told where; a password is left to `REDISCLI_AUTH`.
+fn client(endpoint: &str) -> String {
+    if let Some(path) = endpoint.strip_prefix("redis+unix://") {
+        let (path, db) = path.split_once("?db=").unwrap_or((path, ""));
+        let db = if db.is_empty() {
+            String::new()
+        } else {
+            format!(" -n {}", quoted(db.as_bytes()))
+        };
+        return format!("redis-cli -s {}{db}", quoted(path.as_bytes()));
+    }
+    match endpoint {
+        "redis://127.0.0.1:6379" => "redis-cli".into(),
+        url => format!("redis-cli -u {}", quoted(url.as_bytes())),
+    }
+}
+
+/// Where the Redis is that the fields are in: the one the daemon talks to, else
+/// the first that is configured.
+pub(super) fn endpoint(connected: Option<&str>, config: &Config) -> String {
+    let configured = || config.redis.urls.first().map(ToString::to_string);
+    let connected = connected.map(ToOwned::to_owned);
+    connected.or_else(configured).unwrap_or_default()
+}
+
+/// A command of redis-cli; as bytes of Redis's protocol where an argument can't
+/// be given to a shell in quotes.
+fn command(cli: &str, verb: &str, arguments: &[&[u8]]) -> String {
+    let plain = |argument: &&[u8]| argument.iter().all(|byte| (b' '..=b'~').contains(byte));
+    if arguments.iter().all(plain) {
+        let quoted: Vec<String> = arguments.iter().map(|one| quoted(one)).collect();
+        return format!("{cli} {verb} {}", quoted.join(" "));
+    }
+    let quoted: Vec<String> = arguments.iter().map(|one| resp(one)).collect();
+    let verb = resp(verb.as_bytes());
+    let count = arguments.len() + 1;
+    let all = quoted.concat();
+    format!("printf %b '*{count}\\r\\n{verb}{all}' | {cli} --pipe")
+}
+
+/// A bulk string of Redis's protocol, as printf(1) reads it with %b.
+fn resp(bytes: &[u8]) -> String {
+    let mut text = format!("${}\\r\\n", bytes.len());
+    for &byte in bytes {
+        match byte {
+            b'\\' | b'\'' | ..b' ' | 0x7f.. => {
+                // A string takes it.
+                let _ = write!(text, "\\0{byte:03o}");
+            }
+            byte => text.push(byte.into()),
+        }
+    }
+    text + "\\r\\n"
+}
+
+/// One word for a shell. All bytes must be printable.
+fn quoted(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);
+    match !text.is_empty() && !text.starts_with('-') && text.chars().all(safe) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// A pattern of Redis that matches a field in any case, with or without a dot.
+fn any_case(field: &[u8]) -> String {
+    let mut pattern = String::new();
+    for &byte in field {
+        match byte {
+            b'/' => pattern.push_str("*/"),
+            b'*' => pattern.push_str("\\*"),
+            byte if byte.is_ascii_alphabetic() => {
+                let (upper, lower) = (byte.to_ascii_uppercase(), byte.to_ascii_lowercase());
+                pattern.extend(['[', upper.into(), lower.into(), ']']);
+            }
+            byte => pattern.push(byte.into()),
+        }
+    }
+    match field.contains(&b'/') {
+        true => pattern,
+        false => pattern + "*",
+    }
+}
+
+/// The bytes that the daemon escaped; none when they were cut.
+fn unescaped(text: &str) -> Option<Vec<u8>> {
+    if text.ends_with("...") && text.len() > 120 {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            same => same,
+        });
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use std::process::Command;
+
+    const HERE: &str = "redis://127.0.0.1:6379";
+
+    fn field(field: &str, value: Option<&str>, effect: Effect) -> RejectedField {
+        RejectedField {
+            hash: "cloudhosts".into(),
+            field: field.into(),
+            value: value.map(Into::into),
+            reason: String::new(),
+            effect,
+        }
+    }
+
+    #[test]
+    fn what_was_meant_is_written_or_the_field_removed() {
+        let ignored = Effect::Ignored;
+        for (bad, good, line_is) in [
+            (
+                field("web", Some("10.0.0.5:80"), ignored),
+                None,
+                "redis-cli HSET cloudhosts web 10.0.0.5",
+            ),
+            (
+                field("web", Some("nonsense!"), ignored),
+                None,
+                "redis-cli HDEL cloudhosts web",
+            ),
+            (
+                field("web", Some("!"), Effect::Kept),
+                Some("10.0.0.9 pick=1"),
+                "redis-cli HSET cloudhosts web '10.0.0.9 pick=1'",
+            ),
+            (
+                field("a b'c", None, ignored),
+                None,
+                r"redis-cli HDEL cloudhosts 'a b'\''c'",
+            ),
+            (
+                field("-x", None, ignored),
+                None,
+                "redis-cli HDEL cloudhosts '-x'",
+            ),
+            (
+                field("w\\xe9b", None, ignored),
+                None,
+                r"printf %b '*3\r\n$4\r\nHDEL\r\n$10\r\ncloudhosts\r\n$3\r\nw\0351b\r\n' | redis-cli --pipe",
+            ),
+        ] {
+            assert_eq!(line(&bad, good.map(str::as_bytes), HERE), line_is);
+        }
+        let unix = line(
+            &field("web", None, ignored),
+            None,
+            "redis+unix:///run/my redis?db=3",
+        );
+        assert_eq!(
+            unix,
+            "redis-cli -s '/run/my redis' -n 3 HDEL cloudhosts web"
+        );
+        let tls = line(&field("web", None, ignored), None, "rediss://r:6380/2");
+        assert_eq!(tls, "redis-cli -u rediss://r:6380/2 HDEL cloudhosts web");
+    }
+
+    /// What a real shell makes of the line, with something in the place of redis-cli that shows
+    /// what it is given.
+    fn through_a_shell(line: &str) -> Vec<u8> {
+        let line = match line.strip_prefix("redis-cli ") {
+            Some(words) => format!("printf '%s\\0' {words}"),
+            None => line.replace("| redis-cli --pipe", "| cat"),
+        };
+        let output = Command::new("sh").args(["-c", &line]).output();
+        output.unwrap().stdout
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn a_shell_gets_the_very_bytes(name in prop::collection::vec(any::<u8>(), 1..40)) {
+            let escaped = name.escape_ascii().to_string();
+            let said = through_a_shell(&line(&field(&escaped, None, Effect::Ignored), None, HERE));
+            let words = [b"HDEL\0cloudhosts\0", &name[..], b"\0"].concat();
+            let head = format!("*3\r\n$4\r\nHDEL\r\n$10\r\ncloudhosts\r\n${}\r\n", name.len());
+            let protocol = [head.as_bytes(), &name[..], b"\r\n"].concat();
+            prop_assert!(said == words || said == protocol, "{}", said.escape_ascii());
+        }
+    }
+}

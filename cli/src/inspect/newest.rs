@@ -1,0 +1,76 @@
+//! The newest table, again and again: what `watch` and `export --watch` follow.
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::{Client, View};
+
+use crate::local;
+
+/// How often to look whether there is a newer table. That alone costs no system
+/// call: the client reads the page that the daemon shares with all processes.
+pub(super) const PERIOD: Duration = Duration::from_millis(20);
+
+/// How much longer to rest than it took to deal with a table, so that a storm of
+/// changes in a large one costs a tenth of a processor.
+const REST: u32 = 9;
+
+/// The tables, one after the other. A daemon that stops or starts again is
+/// no end of them.
+#[derive(Debug)]
+pub(super) struct Newest<'c> {
+    config: &'c Config,
+    client: Client,
+    seen: Option<(u64, SystemTime)>,
+    /// Whether it was said that there is none.
+    told: bool,
+}
+
+impl<'c> Newest<'c> {
+    /// Nothing is seen yet.
+    pub(super) fn new(config: &'c Config) -> Newest<'c> {
+        Newest {
+            config,
+            client: Client::new(),
+            seen: None,
+            told: false,
+        }
+    }
+
+    /// Lets `f` look into a table that is newer than the last one, if there is.
+    /// Says on stderr, once, that there is none at all.
+    pub(super) fn look<R>(&mut self, f: impl FnOnce(View<'_>) -> R) -> Option<R> {
+        let seen = self.seen;
+        let looked = self.client.with(
+            || local::paths(self.config),
+            monotonic(),
+            |view| {
+                let this = Some((view.generation(), view.published()));
+                (this != seen).then(|| (this, f(*view)))
+            },
+        );
+        match looked {
+            Ok(newer) => {
+                if std::mem::take(&mut self.told) {
+                    eprintln!("cloudhosts: there is a table again");
+                }
+                let (this, done) = newer?;
+                self.seen = this;
+                Some(done)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    eprintln!("cloudhosts: there is no table to ask: {error}; waiting for one");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Rests between two looks, longer where the last one took long.
+pub(super) fn rest(since: Instant) {
+    thread::sleep(PERIOD.max(since.elapsed().saturating_mul(REST)));
+}

@@ -1,0 +1,96 @@
+//! `cloudhosts watch`: one line for each change, as it is published.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::time::{Instant, SystemTime};
+
+use cloudhosts_registry::config::Config;
+use serde_json::json;
+
+use super::changes::{Change, Kept};
+use super::errand::Errand;
+use super::list::pattern;
+use super::newest::{Newest, rest};
+use crate::outcome::{Failure, Outcome};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only roles that match: `*` is any text, `?` any character
+    #[arg(value_name = "PATTERN")]
+    pattern: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Run this after each change, with CLOUDHOSTS_ROLE and CLOUDHOSTS_ADDRESSES in
+    /// its environment; never twice at once, never through a shell. All words behind
+    /// it belong to it
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
+    exec: Vec<OsString>,
+}
+
+pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
+    let pattern = pattern(arguments.pattern.as_deref());
+    let mut newest = Newest::new(config);
+    let mut errand = (!arguments.exec.is_empty()).then(|| Errand::new(&arguments.exec));
+    let mut kept: Option<Kept> = None;
+    loop {
+        let since = Instant::now();
+        let changes = newest.look(|view| {
+            let changes = kept
+                .as_ref()
+                .map(|kept| kept.changes(view, |role| pattern.matches(role)));
+            kept = Some(Kept::of(view));
+            (changes, view.generation())
+        });
+        if let Some((Some(changes), generation)) = changes {
+            let changes = changes.unwrap_or_default();
+            let lines = changes.iter().map(|change| match arguments.json {
+                true => as_json(change, generation),
+                false => as_line(change),
+            });
+            match print_now(&lines.collect::<String>()) {
+                // Whoever read this has seen enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Yes),
+                Err(error) => return Err(Failure::Failed(format!("can't print: {error}"))),
+                Ok(()) => {}
+            }
+            if let Some(errand) = &mut errand {
+                errand.add(&changes);
+            }
+        }
+        if let Some(errand) = &mut errand {
+            errand.tend();
+        }
+        rest(since);
+    }
+}
+
+fn print_now(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn as_line(change: &Change) -> String {
+    let now = humantime::format_rfc3339_millis(SystemTime::now());
+    let Change {
+        role,
+        before,
+        after,
+    } = change;
+    format!("{now} {role}: {} -> {}\n", before.shown(), after.shown())
+}
+
+fn as_json(change: &Change, generation: u64) -> String {
+    let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    let object = json!({
+        "time": now,
+        "role": change.role,
+        "before": change.before.addresses,
+        "after": change.after.addresses,
+        "canonical": change.after.canonical.as_ref().unwrap_or(&change.role),
+        "pick": change.after.pick,
+        "generation": generation,
+    });
+    format!("{object}\n")
+}

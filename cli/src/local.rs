@@ -1,0 +1,72 @@
+//! What the daemon leaves on this machine, found by its configuration: the
+//! socket, the table, the status.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::status::Status;
+use cloudhosts_table::client::LAST_GOOD_NAME;
+use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::{Client, Paths, View};
+
+use crate::outcome::Failure;
+
+/// The daemon's socket, by the configuration; the environment's
+/// `CLOUDHOSTS_SOCKET` wins, as it does in the module.
+pub(crate) fn socket(config: &Config) -> PathBuf {
+    let socket = std::env::var_os("CLOUDHOSTS_SOCKET").filter(|socket| !socket.is_empty());
+    socket.map_or_else(|| config.socket.clone(), PathBuf::from)
+}
+
+/// The socket and the file of the last good table. None when the path of the
+/// socket can't be one.
+pub(crate) fn paths(config: &Config) -> Option<Paths> {
+    let socket = CString::new(socket(config).into_os_string().into_vec()).ok()?;
+    let last_good = config.state_dir.join(LAST_GOOD_NAME);
+    // Asked a few times in the life of this program.
+    let last_good: &'static Path = Box::leak(last_good.into_boxed_path());
+    Some(Paths::at(&socket)?.with_last_good(last_good))
+}
+
+/// Where to ask whether the daemon is there, whatever the environment says.
+pub(crate) fn configured(config: &Config) -> Option<Paths> {
+    let socket = CString::new(config.socket.as_os_str().as_bytes()).ok()?;
+    Paths::at(&socket)
+}
+
+/// Looks into the table that every program of this machine uses. Waits for at
+/// most 100 ms.
+///
+/// # Errors
+/// There is none, or none that may still be served.
+pub(crate) fn table<R>(config: &Config, f: impl FnOnce(&View<'_>) -> R) -> Result<R, Failure> {
+    let client = Client::new();
+    client
+        .with(|| paths(config), monotonic(), f)
+        .map_err(|error| {
+            Failure::Unreachable(format!(
+                "there is no table to ask: {error}; is cloudhosts-cached running? \
+                 (cloudhosts doctor)"
+            ))
+        })
+}
+
+/// The status file, as text and as what it says.
+///
+/// # Errors
+/// It can't be read, or is none.
+pub(crate) fn status(config: &Config) -> Result<(String, Status), Failure> {
+    let path = config.status_file.display();
+    let text = fs::read_to_string(&config.status_file).map_err(|error| {
+        Failure::Unreachable(format!(
+            "can't read {path}: {error}; is cloudhosts-cached running? \
+             (systemctl status cloudhosts-cached)"
+        ))
+    })?;
+    let status = serde_json::from_str(&text)
+        .map_err(|error| Failure::Unreachable(format!("{path} is no status file: {error}")))?;
+    Ok((text, status))
+}

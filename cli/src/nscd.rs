@@ -1,0 +1,60 @@
+//! nscd(8), which answers in the place of all modules for as long as it has an
+//! answer in its cache.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+/// Where glibc asks it.
+const SOCKET: &str = "/var/run/nscd/socket";
+
+/// Its configuration.
+const CONFIG: &str = "/etc/nscd.conf";
+
+/// How long to wait for it.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Whether it runs and caches hosts.
+pub(crate) fn caches_hosts() -> bool {
+    runs() && fs::read(CONFIG).is_ok_and(|text| enables_hosts(&String::from_utf8_lossy(&text)))
+}
+
+/// Whether somebody listens. One that is too busy to be reached runs too: a
+/// connection that finds its backlog full waits without end (unix(7)).
+fn runs() -> bool {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = tell.send(UnixStream::connect(SOCKET).is_ok());
+    });
+    told.recv_timeout(LIMIT).unwrap_or(true)
+}
+
+/// Whether a configuration enables the cache of hosts, which is off by default.
+fn enables_hosts(text: &str) -> bool {
+    let words = |line: &str| -> Option<bool> {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let is_it = words.next()? == "enable-cache" && words.next()? == "hosts";
+        is_it.then_some(words.next()? == "yes")
+    };
+    text.lines().filter_map(words).next_back().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts() {
+        assert!(enables_hosts("\tenable-cache\t\thosts\t\tyes\n"));
+        assert!(!enables_hosts(
+            "# enable-cache hosts yes\nenable-cache passwd yes\n"
+        ));
+        assert!(!enables_hosts(
+            "enable-cache hosts yes\nenable-cache hosts no # so\n"
+        ));
+        assert!(!enables_hosts(""));
+    }
+}

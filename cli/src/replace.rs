@@ -1,0 +1,262 @@
+//! Putting new bytes into a file at one stroke: whoever reads it sees the old
+//! file or the new one, never a part, even after a loss of power.
+
+use std::ffi::CStr;
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
+use rustix::io::Errno;
+
+/// The mode of a file that was not there.
+const NEW_MODE: u32 = 0o644;
+
+/// Most symbolic links in a row; the kernel's own limit (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// Most bytes of one extended attribute that are kept; labels and access lists
+/// are far smaller.
+const MAX_XATTR: usize = 64 << 10;
+
+/// Where a path leads to in the end. What is there need not exist.
+///
+/// # Errors
+/// A link can't be read, or there are too many in a row.
+pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => {}
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(error),
+        }
+        // An absolute target takes the place of the whole path.
+        let next = fs::read_link(&path)?;
+        path = path.parent().unwrap_or(Path::new("/")).join(next);
+    }
+    Err(Errno::LOOP.into())
+}
+
+/// What is in a file; none when it is not there.
+///
+/// # Errors
+/// It can't be read, or is no file: to read from a pipe could take for ever.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match regular(path)? {
+        Some(_) => fs::read(path).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What is known of a file; none when it is not there.
+fn regular(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(Some(found)),
+        Ok(_) => Err(io::Error::other("it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces the file at the end of `path` (links are followed) by one with these
+/// bytes and the old one's mode, owner and extended attributes.
+///
+/// # Errors
+/// The file can't be written beside the old one, or not be put into its place (a
+/// mount point can't be). The old one is untouched then.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = target(path)?;
+    let old = match regular(&path)? {
+        Some(metadata) => Some((metadata, File::open(&path)?)),
+        None => None,
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let draft = Draft::new(directory, &path)?;
+    match &old {
+        Some((metadata, file)) => inherit(&draft.file, metadata, file)?,
+        None => draft
+            .file
+            .set_permissions(Permissions::from_mode(NEW_MODE))?,
+    }
+    draft.publish(bytes, &path)?;
+    // Not every file system can; the file is there whole by now.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(())
+}
+
+/// Writes into the file as it stands, for one that can't be replaced. A reader
+/// may see a part of it, but never an empty file.
+///
+/// # Errors
+/// It can't be written to.
+pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    regular(path)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(NEW_MODE)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
+}
+
+/// The new file while it is being made; removed unless it is published.
+struct Draft {
+    file: File,
+    path: Option<PathBuf>,
+}
+
+impl Draft {
+    fn new(directory: &Path, of: &Path) -> io::Result<Draft> {
+        let name = of.file_name().unwrap_or_default().to_string_lossy();
+        let path = directory.join(format!(".{name}.cloudhosts-{}", std::process::id()));
+        // One of that name can only be left over from a process that was killed.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        let path = Some(path);
+        Ok(Draft { file, path })
+    }
+
+    fn publish(mut self, bytes: &[u8], to: &Path) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.file.sync_all()?;
+        if let Some(path) = &self.path {
+            fs::rename(path, to)?;
+        }
+        self.path = None;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // There is nobody to tell.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Gives a file the owner, the mode and the extended attributes (SELinux's label,
+/// access lists) of another.
+fn inherit(file: &File, metadata: &Metadata, from: &File) -> io::Result<()> {
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+        fchown(file, Some(metadata.uid()), Some(metadata.gid()))?;
+    }
+    file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777))?;
+    copy_xattrs(file, from)
+}
+
+fn copy_xattrs(to: &File, from: &File) -> io::Result<()> {
+    let mut names = vec![0; MAX_XATTR];
+    let len = match flistxattr(from, &mut names) {
+        Ok(len) => len,
+        Err(Errno::NOTSUP) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut value = vec![0; MAX_XATTR];
+    for name in names
+        .get(..len)
+        .unwrap_or_default()
+        .split_inclusive(|&byte| byte == 0)
+    {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+            continue;
+        };
+        let len = fgetxattr(from, name, &mut value)?;
+        let value = value.get(..len).unwrap_or_default();
+        match fsetxattr(to, name, value, XattrFlags::empty()) {
+            // What only the kernel may set is as the kernel made it.
+            Ok(()) | Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A directory of a test's own, removed at its end.
+    struct Own(PathBuf);
+
+    impl Own {
+        fn new(name: &str) -> Own {
+            let path =
+                std::env::temp_dir().join(format!("cloudhosts-{name}-{}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Own(path)
+        }
+    }
+
+    impl Drop for Own {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn links_are_followed_and_mode_and_attributes_kept() {
+        let own = Own::new("replace");
+        let (file, link) = (own.0.join("file"), own.0.join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        symlink("file", own.0.join("middle")).unwrap();
+        symlink(own.0.join("middle"), &link).unwrap();
+        let open = File::open(&file).unwrap();
+        let labelled = fsetxattr(&open, c"user.label", b"mine", XattrFlags::empty()).is_ok();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let mut label = [0; 8];
+        if labelled {
+            let len = fgetxattr(File::open(&file).unwrap(), c"user.label", &mut label).unwrap();
+            assert_eq!(&label[..len], b"mine");
+        }
+        // the old one is as it was, for who has it open
+        assert_eq!(io::read_to_string(open).unwrap(), "old");
+        assert_eq!(fs::read_dir(&own.0).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_link_to_nothing_gets_its_file_and_a_ring_is_refused() {
+        let own = Own::new("links");
+        symlink("made", own.0.join("link")).unwrap();
+        replace(&own.0.join("link"), b"new").unwrap();
+        assert_eq!(fs::read(own.0.join("made")).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(own.0.join("made")).unwrap().mode() & 0o777,
+            NEW_MODE
+        );
+        symlink("ring", own.0.join("ring")).unwrap();
+        assert!(replace(&own.0.join("ring"), b"new").is_err());
+    }
+
+    #[test]
+    fn what_can_not_be_put_into_place_leaves_nothing_behind() {
+        let own = Own::new("refused");
+        fs::create_dir(own.0.join("file")).unwrap();
+        assert!(replace(&own.0.join("file"), b"new").is_err());
+        assert_eq!(fs::read_dir(&own.0).unwrap().count(), 1);
+    }
+}

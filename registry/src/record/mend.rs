@@ -1,0 +1,120 @@
+//! What somebody probably meant by a value that can't be used.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{Target, Value};
+
+/// The value that was meant, where that can be told: without ports, brackets,
+/// scopes and the prefix lengths of machines, with IPv4 addresses as such, each
+/// attribute once, and without those that nobody knows.
+#[must_use]
+pub fn mend(raw: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(raw).ok()?;
+    let mut parts: Vec<String> = Vec::new();
+    let mut pick = None;
+    for token in text.split(|c: char| c.is_ascii_whitespace() || c == ',') {
+        match token.split_once('=') {
+            _ if token.is_empty() => {}
+            Some(("pick", count)) => pick = pick.or(count.parse::<u16>().ok()),
+            Some(_) => {}
+            None => parts.push(place(token)),
+        }
+    }
+    if let Some(pick) = pick.filter(|&pick| pick > 0) {
+        parts.push(format!("pick={pick}"));
+    }
+    let mended = Value::parse(parts.join(" ").as_bytes()).ok()?;
+    (!is_network(&mended, text)).then_some(mended)
+}
+
+/// One address or name without what does not belong to it.
+fn place(token: &str) -> String {
+    let bare = token.split(['/', '%']).next().unwrap_or(token);
+    let bare = match bare.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => without_port(bare),
+    };
+    match bare.parse::<Ipv6Addr>().map(|v6| v6.to_ipv4_mapped()) {
+        Ok(Some(v4)) => v4.to_string(),
+        _ => bare.to_owned(),
+    }
+}
+
+/// `10.0.0.5:80` and `db:80` without the port; an IPv6 address as it is.
+fn without_port(text: &str) -> &str {
+    match text.split_once(':') {
+        Some((host, port)) if !port.contains(':') => host,
+        _ => text,
+    }
+}
+
+/// Whether an address was written with a prefix length of which it is the first,
+/// that is, as a network and not as a machine in one.
+fn is_network(mended: &Value, text: &str) -> bool {
+    let Target::Addresses { v4, v6 } = &mended.target else {
+        return false;
+    };
+    let lengths = || text.split(|c: char| c.is_ascii_whitespace() || c == ',');
+    let is = |address: IpAddr, bits: u128, width: u32| {
+        let prefix = format!("{address}/");
+        let mut written = lengths().filter_map(|token| token.strip_prefix(prefix.as_str()));
+        written.any(|length| match length.parse::<u32>() {
+            Ok(length) if length < width => bits.trailing_zeros() >= width - length,
+            Ok(length) => length > width,
+            Err(_) => true,
+        })
+    };
+    v4.iter()
+        .any(|v4| is((*v4).into(), u32::from_be_bytes(*v4).into(), 32))
+        || v6
+            .iter()
+            .any(|v6| is((*v6).into(), u128::from_be_bytes(*v6), 128))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mended(raw: &str) -> String {
+        mend(raw.as_bytes()).map_or("nothing".into(), |value| value.to_string())
+    }
+
+    #[test]
+    fn what_was_meant_is_said_where_it_is_plain() {
+        for (raw, meant) in [
+            ("10.0.0.5:80", "10.0.0.5"),
+            ("10.0.0.5:80, 10.0.0.6:80", "10.0.0.5 10.0.0.6"),
+            ("[fd00::5]:80 [fd00::6]", "fd00::5 fd00::6"),
+            ("db:5432", "db"),
+            ("10.0.0.5/24", "10.0.0.5"),
+            ("10.0.0.5/32 fd00::5/128", "10.0.0.5 fd00::5"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("::ffff:10.0.0.5", "10.0.0.5"),
+            ("10.0.0.5 weight=2 pick=1 pick=3", "10.0.0.5 pick=1"),
+            ("10.0.0.5 pick=0", "10.0.0.5"),
+            // nobody knows what was meant
+            ("10.0.0.0/24", "nothing"),
+            ("fd00::/64", "nothing"),
+            ("10.0.0.5/99", "nothing"),
+            ("10.0.0.256", "nothing"),
+            ("10.0.0.5 db", "nothing"),
+            ("db-1 db-2", "nothing"),
+            ("0.0.0.0", "nothing"),
+            ("", "nothing"),
+            ("pick=1", "nothing"),
+        ] {
+            assert_eq!(mended(raw), meant, "{raw}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_proposed_can_be_used(raw in "[0-9a-f:.,%/\\[\\]= *pick\u{e9}-]{0,60}") {
+            if let Some(value) = mend(raw.as_bytes()) {
+                let text = value.to_string();
+                prop_assert_eq!(Value::parse(text.as_bytes()), Ok(value));
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The verbs of `cloudhosts` that look: the real command beside a real Redis, daemon and glibc, and
+//! what it prints.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod background;
+mod completions;
+mod doctor;
+mod explain;
+mod export;
+mod lint;
+mod list;
+mod nsswitch;
+mod watch;

@@ -1,0 +1,148 @@
+//! The Debian package on a machine that is up: systemd itself starts, confines, watches, restarts
+//! and stops the daemon.
+
+use cloudhosts_tests::{Redis, wait};
+
+use crate::built;
+use crate::files;
+use crate::lookups::LookUps;
+use crate::machine::Machine;
+
+const UNIT: &str = "cloudhosts-cached.service";
+const PASSWORD: &str = "/etc/cloudhosts/password";
+
+#[test]
+fn systemd_runs_the_daemon() {
+    let machine = Machine::booted("bookworm-systemd");
+    let redis = Redis::builder(machine.root().with_file_name("redis"))
+        .tcp()
+        .user("user cloudhosts on >secret ~cloudhosts resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking")
+        .start();
+    redis.hset("cloudhosts", &[("db", "10.0.0.5")]);
+    let first = machine.bring(&built::deb_before());
+    let second = machine.bring(&built::deb());
+    let before = files::of(machine.root());
+
+    // up at once, with neither a Redis nor a password file
+    machine.ok(&format!("apt-get install -y {first}"));
+    assert_eq!(show(&machine, "ActiveState"), "active");
+    assert_eq!(show(&machine, "NRestarts"), "0");
+    assert_eq!(
+        machine.ok(&format!("systemctl is-enabled {UNIT}")),
+        "enabled\n"
+    );
+    machine.ok("cloudhosts nsswitch status");
+    assert_eq!(
+        machine.ok("systemd-analyze verify --man=no /usr/lib/systemd/system/cloudhosts-* 2>&1"),
+        ""
+    );
+
+    // three lines, and the password in a file that the daemon's user cannot even read
+    machine.write(PASSWORD, "secret\n");
+    machine.ok(&format!("chmod 600 {PASSWORD}"));
+    let config = machine.read("/etc/cloudhosts/cloudhosts.toml");
+    let ours = format!(
+        "urls = [\"{}\"]\nusername = \"cloudhosts\"\n",
+        redis.tcp_url()
+    );
+    machine.write(
+        "/etc/cloudhosts/cloudhosts.toml",
+        &format!("{config}{ours}"),
+    );
+    machine.ok(&format!("systemctl restart {UNIT}"));
+    wait_live(&machine);
+    assert!(machine.ok("getent hosts db").starts_with("10.0.0.5"));
+    assert_confined(&machine);
+
+    // all that changes hands while programs look up
+    let lookups = LookUps::start(&machine);
+    machine.ok(&format!("apt-get install -y {second}"));
+    wait_live(&machine);
+    lookups.go_on(20);
+    machine.ok(&format!("systemctl restart {UNIT}"));
+    wait_live(&machine);
+    lookups.go_on(20);
+    machine.ok(&format!("systemctl reload {UNIT}"));
+    assert_eq!(show(&machine, "ActiveState"), "active", "SIGHUP is no end");
+    lookups.none_failed();
+
+    // one that hangs is killed and started anew
+    machine.ok(&format!(
+        "mkdir -p /run/systemd/system/{UNIT}.d
+         printf '[Service]\\nWatchdogSec=1s\\n' >/run/systemd/system/{UNIT}.d/quick.conf
+         systemctl daemon-reload; systemctl restart {UNIT}"
+    ));
+    wait_live(&machine);
+    let pid = show(&machine, "MainPID");
+    machine.ok(&format!("kill -STOP {pid}"));
+    wait::until("the watchdog has it started anew", || {
+        (show(&machine, "NRestarts") == "1").then_some(())
+    });
+    wait_live(&machine);
+    machine.ok(&format!(
+        "rm -r /run/systemd/system/{UNIT}.d; systemctl daemon-reload"
+    ));
+
+    // a wrong configuration is said, not tried for ever
+    machine.ok("echo 'hashs = []' >/etc/cloudhosts/cloudhosts.toml");
+    machine.run(&format!("systemctl restart {UNIT}"));
+    wait::until("the daemon gives up", || {
+        (show(&machine, "ActiveState") == "failed").then_some(())
+    });
+    assert_eq!(show(&machine, "NRestarts"), "0");
+    assert!(
+        machine.ok("getent hosts db").starts_with("10.0.0.5"),
+        "the last good names"
+    );
+    machine.write(
+        "/etc/cloudhosts/cloudhosts.toml",
+        &format!("{config}{ours}"),
+    );
+    machine.ok(&format!("systemctl start {UNIT}"));
+    wait_live(&machine);
+
+    machine.ok("apt-get remove -y cloudhosts");
+    assert_eq!(show(&machine, "ActiveState"), "inactive");
+    machine.ok("! grep cloudhosts /etc/nsswitch.conf; ! pidof cloudhosts-cached");
+    machine.ok("apt-get purge -y cloudhosts");
+    let left = files::changes(&before, &files::of(machine.root()));
+    let left: Vec<&String> = left.iter().filter(|line| !systemd_s_own(line)).collect();
+    assert!(left.is_empty(), "purged, but not as before: {left:#?}");
+    machine.ok("! getent passwd cloudhosts; [ ! -e /run/cloudhosts ]");
+}
+
+/// What systemd writes by itself while it runs.
+fn systemd_s_own(line: &str) -> bool {
+    ["var/lib/systemd/", "run/"]
+        .iter()
+        .any(|place| line.contains(&format!(": {place}")))
+}
+
+/// The kernel's word for it, not the unit's.
+fn assert_confined(machine: &Machine) {
+    let pid = show(machine, "MainPID");
+    let status = machine.ok(&format!("cat /proc/{pid}/status"));
+    for expected in ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(expected), "{expected}: {status}");
+    }
+    let mounts = machine.ok(&format!("cat /proc/{pid}/mounts"));
+    let root = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(1) == Some("/"));
+    assert!(root.is_some_and(|root| root.contains(" ro,")), "{mounts}");
+    let user = machine.ok(&format!("stat -c %U /proc/{pid}"));
+    assert_eq!(user, "cloudhosts\n");
+}
+
+fn show(machine: &Machine, property: &str) -> String {
+    let said = machine.ok(&format!("systemctl show --value -p {property} {UNIT}"));
+    said.trim().to_owned()
+}
+
+fn wait_live(machine: &Machine) {
+    wait::until_seen(
+        "the daemon is live",
+        || machine.run("cloudhosts status; systemctl status -n 20 cloudhosts-cached"),
+        |_| machine.run("cloudhosts status").status.success(),
+    );
+}
