@@ -37,7 +37,19 @@ impl Progress {
     /// One more is done.
     pub(crate) fn step(&mut self) {
         self.done += 1;
-        if self.terminal && self.done.is_multiple_of(STRIDE) && Instant::now() >= self.next {
+        if self.done.is_multiple_of(STRIDE) {
+            self.show();
+        }
+    }
+
+    /// So many are done.
+    pub(crate) fn reach(&mut self, done: usize) {
+        self.done = done;
+        self.show();
+    }
+
+    fn show(&mut self) {
+        if self.terminal && Instant::now() >= self.next {
             self.next = Instant::now() + EVERY;
             self.shown = true;
             let (done, all, what) = (self.done, self.all, self.what);

@@ -1,18 +1,16 @@
 //! `cloudhosts import`: the lines of a hosts(5) file, all or none.
 
-use std::io::{IsTerminal, Read, stderr, stdin};
+use std::io::{Read, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
 use super::{Setting, block_on, hosts, wait};
 use crate::outcome::{Failure, Outcome, Plain, print};
-
-/// What takes longer shows how far it is.
-const QUICK: Duration = Duration::from_secs(1);
+use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -72,9 +70,10 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     }
     block_on(async {
         let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
-        let mut progress = Progress::new(import.roles.len());
-        let done = import.run(&mut registrar, |sent| progress.at(sent)).await;
-        progress.end();
+        let mut progress = Progress::new(import.roles.len(), "names");
+        let done = import
+            .run(&mut registrar, |sent| progress.reach(sent))
+            .await;
         done.map_err(Failure::from)
     })?;
     let names = import.roles.len();
@@ -133,38 +132,6 @@ impl Arguments {
                 "can't read {}: {error}",
                 Plain(&shown)
             ))),
-        }
-    }
-}
-
-/// How far it is, for people who wait.
-struct Progress {
-    all: usize,
-    start: Instant,
-    terminal: bool,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(all: usize) -> Progress {
-        Progress {
-            all,
-            start: Instant::now(),
-            terminal: stderr().is_terminal(),
-            shown: false,
-        }
-    }
-
-    fn at(&mut self, sent: usize) {
-        if self.terminal && self.start.elapsed() > QUICK {
-            self.shown = true;
-            eprint!("\rcloudhosts: {sent} of {} names sent", self.all);
-        }
-    }
-
-    fn end(&self) {
-        if self.shown {
-            eprintln!();
         }
     }
 }
