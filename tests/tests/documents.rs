@@ -136,7 +136,9 @@ fn options_of_help(help: &str) -> Names {
 
 /// What every verb takes; the page says it once.
 fn options_of_all() -> Names {
-    ["config", "help", "version"].map(str::to_owned).into()
+    ["config", "redis-url", "hash", "help", "version"]
+        .map(str::to_owned)
+        .into()
 }
 
 /// The values an argument may have: `- hosts: ...`.
