@@ -9,7 +9,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 # program and the Debian package that has it
 demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
       unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
-all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind"
+all="$demo ip:iproute2 openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind"
 bench="$demo readelf:binutils valgrind:valgrind dnsmasq:dnsmasq-base ip:iproute2 git:git"
 
 case "${1:-}" in
