@@ -128,7 +128,7 @@ fn with_names(tools: &Tools, scale: &Scale, peers: &Peers, names: u32) -> Vec<Fi
                 let (warm_up, patience) = match peer.kind {
                     // until all of its names are cached
                     Kind::Nscd => (20 * CACHED as usize, Duration::from_secs(20)),
-                    _ => (MOST / 2, scale.patience),
+                    _ => (MOST / 2, scale.patience / 4),
                 };
                 asker.times(call, hit, peer.names, warm_up, patience);
                 samples.push(asker.times(call, hit, peer.names, MOST, scale.patience));
