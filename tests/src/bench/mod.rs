@@ -94,12 +94,12 @@ pub const QUICK: Scale = Scale {
     patience: Duration::from_millis(100),
     while_changing: Duration::from_secs(1),
     turns: 3,
-    followed: &[1_000, 100_000],
+    followed: &[1_000, 10_000],
     changes: 20,
-    least_changes: 3,
-    changing: Duration::from_secs(4),
+    least_changes: 2,
+    changing: Duration::from_secs(3),
     polls: 2,
-    idle: Duration::from_secs(3),
+    idle: Duration::from_secs(2),
     fleets: &[(1, 1_000), (10, 1_000), (10, 10_000)],
 };
 
