@@ -99,7 +99,7 @@ pub const QUICK: Scale = Scale {
     least_changes: 2,
     changing: Duration::from_secs(3),
     polls: 2,
-    idle: Duration::from_secs(2),
+    idle: Duration::from_secs(4),
     fleets: &[(1, 1_000), (10, 1_000), (10, 10_000)],
 };
 
