@@ -200,14 +200,14 @@ fn start_dnsmasq(sandbox: &Sandbox, directory: &Path, count: u32) -> Process {
         directory,
         system("dnsmasq"),
         &[
-            "--keep-in-foreground",
+            // which also stays the user it is: in a namespace of a user's own it could become no other
+            "--no-daemon",
             "--conf-file=/dev/null",
             "--no-resolv",
             "--no-hosts",
             "--listen-address=127.0.0.1",
             "--bind-interfaces",
             "--local=/internal/",
-            "--user=root",
             "--pid-file",
             "--log-facility=-",
             &hosts,
