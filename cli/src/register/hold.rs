@@ -69,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
             role,
             lease: arguments.lease,
             places: None,
+            held: None,
             said: String::new(),
         };
         hold.run(signals, &arguments.command).await
@@ -83,6 +84,8 @@ struct Hold {
     lease: Duration,
     /// Where it may be registered.
     places: Option<Vec<Place>>,
+    /// Where it was last held.
+    held: Option<Vec<Place>>,
     /// What was said last of it.
     said: String,
 }
@@ -126,7 +129,14 @@ impl Hold {
     /// Waits until it is time, and renews.
     async fn beat(&mut self) -> Result<Beat, Failure> {
         self.holder.due().await;
-        match self.source.places(self.holder.registrar()).await {
+        let local = match self.source.local(self.holder.registrar()).await {
+            Ok(local) => local,
+            Err(trouble) => {
+                self.holder.failed();
+                return Ok(Beat::Failed(trouble));
+            }
+        };
+        match self.source.places(local) {
             Ok(places) => {
                 self.places = Some(places.clone());
                 Ok(self.holder.renew(places).await)
@@ -162,8 +172,11 @@ impl Hold {
         });
         let at = at.collect::<Vec<_>>().join(", ");
         let lease = humantime::format_duration(self.lease);
+        // What was there before it was first held here is our own from another life.
+        let again = self.held == self.places;
+        self.held.clone_from(&self.places);
         let strangers = done.iter().flat_map(|one| &one.removed);
-        for stranger in strangers {
+        for stranger in strangers.filter(|_| again) {
             eprintln!(
                 "cloudhosts: {}: somebody else had written {}; does another machine have the same \
                  --member?",

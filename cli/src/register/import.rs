@@ -96,9 +96,9 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
             counted(skipped, "line"),
         ))?;
     }
-    let waited = arguments.wait.map(|patience| {
-        wait::until_published(&wait::of_import(&import), patience, &setting.config)
-    });
+    let waited = arguments
+        .wait
+        .map(|patience| wait::until_published(wait::of_import(&import), patience, &setting.config));
     if arguments.json {
         let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
         let object = json!({

@@ -52,7 +52,8 @@ impl Options {
         }
         let (change, done) = block_on(async {
             let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
-            let places = task.source.places(&mut registrar).await?;
+            let local = task.source.local(&mut registrar).await?;
+            let places = task.source.places(local)?;
             let change = change(&task, places);
             let done = registrar.make(&change).await?;
             Ok((change, done))
@@ -65,7 +66,7 @@ impl Options {
         }
         let waited = self.wait.map(|patience| {
             let wanted = wait::of_change(&change);
-            wait::until_published(&wanted, patience, &setting.config)
+            wait::until_published(wanted, patience, &setting.config)
         });
         if self.json {
             let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
@@ -92,7 +93,8 @@ pub(crate) fn dry_run(task: Task, setting: &Setting) -> Result<Outcome, Failure>
         Source::Known(places) => places.clone(),
         local => block_on(async {
             let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
-            local.places(&mut registrar).await
+            let address = local.local(&mut registrar).await?;
+            local.places(address)
         })?,
     };
     let lines = change(&task, places).spelled();

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::register::{Place, Registrar, Where};
+use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
 
 use super::Setting;
 use super::metadata::{self, Cloud};
@@ -85,19 +85,27 @@ pub(crate) fn away(hashes: Vec<String>) -> Vec<Place> {
 }
 
 impl Source {
-    /// Everything, with the address of this machine.
+    /// The address from which this machine reaches Redis, where it is needed.
     ///
     /// # Errors
-    /// Redis can't be reached; or by an address that is of no use to others.
-    pub(crate) async fn places(&self, registrar: &mut Registrar) -> Result<Vec<Place>, Failure> {
+    /// Redis can't be reached.
+    pub(crate) async fn local(&self, registrar: &mut Registrar) -> Result<Option<IpAddr>, Trouble> {
+        match self {
+            Source::Known(_) => Ok(None),
+            Source::Local(_) => registrar.local().await,
+        }
+    }
+
+    /// Everything, with that address.
+    ///
+    /// # Errors
+    /// It is of no use to others.
+    pub(crate) fn places(&self, local: Option<IpAddr>) -> Result<Vec<Place>, Failure> {
         match self {
             Source::Known(places) => Ok(places.clone()),
             Source::Local(hashes) => {
-                let at = fit(registrar.local().await?)?;
-                let places = hashes
-                    .iter()
-                    .map(|hash| place(hash.clone(), &at.to_string()));
-                places.collect()
+                let at = fit(local)?.to_string();
+                hashes.iter().map(|hash| place(hash.clone(), &at)).collect()
             }
         }
     }

@@ -104,11 +104,23 @@ impl Wanted {
 /// # Errors
 /// There is no daemon.
 pub(super) fn until_published(
-    wanted: &[Wanted],
+    mut wanted: Vec<Wanted>,
     patience: Duration,
     config: &Config,
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
+    let allowed = |(role, _): &(String, String)| config.allow.allows(role);
+    let mut fields = wanted.iter().flat_map(|one| one.fields.keys()).peekable();
+    if fields.peek().is_some() && !fields.any(allowed) {
+        eprintln!(
+            "cloudhosts: it is written, but not mirrored here: allow in the configuration leaves \
+             it out"
+        );
+        return Ok(Outcome::No);
+    }
+    for one in &mut wanted {
+        one.fields.retain(|field, _| allowed(field));
+    }
     let daemon = paths(config).ok_or(AttachError::Path);
     match daemon.and_then(|paths| client::pulse(&paths)) {
         // It has not read Redis yet, and will.
@@ -122,7 +134,7 @@ pub(super) fn until_published(
     }
     let (table, mut looked_at) = (Client::new(), None);
     loop {
-        let look = |view: &View<'_>| look(view, wanted, &mut looked_at);
+        let look = |view: &View<'_>| look(view, &wanted, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {
             Ok(Look::Published) => return Ok(Outcome::Yes),
             Ok(Look::NotMirrored) => {

@@ -30,14 +30,14 @@
 //!   and a farm that dies at once, or is cut off at once, stays as it was.
 //!   What is kept so has -1 for its end, and none at all if its holder left.
 //!   It goes when somebody new holds or joins the role; when one of the kept is
-//!   back, the others have a third of their lease to be back as well.
+//!   back, the others have half of their lease to be back as well.
 //! - **The time of a lease runs only while somebody could renew.** Of the time
-//!   between two renewals, by whomever, a third of a lease at most counts. So
-//!   when Redis was away, however long, each lease has a third of its length
-//!   left at least when the first holder is back (it was renewed when at most
-//!   a third had gone), and holders come back within a third ([`Holder`]). A
-//!   clock that is set forward counts as such a gap; one that is set back takes
-//!   the ends with it.
+//!   between two renewals, by whomever, more than 0.3 of a lease counts as a
+//!   sixth of it. So when Redis was away, however long, each lease has 0.45
+//!   of its length left at least when the first holder is back (it was renewed
+//!   when at most a quarter had gone), and holders come back within a third
+//!   ([`Holder`]). A clock that is set forward counts as such a gap; one that is
+//!   set back takes the ends with it.
 //! - Claiming and releasing walk the hash in the script to find the members of
 //!   the role, in every spelling: the leases know only those that are held.
 //!   This takes 0.7 s for a million fields, in which Redis serves nobody else

@@ -219,9 +219,19 @@ fn both_views_are_held_and_left() {
 #[test]
 fn a_stranger_on_the_same_member_is_told() {
     let registry = Registry::new();
-    let holder = registry.hold(&["web", "10.0.0.2", "--member", "a", "--lease", "3s"]);
-    holder.says("held at");
+    registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.1")]);
+    let holder = |at| {
+        let holder = registry.hold(&["web", at, "--member", "a", "--lease", "3s"]);
+        holder.says("held at");
+        holder
+    };
+    let one = holder("10.0.0.2");
+    // that may have been this machine, before it started anew
+    assert!(!one.said().contains("somebody else"), "{}", one.said());
     registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.99")]);
-    holder.says("somebody else had written 10.0.0.99");
+    one.says("somebody else had written 10.0.0.99");
     registry.until(&[("web/a", "10.0.0.2")]);
+    let two = holder("10.0.0.3");
+    one.says("somebody else had written 10.0.0.3");
+    two.says("somebody else had written 10.0.0.2; does another machine have the same --member?");
 }

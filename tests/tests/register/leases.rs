@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::redis::wait_for_replica;
-use cloudhosts_tests::sentinel::{MASTER, Sentinel};
 use cloudhosts_tests::{Redis, World, wait};
 
 use crate::common::{HELD, Holding, LEASES, Registry, map};
 
-const LEASE: Duration = Duration::from_secs(3);
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 /// A holder with a lease of 3 s, once it holds.
-fn holder(registry: &Registry, role: &str, member: &str, address: &str) -> Holding {
+pub(crate) fn holder(registry: &Registry, role: &str, member: &str, address: &str) -> Holding {
     let lease = ["--lease", "3s"];
     let holder = registry.hold(&[&[role, address, "--member", member], &lease[..]].concat());
     holder.says("held at");
@@ -22,7 +19,7 @@ fn holder(registry: &Registry, role: &str, member: &str, address: &str) -> Holdi
 }
 
 /// The leases that have not ended, with their ends.
-fn ends(registry: &Registry) -> Vec<String> {
+pub(crate) fn ends(registry: &Registry) -> Vec<String> {
     let said = registry.redis.cli(&["ZRANGEBYSCORE", LEASES, "0", "+inf"]);
     said.lines()
         .filter(|line| line.contains('/'))
@@ -31,7 +28,7 @@ fn ends(registry: &Registry) -> Vec<String> {
 }
 
 /// Lets so much time pass, and looks all the while.
-fn for_a_while(time: Duration, mut look: impl FnMut()) {
+pub(crate) fn for_a_while(time: Duration, mut look: impl FnMut()) {
     let start = Instant::now();
     wait::until("time passes", || {
         look();
@@ -40,7 +37,7 @@ fn for_a_while(time: Duration, mut look: impl FnMut()) {
 }
 
 /// Waits until that many more scripts have run.
-fn renewals(registry: &Registry, count: u64) {
+pub(crate) fn renewals(registry: &Registry, count: u64) {
     let wanted = registry.redis.calls("eval") + count;
     wait::until_seen(
         "leases are renewed",
@@ -49,15 +46,42 @@ fn renewals(registry: &Registry, count: u64) {
     );
 }
 
-/// The clock of Redis, as the scripts see it, is set by so much: all it has written lies so much
-/// further in the past.
-fn set_the_clock(registry: &Registry, ms: i64) {
-    let script = "local all = redis.call('ZRANGE', KEYS[1], 0, -1)
-                  for _, one in ipairs(all) do redis.call('ZINCRBY', KEYS[1], -ARGV[1], one) end";
-    // not by EVAL, which is counted
+/// Runs a script on the leases, not by EVAL, which is counted.
+pub(crate) fn on_leases(registry: &Registry, script: &str, argument: &str) {
     let script = registry.redis.cli(&["SCRIPT", "LOAD", script]);
-    let words = ["EVALSHA", &script, "1", LEASES, &ms.to_string()];
-    registry.redis.cli(&words);
+    registry
+        .redis
+        .cli(&["EVALSHA", &script, "1", LEASES, argument]);
+}
+
+/// How many fields were removed: of the HDEL there were, each script asks one first that removes
+/// nothing, to see whether it may.
+pub(crate) fn removed(redis: &Redis) -> u64 {
+    // both counts at one moment
+    let said = redis.cli(&["INFO", "commandstats"]);
+    let calls = |command: &str| -> u64 {
+        let prefix = format!("cmdstat_{command}:calls=");
+        let line = said.lines().find_map(|line| line.strip_prefix(&prefix));
+        line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+    };
+    calls("hdel") - calls("eval")
+}
+
+/// A farm of four, and their fields.
+pub(crate) fn farm(registry: &Registry) -> (Vec<Holding>, BTreeMap<String, String>) {
+    let one = |n| holder(registry, "web", &format!("m{n}"), &format!("10.0.0.{n}"));
+    let farm = (1..=4).map(one).collect();
+    (farm, registry.hash())
+}
+
+/// The leases of web/m1 to web/m4 end one after the other, all within the next 2.8 s.
+fn spread_the_ends(registry: &Registry) {
+    let script = "local time = redis.call('TIME')
+                  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+                  for n = 1, 4 do
+                    redis.call('ZADD', KEYS[1], now + n * ARGV[1], 'web/m' .. n)
+                  end";
+    on_leases(registry, script, "700");
 }
 
 #[test]
@@ -193,130 +217,6 @@ fn short_leases_end_beside_long_ones() {
     registry.until(&[("web/long", "10.0.0.2")]);
 }
 
-/// Five holders of two roles, with two lengths of leases.
-struct Fleet {
-    _alive: Vec<Holding>,
-    dead: Holding,
-}
-
-const FLEET: [(&str, &str); 5] = [
-    ("web/a", "10.0.0.1"),
-    ("web/b", "10.0.0.2"),
-    ("web/c", "10.0.0.3"),
-    ("app/a", "10.0.0.4"),
-    ("web/dead", "10.0.0.66"),
-];
-
-fn fleet(registry: &Registry) -> Fleet {
-    let long = ["web", "10.0.0.2", "--member", "b", "--lease", "9s"];
-    let mut alive = vec![registry.hold(&long)];
-    alive[0].says("held at");
-    for (field, at) in FLEET
-        .iter()
-        .filter(|(field, _)| !["web/b", "web/dead"].contains(field))
-    {
-        let (role, member) = field.split_once('/').unwrap();
-        alive.push(holder(registry, role, member, at));
-    }
-    let dead = holder(registry, "web", "dead", "10.0.0.66");
-    renewals(registry, 6);
-    Fleet {
-        _alive: alive,
-        dead,
-    }
-}
-
-/// How many fields were removed: of the HDEL there were, each script asks one first that removes
-/// nothing, to see whether it may.
-fn removed(redis: &Redis) -> u64 {
-    // both counts at one moment
-    let said = redis.cli(&["INFO", "commandstats"]);
-    let calls = |command: &str| -> u64 {
-        let prefix = format!("cmdstat_{command}:calls=");
-        let line = said.lines().find_map(|line| line.strip_prefix(&prefix));
-        line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
-    };
-    calls("hdel") - calls("eval")
-}
-
-/// The alive never lose their place, and the dead one does in the end.
-fn only_the_dead_one_goes(registry: &Registry) {
-    let alive = map(&FLEET[..4]);
-    wait::until("the dead one goes", || {
-        let now = registry.hash();
-        for (field, at) in &alive {
-            assert_eq!(now.get(field), Some(at), "lost its place: {now:?}");
-        }
-        (now == alive).then_some(())
-    });
-    renewals(registry, 12);
-    assert_eq!(registry.hash(), alive);
-    assert_eq!(removed(&registry.redis), 1, "nobody else was removed");
-}
-
-#[test]
-fn redis_stopped_for_longer_than_the_leases_costs_nobody_alive_its_place() {
-    let mut registry = Registry::new();
-    let mut fleet = fleet(&registry);
-    registry.redis.signal(Signal::STOP);
-    fleet.dead.process.kill();
-    for_a_while(LEASE * 4, || {});
-    registry.redis.signal(Signal::CONT);
-    only_the_dead_one_goes(&registry);
-}
-
-#[test]
-fn redis_back_with_its_data_after_longer_than_the_leases_costs_nobody_alive_its_place() {
-    let mut registry = Registry::new();
-    let mut fleet = fleet(&registry);
-    registry.redis.cli(&["SAVE"]);
-    registry.redis.kill();
-    fleet.dead.process.kill();
-    for_a_while(LEASE * 4, || {});
-    registry.redis.restart();
-    only_the_dead_one_goes(&registry);
-}
-
-#[test]
-fn redis_back_without_its_data_is_told_again() {
-    let mut registry = Registry::new();
-    let mut fleet = fleet(&registry);
-    registry.redis.kill();
-    fleet.dead.process.kill();
-    for_a_while(LEASE * 2, || {});
-    registry.redis.restart();
-    registry.until(&FLEET[..4]);
-    assert_eq!(ends(&registry).len(), 4);
-    assert_eq!(removed(&registry.redis), 0);
-}
-
-#[test]
-fn a_clock_set_forward_costs_nobody_alive_its_place() {
-    let registry = Registry::new();
-    let mut fleet = fleet(&registry);
-    fleet.dead.process.kill();
-    set_the_clock(&registry, 3_600_000);
-    only_the_dead_one_goes(&registry);
-}
-
-#[test]
-fn a_clock_set_back_makes_nobody_dead_live_on() {
-    let registry = Registry::new();
-    let mut fleet = fleet(&registry);
-    fleet.dead.process.kill();
-    let set = Instant::now();
-    set_the_clock(&registry, -3_600_000);
-    only_the_dead_one_goes(&registry);
-    assert!(set.elapsed() < Duration::from_secs(60));
-}
-
-/// A farm of four, and their fields.
-fn farm(registry: &Registry) -> (Vec<Holding>, BTreeMap<String, String>) {
-    let one = |n| holder(registry, "web", &format!("m{n}"), &format!("10.0.0.{n}"));
-    let farm = (1..=4).map(one).collect();
-    (farm, registry.hash())
-}
-
 /// Waits until all leases of the farm have run out, for a holder of another role to see.
 fn all_run_out(registry: &Registry) -> Holding {
     let other = holder(registry, "app", "alive", "10.0.1.1");
@@ -334,6 +234,7 @@ fn a_farm_that_dies_at_once_stays_as_it_was() {
     let registry = Registry::new();
     let (mut farm, mut all) = farm(&registry);
     farm.iter_mut().for_each(|one| one.process.kill());
+    spread_the_ends(&registry);
     let _other = all_run_out(&registry);
     all.insert("app/alive".into(), "10.0.1.1".into());
     assert_eq!(registry.hash(), all);
@@ -375,29 +276,6 @@ fn who_is_new_ends_at_once_what_was_kept_of_the_dead() {
         registry.hash(),
         map(&[("app/alive", "10.0.1.1"), ("web/new", "10.0.0.9")])
     );
-}
-
-#[test]
-fn a_failover_costs_nobody_alive_its_place() {
-    let dir = Dir::new();
-    let master = Redis::builder(dir.join("redis")).tcp().start();
-    let mut sentinel = Sentinel::start(dir.path(), &master);
-    let url = sentinel.url();
-    let lines = format!("[redis]\nurls = ['{url}']\nsentinel = '{MASTER}'\n");
-    let mut registry = Registry::with(dir, master, &lines);
-    let (_farm, all) = farm(&registry);
-    wait_for_replica(&registry.redis);
-    registry.redis.kill();
-    sentinel.wait_for_promotion();
-    let replica = sentinel.replica();
-    let renewals = || replica.calls("eval");
-    let before = renewals();
-    wait::until("all of them renew there", || {
-        let fields = replica.cli(&["HLEN", "cloudhosts"]);
-        assert_eq!(fields, all.len().to_string());
-        (renewals() >= before + 20).then_some(())
-    });
-    assert_eq!(removed(replica), 0);
 }
 
 #[test]

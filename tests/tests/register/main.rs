@@ -6,6 +6,7 @@
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
 //! - [`leases`]: when a membership ends, and when it must not
+//! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
 //! - [`import`]: hosts files
 //! - [`wait`]: until the daemon has it
@@ -21,6 +22,7 @@ mod hold;
 mod import;
 mod leases;
 mod metadata;
+mod outages;
 mod place;
 mod scenarios;
 mod together;

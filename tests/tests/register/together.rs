@@ -53,6 +53,17 @@ fn two_hundred_at_once_end_as_if_one_after_the_other() {
             .stderr(Stdio::null());
         running.push((words, Process::start(command)));
     }
+    wait::until("all have ended", || {
+        // a claim takes nothing away before it has put its own there
+        assert!(
+            registry.hash().contains_key("web"),
+            "a moment without any holder"
+        );
+        let all = running
+            .iter_mut()
+            .all(|(_, process)| process.ended().is_some());
+        all.then_some(())
+    });
     for (words, process) in &mut running {
         assert!(process.wait().success(), "{words:?}");
     }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use cloudhosts_tests::config::list;
 use cloudhosts_tests::process::{Signal, stderr, stdout};
-use cloudhosts_tests::{Family, World};
+use cloudhosts_tests::{Family, Redis, World};
 use serde_json::Value;
 
 fn code(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
@@ -96,16 +97,39 @@ fn a_daemon_that_does_not_publish_is_waited_for_in_vain() {
 }
 
 #[test]
-fn one_that_can_not_publish_in_time_is_told_with_the_time() {
-    // a daemon that polls, and not soon
+fn what_is_not_allowed_here_is_not_waited_for() {
     let world = World::new()
         .config("allow", "['db']")
         .hash("cloudhosts", &[("db", "10.0.0.1")])
         .start();
+    let (end, said) = code(&world, &["claim", "web", "10.0.0.2", "--wait=5m"]);
+    assert_eq!(end, Some(1), "{said}");
+    assert!(said.contains("allow in the configuration"), "{said}");
+    // of many, those that are
+    let hosts = world.dir.join("hosts");
+    std::fs::write(&hosts, "10.0.0.77 app\n10.0.0.78 db\n").unwrap();
+    let (end, said) = code(&world, &["import", hosts.to_str().unwrap(), "--wait"]);
+    assert_eq!(end, Some(0), "{said}");
+    assert_eq!(world.look_up("db").addresses, ["10.0.0.78"]);
+}
+
+#[test]
+fn a_daemon_that_is_too_late_is_not_waited_for_any_longer() {
+    let start = World::new();
+    let redis = Redis::builder(start.directory().join("redis"))
+        .user("user poller on >secret ~* &* +@all -client|tracking")
+        .start();
+    let urls = list(&[&redis.unix_url()]);
+    let world = start
+        .redis(redis)
+        .config("redis.urls", urls)
+        .config("poll_interval", "'1h'")
+        .login("poller", "secret")
+        .start();
     let (end, said) = code(&world, &["claim", "web", "10.0.0.2", "--wait=300ms"]);
     assert_eq!(end, Some(1), "{said}");
     assert!(
-        said.contains("allow") || said.contains("within 300ms (--wait)"),
+        said.contains("not published it within 300ms (--wait)") && said.contains("web is at"),
         "{said}"
     );
 }

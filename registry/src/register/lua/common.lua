@@ -5,9 +5,9 @@
 local RENEWED = '!renewed' -- when anybody last renewed
 local WALKED = '!walked'   -- when the hash may be walked again
 
--- How long a gap between two renewals may be (ms) before leases are looked at: a third of the
--- shortest lease there is.
-local GAP = 1000
+-- How long a gap between two renewals may be (ms) and count for each lease: 0.3 of the shortest
+-- that there can be.
+local GAP = 900
 -- The end of a lease that ran out and whose field is kept.
 local KEPT = -1
 -- How many leases that ran out are looked at in one run.
@@ -120,14 +120,13 @@ local function remove(it, lines)
 end
 
 -- Ends what was kept of a role because it was the last, now that `field` holds it: at once; or,
--- with `grace`, leaves who was cut off as long as `field` was a third of its lease to be back as
--- well.
+-- with `grace`, leaves who was cut off as long as `field` was half of its lease to be back as well.
 local function supersede(it, role, field, grace)
   local gone = {}
   for _, one in ipairs(held_of(it, role)) do
     local at = ends(it, one.field)
     if one.field ~= field and at == KEPT and grace then
-      redis.call('ZADD', it.leases, whole(clock() + one.lease / 3), one.field)
+      redis.call('ZADD', it.leases, whole(clock() + one.lease / 2), one.field)
     elseif one.field ~= field and (at == KEPT or not at) then
       gone[#gone + 1] = one
     end

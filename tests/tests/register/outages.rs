@@ -1,0 +1,147 @@
+//! Redis is away, or its clock jumps, while roles are held.
+
+use std::time::{Duration, Instant};
+
+use cloudhosts_tests::dir::Dir;
+use cloudhosts_tests::process::Signal;
+use cloudhosts_tests::redis::wait_for_replica;
+use cloudhosts_tests::sentinel::{MASTER, Sentinel};
+use cloudhosts_tests::{Redis, wait};
+
+use crate::common::{Holding, Registry, map};
+use crate::leases::{LEASE, ends, farm, for_a_while, holder, on_leases, removed, renewals};
+
+/// Five holders of one role, with two lengths of leases.
+struct Fleet {
+    _alive: Vec<Holding>,
+    dead: Holding,
+}
+
+const FLEET: [(&str, &str); 5] = [
+    ("web/a", "10.0.0.1"),
+    ("web/b", "10.0.0.2"),
+    ("web/c", "10.0.0.3"),
+    ("web/d", "10.0.0.4"),
+    ("web/dead", "10.0.0.66"),
+];
+
+fn fleet(registry: &Registry) -> Fleet {
+    let long = ["web", "10.0.0.2", "--member", "b", "--lease", "9s"];
+    let mut alive = vec![registry.hold(&long)];
+    alive[0].says("held at");
+    for (field, at) in FLEET
+        .iter()
+        .filter(|(field, _)| !["web/b", "web/dead"].contains(field))
+    {
+        let (role, member) = field.split_once('/').unwrap();
+        alive.push(holder(registry, role, member, at));
+    }
+    let dead = holder(registry, "web", "dead", "10.0.0.66");
+    renewals(registry, 6);
+    Fleet {
+        _alive: alive,
+        dead,
+    }
+}
+
+/// The clock of Redis, as the scripts see it, is set by so much: all it has written lies so much
+/// further in the past.
+fn set_the_clock(registry: &Registry, ms: i64) {
+    let script = "local all = redis.call('ZRANGE', KEYS[1], 0, -1)
+                  for _, one in ipairs(all) do redis.call('ZINCRBY', KEYS[1], -ARGV[1], one) end";
+    on_leases(registry, script, &ms.to_string());
+}
+
+/// The alive never lose their place, and the dead one does in the end.
+fn only_the_dead_one_goes(registry: &Registry) {
+    let alive = map(&FLEET[..4]);
+    wait::until("the dead one goes", || {
+        let now = registry.hash();
+        for (field, at) in &alive {
+            assert_eq!(now.get(field), Some(at), "lost its place: {now:?}");
+        }
+        (now == alive).then_some(())
+    });
+    renewals(registry, 12);
+    assert_eq!(registry.hash(), alive);
+    assert_eq!(removed(&registry.redis), 1, "nobody else was removed");
+}
+
+#[test]
+fn redis_stopped_for_longer_than_the_leases_costs_nobody_alive_its_place() {
+    let mut registry = Registry::new();
+    let mut fleet = fleet(&registry);
+    registry.redis.signal(Signal::STOP);
+    fleet.dead.process.kill();
+    for_a_while(LEASE * 4, || {});
+    registry.redis.signal(Signal::CONT);
+    only_the_dead_one_goes(&registry);
+}
+
+#[test]
+fn redis_back_with_its_data_after_longer_than_the_leases_costs_nobody_alive_its_place() {
+    let mut registry = Registry::new();
+    let mut fleet = fleet(&registry);
+    registry.redis.cli(&["SAVE"]);
+    registry.redis.kill();
+    fleet.dead.process.kill();
+    for_a_while(LEASE * 4, || {});
+    registry.redis.restart();
+    only_the_dead_one_goes(&registry);
+}
+
+#[test]
+fn redis_back_without_its_data_is_told_again() {
+    let mut registry = Registry::new();
+    let mut fleet = fleet(&registry);
+    registry.redis.kill();
+    fleet.dead.process.kill();
+    for_a_while(LEASE * 2, || {});
+    registry.redis.restart();
+    registry.until(&FLEET[..4]);
+    assert_eq!(ends(&registry).len(), 4);
+    assert_eq!(removed(&registry.redis), 0);
+}
+
+#[test]
+fn a_clock_set_forward_costs_nobody_alive_its_place() {
+    let registry = Registry::new();
+    let mut fleet = fleet(&registry);
+    fleet.dead.process.kill();
+    set_the_clock(&registry, 3_600_000);
+    only_the_dead_one_goes(&registry);
+}
+
+#[test]
+fn a_clock_set_back_makes_nobody_dead_live_on() {
+    let registry = Registry::new();
+    let mut fleet = fleet(&registry);
+    fleet.dead.process.kill();
+    let set = Instant::now();
+    set_the_clock(&registry, -3_600_000);
+    only_the_dead_one_goes(&registry);
+    assert!(set.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_failover_costs_nobody_alive_its_place() {
+    let dir = Dir::new();
+    let master = Redis::builder(dir.join("redis")).tcp().start();
+    let mut sentinel = Sentinel::start(dir.path(), &master);
+    let url = sentinel.url();
+    let lines = format!("[redis]\nurls = ['{url}']\nsentinel = '{MASTER}'\n");
+    let mut registry = Registry::with(dir, master, &lines);
+    let (_farm, all) = farm(&registry);
+    wait_for_replica(&registry.redis);
+    registry.redis.kill();
+    sentinel.wait_for_promotion();
+    let replica = sentinel.replica();
+    let renewals = || replica.calls("eval");
+    let before = renewals();
+    wait::until("all of them renew there", || {
+        let fields = replica.cli(&["HLEN", "cloudhosts"]);
+        assert_eq!(fields, all.len().to_string());
+        (renewals() >= before + 20).then_some(())
+    });
+    assert_eq!(removed(replica), 0);
+}
