@@ -42,9 +42,42 @@ test: deps build ## run all tests, with a real redis-server, daemon and glibc
 
 # Hundreds of daemons and long storms measure something, so few of these run at a time.
 .PHONY: soak
-soak: deps build ## the long forms of the tests of faults and of hostile bytes; they take long
+soak: deps build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
 	CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
+
+# With the stable toolchain, which has the runtime but not the flag. The standard library is not built with
+# it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
+TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+.PHONY: tsan
+tsan: ## the threads of the client under ThreadSanitizer
+	for test in every_answer_is_one_that_some_table_held a_forked_child_goes_on_by_itself; do \
+		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
+		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
+	done
+
+# Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
+.PHONY: bench
+bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 10 minutes)
+	$(RELEASE)/bench
+
+.PHONY: bench-quick
+bench-quick: bench-deps ## measure a little of everything, into target/bench (about 1 minute)
+	$(RELEASE)/bench --quick
+
+.PHONY: bench-check
+bench-check: bench-deps ## count the module's instructions; a tenth more than are kept is an error
+	$(RELEASE)/bench check
+
+.PHONY: bench-accept
+bench-accept: bench-deps ## keep the counts of now, in tests/bench/instructions.toml
+	$(RELEASE)/bench check --accept
+
+.PHONY: bench-deps
+bench-deps: build
+	@tests/deps.sh bench $(TARGET)/tools
+	$(CARGO) build --release -p cloudhosts-tests --bin bench
 
 # The packages say when their files are from: the last commit, so that the same commit is the same bytes.
 PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"

@@ -1,24 +1,35 @@
 #!/bin/sh
-# deps.sh demo|all|packages: sees that the programs are here that the demonstration, all the tests, or
-# the packages and their tests, need.
+# deps.sh demo|all|bench|packages [TOOLS]: sees that the programs are here that the demonstration, all
+# the tests, the benchmarks, or the packages and their tests need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
 set -eu
+PATH="$PATH:/usr/sbin:/sbin"
 
 # program and the Debian package that has it
 demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
       unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
 all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
      script:bsdutils dnsmasq:dnsmasq-base"
+bench="$demo readelf:binutils valgrind:valgrind dnsmasq:dnsmasq-base ip:iproute2 git:git"
 packaging="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm
      rpmlint:rpmlint apparmor_parser:apparmor systemd-analyze:systemd systemd-nspawn:systemd-container"
 
 case "${1:-}" in
     demo) wanted=$demo ;;
     all) wanted=$all ;;
+    bench) wanted=$bench ;;
     packages) wanted=$packaging ;;
-    *) echo "usage: deps.sh demo|all|packages" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|packages [TOOLS]" >&2; exit 64 ;;
 esac
+
+# nscd is unpacked, not installed: its package starts a daemon that caches for the whole machine.
+nscd() {
+    [ -x "$1/usr/sbin/nscd" ] || [ -x /usr/sbin/nscd ] && return
+    echo "unpacking nscd into $1"
+    mkdir -p "$1"
+    (cd "$1" && apt-get download -q nscd && dpkg -x nscd_*.deb .)
+}
 
 packages=
 for one in $wanted; do
@@ -26,7 +37,10 @@ for one in $wanted; do
 done
 # cc without its headers compiles nothing
 [ -e /usr/include/netdb.h ] || packages="$packages libc6-dev"
-[ -n "$packages" ] || exit 0
+if [ -z "$packages" ]; then
+    [ "$1" != bench ] || nscd "$2/nscd"
+    exit 0
+fi
 
 packages=$(printf '%s\n' $packages | sort -u | xargs)
 install="apt-get install -y --no-install-recommends $packages"
@@ -42,6 +56,7 @@ if command -v apt-get >/dev/null 2>&1; then
         $as apt-get update -q
         # shellcheck disable=SC2086 # words on purpose
         $as env DEBIAN_FRONTEND=noninteractive $install
+        [ "$1" != bench ] || nscd "$2/nscd"
         exit 0
     fi
     echo "missing: $packages; this installs them:" >&2

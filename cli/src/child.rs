@@ -2,11 +2,15 @@
 
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often to see whether it has ended.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long to wait for the end of its output once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Most bytes of each stream that are kept.
 const MAX_OUTPUT: u64 = 1 << 20;
@@ -29,24 +33,18 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Done> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let stdout = child
-        .stdout
-        .take()
-        .map(|pipe| thread::spawn(|| collect(pipe)));
-    let stderr = child
-        .stderr
-        .take()
-        .map(|pipe| thread::spawn(|| collect(pipe)));
+    let stdout = child.stdout.take().map(collect);
+    let stderr = child.stderr.take().map(collect);
     let Some(status) = wait(&mut child, limit)? else {
         child.kill()?;
         child.wait()?;
         let text = format!("no end within {}", humantime::format_duration(limit));
         return Err(io::Error::new(io::ErrorKind::TimedOut, text));
     };
-    let text = |reader: Option<thread::JoinHandle<String>>| {
-        reader
-            .and_then(|reader| reader.join().ok())
-            .unwrap_or_default()
+    // What it has started may hold the pipes for longer than it lives.
+    let text = |reader: Option<Receiver<String>>| {
+        let text = reader.and_then(|reader| reader.recv_timeout(LAST_WORDS).ok());
+        text.unwrap_or_default()
     };
     Ok(Done {
         status,
@@ -69,9 +67,14 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     }
 }
 
-fn collect(pipe: impl Read) -> String {
-    let mut bytes = Vec::new();
-    // What could be read counts.
-    let _ = pipe.take(MAX_OUTPUT).read_to_end(&mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
+/// Reads a pipe to its end, on a thread of its own.
+fn collect(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What could be read counts; and nobody may wait for it any more.
+        let _ = pipe.take(MAX_OUTPUT).read_to_end(&mut bytes);
+        let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    told
 }

@@ -1,6 +1,6 @@
-//! `cloudhosts`: the command for operators. It reads what the daemon leaves
-//! behind (its status and its table) and needs Redis for no more than to see
-//! whether the daemon can reach it.
+//! `cloudhosts`: the command for start-up scripts and operators. It registers
+//! roles in Redis; and it shows what the daemon leaves behind (its status and
+//! its table), for which it needs no Redis.
 #![forbid(unsafe_code)]
 
 mod child;
@@ -12,13 +12,14 @@ mod nscd;
 mod nsswitch;
 mod outcome;
 mod progress;
+mod register;
 mod replace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use cloudhosts_registry::config::Config;
+use cloudhosts_registry::config::{Config, ConfigError};
 
 use outcome::{Failure, Outcome};
 
@@ -28,7 +29,7 @@ use outcome::{Failure, Outcome};
     name = "cloudhosts",
     version,
     after_help = "Exit codes: 0 done; 1 the answer is no, or the daemon is not well; \
-                  2 usage or configuration; 3 the daemon is out of reach."
+                  2 usage or configuration; 3 Redis or the daemon is out of reach."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -42,10 +43,18 @@ struct Common {
     /// The daemon's configuration [default: /etc/cloudhosts/cloudhosts.toml, if it exists]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// Where Redis is, instead of `redis.urls`; may be repeated
+    #[arg(long, value_name = "URL", global = true)]
+    redis_url: Vec<String>,
+    /// The hash, instead of `hashes`; may be repeated
+    #[arg(long, value_name = "KEY", global = true)]
+    hash: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    Register(register::Verb),
     #[command(flatten)]
     Inspect(inspect::Verb),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
@@ -66,11 +75,30 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let file = arguments.common.config.as_deref();
+    let common = &arguments.common;
+    let load = |load: fn(Option<&Path>) -> Result<Config, ConfigError>| -> Result<_, ConfigError> {
+        let mut config = load(common.config.as_deref())?;
+        config.override_with(&common.redis_url, &common.hash)?;
+        Ok(config)
+    };
     match &arguments.verb {
-        Verb::Inspect(verb) => inspect::run(verb, Config::load_without_secrets(file)),
+        Verb::Register(verb) => {
+            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            register::run(verb, config, &common.hash)
+        }
+        Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.
         Verb::Nsswitch(arguments) => nsswitch::run(arguments),
         Verb::Completions(arguments) => completions::run(arguments, Arguments::command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
     }
 }

@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 /// Where glibc asks it.
 const SOCKET: &str = "/var/run/nscd/socket";
@@ -10,11 +13,23 @@ const SOCKET: &str = "/var/run/nscd/socket";
 /// Its configuration.
 const CONFIG: &str = "/etc/nscd.conf";
 
+/// How long to wait for it.
+const LIMIT: Duration = Duration::from_secs(1);
+
 /// Whether it runs and caches hosts.
 pub(crate) fn caches_hosts() -> bool {
-    // It answers or refuses at once; its backlog is what the kernel gives.
-    let runs = UnixStream::connect(SOCKET).is_ok();
-    runs && fs::read(CONFIG).is_ok_and(|text| enables_hosts(&String::from_utf8_lossy(&text)))
+    runs() && fs::read(CONFIG).is_ok_and(|text| enables_hosts(&String::from_utf8_lossy(&text)))
+}
+
+/// Whether somebody listens. One that is too busy to be reached runs too: a
+/// connection that finds its backlog full waits without end (unix(7)).
+fn runs() -> bool {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = tell.send(UnixStream::connect(SOCKET).is_ok());
+    });
+    told.recv_timeout(LIMIT).unwrap_or(true)
 }
 
 /// Whether a configuration enables the cache of hosts, which is off by default.

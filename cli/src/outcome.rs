@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Yes,
     /// The answer is no, or the daemon is not well.
     No,
+    /// The exit code of a command that was run.
+    Code(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -18,6 +20,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Yes => ExitCode::SUCCESS,
             Outcome::No => ExitCode::from(1),
+            Outcome::Code(code) => ExitCode::from(code),
         }
     }
 }
@@ -29,7 +32,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// It could not be done.
     Failed(String),
-    /// The daemon, or what it leaves behind, can't be had.
+    /// Redis, or the daemon, or what it leaves behind, can't be had.
     Unreachable(String),
 }
 

@@ -40,6 +40,27 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
+/// What is in a file; none when it is not there.
+///
+/// # Errors
+/// It can't be read, or is no file: to read from a pipe could take for ever.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match regular(path)? {
+        Some(_) => fs::read(path).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What is known of a file; none when it is not there.
+fn regular(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(Some(found)),
+        Ok(_) => Err(io::Error::other("it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Replaces the file at the end of `path` (links are followed) by one with these
 /// bytes and the old one's mode, owner and extended attributes.
 ///
@@ -48,10 +69,9 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
 /// mount point can't be). The old one is untouched then.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = target(path)?;
-    let old = match File::open(&path) {
-        Ok(file) => Some((file.metadata()?, file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
+    let old = match regular(&path)? {
+        Some(metadata) => Some((metadata, File::open(&path)?)),
+        None => None,
     };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -65,7 +85,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .set_permissions(Permissions::from_mode(NEW_MODE))?,
     }
     draft.publish(bytes, &path)?;
-    File::open(directory)?.sync_all()
+    // Not every file system can; the file is there whole by now.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(())
 }
 
 /// Writes into the file as it stands, for one that can't be replaced. A reader
@@ -74,6 +96,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// It can't be written to.
 pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    regular(path)?;
     let mut file = File::options()
         .write(true)
         .create(true)

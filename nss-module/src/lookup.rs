@@ -3,7 +3,7 @@
 use std::iter;
 use std::net::IpAddr;
 
-use cloudhosts_table::clock::{Monotonic, monotonic};
+use cloudhosts_table::clock::last_tick;
 use cloudhosts_table::{Answer, Client, Name, View, choose};
 
 use crate::abi::addrtuple::{TupleList, TupleSlot};
@@ -29,17 +29,16 @@ pub(crate) enum Address {
     V6([u8; 16]),
 }
 
-/// Asks the table, when there is one, with the time it was asked at.
-pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>, Monotonic) -> Situation) -> Situation {
-    let now = monotonic();
+/// Asks the table, when there is one.
+pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>) -> Situation) -> Situation {
     CLIENT
-        .with(environment::paths, now, |view| question(view, now))
+        .with(environment::paths, last_tick(), question)
         .unwrap_or(Situation::Unavailable)
 }
 
 /// The addresses of a name in one family.
 pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situation {
-    ask_name(name, |answer, view, now| {
+    ask_name(name, |answer, view| {
         let (order, pick) = (view.order(), answer.pick);
         let name = answer.canonical;
         let asked = Some(answer.asked).filter(|&asked| asked != name);
@@ -48,12 +47,12 @@ pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situat
             Family::V4 => slot.put(&Host {
                 name,
                 aliases,
-                addresses: choose(answer.v4, pick, order, draw(answer.v4.len(), now)),
+                addresses: choose(answer.v4, pick, order, draw(answer.v4.len())),
             }),
             Family::V6 => slot.put(&Host {
                 name,
                 aliases,
-                addresses: choose(answer.v6, pick, order, draw(answer.v6.len(), now)),
+                addresses: choose(answer.v6, pick, order, draw(answer.v6.len())),
             }),
         }
     })
@@ -61,12 +60,12 @@ pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situat
 
 /// The addresses of a name in both families.
 pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Situation {
-    ask_name(name, |answer, view, now| {
+    ask_name(name, |answer, view| {
         let (order, pick) = (view.order(), answer.pick);
         slot.put(&TupleList {
             name: answer.canonical,
-            v4: choose(answer.v4, pick, order, draw(answer.v4.len(), now)),
-            v6: choose(answer.v6, pick, order, draw(answer.v6.len(), now)),
+            v4: choose(answer.v4, pick, order, draw(answer.v4.len())),
+            v6: choose(answer.v6, pick, order, draw(answer.v6.len())),
         })
     })
 }
@@ -77,7 +76,7 @@ pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
         Address::V4(bytes) => IpAddr::from(bytes),
         Address::V6(bytes) => IpAddr::from(bytes),
     };
-    ask(|view, _| {
+    ask(|view| {
         let Some(names) = view.reverse(ip) else {
             return Situation::NoSuchName;
         };
@@ -100,15 +99,13 @@ pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
 
 /// Looks a name up. One that no role can have is not found, whether or not
 /// there is a table: DNS or `files` may know it.
-fn ask_name(
-    name: &[u8],
-    found: impl FnOnce(&Answer<'_>, &View<'_>, Monotonic) -> Situation,
-) -> Situation {
-    let Ok(name) = Name::parse(name) else {
+fn ask_name(name: &[u8], found: impl FnOnce(&Answer<'_>, &View<'_>) -> Situation) -> Situation {
+    let mut role = Name::EMPTY;
+    if role.read(name).is_err() {
         return Situation::NoSuchName;
-    };
-    ask(|view, now| match view.lookup(&name) {
-        Some(answer) => found(&answer, view, now),
+    }
+    ask(|view| match view.lookup(&role) {
+        Some(answer) => found(&answer, view),
         None => Situation::NoSuchName,
     })
 }

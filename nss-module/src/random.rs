@@ -1,22 +1,25 @@
 //! Bits that decide which address comes first.
 //!
 //! They spread load and keep no secret, so they may be cheap: a counter, the
-//! clock that the look-up has read already, and an address of this thread's
-//! stack. Processes differ by the address and the clock, a child differs from
+//! clock, and an address of this thread's stack. Processes differ by the address and the clock, a child differs from
 //! its parent by the clock, and two look-ups in one nanosecond by the counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cloudhosts_table::clock::Monotonic;
+use cloudhosts_table::clock::{Monotonic, monotonic};
 
 /// Draws made by this process.
 static DRAWS: AtomicU64 = AtomicU64::new(0);
 
 /// Bits for choosing among `count` addresses; no draw is made for fewer than two.
-pub(crate) fn draw(count: usize, now: Monotonic) -> u64 {
-    if count < 2 {
-        return 0;
+pub(crate) fn draw(count: usize) -> u64 {
+    match count {
+        0 | 1 => 0,
+        _ => draw_at(monotonic()),
     }
+}
+
+fn draw_at(now: Monotonic) -> u64 {
     let nth = DRAWS.fetch_add(1, Ordering::Relaxed);
     let here = (&raw const nth).addr() as u64;
     mix(mix(now.0 ^ here.rotate_left(32)).wrapping_add(nth))
@@ -39,7 +42,7 @@ mod tests {
 
     #[test]
     fn draws_differ_though_the_clock_stands_still() {
-        let mut seen: Vec<u64> = (0..1000).map(|_| draw(2, Monotonic(5))).collect();
+        let mut seen: Vec<u64> = (0..1000).map(|_| draw_at(Monotonic(5))).collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), 1000);
@@ -49,7 +52,7 @@ mod tests {
     fn both_halves_are_even() {
         let (mut high, mut low) = ([0u32; 4], [0u32; 4]);
         for n in 0..40_000 {
-            let bits = draw(4, Monotonic(n * 1000));
+            let bits = draw_at(Monotonic(n * 1000));
             high[(bits >> 62) as usize] += 1;
             low[((bits & 0xffff_ffff) >> 30) as usize] += 1;
         }

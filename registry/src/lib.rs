@@ -12,21 +12,24 @@
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
+//! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
 //!
-//! With Redis 7 and hashes called `cloudhosts` and `cloudhosts:...`, no more
-//! than this; HELLO and AUTH need no right.
+//! To follow (for registering see [`register`]), with Redis 7 and hashes called
+//! `cloudhosts` and `cloudhosts:...`, no more than this; HELLO and AUTH need no
+//! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
 //! place of the two `%R~` (the commands only read), and before 6.2 leave
 //! `resetchannels` out. Another database than 0 needs `+select` as well.
-//! Without `+client|tracking` changes are polled; `+info` then tells a flush
-//! from a DEL.
+//! Without `+client|tracking` changes are polled. `+info` tells whether a
+//! Redis is the same as before, and a flush from a DEL where changes are
+//! polled.
 
 pub mod config;
 mod connect;
@@ -35,6 +38,7 @@ pub mod pairs;
 mod printable;
 mod probe;
 pub mod record;
+pub mod register;
 pub mod status;
 
 pub use config::{Config, ConfigError};

@@ -120,7 +120,7 @@ impl Builder {
     /// of a family, or the table is full.
     pub fn role(&mut self, role: Role<'_>) -> Result<(), BuildError> {
         for name in [Some(role.name), role.canonical].into_iter().flatten() {
-            if name.is_empty() || name.len() > MAX_NAME || !format::is_name(name) {
+            if name.is_empty() || name.len() > MAX_NAME || !format::is_name(name.as_bytes()) {
                 return Err(BuildError::Name(name.into()));
             }
         }
@@ -225,7 +225,7 @@ impl Builder {
             sources,
             forward,
             reverse: reversed,
-            domain: &self.settings.domain,
+            domain: self.settings.domain.as_bytes(),
         };
         header.encode(&mut self.table);
         Ok(self.table)
@@ -259,7 +259,7 @@ impl Builder {
             let target = slots
                 .probe(hash)
                 .filter_map(|target| Some((target, view.record(target)?)))
-                .find(|(_, record)| record.name == name && record.target.is_none())
+                .find(|(_, record)| record.name == name.as_bytes() && record.target.is_none())
                 .map(|(target, _)| target)
                 .ok_or(BuildError::Pointer(name))?;
             if let Some(to) = self.table.get_mut(at..at + 4) {

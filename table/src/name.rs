@@ -11,14 +11,30 @@ pub const MAX_NAME: usize = 253;
 /// Most bytes of one label of a name (RFC 1035, section 2.3.4).
 pub const MAX_LABEL: usize = 63;
 
+/// What each byte of a name becomes, folded to lower case; 0 where no name may
+/// hold it.
+const FOLDED: [u8; 256] = {
+    let mut folded = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.') {
+            folded[byte] = (byte as u8).to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    folded
+};
+
 /// A host name in its one normal form: lower case, no trailing dot.
 ///
 /// It lives on the stack, because it is made at every look-up and a guest in
 /// somebody's process does not allocate.
 #[derive(Clone, Copy)]
+// Aligned, because text is read by whole words where it is.
+#[repr(C, align(8))]
 pub struct Name {
-    len: u8,
     bytes: [u8; MAX_NAME],
+    len: u8,
 }
 
 impl Name {
@@ -29,7 +45,26 @@ impl Name {
     /// Says which rule the name breaks. `localhost`, the names under it and
     /// anything `inet_aton(3)` would read as an address are refused: what they
     /// mean is not ours to change (RFC 6761, section 6.3).
+    #[inline]
     pub fn parse(raw: &[u8]) -> Result<Name, NameError> {
+        let mut name = Name::EMPTY;
+        name.read(raw)?;
+        Ok(name)
+    }
+
+    /// No name yet: room for one to be read into.
+    pub const EMPTY: Name = Name {
+        bytes: [0; MAX_NAME],
+        len: 0,
+    };
+
+    /// Reads a name where this one stood, as [`Name::parse`] does: a look-up
+    /// is short enough for the copy to count. After an error it is empty.
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn read(&mut self, raw: &[u8]) -> Result<(), NameError> {
+        self.len = 0;
         let raw = raw.strip_suffix(b".").unwrap_or(raw);
         if raw.is_empty() {
             return Err(NameError::Empty);
@@ -37,34 +72,34 @@ impl Name {
         if raw.len() > MAX_NAME {
             return Err(NameError::TooLong);
         }
-        let mut name = Name {
-            len: raw.len() as u8,
-            bytes: [0; MAX_NAME],
-        };
-        let mut label = 0;
-        for (to, &byte) in name.bytes.iter_mut().zip(raw) {
-            match byte {
-                b'.' if label == 0 => return Err(NameError::EmptyLabel),
-                b'.' => label = 0,
-                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label += 1,
-                b'A'..=b'Z' => label += 1,
-                _ => return Err(NameError::Character(byte)),
+        let (mut at, mut label) = (0, 0);
+        while at < raw.len() {
+            let byte = raw[at];
+            let folded = FOLDED[usize::from(byte)];
+            self.bytes[at] = folded;
+            // Letters, digits and `_` come after the dot, and are nearly all.
+            if folded <= b'.' {
+                match folded {
+                    0 => return Err(NameError::Character(byte)),
+                    b'.' => {
+                        check_label(at - label)?;
+                        label = at + 1;
+                    }
+                    _ => {}
+                }
             }
-            if label > MAX_LABEL {
-                return Err(NameError::LabelTooLong);
-            }
-            *to = byte.to_ascii_lowercase();
+            at += 1;
         }
-        if label == 0 {
-            return Err(NameError::EmptyLabel);
-        }
-        if reads_as_address(name.as_bytes()) {
+        check_label(at - label)?;
+        let (name, _) = self.bytes.split_at(raw.len());
+        if reads_as_address(name) {
             return Err(NameError::ReadsAsAddress);
         }
-        if is_localhost(name.as_bytes()) {
+        if is_localhost(name) {
             return Err(NameError::Localhost);
         }
-        Ok(name)
+        self.len = raw.len() as u8;
+        Ok(())
     }
 
     /// The name as text.
@@ -101,9 +136,22 @@ impl fmt::Debug for Name {
     }
 }
 
+/// Whether a label is as long as one may be.
+fn check_label(len: usize) -> Result<(), NameError> {
+    match len {
+        0 => Err(NameError::EmptyLabel),
+        1..=MAX_LABEL => Ok(()),
+        _ => Err(NameError::LabelTooLong),
+    }
+}
+
 /// What `inet_aton(3)` takes for an address: one to four numbers, decimal,
 /// octal or hexadecimal, with dots between them.
 fn reads_as_address(name: &[u8]) -> bool {
+    // Each of those numbers begins so, and hardly any name does.
+    if !name.first().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
     let is_number = |label: &[u8]| match label.strip_prefix(b"0x") {
         Some(hex) => hex.iter().all(u8::is_ascii_hexdigit),
         None => label.iter().all(u8::is_ascii_digit),

@@ -45,7 +45,7 @@ pub struct Source<'t> {
 impl<'t> View<'t> {
     /// The Redis hashes that were mirrored, the deciding one first.
     pub fn hashes(&self) -> impl Iterator<Item = &'t str> + 't {
-        let (bytes, span) = (self.bytes, self.header.hashes);
+        let (bytes, span) = (self.bytes, self.header().hashes);
         let mut at = span.start as usize;
         core::iter::from_fn(move || {
             if at >= span.end as usize {
@@ -61,7 +61,7 @@ impl<'t> View<'t> {
     /// The fields the table was made from, in the order of their roles.
     pub fn sources(&self) -> impl Iterator<Item = Source<'t>> + use<'t> {
         let view = *self;
-        let span = self.header.sources;
+        let span = self.header().sources;
         let mut at = span.start as usize;
         core::iter::from_fn(move || {
             if at >= span.end as usize {
@@ -86,7 +86,7 @@ impl<'t> View<'t> {
             end += role.len();
             role
         } else {
-            self.record(record)?.name
+            core::str::from_utf8(self.record(record)?.name).ok()?
         };
         let member = match text_at(self.bytes, end, usize::from(member_len))? {
             "" => None,

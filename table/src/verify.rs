@@ -48,9 +48,9 @@ impl View<'_> {
 
     /// The records, one after the other; returns where they start.
     fn verify_records(&self) -> Result<Vec<u32>, Damage> {
-        let span = self.header.records;
+        let span = self.header().records;
         let mut starts = Vec::new();
-        let (mut at, mut last) = (span.start, "");
+        let (mut at, mut last) = (span.start, &[][..]);
         while at < span.end {
             let record = self.record(at);
             let record = record.filter(|record| record.end <= span.end);
@@ -64,7 +64,7 @@ impl View<'_> {
             let canonical = record.canonical.unwrap_or_default();
             let are_names = format::is_name(record.name) && format::is_name(canonical);
             check(are_names, "a name with other letters", at)?;
-            let before = at < self.header.first_role;
+            let before = at < self.header().first_role;
             check(record.wildcard == before, "a wildcard among the names", at)?;
             let answers = !record.v4.is_empty() || !record.v6.is_empty();
             check(
@@ -78,7 +78,7 @@ impl View<'_> {
         }
         let count = u32::try_from(starts.len());
         check(count == Ok(self.names()), "the number of names", 72)?;
-        let first = self.header.first_role;
+        let first = self.header().first_role;
         let starts_there = first == span.end || starts.binary_search(&first).is_ok();
         check(starts_there, "where the names begin", 12)?;
         Ok(starts)
@@ -105,21 +105,21 @@ impl View<'_> {
             let Some(record) = self.record(at) else {
                 continue;
             };
-            let hash = hash_of(&record, self.header.seed);
+            let hash = hash_of(&record, self.header().seed);
             let found = slots.probe(hash).any(|offset| offset == at);
             check(found, "a name that is not in the index", at)?;
-            let labels = record.name.split('.').count() - 1;
-            let sought = !record.wildcard || self.header.depths & depth_bit(labels) != 0;
+            let labels = record.name.split(|&byte| byte == b'.').count() - 1;
+            let sought = !record.wildcard || self.header().depths & depth_bit(labels) != 0;
             check(sought, "the depth of a wildcard", at)?;
         }
         let used = slots.used().count();
-        let start = self.header.forward.start;
+        let start = self.header().forward.start;
         check(used == starts.len(), "slots of the name index", start)
     }
 
     /// The lists, one after the other; returns where they start.
     fn verify_lists(&self, starts: &[u32]) -> Result<Vec<u32>, Damage> {
-        let span = self.header.lists;
+        let span = self.header().lists;
         let entry = |at: u64| {
             let at = u32::try_from(at).ok().filter(|&at| span.contains(at))?;
             format::u32_at(self.bytes, at as usize)
@@ -144,7 +144,7 @@ impl View<'_> {
     /// are addresses.
     fn verify_reverse(&self, starts: &[u32], lists: &[u32]) -> Result<(), Damage> {
         let mut used = 0;
-        for slot in Slots::new(self.bytes, self.header.reverse).used() {
+        for slot in Slots::new(self.bytes, self.header().reverse).used() {
             used += 1;
             let places = if slot & LIST == 0 { starts } else { lists };
             let there = places.binary_search(&(slot & !LIST)).is_ok();
@@ -156,7 +156,7 @@ impl View<'_> {
     /// The sources fill their part to the end and name hashes there are.
     fn verify_sources(&self) -> Result<(), Damage> {
         let hashes = self.hashes().count();
-        let span = self.header.sources;
+        let span = self.header().sources;
         let mut at = span.start as usize;
         while at < span.end as usize {
             let start = at as u32;
@@ -174,8 +174,8 @@ impl View<'_> {
 
 /// Under which hash a record stands in the index of names.
 pub(crate) fn hash_of(record: &Record<'_>, seed: u64) -> u64 {
-    match record.name.strip_prefix("*.") {
-        Some(suffix) if record.wildcard => format::hash_below(suffix.as_bytes(), seed),
-        _ => format::hash_name(record.name.as_bytes(), seed),
+    match record.name.strip_prefix(b"*.") {
+        Some(suffix) if record.wildcard => format::hash_below(suffix, seed),
+        _ => format::hash_name(record.name, seed),
     }
 }

@@ -10,14 +10,15 @@ use core::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::choice::Order;
-use crate::format::{self, Header, OpenError, Record, Slots};
+use crate::format::{self, HEADER_BYTES, Header, OpenError, Record, Slots, Span};
 use crate::name::Name;
 
 /// A table, open for look-ups.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'t> {
     pub(crate) bytes: &'t [u8],
-    pub(crate) header: Header<'t>,
+    first: &'t [u8; HEADER_BYTES],
+    pub(crate) records: Span,
 }
 
 /// What a name stands for.
@@ -46,29 +47,51 @@ impl<'t> View<'t> {
     /// # Errors
     /// The bytes are not a table, one of another format, or cut short.
     pub fn open(bytes: &'t [u8]) -> Result<View<'t>, OpenError> {
-        let header = Header::decode(bytes)?;
-        Ok(View { bytes, header })
+        let first = Header::check(bytes)?;
+        Ok(View::of(bytes, first))
+    }
+
+    /// Opens a table that was opened before, and cannot have changed since,
+    /// without checking its header once more.
+    #[inline]
+    pub(crate) fn reopen(bytes: &'t [u8]) -> Option<View<'t>> {
+        bytes.first_chunk().map(|first| View::of(bytes, first))
+    }
+
+    #[inline]
+    fn of(bytes: &'t [u8], first: &'t [u8; HEADER_BYTES]) -> View<'t> {
+        View {
+            bytes,
+            first,
+            records: Header::decode(first).records,
+        }
     }
 
     /// The records of a table that is still being made.
-    pub(crate) fn of_records(bytes: &'t [u8], records: format::Span) -> View<'t> {
-        let header = Header {
+    pub(crate) fn of_records(bytes: &'t [u8], records: Span) -> View<'t> {
+        View {
+            bytes,
+            first: &[0; HEADER_BYTES],
             records,
-            ..Header::default()
-        };
-        View { bytes, header }
+        }
+    }
+
+    /// The header. Of what is taken from it only that is read.
+    #[inline]
+    pub(crate) fn header(&self) -> Header<'t> {
+        Header::decode(self.first)
     }
 
     /// Counts up with each table a daemon publishes.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.header.generation
+        self.header().generation
     }
 
     /// When the daemon published it.
     #[must_use]
     pub fn published(&self) -> SystemTime {
-        let since = Duration::from_nanos(self.header.published);
+        let since = Duration::from_nanos(self.header().published);
         SystemTime::UNIX_EPOCH
             .checked_add(since)
             .unwrap_or(SystemTime::UNIX_EPOCH)
@@ -77,31 +100,31 @@ impl<'t> View<'t> {
     /// How long to answer from it with no daemon behind it; none is for ever.
     #[must_use]
     pub fn stale_max(&self) -> Option<Duration> {
-        (self.header.stale_max != 0).then(|| Duration::from_nanos(self.header.stale_max))
+        (self.header().stale_max != 0).then(|| Duration::from_nanos(self.header().stale_max))
     }
 
     /// How several addresses are ordered.
     #[must_use]
     pub fn order(&self) -> Order {
-        self.header.order
+        self.header().order
     }
 
     /// The number of names, wildcards included.
     #[must_use]
     pub fn names(&self) -> u32 {
-        self.header.names
+        self.header().names
     }
 
     /// The number of different addresses that have names.
     #[must_use]
     pub fn addresses(&self) -> u32 {
-        self.header.addresses
+        self.header().addresses
     }
 
     /// The domain under which each name answers too; often empty.
     #[must_use]
     pub fn domain(&self) -> &'t str {
-        self.header.domain
+        core::str::from_utf8(self.header().domain).unwrap_or_default()
     }
 
     /// The whole table.
@@ -122,7 +145,7 @@ impl<'t> View<'t> {
     pub fn lookup(&self, name: &'t Name) -> Option<Answer<'t>> {
         let asked = name.as_str();
         let (record, meant) = self.find(asked)?;
-        self.answer(asked, meant, record)
+        self.answer(asked, meant, &record)
     }
 
     /// The role that decides a name when it is looked up (`web`,
@@ -130,7 +153,7 @@ impl<'t> View<'t> {
     #[must_use]
     pub fn decider(&self, name: &Name) -> Option<&'t str> {
         let (record, _) = View::find(self, name.as_str())?;
-        Some(record.name)
+        format::name_text(record.name)
     }
 
     /// What a role itself holds (`web`, `*.apps.internal`); no name stands in
@@ -141,48 +164,56 @@ impl<'t> View<'t> {
             Some(suffix) => self.wildcard(suffix)?,
             None => self.exact(role)?,
         };
-        self.answer(role, role, record)
+        self.answer(role, role, &record)
     }
 
     /// The record that decides a name, and what is meant by the name there.
+    #[inline]
     fn find<'n>(&self, asked: &'n str) -> Option<(Record<'t>, &'n str)> {
+        if let Some(record) = self.exact(asked) {
+            return Some((record, asked));
+        }
         let role = self.without_domain(asked);
-        self.exact(asked)
-            .map(|record| (record, asked))
-            .or_else(|| Some((self.exact(role?)?, role?)))
-            .or_else(|| Some((self.below(asked)?, asked)))
-            .or_else(|| Some((self.below(role?)?, role?)))
+        if let Some(role) = role
+            && let Some(record) = self.exact(role)
+        {
+            return Some((record, role));
+        }
+        if let Some(record) = self.below(asked) {
+            return Some((record, asked));
+        }
+        let role = role?;
+        Some((self.below(role)?, role))
     }
 
     /// The name without the configured domain, when it lies under that.
     fn without_domain<'n>(&self, asked: &'n str) -> Option<&'n str> {
-        if self.header.domain.is_empty() {
+        if self.header().domain.is_empty() {
             return None;
         }
-        asked
-            .strip_suffix(self.header.domain)?
-            .strip_suffix('.')
-            .filter(|role| !role.is_empty())
+        let role = asked.as_bytes().strip_suffix(self.header().domain)?;
+        let role = role.strip_suffix(b".").filter(|role| !role.is_empty())?;
+        asked.get(..role.len())
     }
 
     /// The record of this very name.
     fn exact(&self, name: &str) -> Option<Record<'t>> {
-        let hash = format::hash_name(name.as_bytes(), self.header.seed);
+        let hash = format::hash_name(name.as_bytes(), self.header().seed);
         self.forward()
             .probe(hash)
             .filter_map(|at| self.record(at))
-            .find(|record| !record.wildcard && record.name == name)
+            .find(|record| !record.wildcard && record.name == name.as_bytes())
     }
 
     /// The record of the wildcard with the longest suffix that `name` is below.
     fn below(&self, name: &str) -> Option<Record<'t>> {
-        if self.header.depths == 0 {
+        if self.header().depths == 0 {
             return None;
         }
         let mut depth = name.bytes().filter(|&byte| byte == b'.').count();
         let mut rest = name;
         while let Some((_, suffix)) = rest.split_once('.') {
-            if self.header.depths & depth_bit(depth) != 0
+            if self.header().depths & depth_bit(depth) != 0
                 && let Some(record) = self.wildcard(suffix)
             {
                 return Some(record);
@@ -194,28 +225,28 @@ impl<'t> View<'t> {
     }
 
     fn wildcard(&self, suffix: &str) -> Option<Record<'t>> {
-        let hash = format::hash_below(suffix.as_bytes(), self.header.seed);
+        let hash = format::hash_below(suffix.as_bytes(), self.header().seed);
         self.forward()
             .probe(hash)
             .filter_map(|at| self.record(at))
-            .find(|record| record.wildcard && record.name.strip_prefix("*.") == Some(suffix))
+            .find(|record| {
+                record.wildcard && record.name.strip_prefix(b"*.") == Some(suffix.as_bytes())
+            })
     }
 
     /// What a record answers: its own addresses, or those of the one record it
     /// points at. Pointers were followed to their end when the table was made.
-    fn answer(&self, asked: &'t str, meant: &'t str, record: Record<'t>) -> Option<Answer<'t>> {
+    fn answer(&self, asked: &'t str, meant: &'t str, record: &Record<'t>) -> Option<Answer<'t>> {
+        let pointed;
         let (canonical, holder) = match (record.target, record.canonical) {
             (Some(target), _) => {
-                let holder = self.record(target)?;
-                (holder.name, holder)
+                pointed = self.record(target)?;
+                (format::name_text(pointed.name)?, &pointed)
             }
-            (None, Some(canonical)) => (canonical, record),
+            (None, Some(canonical)) => (format::name_text(canonical)?, record),
+            // What was asked for has been read as a name already.
             (None, None) => (meant, record),
         };
-        // What was asked for has been read as a name already.
-        if record.points() && !format::is_name(canonical) {
-            return None;
-        }
         let pick = match record.pick {
             0 => holder.pick,
             own => own,
@@ -241,17 +272,17 @@ impl<'t> View<'t> {
     }
 
     fn names_of(&self, address: &[u8]) -> Option<Names<'t>> {
-        let hash = format::hash_address(address, self.header.seed);
-        Slots::new(self.bytes, self.header.reverse)
+        let hash = format::hash_address(address, self.header().seed);
+        Slots::new(self.bytes, self.header().reverse)
             .probe(hash)
             .filter_map(|at| Names::at(*self, at))
-            .find(|names| names.first.holds(address) && format::is_name(names.first.name))
+            .find(|names| names.first.holds(address))
     }
 
     /// The place of the first role, in the order of their names.
     #[must_use]
     pub fn first(&self) -> Cursor {
-        Cursor(self.header.first_role)
+        Cursor(self.header().first_role)
     }
 
     /// The role at a place and the place to go on from. None at the end.
@@ -259,10 +290,8 @@ impl<'t> View<'t> {
     #[must_use]
     pub fn entry(&self, at: Cursor) -> Option<(Answer<'t>, Cursor)> {
         let record = self.record(at.0)?;
-        if !format::is_name(record.name) {
-            return None;
-        }
-        let answer = self.answer(record.name, record.name, record)?;
+        let name = format::name_text(record.name)?;
+        let answer = self.answer(name, name, &record)?;
         Some((answer, Cursor(record.end)))
     }
 
@@ -282,7 +311,7 @@ impl<'t> View<'t> {
     pub fn cursor_at(&self, name: &str) -> Cursor {
         let mut at = self.first();
         while let Some(record) = self.record(at.0) {
-            if record.name >= name {
+            if record.name >= name.as_bytes() {
                 break;
             }
             at = Cursor(record.end);
@@ -291,13 +320,13 @@ impl<'t> View<'t> {
     }
 
     pub(crate) fn forward(&self) -> Slots<'t> {
-        Slots::new(self.bytes, self.header.forward)
+        Slots::new(self.bytes, self.header().forward)
     }
 
     /// The record at an offset, when that lies among the records. Each is
     /// longer than nothing, so walking from end to end comes to an end.
     pub(crate) fn record(&self, at: u32) -> Option<Record<'t>> {
-        if !self.header.records.contains(at) {
+        if !self.records.contains(at) {
             return None;
         }
         Record::decode(self.bytes, at)
@@ -313,6 +342,7 @@ pub(crate) fn depth_bit(labels: usize) -> u32 {
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'t> {
     view: View<'t>,
+    canonical: &'t str,
     first: Record<'t>,
     /// Offset and number of the entries of the list that follow the first.
     rest: (u32, u32),
@@ -330,12 +360,10 @@ impl<'t> Names<'t> {
     /// What a slot of the reverse index leads to.
     fn at(view: View<'t>, slot: u32) -> Option<Names<'t>> {
         if slot & LIST == 0 {
-            let first = view.record(slot)?;
-            let rest = (0, 0);
-            return Some(Names { view, first, rest });
+            return Names::new(view, slot, (0, 0));
         }
         let at = slot & !LIST;
-        let lists = view.header.lists;
+        let lists = view.header().lists;
         if !lists.contains(at) {
             return None;
         }
@@ -343,16 +371,25 @@ impl<'t> Names<'t> {
         if rest.checked_mul(4)?.checked_add(8)? > lists.end - at {
             return None;
         }
-        let first = view.record(format::u32_at(view.bytes, at as usize + 4)?)?;
-        let rest = (at + 8, rest);
-        Some(Names { view, first, rest })
+        let first = format::u32_at(view.bytes, at as usize + 4)?;
+        Names::new(view, first, (at + 8, rest))
+    }
+
+    fn new(view: View<'t>, first: u32, rest: (u32, u32)) -> Option<Names<'t>> {
+        let first = view.record(first)?;
+        Some(Names {
+            view,
+            canonical: format::name_text(first.name)?,
+            first,
+            rest,
+        })
     }
 
     /// The name to call the address by: of a role that holds it rather than
     /// one that points there; then the shortest, then the alphabetically first.
     #[must_use]
     pub fn canonical(&self) -> &'t str {
-        self.first.name
+        self.canonical
     }
 
     /// The other names of the address.
@@ -361,8 +398,7 @@ impl<'t> Names<'t> {
         let (at, count) = rest;
         (0..count.min(MAX_NAMES - 1)).filter_map(move |n| {
             let entry = format::u32_at(view.bytes, (at + 4 * n) as usize)?;
-            let name = view.record(entry)?.name;
-            format::is_name(name).then_some(name)
+            format::name_text(view.record(entry)?.name)
         })
     }
 }

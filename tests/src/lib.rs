@@ -16,6 +16,7 @@
 //! - [`world`]: all of them together; what most tests start from
 //! - [`http`]: a tiny web server
 //! - [`demo`]: what `make demo` shows
+//! - [`bench`]: what `make bench` measures
 //!
 //! The tests run the programs that are in `CLOUDHOSTS_PROGRAMS` (a directory), else those beside
 //! the test executable. `make test` builds them first and sets it.
@@ -24,6 +25,7 @@
 // The harness of tests: a broken assumption ends the test, with its reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod bench;
 pub mod caller;
 pub mod config;
 pub mod daemon;

@@ -17,11 +17,13 @@ use crate::programs;
 
 const SETUP: &str = r#"
 set -e
+PATH="$PATH:/usr/sbin:/sbin"
 mkdir "$1/machine-etc"
 mount -n --rbind /etc "$1/machine-etc"
 mount -n --bind "$1/etc" /etc
 mount -n --bind "$1/run" /run
 mount -n --bind "$1/lib" /var/lib
+[ -z "$2" ] || ip link set lo up
 echo ready
 exec cat
 "#;
@@ -44,6 +46,7 @@ pub struct Sandbox {
 #[derive(Debug, Clone)]
 pub struct Entrance {
     holder: u32,
+    network: bool,
     modules: PathBuf,
 }
 
@@ -53,6 +56,18 @@ impl Sandbox {
     /// # Panics
     /// When the machine does not allow it, saying what to do.
     pub fn new(directory: &Path, services: &str) -> Sandbox {
+        Sandbox::make(directory, services, false)
+    }
+
+    /// The same with a network of its own, of which there is the loopback device alone.
+    ///
+    /// # Panics
+    /// As [`Sandbox::new`].
+    pub fn with_network(directory: &Path, services: &str) -> Sandbox {
+        Sandbox::make(directory, services, true)
+    }
+
+    fn make(directory: &Path, services: &str, network: bool) -> Sandbox {
         let modules = directory.join("modules");
         for made in [
             "etc/cloudhosts",
@@ -70,6 +85,9 @@ impl Sandbox {
         .expect("the module is copied");
 
         let mut command = unshare();
+        if network {
+            command.arg("-n");
+        }
         command
             .args([
                 "setpriv",
@@ -82,6 +100,7 @@ impl Sandbox {
                 "holder",
             ])
             .arg(directory)
+            .arg(if network { "network" } else { "" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut holder = Process::start(command);
@@ -101,6 +120,7 @@ impl Sandbox {
             directory: directory.to_path_buf(),
             entrance: Entrance {
                 holder: holder.id(),
+                network,
                 modules,
             },
             _holder: holder,
@@ -161,6 +181,9 @@ impl Entrance {
     ) -> Command {
         let holder = self.holder.to_string();
         command.args(["-t", &holder, "-m"]);
+        if self.network {
+            command.arg("-n");
+        }
         if !geteuid().is_root() {
             command.args(["-U", "--preserve-credentials"]);
         }

@@ -9,6 +9,7 @@ use cloudhosts_registry::status::{Effect, HashStatus};
 
 use tracing::{info, warn};
 
+use super::again::Again;
 use super::fields::{FieldRef, Fields};
 use super::problems::Problems;
 
@@ -47,30 +48,27 @@ impl Hash {
 
     /// Takes in what was read; true when the fields in use have changed.
     ///
-    /// A hash that is empty after a connection was lost, or one read after a
-    /// flush, is that of a Redis that lost its data. What it held is kept, each
-    /// field until it is named again or the operator says to accept.
+    /// A hash that is empty after a connection was lost, one read after a flush,
+    /// or at a Redis with other data than before, is that of a Redis that lost
+    /// some. What is missing is kept, each field until it is named again or the
+    /// operator says to accept.
     pub fn read(&mut self, pairs: &Pairs, trust: Trust, allow: &Allow) -> bool {
         if self.unreadable.take().is_some() {
             info!("the hash {} can be read again", self.key);
         }
-        let lost = match trust {
-            Trust::Flushed => true,
-            Trust::Reconnected => pairs.is_empty(),
-            Trust::Live | Trust::Accepted => false,
+        let before = std::mem::take(&mut self.fields);
+        let mut again = Again::new(&before);
+        let read = self.usable(pairs, allow, &mut again);
+        let lost = |field: &FieldRef<'_>| match trust {
+            Trust::Flushed | Trust::Replaced => true,
+            Trust::Reconnected => pairs.is_empty() || field.kept,
+            Trust::Live => field.kept,
+            Trust::Accepted => false,
         };
-        // That it is kept is part of the table too: the next daemon must know.
-        let newly_lost = lost && self.kept < self.fields.len();
-        if newly_lost {
-            self.kept = self.fields.len();
-            self.fields.keep_all();
-        }
-        let mut fields = self.usable(pairs, allow);
-        if trust != Trust::Accepted {
-            self.keep(&mut fields);
-        }
+        let fields = keep(read, again.others().filter(lost));
         self.kept = fields.iter().filter(|field| field.kept).count();
-        let changed = newly_lost || fields != self.fields;
+        // That a field is kept is part of the table too: the next daemon must know.
+        let changed = fields != before;
         self.fields = fields;
         changed
     }
@@ -86,32 +84,18 @@ impl Hash {
         self.unreadable = Some(why.into());
     }
 
-    /// Carries over the fields that Redis has lost and not named again.
-    fn keep(&self, fields: &mut Fields) {
-        if self.kept == 0 {
-            return;
-        }
-        let mut lost = Vec::new();
-        for field in self.fields.iter().filter(|field| field.kept) {
-            if fields.find(field.role, field.member).is_none() {
-                lost.push(field);
-            }
-        }
-        for field in lost {
-            fields.push(field);
-        }
-        fields.arrange();
-    }
-
     /// The pairs that can be used; where a value can't, the last one that
     /// could. Makes the list of problems anew.
-    fn usable(&mut self, pairs: &Pairs, allow: &Allow) -> Fields {
+    fn usable(&mut self, pairs: &Pairs, allow: &Allow, again: &mut Again<'_>) -> Fields {
         let mut fields = Fields::default();
         let mut problems = Problems::default();
         // Of `web` and `Web`, which are the same role, the one in normal form
         // counts: so the others are added last.
         let mut folded = Fields::default();
         for (raw, value) in pairs.iter() {
+            if again.is_as_before(raw, value) {
+                continue;
+            }
             let field = match Field::parse(raw) {
                 Ok(field) => field,
                 Err(error) => {
@@ -127,12 +111,15 @@ impl Hash {
                 true => &mut fields,
                 false => &mut folded,
             };
-            self.take(to, &mut problems, &name, raw, value);
+            self.take(to, &mut problems, again.before(), &name, raw, value);
         }
         for field in folded.iter() {
             fields.push(field);
         }
-        for twice in fields.arrange() {
+        let mut twice = fields.arrange();
+        let (fields, also) = Fields::merged(again.same(), &fields);
+        twice.extend(also);
+        for twice in twice {
             let reason = || {
                 "it is there in another spelling too (upper case, or a dot at the end), \
                  which is ignored"
@@ -149,6 +136,7 @@ impl Hash {
         &self,
         fields: &mut Fields,
         problems: &mut Problems,
+        before: &Fields,
         name: &Spelled<'_>,
         raw: &[u8],
         value: &[u8],
@@ -167,7 +155,7 @@ impl Hash {
                 }
             }
             Err(error) => {
-                let last = self.fields.find(used.role, used.member);
+                let last = before.find(used.role, used.member);
                 let effect = match last {
                     Some(_) => Effect::Kept,
                     None => Effect::Ignored,
@@ -210,6 +198,21 @@ impl Hash {
             kept: self.kept,
             unreadable: self.unreadable.clone(),
         }
+    }
+}
+
+/// What was read, and with it those of the `lost` fields that it does not name.
+fn keep<'f>(read: Fields, lost: impl Iterator<Item = FieldRef<'f>>) -> Fields {
+    let mut kept = Fields::default();
+    for field in lost.filter(|field| read.find(field.role, field.member).is_none()) {
+        kept.push(FieldRef {
+            kept: true,
+            ..field
+        });
+    }
+    match kept.is_empty() {
+        true => read,
+        false => Fields::merged(read.iter(), &kept).0,
     }
 }
 

@@ -9,6 +9,7 @@
 //! A table holds the fields it was made from, so the mirror of a daemon that
 //! starts is that of the one before it.
 
+mod again;
 mod fields;
 mod hash;
 mod problems;

@@ -170,14 +170,15 @@ impl<'m> Resolver<'m> {
             };
             match value.target {
                 Target::Addresses { v4, v6 } => {
-                    overfull |= add(&mut all.v4, &v4) | add(&mut all.v6, &v6);
+                    overfull |= add(&mut all.v4, v4) | add(&mut all.v6, v6);
                 }
                 Target::Pointer(name) => match self.target(name, chain, faults) {
                     Ok(target) => {
                         all.end = target.end;
                         all.pick = smaller(all.pick, target.pick);
                         all.depth = all.depth.max(target.depth);
-                        overfull |= add(&mut all.v4, &target.v4) | add(&mut all.v6, &target.v6);
+                        let (v4, v6) = (target.v4.clone(), target.v6.clone());
+                        overfull |= add(&mut all.v4, v4) | add(&mut all.v6, v6);
                     }
                     Err(what) => {
                         let field = field.to_string();
@@ -302,9 +303,9 @@ fn smaller(a: u16, b: u16) -> u16 {
 
 /// Adds the addresses that are not there yet, in order. True when there is no
 /// room for all of them.
-fn add<T: Copy + Eq + Key>(to: &mut Vec<T>, more: &[T]) -> bool {
+fn add<T: Copy + Eq + Key>(to: &mut Vec<T>, more: Vec<T>) -> bool {
     if to.is_empty() {
-        to.extend_from_slice(more);
+        *to = more;
         return false;
     }
     let there: HashSet<T> = to.iter().copied().collect();

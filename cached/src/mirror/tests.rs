@@ -128,6 +128,42 @@ fn what_is_read_again_unchanged_makes_no_table() {
 }
 
 #[test]
+fn what_is_wrong_is_said_at_each_read_as_long_as_it_is_there() {
+    let mut fleet = Fleet::new("");
+    let wrong = [
+        ("a", "10.0.0.1 weight=2"),
+        ("b", "10.0.0.2"),
+        ("B", "10.0.0.3"),
+        ("bad field", "10.0.0.4"),
+        ("c/x", "10.0.0.5"),
+    ];
+    fleet.live(&wrong);
+    let problems = fleet.problems();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(!fleet.live(&wrong), "nothing has changed");
+    assert_eq!(fleet.problems(), problems);
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c/x", "10.0.0.5")]);
+    assert_eq!(fleet.problems(), Vec::<String>::new());
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.2");
+    assert_eq!(fleet.resolve("c"), "c 10.0.0.5");
+}
+
+#[test]
+fn what_was_lost_and_is_written_again_as_it_was_is_lost_no_more() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1")]);
+    fleet.read(0, Trust::Flushed, &[]);
+    assert!(fleet.mirror.is_guarded());
+    assert!(
+        fleet.live(&[("a", "10.0.0.1")]),
+        "the next daemon must know"
+    );
+    assert!(!fleet.mirror.is_guarded());
+    assert!(fleet.live(&[]));
+    assert_eq!(fleet.resolve("a"), "");
+}
+
+#[test]
 fn a_value_that_cannot_be_read_leaves_the_last_good_one_even_over_a_restart() {
     let mut fleet = Fleet::new("");
     fleet.live(&[
@@ -368,6 +404,34 @@ fn a_flush_with_something_written_right_after_keeps_the_rest() {
     assert!(fleet.mirror.is_guarded());
     assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
     assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
+}
+
+#[test]
+fn what_another_redis_does_not_have_is_kept() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    let all = [("a", "10.0.0.1"), ("b", "10.0.0.2")];
+    assert!(!fleet.read(0, Trust::Replaced, &all), "nothing is missing");
+    assert!(!fleet.mirror.is_guarded());
+    fleet.read(0, Trust::Replaced, &[("b", "10.0.0.3")]);
+    assert!(fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
+    // What is deleted in the new one, was meant to be.
+    fleet.live(&[]);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "");
+    fleet.read(0, Trust::Accepted, &[]);
+    assert_eq!(fleet.resolve("a"), "");
+}
+
+#[test]
+fn what_is_missing_after_a_mere_reconnect_was_deleted() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.2")]);
+    assert!(!fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "");
 }
 
 #[test]

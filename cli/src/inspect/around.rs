@@ -53,10 +53,22 @@ impl Around {
             Ok(told) => told,
             Err(error) => return Some(format!("can't tell what programs are told: {error}")),
         };
+        // Of several addresses all are given, but with pick= some, and only those of
+        // families in which the machine has an address itself (AI_ADDRCONFIG).
         let known = told.iter().all(|address| table.contains(address));
-        let whole = pick > 0 || table.iter().all(|address| told.contains(address));
+        let given = |family: fn(&&IpAddr) -> bool| {
+            let ours: Vec<&IpAddr> = table.iter().filter(family).collect();
+            let got = ours.iter().filter(|address| told.contains(address)).count();
+            got == ours.len() || got == 0 || pick > 0
+        };
+        let whole = given(|address| address.is_ipv4()) && given(|address| address.is_ipv6());
         if known && whole && told.is_empty() == table.is_empty() {
             return None;
+        }
+        if told.is_empty() && table.iter().all(IpAddr::is_ipv6) && self.sides().is_some() {
+            return Some(
+                "it has IPv6 addresses alone, and this machine may have none itself".into(),
+            );
         }
         let before = self.sides().map(|(before, _)| before);
         let from_files = self.files.as_ref().is_ok_and(|files| !files.is_empty());

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::net::IpAddr;
 
-use cloudhosts_table::{OpenError, View};
+use cloudhosts_table::{Answer, OpenError, View};
 
-use super::roles::{self, Role, joined};
+use super::roles::{self, addresses, joined};
 
 /// What a role answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,13 +26,11 @@ pub(super) struct Change {
 }
 
 impl State {
-    fn of(role: &Role<'_>) -> State {
-        let Some(answer) = &role.answer else {
-            return State::default();
-        };
+    fn of(answer: &Answer<'_>) -> State {
+        let canonical = answer.canonical;
         State {
-            addresses: role.addresses(),
-            canonical: (answer.canonical != role.name).then(|| answer.canonical.into()),
+            addresses: addresses(answer),
+            canonical: (canonical != answer.asked).then(|| canonical.into()),
             pick: answer.pick,
         }
     }
@@ -73,19 +71,18 @@ impl Kept {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<Change>, OpenError> {
         let older = View::open(&self.0)?;
-        let only = |role: &Role<'_>| wanted(role.name);
-        let mut before = roles::all(older).filter(only).peekable();
-        let mut after = roles::all(newer).filter(only).peekable();
+        let mut before = answers(older).peekable();
+        let mut after = answers(newer).peekable();
         let mut changes = Vec::new();
         while let Some((before, after)) = next_pair(&mut before, &mut after) {
-            let name = before.as_ref().or(after.as_ref()).map(|role| role.name);
-            let state = |role: &Option<Role<'_>>| role.as_ref().map(State::of).unwrap_or_default();
-            let (before, after) = (state(&before), state(&after));
-            if before != after {
+            let Some(role) = before.or(after).map(|answer| answer.asked) else {
+                continue;
+            };
+            if before != after && wanted(role) {
                 changes.push(Change {
-                    role: name.unwrap_or_default().into(),
-                    before,
-                    after,
+                    role: role.into(),
+                    before: before.as_ref().map(State::of).unwrap_or_default(),
+                    after: after.as_ref().map(State::of).unwrap_or_default(),
                 });
             }
         }
@@ -93,13 +90,27 @@ impl Kept {
     }
 }
 
+/// What each role answers, in the order of their names: wildcards, then the rest,
+/// which is walked without a look-up or a copy, since a table may hold a million.
+fn answers<'t>(view: View<'t>) -> impl Iterator<Item = Answer<'t>> {
+    let wildcards = roles::all(view).take_while(|role| role.name.starts_with("*."));
+    let wildcards = wildcards.filter_map(|role| role.answer);
+    let mut at = view.first();
+    let names = std::iter::from_fn(move || {
+        let (answer, next) = view.entry(at)?;
+        at = next;
+        Some(answer)
+    });
+    wildcards.chain(names)
+}
+
 /// The next role of two lists in order: from both where both have it.
-fn next_pair<'a, 'b>(
-    before: &mut Peekable<impl Iterator<Item = Role<'a>>>,
-    after: &mut Peekable<impl Iterator<Item = Role<'b>>>,
-) -> Option<(Option<Role<'a>>, Option<Role<'b>>)> {
+fn next_pair<'t>(
+    before: &mut Peekable<impl Iterator<Item = Answer<'t>>>,
+    after: &mut Peekable<impl Iterator<Item = Answer<'t>>>,
+) -> Option<(Option<Answer<'t>>, Option<Answer<'t>>)> {
     let order = match (before.peek(), after.peek()) {
-        (Some(before), Some(after)) => before.name.cmp(after.name),
+        (Some(before), Some(after)) => before.asked.cmp(after.asked),
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
         (None, None) => return None,

@@ -1,6 +1,5 @@
 //! `cloudhosts export`: the table as a file, for software that reads nothing else.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -93,7 +92,7 @@ fn follow(arguments: &Arguments, config: &Config, path: &Path) -> ! {
 fn write(text: &Text, arguments: &Arguments, path: &Path) -> Result<(), Failure> {
     refuse_empty(text, arguments)?;
     let bytes = text.text.as_bytes();
-    if fs::read(path).is_ok_and(|there| there == bytes) {
+    if replace::read(path).is_ok_and(|there| there.as_deref() == Some(bytes)) {
         return Ok(());
     }
     let written = match arguments.in_place {

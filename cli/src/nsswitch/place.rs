@@ -31,14 +31,10 @@ impl Place {
     /// # Errors
     /// It can't be read.
     pub(crate) fn read(path: &Path) -> Result<Place, Failure> {
-        let text = match fs::read(path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let path = path.display();
-                return Err(Failure::Failed(format!("can't read {path}: {error}")));
-            }
-        };
+        let text = replace::read(path).map_err(|error| {
+            let path = path.display();
+            Failure::Failed(format!("can't read {path}: {error}"))
+        })?;
         let path = path.to_owned();
         Ok(Place { path, text })
     }

@@ -230,7 +230,7 @@ pub(crate) unsafe extern "C" fn _nss_cloudhosts_gethostent_r(
     report.of(|| {
         // SAFETY: the contract of the module.
         match unsafe { HostSlot::new(result, buffer, buflen) } {
-            Some(slot) => lookup::ask(|view, _| HOSTS.next(view, slot)),
+            Some(slot) => lookup::ask(|view| HOSTS.next(view, slot)),
             None => Situation::Unavailable,
         }
     })

@@ -35,11 +35,34 @@ pub(crate) struct Down {
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
+    purpose: Purpose,
+}
+
+/// What the connections are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To follow changes: Redis is to push them.
+    Follow,
+    /// To write: nothing is pushed, and a replica will not do.
+    Write,
 }
 
 impl Connector {
+    /// For connections that push changes, where Redis can.
     pub(crate) fn new(config: Arc<Config>) -> Connector {
-        Connector { config, last: 0 }
+        Connector {
+            config,
+            last: 0,
+            purpose: Purpose::Follow,
+        }
+    }
+
+    /// For connections to write through: to masters only.
+    pub(crate) fn to_write(config: Arc<Config>) -> Connector {
+        Connector {
+            purpose: Purpose::Write,
+            ..Connector::new(config)
+        }
     }
 
     /// Tries every URL once.
@@ -80,17 +103,26 @@ impl Connector {
     async fn try_one(&self, url: &Endpoint) -> Result<Connection, String> {
         let redis = &self.config.redis;
         let Some(name) = &redis.sentinel else {
-            return self.open(url).await;
+            let connection = self.open(url).await?;
+            return match self.purpose {
+                Purpose::Follow => Ok(connection),
+                Purpose::Write => self.master(connection, "name the master in urls").await,
+            };
         };
         let master = sentinel::master(url, name, redis).await?;
         let at_master = |why: String| format!("the master at {master}: {why}");
-        let mut connection = self.open(&master).await.map_err(at_master)?;
-        let tracking = connection.no_tracking.is_none();
-        match is_master(&mut connection.link, tracking)
+        let connection = self.open(&master).await.map_err(at_master)?;
+        self.master(connection, "wait for the failover")
             .await
-            .map_err(at_master)?
-        {
-            Some(false) => Err(at_master("it is a replica, for now".to_owned())),
+            .map_err(at_master)
+    }
+
+    /// The connection, unless a replica is at its end; and what to do then.
+    async fn master(&self, mut connection: Connection, then: &str) -> Result<Connection, String> {
+        let tracking = connection.no_tracking.is_none();
+        let limit = self.config.redis.connect_timeout;
+        match is_master(&mut connection.link, tracking, limit).await? {
+            Some(false) => Err(format!("it is a replica; {then}")),
             Some(true) | None => Ok(connection),
         }
     }
@@ -100,7 +132,10 @@ impl Connector {
         let materials = Materials::gather(redis, endpoint).await?;
         let signals = Arc::new(Signals::new(&self.config.hashes));
         let limit = redis.connect_timeout;
-        let session = Session::begin(endpoint, &materials, &signals, limit).await?;
+        let session = match self.purpose {
+            Purpose::Follow => Session::begin(endpoint, &materials, &signals, limit).await?,
+            Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
+        };
         Ok(Connection {
             link: session.link,
             signals,

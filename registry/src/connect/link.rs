@@ -13,6 +13,7 @@ use redis::{
     RedisError, Value,
 };
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,6 +65,7 @@ pub(crate) struct Link {
     connection: MultiplexedConnection,
     gauge: Arc<Gauge>,
     driver: JoinHandle<()>,
+    local: Option<IpAddr>,
 }
 
 impl Drop for Link {
@@ -81,6 +83,7 @@ impl Link {
         silence: Duration,
     ) -> Result<Link, Failure> {
         let gauge = Arc::new(Gauge::new());
+        let local = stream.local();
         let guarded = Guarded::new(stream, gauge.clone());
         // SETINFO would need one more right in the ACL.
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
@@ -121,7 +124,13 @@ impl Link {
             connection,
             gauge,
             driver,
+            local,
         })
+    }
+
+    /// The address of this machine that Redis sees; none over a Unix socket.
+    pub(crate) fn local(&self) -> Option<IpAddr> {
+        self.local
     }
 
     /// Asks one question. An error reply is a [`Failure::Refused`].

@@ -5,6 +5,9 @@ use crate::printable::reason;
 use redis::ServerError;
 use std::fmt;
 
+/// What to do where the user may not do what we do.
+const RIGHTS: &str = "give the Redis user the rights that cloudhosts' README lists under ACL";
+
 /// An error reply: `NOPERM this user has no permissions ...`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -53,7 +56,10 @@ impl Refusal {
             "WRONGPASS" => {
                 "Redis refused the user or the password: check username and password_file"
             }
-            "NOPERM" => "give the Redis user the rights that cloudhosts' README lists under ACL",
+            "NOPERM" => RIGHTS,
+            // within a script, and within a transaction
+            "ERR" if self.text.contains("can't run this command") => RIGHTS,
+            "ERR" | "EXECABORT" if self.text.contains("NOPERM") => RIGHTS,
             "WRONGTYPE" => "the key is not a hash: DEL it, or name another in `hashes`",
             "LOADING" => "Redis is still loading its data",
             "MOVED" | "ASK" | "CROSSSLOT" => {

@@ -48,10 +48,7 @@ impl Session {
             }
             Err(failure) => return Err(shown(failure)),
         };
-        if endpoint.db != 0 {
-            let select = cmd("SELECT").arg(endpoint.db).to_owned();
-            link.ask_within(&select, limit).await.map_err(shown)?;
-        }
+        select(&mut link, endpoint, limit).await.map_err(shown)?;
         if let Some(refusal) = old {
             let no_tracking = Some(format!("RESP3 is refused: {refusal}"));
             return Ok(Session { link, no_tracking });
@@ -66,6 +63,37 @@ impl Session {
         };
         Ok(Session { link, no_tracking })
     }
+}
+
+impl Session {
+    /// Connects and logs in, for who only asks and wants no pushes.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(crate) async fn one_way(
+        endpoint: &Endpoint,
+        materials: &Materials,
+        limit: Duration,
+    ) -> Result<Session, String> {
+        let secret = materials.password.as_ref();
+        let shown = |failure: Failure| match failure {
+            Failure::Refused(refusal) => refusal.without(secret).to_string(),
+            Failure::Lost(why) => why,
+        };
+        let mut link = plain(endpoint, materials, limit).await.map_err(shown)?;
+        select(&mut link, endpoint, limit).await.map_err(shown)?;
+        let no_tracking = Some("it is not wanted".to_owned());
+        Ok(Session { link, no_tracking })
+    }
+}
+
+/// Goes to the database of the endpoint.
+async fn select(link: &mut Link, endpoint: &Endpoint, limit: Duration) -> Result<(), Failure> {
+    if endpoint.db != 0 {
+        let select = cmd("SELECT").arg(endpoint.db).to_owned();
+        link.ask_within(&select, limit).await?;
+    }
+    Ok(())
 }
 
 /// Whether this is how a Redis, or what stands in for one, says that it does
@@ -99,9 +127,13 @@ pub(crate) async fn plain(
 ///
 /// # Errors
 /// Why the connection was lost.
-pub(crate) async fn is_master(link: &mut Link, tracking: bool) -> Result<Option<bool>, String> {
+pub(crate) async fn is_master(
+    link: &mut Link,
+    tracking: bool,
+    silence: Duration,
+) -> Result<Option<bool>, String> {
     let hello = cmd("HELLO").arg(if tracking { 3 } else { 2 }).to_owned();
-    let role = match link.ask(&hello).await {
+    let role = match link.ask_within(&hello, silence).await {
         Ok(Value::Map(pairs)) => pairs.into_iter().find(|(key, _)| is_text(key, "role")),
         Ok(Value::Array(flat)) => flat
             .chunks_exact(2)
@@ -113,7 +145,7 @@ pub(crate) async fn is_master(link: &mut Link, tracking: bool) -> Result<Option<
     if let Some((_, role)) = role {
         return Ok(Some(is_text(&role, "master")));
     }
-    match link.ask(&cmd("ROLE")).await {
+    match link.ask_within(&cmd("ROLE"), silence).await {
         Ok(Value::Array(parts)) => Ok(parts.first().map(|role| is_text(role, "master"))),
         Ok(_) | Err(Failure::Refused(_)) => Ok(None),
         Err(Failure::Lost(why)) => Err(why),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 /// How long what we sent may stay unacknowledged before the kernel gives up
 /// (TCP_USER_TIMEOUT, tcp(7)).
@@ -19,8 +20,28 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
 pub(crate) type Stream = Box<dyn Duplex>;
 
 /// Both ways.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The address of this machine that the peer sees; none over a Unix socket.
+    fn local(&self) -> Option<IpAddr>;
+}
+
+impl Duplex for TcpStream {
+    fn local(&self) -> Option<IpAddr> {
+        self.local_addr().ok().map(|local| local.ip())
+    }
+}
+
+impl Duplex for TlsStream<TcpStream> {
+    fn local(&self) -> Option<IpAddr> {
+        self.get_ref().0.local()
+    }
+}
+
+impl Duplex for UnixStream {
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+}
 
 /// Opens a stream to the endpoint within `limit`.
 ///

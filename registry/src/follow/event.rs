@@ -15,13 +15,16 @@ pub enum Mode {
     },
 }
 
-/// Whether an empty hash can be believed.
+/// Whether it can be believed that what is not there is meant to be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
     /// It changed while we watched: believe it even when empty.
     Live,
     /// Read after a (re)connect, and not seen with anything in it since.
     Reconnected,
+    /// The same, at a Redis whose data is not known to go on from what was
+    /// read before: it was started again, or is another.
+    Replaced,
     /// Read after a flush, and not seen with anything in it since.
     Flushed,
     /// The operator said to accept what Redis says.
@@ -69,7 +72,7 @@ pub struct HashRead {
     pub hash: usize,
     /// What is in it, or why it cannot be read (fit for a terminal).
     pub outcome: Result<Pairs, String>,
-    /// Whether it can be believed when it is empty.
+    /// Whether it can be believed that the rest is meant to be gone.
     pub trust: Trust,
 }
 

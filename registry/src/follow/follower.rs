@@ -26,6 +26,7 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
     let mut connector = Connector::new(config.clone());
     let mut backoff = Backoff::default();
     let mut careful = vec![false; config.hashes.len()];
+    let mut origin = None;
     let mut accept = false;
     loop {
         let outside = Outside {
@@ -33,6 +34,7 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
             events,
             control: &mut control,
             careful: &mut careful,
+            origin: &mut origin,
         };
         let (endpoint, why) = match connector.connect().await {
             Ok(connection) => {
@@ -62,6 +64,7 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
             events,
             control: &mut control,
             careful: &mut careful,
+            origin: &mut origin,
         };
         let disconnected = Event::Disconnected {
             endpoint,

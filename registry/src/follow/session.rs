@@ -3,12 +3,13 @@
 use super::alarm::Alarm;
 use super::backoff::random;
 use super::event::{Control, Event, HashRead, Pass, Trust};
+use super::origin::{Origin, info};
 use super::pacer::Pacer;
 use super::reader::{Reader, Trouble};
 use super::watch::{Seen, Watch};
 use crate::config::Config;
-use crate::connect::{Connection, Failure, Link, is_master};
-use redis::{Value, cmd};
+use crate::connect::{Connection, Failure, Link, SILENCE, is_master};
+use redis::cmd;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender};
 
@@ -26,6 +27,8 @@ pub(super) struct Outside<'a> {
     pub(super) control: &'a mut Receiver<Control>,
     /// Hashes whose values are too large to be read at once.
     pub(super) careful: &'a mut [bool],
+    /// Whose data was read last, where that is known.
+    pub(super) origin: &'a mut Option<Origin>,
 }
 
 impl Outside<'_> {
@@ -182,6 +185,10 @@ impl<'a> Session<'a> {
                 self.flushes = flushes(&mut self.connection.link).await?;
             }
         }
+        let origin = match self.complete {
+            true => None,
+            false => self.recognise().await?,
+        };
         self.take_signals();
         let mut hashes = Vec::new();
         for hash in 0..self.watches.len() {
@@ -195,11 +202,27 @@ impl<'a> Session<'a> {
         if full {
             self.full_at = now + self.until_next();
             self.complete = true;
+            if origin.is_some() {
+                *self.outside.origin = origin;
+            }
         }
         self.outside
             .tell(Event::Read(Pass { hashes, cost, full }))
             .await;
         Ok(())
+    }
+
+    /// Asks whose data this is. Where it is not known to go on from what was
+    /// read before, what is missing in it was lost.
+    async fn recognise(&mut self) -> Result<Option<Origin>, String> {
+        let connection = &mut self.connection;
+        let origin = Origin::ask(&mut connection.link, &connection.endpoint).await?;
+        if let (Some(origin), Some(earlier)) = (&origin, &self.outside.origin)
+            && !origin.goes_on_from(earlier)
+        {
+            self.watches.iter_mut().for_each(Watch::replaced);
+        }
+        Ok(origin)
     }
 
     /// How long until everything is read again; with jitter where nothing
@@ -293,7 +316,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let tracking = !self.polls();
-        match is_master(&mut self.connection.link, tracking).await? {
+        match is_master(&mut self.connection.link, tracking, SILENCE).await? {
             Some(false) => Err("this Redis is no longer the master".to_owned()),
             Some(true) | None => Ok(()),
         }
@@ -302,11 +325,8 @@ impl<'a> Session<'a> {
 
 /// How often Redis was flushed, as far as this user may know.
 async fn flushes(link: &mut Link) -> Result<Option<u64>, String> {
-    let text = match link.ask(cmd("INFO").arg("commandstats")).await {
-        Ok(Value::BulkString(text)) => text,
-        Ok(Value::VerbatimString { text, .. }) => text.into_bytes(),
-        Ok(_) | Err(Failure::Refused(_)) => return Ok(None),
-        Err(Failure::Lost(why)) => return Err(why),
+    let Some(text) = info(link, "commandstats").await? else {
+        return Ok(None);
     };
     let count = |line: &str| -> Option<u64> {
         let rest = line
@@ -314,7 +334,6 @@ async fn flushes(link: &mut Link) -> Result<Option<u64>, String> {
             .or_else(|| line.strip_prefix("cmdstat_flushdb:calls="))?;
         rest.split(',').next()?.parse().ok()
     };
-    let text = String::from_utf8_lossy(&text);
     Ok(Some(
         text.lines().filter_map(count).fold(0, u64::saturating_add),
     ))

@@ -1,12 +1,13 @@
 //! What is known of one hash on this connection: whether it must be read, and
-//! whether it can be believed when it is empty.
+//! whether what is missing in it can be believed to be gone.
 
 use super::event::Trust;
 
-/// Why an empty hash is not believed.
+/// Why what is missing may be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doubt {
     Reconnected,
+    Replaced,
     Flushed,
 }
 
@@ -14,6 +15,7 @@ impl Doubt {
     fn trust(self) -> Trust {
         match self {
             Doubt::Reconnected => Trust::Reconnected,
+            Doubt::Replaced => Trust::Replaced,
             Doubt::Flushed => Trust::Flushed,
         }
     }
@@ -38,6 +40,13 @@ impl Watch {
             doubt: Some(Doubt::Reconnected),
             fresh: true,
         }
+    }
+
+    /// The Redis of this connection is not known to have the data of the one
+    /// before.
+    pub(crate) fn replaced(&mut self) {
+        self.doubt = Some(Doubt::Replaced);
+        self.fresh = true;
     }
 
     /// Everything was flushed.

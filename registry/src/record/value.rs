@@ -66,11 +66,15 @@ impl Value {
     }
 }
 
+/// Among up to so many addresses a duplicate is found by comparing.
+const FEW: usize = 16;
+
 /// A value while it is being read.
 #[derive(Default)]
 struct Parts {
     v4: Vec<[u8; 4]>,
     v6: Vec<[u8; 16]>,
+    /// All of them, once they are more than [`FEW`].
     seen: HashSet<IpAddr>,
     pointer: Option<Name>,
     pick: Option<u16>,
@@ -109,10 +113,10 @@ impl Parts {
             return Err(ValueError::Mixed);
         }
         refuse_special(address)?;
-        if !self.seen.insert(address) {
+        if self.is_there(address) {
             return Ok(());
         }
-        if self.seen.len() > MAX_ADDRESSES {
+        if self.count() == MAX_ADDRESSES {
             return Err(ValueError::TooManyAddresses);
         }
         match address {
@@ -122,13 +126,33 @@ impl Parts {
         Ok(())
     }
 
+    /// How many addresses there are so far.
+    fn count(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// Whether an address came before; if not, it has now.
+    fn is_there(&mut self, address: IpAddr) -> bool {
+        if self.count() < FEW {
+            return match address {
+                IpAddr::V4(v4) => self.v4.contains(&v4.octets()),
+                IpAddr::V6(v6) => self.v6.contains(&v6.octets()),
+            };
+        }
+        if self.seen.is_empty() {
+            self.seen.extend(self.v4.iter().map(|&v4| IpAddr::from(v4)));
+            self.seen.extend(self.v6.iter().map(|&v6| IpAddr::from(v6)));
+        }
+        !self.seen.insert(address)
+    }
+
     fn name(&mut self, token: &[u8]) -> Result<(), ValueError> {
         if let Some(error) = almost_address(token) {
             return Err(error);
         }
         let name = Name::parse(token)
             .map_err(|error| ValueError::Name(Quoted(token).to_string(), error))?;
-        if !self.seen.is_empty() {
+        if self.count() > 0 {
             return Err(ValueError::Mixed);
         }
         if self.pointer.replace(name).is_some() {
@@ -140,7 +164,7 @@ impl Parts {
     fn finish(self) -> Result<Value, ValueError> {
         let target = match self.pointer {
             Some(name) => Target::Pointer(name),
-            None if self.seen.is_empty() => return Err(ValueError::Empty),
+            None if self.count() == 0 => return Err(ValueError::Empty),
             None => Target::Addresses {
                 v4: self.v4,
                 v6: self.v6,

@@ -17,7 +17,7 @@ fn a_redis_that_comes_back_empty_is_doubted() {
     let why = watcher.disconnected();
     assert!(why.contains("refused"), "{why}");
     redis.start_again();
-    assert_eq!(watcher.until_holds(&[]), Trust::Reconnected);
+    assert_eq!(watcher.until_holds(&[]), Trust::Replaced);
     // Another key changes, then ours, but it stays empty.
     redis.run("SET x 1");
     redis.run("HSET cloudhosts a 1");
@@ -60,9 +60,40 @@ fn a_redis_that_comes_back_with_its_data_is_read_at_once() {
     redis.kill();
     watcher.disconnected();
     redis.start_again();
-    assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Reconnected);
+    assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Replaced);
     redis.run("HSET cloudhosts a 2");
-    watcher.until_holds(&[("a", "2")]);
+    assert_eq!(watcher.until_holds(&[("a", "2")]), Trust::Live);
+}
+
+#[test]
+fn a_redis_that_only_dropped_the_connection_is_known_again() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 1");
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.until_holds(&[("a", "1")]);
+    for _ in 0..2 {
+        redis.run("CLIENT KILL TYPE normal SKIPME yes");
+        watcher.disconnected();
+        assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Reconnected);
+    }
+    redis.run("HSET cloudhosts a 2");
+    assert_eq!(watcher.until_holds(&[("a", "2")]), Trust::Live);
+}
+
+#[test]
+fn a_redis_whose_user_may_not_ask_who_it_is_is_taken_for_the_same() {
+    let user = [
+        "--user", "default", "on", "nopass", "~*", "&*", "+@all", "-info",
+    ];
+    let saving = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut redis = Redis::start(&[&user[..], &saving[..]].concat());
+    redis.run("HSET cloudhosts a 1");
+    let mut watcher = Watcher::of(&redis.url());
+    assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Reconnected);
+    redis.kill();
+    watcher.disconnected();
+    redis.start_again();
+    assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Reconnected);
 }
 
 #[test]

@@ -117,12 +117,16 @@ fn question(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
     Some((words, at))
 }
 
-/// What a Redis says to HELLO, CLIENT and PING, for scripts about the rest.
+/// What a Redis says to HELLO, CLIENT, PING and INFO, for scripts about the rest.
+/// Its user may not know what INFO tells.
 pub fn manners(words: &[String]) -> Option<Vec<u8>> {
     match words[0].as_str() {
         "HELLO" => Some(b"%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n".to_vec()),
         "CLIENT" => Some(b"+OK\r\n".to_vec()),
         "PING" => Some(b"+PONG\r\n".to_vec()),
+        "INFO" => {
+            Some(b"-NOPERM User default has no permissions to run the 'info' command\r\n".to_vec())
+        }
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::server::{Dir, PATIENCE, Redis, free_port, wait_for};
 use crate::watcher::Watcher;
+use cloudhosts_registry::Trust;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,9 @@ fn the_master_is_found_and_followed_through_a_failover() {
     let mut second = Redis::start(&[]);
     first.run("HSET cloudhosts a 1");
     second.run(&format!("REPLICAOF 127.0.0.1 {}", first.port));
+    wait_for("the replica has the data", || {
+        second.run("EXISTS cloudhosts") == redis::Value::Int(1)
+    });
     let sentinel = Sentinel::watching(&first);
     let port = second.port.to_string();
     sentinel.until("known", &["SENTINEL", "REPLICAS", "main"], &port);
@@ -96,6 +100,8 @@ fn the_master_is_found_and_followed_through_a_failover() {
             break;
         }
     }
+    // It has the data of the one before: what is gone there was deleted.
+    assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Reconnected);
     second.run("HSET cloudhosts a 2");
     watcher.until_holds(&[("a", "2")]);
 }

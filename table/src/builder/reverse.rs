@@ -105,7 +105,7 @@ impl Lists<'_> {
             record.map(|record| (record.points(), record.name.len(), at))
         });
         names.truncate(MAX_NAMES as usize);
-        let slot = (self.view.header.records.end + self.bytes.len() as u32) | LIST;
+        let slot = (self.view.records.end + self.bytes.len() as u32) | LIST;
         let count = names.len() as u32;
         self.bytes.extend_from_slice(&count.to_le_bytes());
         let names = names.iter().flat_map(|name| name.to_le_bytes());

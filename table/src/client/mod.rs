@@ -29,6 +29,7 @@ pub use attach::AttachError;
 pub use paths::{LAST_GOOD, LAST_GOOD_NAME, Paths, SOCKET};
 
 use crate::clock::{Monotonic, monotonic};
+use crate::format::OpenError;
 use crate::shm::{Attached, Held, Pulse, Slots};
 use crate::view::View;
 
@@ -82,7 +83,8 @@ impl Client {
         }
     }
 
-    /// Lets `f` look into the newest table that can be had, at the time `now`.
+    /// Lets `f` look into the newest table that can be had, at the time `now`,
+    /// which may be that of the last tick.
     /// `paths` says where to attach; it is asked only when that is tried.
     ///
     /// Takes at most 100 ms more than `f`, and that only where there is no
@@ -123,6 +125,7 @@ impl Client {
         paths: impl FnOnce() -> Option<Paths>,
         now: Monotonic,
     ) -> Result<(), AttachError> {
+        let now = now.max(monotonic());
         let deadline = now + FIRST_ATTACH;
         loop {
             let turn = self.slots.turn().map_err(AttachError::Map)?;
@@ -154,6 +157,7 @@ impl Client {
         wait: Duration,
     ) {
         let before = open(&held).map(|view| view.generation());
+        let now = now.max(monotonic());
         // Let go of, so that the table can be unmapped when it is replaced.
         drop(held);
         if !self.may_try(now) {
@@ -223,8 +227,9 @@ fn fetch(
     })
 }
 
+/// The table held. It was opened when it was attached.
 fn open<'h>(held: &'h Held<'_>) -> Result<View<'h>, AttachError> {
-    View::open(held.table()).map_err(AttachError::Open)
+    View::reopen(held.table()).ok_or(AttachError::Open(OpenError::Truncated))
 }
 
 fn standing(held: &Held<'_>, view: &View<'_>, now: Monotonic) -> Standing {
@@ -233,9 +238,8 @@ fn standing(held: &Held<'_>, view: &View<'_>, now: Monotonic) -> Standing {
         let age = Duration::from_nanos(orphan.age);
         return Standing::Orphaned(age.saturating_add(now.since(orphan.at)));
     };
-    let silent = now.since(pulse.heartbeat);
-    if pulse.retired || silent > DEAD_AFTER {
-        Standing::Orphaned(silent)
+    if pulse.retired || now > pulse.heartbeat + DEAD_AFTER {
+        Standing::Orphaned(now.since(pulse.heartbeat))
     } else if view.generation() >= pulse.generation {
         // Newer than what is announced: fetched in the moment before.
         Standing::Fresh

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::{bytes_at, text_at, u32_at, u64_at};
+use super::{bytes_at, u32_at, u64_at};
 use crate::choice::Order;
 
 /// The first eight bytes of every table.
@@ -66,12 +66,13 @@ pub(crate) struct Header<'t> {
     pub(crate) sources: Span,
     pub(crate) forward: Span,
     pub(crate) reverse: Span,
-    pub(crate) domain: &'t str,
+    pub(crate) domain: &'t [u8],
 }
 
 impl<'t> Header<'t> {
-    /// Reads the header and checks that its parts lie within the table.
-    pub(crate) fn decode(bytes: &'t [u8]) -> Result<Header<'t>, OpenError> {
+    /// Checks that the bytes begin with a header, and that its parts lie within
+    /// the table; returns the bytes of the header.
+    pub(crate) fn check(bytes: &'t [u8]) -> Result<&'t [u8; HEADER_BYTES], OpenError> {
         let magic: [u8; 8] = bytes_at(bytes, 0).ok_or(OpenError::Truncated)?;
         if magic != MAGIC {
             return Err(OpenError::NotATable);
@@ -80,7 +81,8 @@ impl<'t> Header<'t> {
         if version != VERSION {
             return Err(OpenError::Version(version));
         }
-        let header = Header::fields(bytes).ok_or(OpenError::Truncated)?;
+        let first = bytes.first_chunk().ok_or(OpenError::Truncated)?;
+        let header = Header::decode(first);
         if header.total != bytes.len() as u64 {
             return Err(OpenError::Truncated);
         }
@@ -90,40 +92,45 @@ impl<'t> Header<'t> {
                 return Err(OpenError::Damaged);
             }
         }
-        Ok(header)
+        if core::str::from_utf8(header.domain).is_err() {
+            return Err(OpenError::Damaged);
+        }
+        Ok(first)
     }
 
-    fn fields(bytes: &'t [u8]) -> Option<Header<'t>> {
-        let span = |at| {
-            Some(Span {
-                start: u32_at(bytes, at)?,
-                end: u32_at(bytes, at + 4)?,
-            })
+    /// Reads the header as it stands. All offsets are constants within the
+    /// array, so where this is inlined a field that is not used is not read.
+    #[inline(always)]
+    pub(crate) fn decode(first: &'t [u8; HEADER_BYTES]) -> Header<'t> {
+        let u32_at = |at| u32_at(first, at).unwrap_or_default();
+        let u64_at = |at| u64_at(first, at).unwrap_or_default();
+        let span = |at| Span {
+            start: u32_at(at),
+            end: u32_at(at + 4),
         };
-        bytes.get(..HEADER_BYTES)?;
-        let [domain_len] = bytes_at(bytes, DOMAIN_AT)?;
-        Some(Header {
-            first_role: u32_at(bytes, 12)?,
-            total: u64_at(bytes, 16)?,
-            generation: u64_at(bytes, 32)?,
-            published: u64_at(bytes, 40)?,
-            stale_max: u64_at(bytes, 48)?,
-            seed: u64_at(bytes, 56)?,
-            order: match u32_at(bytes, 64)? & FIXED_ORDER {
+        let domain_end = DOMAIN_AT + 1 + usize::from(first[DOMAIN_AT]);
+        Header {
+            first_role: u32_at(12),
+            total: u64_at(16),
+            generation: u64_at(32),
+            published: u64_at(40),
+            stale_max: u64_at(48),
+            seed: u64_at(56),
+            order: match u32_at(64) & FIXED_ORDER {
                 0 => Order::Rotate,
                 _ => Order::Fixed,
             },
-            depths: u32_at(bytes, 68)?,
-            names: u32_at(bytes, 72)?,
-            addresses: u32_at(bytes, 76)?,
-            hashes: span(80)?,
-            records: span(88)?,
-            lists: span(96)?,
-            sources: span(104)?,
-            forward: span(112)?,
-            reverse: span(120)?,
-            domain: text_at(bytes, DOMAIN_AT + 1, usize::from(domain_len))?,
-        })
+            depths: u32_at(68),
+            names: u32_at(72),
+            addresses: u32_at(76),
+            hashes: span(80),
+            records: span(88),
+            lists: span(96),
+            sources: span(104),
+            forward: span(112),
+            reverse: span(120),
+            domain: first.get(DOMAIN_AT + 1..domain_end).unwrap_or_default(),
+        }
     }
 
     /// Writes the header over the first [`HEADER_BYTES`] of `table`, and the
@@ -155,7 +162,7 @@ impl<'t> Header<'t> {
             put(at + 4, &span.end.to_le_bytes());
         }
         put(DOMAIN_AT, &[self.domain.len() as u8]);
-        put(DOMAIN_AT + 1, self.domain.as_bytes());
+        put(DOMAIN_AT + 1, self.domain);
         let sum = checksum_of(table);
         if let Some(to) = table.get_mut(24..32) {
             to.copy_from_slice(&sum.to_le_bytes());

@@ -65,10 +65,6 @@ pub(crate) fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N
     bytes.get(at..)?.first_chunk::<N>().copied()
 }
 
-pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes_at(bytes, at).map(u16::from_le_bytes)
-}
-
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes_at(bytes, at).map(u32::from_le_bytes)
 }
@@ -79,13 +75,22 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// Whether the text holds only what the names of roles are made of. Nothing
 /// else may reach programs, which print a name or hand it to a shell.
-pub(crate) fn is_name(text: &str) -> bool {
-    text.bytes()
+pub(crate) fn is_name(text: &[u8]) -> bool {
+    text.iter()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*'))
+}
+
+/// The text of a name, when it is one.
+pub(crate) fn name_text(name: &[u8]) -> Option<&str> {
+    is_name(name).then(|| core::str::from_utf8(name).ok())?
+}
+
+/// `len` bytes at `at`.
+pub(crate) fn slice_at(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
+    bytes.get(at..at.checked_add(len)?)
 }
 
 /// `len` bytes at `at` as text.
 pub(crate) fn text_at(bytes: &[u8], at: usize, len: usize) -> Option<&str> {
-    let text = bytes.get(at..at.checked_add(len)?)?;
-    core::str::from_utf8(text).ok()
+    core::str::from_utf8(slice_at(bytes, at, len)?).ok()
 }

@@ -13,7 +13,7 @@
 //!    filled up to a multiple of 4
 //! ```
 
-use super::{aligned, bytes_at, text_at, u16_at, u32_at};
+use super::{aligned, bytes_at, slice_at, u32_at};
 
 /// The name stands for all the names below it.
 pub(crate) const WILDCARD: u8 = 1;
@@ -26,7 +26,7 @@ pub(crate) const CANONICAL: u8 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'t> {
     /// With the `*.` of a wildcard.
-    pub(crate) name: &'t str,
+    pub(crate) name: &'t [u8],
     pub(crate) wildcard: bool,
     pub(crate) pick: u16,
     pub(crate) v4: &'t [[u8; 4]],
@@ -34,20 +34,21 @@ pub(crate) struct Record<'t> {
     /// The offset of the record it points at.
     pub(crate) target: Option<u32>,
     /// The canonical name where it is neither its own nor a record's.
-    pub(crate) canonical: Option<&'t str>,
+    pub(crate) canonical: Option<&'t [u8]>,
     /// The offset after it.
     pub(crate) end: u32,
 }
 
 impl<'t> Record<'t> {
     /// The record at `at`, or nothing when what stands there is none.
+    #[inline]
     pub(crate) fn decode(table: &'t [u8], at: u32) -> Option<Record<'t>> {
         let at = at as usize;
-        let [flags, name_len] = bytes_at(table, at)?;
-        let pick = u16_at(table, at + 2)?;
-        let v4_len = 4 * usize::from(u16_at(table, at + 4)?);
-        let v6_len = 16 * usize::from(u16_at(table, at + 6)?);
-        let name = text_at(table, at + 8, usize::from(name_len))?;
+        let [flags, name_len, pick @ .., a, b, c, d] = bytes_at::<8>(table, at)?;
+        let pick = u16::from_le_bytes(pick);
+        let v4_len = 4 * usize::from(u16::from_le_bytes([a, b]));
+        let v6_len = 16 * usize::from(u16::from_le_bytes([c, d]));
+        let name = slice_at(table, at + 8, usize::from(name_len))?;
         let mut end = aligned(at + 8 + name.len());
         let mut target = None;
         let mut addresses = (&[][..], &[][..]);
@@ -63,7 +64,7 @@ impl<'t> Record<'t> {
         let mut canonical = None;
         if flags & CANONICAL != 0 {
             let [len] = bytes_at(table, end)?;
-            canonical = Some(text_at(table, end + 1, usize::from(len))?);
+            canonical = Some(slice_at(table, end + 1, usize::from(len))?);
             end = aligned(end + 1 + usize::from(len));
         }
         Some(Record {

@@ -17,6 +17,7 @@ pub fn ask_everything(bytes: &[u8]) -> bool {
     };
     let _ = (view.generation(), view.published(), view.stale_max());
     let _ = (view.order(), view.names(), view.addresses(), view.size());
+    assert_eq!(view.bytes(), bytes);
     let deep = "a.".repeat(126) + "a";
     let below = format!("web.{}", view.domain());
     let fixed = ["web", "db", "x.y.apps.internal", "b.x.apps.internal", "zz"];
@@ -56,6 +57,13 @@ fn ask_name(view: &View<'_>, raw: &str) {
     let Ok(name) = Name::parse(raw.as_bytes()) else {
         return;
     };
+    let decider = view.decider(&name);
+    let _ = decider.map(|role| view.role(role));
+    let _ = (
+        view.role(raw),
+        view.role("*.apps.internal"),
+        view.role("*."),
+    );
     let Some(answer) = view.lookup(&name) else {
         return;
     };

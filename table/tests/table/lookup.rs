@@ -43,6 +43,36 @@ fn a_pointer_answers_what_it_points_at_under_that_name() {
 }
 
 #[test]
+fn the_role_that_decides_a_name_is_told_and_holds_what_it_holds() {
+    let mut settings = settings(1);
+    settings.domain = "prod.example.com".into();
+    let entries = [
+        ("web", "10.0.0.1"),
+        ("www", "-> web"),
+        ("*.apps.internal", "10.0.0.2"),
+    ];
+    let table = table_with(settings, &entries);
+    let view = View::open(&table).unwrap();
+    let decider = |name: &str| view.decider(&Name::parse(name.as_bytes()).unwrap());
+    assert_eq!(decider("web"), Some("web"));
+    assert_eq!(decider("www"), Some("www"));
+    assert_eq!(decider("web.prod.example.com"), Some("web"));
+    assert_eq!(decider("x.apps.internal"), Some("*.apps.internal"));
+    assert_eq!(decider("apps.internal"), None);
+    assert_eq!(view.role("www").unwrap().canonical, "web");
+    assert_eq!(view.role("*.apps.internal").unwrap().v4, [[10, 0, 0, 2]]);
+    // no name stands in for another here
+    for other in [
+        "x.apps.internal",
+        "web.prod.example.com",
+        "*.internal",
+        "*.",
+    ] {
+        assert!(view.role(other).is_none(), "{other}");
+    }
+}
+
+#[test]
 fn of_wildcards_the_longest_suffix_answers() {
     let table = table(&[
         ("*.internal", "10.0.0.1"),

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::World;
-use cloudhosts_tests::process::Signal;
+use cloudhosts_tests::process::{Signal, bounded, succeed};
 use cloudhosts_tests::{programs, wait};
 
 use crate::common::{Newcomers, Steady, launch, soak};
@@ -92,4 +92,40 @@ fn an_upgrade_is_not_noticed() {
         steady.holds(&world, &format!("round {round}, with a new daemon"));
     }
     println!("{} processes started meanwhile", newcomers.finish());
+}
+
+/// What the processes see of a clock that is set is in `state.rs`.
+#[test]
+fn a_wall_clock_that_steps_under_the_daemon_is_not_noticed() {
+    const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/callers/wall_clock.c");
+    const DAY: i64 = 86_400;
+    let mut world = World::with(&[("web", "10.0.0.5")]);
+    let (preload, step) = (world.dir.join("wall_clock.so"), world.dir.join("step"));
+    succeed(
+        bounded("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&preload)
+            .arg(SOURCE),
+    );
+    std::fs::write(&step, "0").unwrap();
+    assert!(world.daemon.terminate().success());
+    world.daemon.set_variable("LD_PRELOAD", &preload);
+    world.daemon.set_variable("CLOUDHOSTS_TEST_STEP", &step);
+    world.daemon.start();
+    world.daemon.wait_for_state("live");
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    for (round, days) in [2, -2, 3650, -3650, 0].into_iter().enumerate() {
+        std::fs::write(&step, (days * DAY).to_string()).unwrap();
+        let address = format!("10.0.1.{round}");
+        world.hset(&[("db", &address)]);
+        world.sees("db", &[&address]);
+        steady.holds(&world, &format!("{days} days away"));
+        world.daemon.wait_for_state("live");
+        // the table says when it was made: by the clock that stepped
+        let told = world.cloudhosts(&["resolve", "db", "--json"]);
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        let age = told["age_s"].as_f64().unwrap();
+        let behind = (-days).max(0) * DAY;
+        assert!((age - behind as f64).abs() < 3600.0, "{days} days: {told}");
+    }
 }

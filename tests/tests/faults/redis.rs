@@ -183,14 +183,31 @@ fn a_dead_first_url_and_a_stopped_first_redis_give_way_to_the_second() {
     first.signal(Signal::CONT);
 }
 
-/// The limit of the guard, as ARCHITECTURE.md has it under *Decisions*: it may have been meant.
 #[test]
-fn a_redis_that_comes_back_with_other_fields_is_believed() {
+fn a_redis_that_comes_back_with_other_fields_takes_no_name_away() {
     let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
     world.sees("web", &["10.0.0.5"]);
     // the daemon does not look while Redis is empty
     world.daemon.signal(Signal::STOP);
     world.redis.restart();
+    world.hset(&[("db", "10.0.0.7")]);
+    world.daemon.signal(Signal::CONT);
+    world.sees("db", &["10.0.0.7"]);
+    world.sees("web", &["10.0.0.5"]);
+    let status = world.daemon.wait_for_state("guarded");
+    assert_eq!(status["hashes"][0]["kept"], 1, "{status:#}");
+    world.daemon.signal(Signal::HUP);
+    world.sees_none("web");
+    world.daemon.wait_for_state("live");
+}
+
+#[test]
+fn what_was_deleted_while_the_connection_was_cut_is_gone() {
+    let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
+    world.sees("web", &["10.0.0.5"]);
+    world.daemon.signal(Signal::STOP);
+    world.redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+    world.redis.cli(&["HDEL", HASH, "web"]);
     world.hset(&[("db", "10.0.0.7")]);
     world.daemon.signal(Signal::CONT);
     world.sees("db", &["10.0.0.7"]);

@@ -1,8 +1,11 @@
 //! `cloudhosts doctor`: each thing that can be wrong, made wrong.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, SystemTime};
 
+use cloudhosts_table::{Builder, Order, Settings};
 use cloudhosts_tests::process::{Signal, stderr, stdout, succeed};
 use cloudhosts_tests::{Redis, World};
 use serde_json::Value;
@@ -32,8 +35,8 @@ fn where_all_is_well_each_line_says_ok() {
     let (code, said) = doctor(&world);
     assert_eq!(code, 0, "{said}");
     for check in [
-        "nsswitch", "module", "socket", "daemon", "guard", "rejected", "table", "clock", "redis",
-        "acl", "nscd", "names",
+        "nsswitch", "module", "socket", "daemon", "guard", "rejected", "table", "clock", "rights",
+        "redis", "acl", "nscd", "names",
     ] {
         says(&said, "ok", check, &[]);
     }
@@ -286,6 +289,64 @@ fn a_table_that_is_too_old_is_told() {
         said.contains("longer than its stale_max").then_some(said)
     });
     says(&said, "wrong", "table", &["stale_max"]);
+}
+
+#[test]
+fn a_table_from_the_future_is_told() {
+    let world = World::new().build();
+    let settings = Settings {
+        generation: 7,
+        published: SystemTime::now() + Duration::from_secs(3600),
+        stale_max: None,
+        order: Order::Fixed,
+        domain: String::new(),
+        hashes: vec!["cloudhosts".into()],
+    };
+    let table = Builder::new(settings).unwrap().build().unwrap();
+    let file = world.sandbox.outside("/var/lib/cloudhosts/last-good.table");
+    fs::write(file, table).unwrap();
+    let said = doctor(&world).1;
+    says(
+        &said,
+        "wrong",
+        "clock",
+        &["the clock went back", "timedatectl"],
+    );
+    says(&said, "wrong", "table", &["served for ever"]);
+}
+
+#[test]
+fn what_other_users_cannot_get_at_is_told() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    let mode = |path: &str, mode: u32| {
+        fs::set_permissions(world.sandbox.outside(path), Permissions::from_mode(mode)).unwrap();
+    };
+    for (path, closed, open, todo) in [
+        ("/run/cloudhosts", 0o750, 0o755, "chmod o+x /run/cloudhosts"),
+        (
+            "/run/cloudhosts/cached.sock",
+            0o660,
+            0o666,
+            "chmod o+w /run/cloudhosts/cached.sock",
+        ),
+        (
+            "/etc/nsswitch.conf",
+            0o640,
+            0o644,
+            "chmod o+r /etc/nsswitch.conf",
+        ),
+    ] {
+        mode(path, closed);
+        let said = doctor(&world).1;
+        says(
+            &said,
+            "wrong",
+            "rights",
+            &[path, &format!("{closed:04o}"), todo],
+        );
+        mode(path, open);
+    }
+    says(&doctor(&world).1, "ok", "rights", &[]);
 }
 
 #[test]

@@ -119,6 +119,10 @@ fn what_programs_get_from_elsewhere_is_told() {
         explain(&world, "other")["around"]["differs"],
         "/etc/hosts has the name too, and is asked first"
     );
+    // whether this machine has IPv6 or not
+    world.hset(&[("both", "10.0.0.8 fd00::8")]);
+    world.sync("cloudhosts");
+    assert_eq!(explain(&world, "both")["around"]["differs"], Value::Null);
     // one of the addresses is all of them, where that is what was asked for
     assert_eq!(explain(&world, "db")["around"]["differs"], Value::Null);
 

@@ -145,6 +145,29 @@ fn what_is_mounted_is_only_written_in_place() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let world = world();
+    let fifo = world.dir.join("fifo").display().to_string();
+    succeed(&mut world.shell(&format!("mkfifo {fifo}")));
+    for way in [&["--output", &fifo][..], &["--output", &fifo, "--in-place"]] {
+        let output = world.cloudhosts(&[&["export"], way].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).contains("not a regular file"),
+            "{}",
+            stderr(&output)
+        );
+    }
+    let output = world.cloudhosts(&["nsswitch", "enable", "--file", &fifo]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("not a regular file"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn an_empty_table_overwrites_nothing_unless_it_may() {
     let world = World::with(&[]);
     let file = world.dir.join("hosts");

@@ -1,7 +1,7 @@
 //! `cloudhosts nsswitch`, on the `nsswitch.conf` of the sandbox, and what glibc makes of it.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 
 use cloudhosts_tests::World;
@@ -35,6 +35,13 @@ fn enabling_makes_names_resolve_and_disabling_gives_back_the_bytes() {
     let odd = "# mine\npasswd:\tfiles\r\n\n  hosts :\tfiles   myhostname # last\nnetworks: files";
     fs::write(file(&world), odd).unwrap();
     fs::set_permissions(file(&world), Permissions::from_mode(0o604)).unwrap();
+    // where we may give a file away, it stays given away
+    let _ = chown(file(&world), Some(1), Some(2));
+    let own = |file: PathBuf| {
+        let metadata = fs::metadata(file).unwrap();
+        (metadata.mode() & 0o7777, metadata.uid(), metadata.gid())
+    };
+    let before = own(file(&world));
     assert_eq!(getent(&world, "web"), "");
     assert_eq!(nsswitch(&world, &["status"]).0, 1);
 
@@ -45,7 +52,7 @@ fn enabling_makes_names_resolve_and_disabling_gives_back_the_bytes() {
         "{said}"
     );
     assert!(getent(&world, "web").starts_with("10.0.0.5 "));
-    assert_eq!(fs::metadata(file(&world)).unwrap().mode() & 0o7777, 0o604);
+    assert_eq!(own(file(&world)), before);
     let (code, said) = nsswitch(&world, &["status"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("files cloudhosts   myhostname"), "{said}");
@@ -58,7 +65,7 @@ fn enabling_makes_names_resolve_and_disabling_gives_back_the_bytes() {
     let (code, said) = nsswitch(&world, &["disable"]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(fs::read_to_string(file(&world)).unwrap(), odd);
-    assert_eq!(fs::metadata(file(&world)).unwrap().mode() & 0o7777, 0o604);
+    assert_eq!(own(file(&world)), before);
     assert_eq!(getent(&world, "web"), "");
 }
 

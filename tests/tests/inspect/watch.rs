@@ -32,6 +32,13 @@ fn each_change_is_a_line_and_survives_the_daemon() {
     watch.prints(" web: 10.0.0.5 -> 10.0.0.6 fd00::6\n");
     world.hset(&[("web2", "web")]);
     watch.prints(" web2: none -> 10.0.0.6 fd00::6 (web)\n");
+    world.hset(&[("*.w.internal", "10.0.0.9"), ("w/new", "nowhere")]);
+    world.hset(&[("web3", "10.0.0.3")]);
+    let said = watch.prints(" web3: none -> 10.0.0.3\n");
+    assert!(
+        !said.contains("internal") && !said.contains(" w:"),
+        "{said}"
+    );
     world.daemon.kill();
     world.daemon.start();
     world.daemon.wait_for_state("live");
@@ -45,6 +52,8 @@ fn each_change_is_a_line_and_survives_the_daemon() {
 fn json_has_an_object_a_line() {
     let world = World::with(&[("web", "10.0.0.5")]);
     let watch = watching(&world, &["--json"]);
+    world.hset(&[("*.w.internal", "10.0.0.9")]);
+    watch.prints("\"canonical\":\"*.w.internal\"");
     world.hset(&[("web", "10.0.0.6 10.0.0.7 pick=1")]);
     let said = watch.prints("\"role\":\"web\"");
     let line = said.lines().find(|line| line.contains("\"web\"")).unwrap();

@@ -144,21 +144,21 @@ fn unreadable(status: &Status) -> Vec<Finding> {
 pub(super) fn table(config: &Config) -> Vec<Finding> {
     let check = "table";
     let looked = local::table(config, |view| {
-        (view.generation(), view.names(), view.published())
+        let says = format!("generation {}, {} names", view.generation(), view.names());
+        (says, view.published(), view.stale_max())
     });
-    let (generation, names, published) = match looked {
+    let (says, published, stale_max) = match looked {
         Ok(looked) => looked,
         Err(failure) => return vec![Finding::wrong(check, failure, "")],
     };
     let alive = gone(config).is_none();
-    let says = format!("generation {generation}, {names} names");
     let table = match alive {
         true => Finding::ok(check, says),
         false => Finding::wrong(
             check,
             format_args!(
                 "{says}, but no daemon is behind it: it is served for {}",
-                left(config)
+                left(stale_max)
             ),
             START,
         ),
@@ -167,8 +167,8 @@ pub(super) fn table(config: &Config) -> Vec<Finding> {
 }
 
 /// For how long a table is served without a daemon.
-fn left(config: &Config) -> String {
-    match config.stale_max {
+fn left(stale_max: Option<Duration>) -> String {
+    match stale_max {
         None => "ever, and gets older".into(),
         Some(most) => format!(
             "{} from the daemon's end (stale_max)",

@@ -5,6 +5,7 @@
 //! - [`switch`]: nsswitch.conf and nscd;
 //! - [`module`]: what glibc loads;
 //! - [`daemon`]: the socket, the status, the table;
+//! - [`rights`]: who gets at these;
 //! - [`redis`]: Redis, as the daemon sees it;
 //! - [`names`]: what comes of all that.
 
@@ -13,6 +14,7 @@ mod finding;
 mod module;
 mod names;
 mod redis;
+mod rights;
 mod switch;
 
 use cloudhosts_registry::config::{Config, ConfigError};
@@ -45,6 +47,7 @@ pub(crate) fn run(
             report.add([daemon::socket(&config)])?;
             report.add(daemon::status(&config))?;
             report.add(daemon::table(&config))?;
+            report.add([rights::look(&config)])?;
             report.add(match crashes {
                 false => redis::look(&config),
                 // To look its host up would load the module into this process.

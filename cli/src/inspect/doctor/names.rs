@@ -46,13 +46,18 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 }
 
 /// A few names, spread over the table. Those of which programs get only some
-/// addresses can't be compared.
+/// addresses can't be compared, nor those with IPv6 addresses alone, which programs
+/// get where the machine has one itself (AI_ADDRCONFIG).
 fn sample(view: &View<'_>) -> Known {
     let stride = (view.names() / SAMPLE).max(1);
     let mut sample = Known::new();
     let (mut at, mut n) = (view.first(), 0);
     while let Some((answer, next)) = view.entry(at) {
-        if n % stride == 0 && answer.pick == 0 && sample.len() < SAMPLE as usize {
+        if n % stride == 0
+            && answer.pick == 0
+            && !answer.v4.is_empty()
+            && sample.len() < SAMPLE as usize
+        {
             sample.insert(answer.asked.into(), addresses(&answer));
         }
         (at, n) = (next, n + 1);
@@ -75,7 +80,6 @@ fn ask(name: &str, known: &[IpAddr]) -> Option<Finding> {
     };
     let mut known = known.to_vec();
     known.sort_unstable();
-    // getaddrinfo(3) gives no IPv6 where the machine has none, and the like.
     let same = !told.is_empty() && told.iter().all(|address| known.contains(address));
     (!same).then(|| {
         let got = if told.is_empty() {

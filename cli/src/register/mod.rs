@@ -1,0 +1,146 @@
+//! The verbs that register: they write to Redis.
+//!
+//! Each verb says what is to be done (a [`Change`](cloudhosts_registry::register::Change)); `place` finds out where,
+//! `perform` has it done and tells what came of it, `wait` waits for the daemon.
+
+mod claim;
+mod hold;
+mod hosts;
+mod import;
+mod join;
+mod leave;
+mod metadata;
+mod perform;
+mod place;
+mod point;
+mod release;
+mod signals;
+mod wait;
+
+use std::future::Future;
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::register::{Role, Trouble};
+
+use crate::outcome::{Failure, Outcome};
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Take a role: this is now its only holder, in one step
+    Claim(claim::Arguments),
+    /// Join a role beside its other members
+    Join(join::Arguments),
+    /// Leave a role; its other members stay
+    Leave(leave::Arguments),
+    /// Let a role point at another entry
+    Point(point::Arguments),
+    /// Remove a role, members and all
+    Release(release::Arguments),
+    /// Join a role, and leave it when this program or COMMAND ends, or the machine dies
+    Hold(hold::Arguments),
+    /// Register the lines of a hosts(5) file, all or none
+    Import(import::Arguments),
+}
+
+/// What all of them are given.
+pub(crate) struct Setting {
+    config: Config,
+    /// The hashes of the command line.
+    given: Vec<String>,
+}
+
+pub(crate) fn run(verb: &Verb, config: Config, given: &[String]) -> Result<Outcome, Failure> {
+    let given = given.to_vec();
+    let setting = Setting { config, given };
+    match verb {
+        Verb::Claim(arguments) => claim::run(arguments, &setting),
+        Verb::Join(arguments) => join::run(arguments, &setting),
+        Verb::Leave(arguments) => leave::run(arguments, &setting),
+        Verb::Point(arguments) => point::run(arguments, &setting),
+        Verb::Release(arguments) => release::run(arguments, &setting),
+        Verb::Hold(arguments) => hold::run(arguments, &setting),
+        Verb::Import(arguments) => import::run(arguments, &setting),
+    }
+}
+
+impl Setting {
+    /// The hashes to write to: those of `--hash`, else the only one configured.
+    ///
+    /// # Errors
+    /// Several are configured: they are views, and which is meant nobody knows.
+    fn hashes(&self) -> Result<Vec<String>, Failure> {
+        match self.config.hashes.as_slice() {
+            all if self.given.is_empty() && all.len() > 1 => Err(Failure::Usage(format!(
+                "hashes in the configuration has several ({}); say with --hash which to write to, \
+                 or pass --private and --public",
+                crate::outcome::Plain(&all.join(", "))
+            ))),
+            all => Ok(all.to_vec()),
+        }
+    }
+
+    /// The hashes of those inside and of those outside.
+    ///
+    /// # Errors
+    /// More than one hash was given to derive them from.
+    fn sides(&self) -> Result<(String, String), Failure> {
+        let base = match self.given.as_slice() {
+            [] => "cloudhosts",
+            [one] => one,
+            _ => {
+                return Err(Failure::Usage(
+                    "with --private, --public or --from-metadata one --hash at most: KEY:private \
+                     and KEY:public are written"
+                        .into(),
+                ));
+            }
+        };
+        Ok((format!("{base}:private"), format!("{base}:public")))
+    }
+}
+
+/// Reads a role.
+fn role(name: &str) -> Result<Role, Failure> {
+    Role::parse(name).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// Reads a member of a role; without one it is this machine's name.
+fn member(name: &str, member: Option<&str>) -> Result<Role, Failure> {
+    let role = role(name)?;
+    let uname = rustix::system::uname();
+    let (member, whence) = match member {
+        Some(member) => (member.into(), "--member"),
+        None => (
+            uname.nodename().to_string_lossy(),
+            "the name of this machine; pass --member",
+        ),
+    };
+    role.with_member(&member)
+        .map_err(|error| Failure::Usage(format!("{whence}: {error}")))
+}
+
+/// Runs what talks to Redis, on this one thread. A look-up of the host that
+/// outlives its timeout is left behind.
+///
+/// # Errors
+/// As `work`; or the system gives no descriptor.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unreachable(format!("can't start: {error}")))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Failure {
+        Failure::Unreachable(match trouble {
+            Trouble::Unanswered(_) => trouble.to_string(),
+            Trouble::Away(_) | Trouble::Refused(_) => {
+                format!("nothing was changed: {trouble}")
+            }
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! Having a change made, and telling what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudhosts_registry::register::{Change, Done, Place, Registrar, Role, Verb, Where};
+use serde_json::{Value, json};
+
+use super::place::Source;
+use super::{Setting, block_on, wait};
+use crate::outcome::{Failure, Outcome, Plain, print};
+
+/// What every verb that changes something takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Print the Redis commands and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Return when the daemon of this machine has published the change [default: 10s]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10s",
+        value_parser = humantime::parse_duration,
+        conflicts_with = "dry_run"
+    )]
+    wait: Option<Duration>,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "dry_run")]
+    json: bool,
+}
+
+/// What is to be done.
+pub(crate) struct Task {
+    /// As it is called on the command line.
+    pub(crate) called: &'static str,
+    pub(crate) verb: Verb,
+    pub(crate) role: Role,
+    pub(crate) source: Source,
+}
+
+impl Options {
+    /// Does it, and says so.
+    ///
+    /// # Errors
+    /// It can't be done; or it is done, and no daemon is there to publish it.
+    pub(crate) fn perform(&self, task: Task, setting: &Setting) -> Result<Outcome, Failure> {
+        if self.dry_run {
+            return dry_run(task, setting);
+        }
+        let (change, done) = block_on(async {
+            let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
+            let places = task.source.places(&mut registrar).await?;
+            let change = change(&task, places);
+            let done = registrar.make(&change).await?;
+            Ok((change, done))
+        })?;
+        for (place, done) in change.places.iter().zip(&done) {
+            warn(place, done);
+        }
+        if !self.json {
+            print(&told(&change, &done))?;
+        }
+        let waited = self.wait.map(|patience| {
+            let wanted = wait::of_change(&change);
+            wait::until_published(&wanted, patience, &setting.config)
+        });
+        if self.json {
+            let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
+            print(&format!(
+                "{}\n",
+                as_json(task.called, &change, &done, published)
+            ))?;
+        }
+        waited.unwrap_or(Ok(Outcome::Yes))
+    }
+}
+
+fn change(task: &Task, places: Vec<Place>) -> Change {
+    Change {
+        verb: task.verb,
+        role: task.role.clone(),
+        places,
+    }
+}
+
+/// Prints the commands. Redis is asked only for the address of this machine.
+pub(crate) fn dry_run(task: Task, setting: &Setting) -> Result<Outcome, Failure> {
+    let places = match &task.source {
+        Source::Known(places) => places.clone(),
+        local => block_on(async {
+            let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
+            local.places(&mut registrar).await
+        })?,
+    };
+    let lines = change(&task, places).spelled();
+    print(&(lines.join("\n") + "\n"))?;
+    Ok(Outcome::Yes)
+}
+
+/// Says who will write again what was removed.
+fn warn(place: &Place, done: &Done) {
+    if done.alive.is_empty() {
+        return;
+    }
+    let hash = Plain(&place.hash);
+    eprintln!(
+        "cloudhosts: {} in {hash}: still held, and will join again; end `cloudhosts hold` there",
+        Plain(&done.alive.join(", "))
+    );
+}
+
+/// A line for each hash.
+fn told(change: &Change, done: &[Done]) -> String {
+    let role = &change.role;
+    let mut text = String::new();
+    for (Place { hash, at }, done) in change.places.iter().zip(done) {
+        let members = done
+            .removed
+            .iter()
+            .filter(|field| field.contains('/'))
+            .count();
+        let hash = Plain(hash);
+        let what = match at {
+            Some(at) if is_pointer(at) => format!("points at {at} in {hash}"),
+            Some(at) => format!("is at {at} in {hash}"),
+            None if done.changed => format!("is gone from {hash}"),
+            None => format!("was not in {hash}"),
+        };
+        let also = match members {
+            _ if !matches!(change.verb, Verb::Claim | Verb::Release) => String::new(),
+            0 => String::new(),
+            1 => ", 1 member removed".to_owned(),
+            members => format!(", {members} members removed"),
+        };
+        text.push_str(&format!("{role} {what}{also}\n"));
+    }
+    text
+}
+
+fn is_pointer(at: &Where) -> bool {
+    let first = at.as_str().split(' ').next().unwrap_or_default();
+    first.parse::<std::net::IpAddr>().is_err()
+}
+
+fn as_json(called: &str, change: &Change, done: &[Done], published: Option<bool>) -> Value {
+    let places = change.places.iter().zip(done).map(|(place, done)| {
+        json!({
+            "hash": place.hash,
+            "value": place.at.as_ref().map(Where::as_str),
+            "changed": done.changed,
+            "removed": done.removed,
+            "held": done.alive,
+        })
+    });
+    json!({
+        "verb": called,
+        "role": change.role.name(),
+        "member": change.role.member(),
+        "places": places.collect::<Vec<_>>(),
+        "published": published,
+    })
+}

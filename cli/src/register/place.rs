@@ -1,0 +1,140 @@
+//! Where a role is: the addresses that are given, those the cloud knows, or the
+//! one from which this machine reaches Redis.
+
+use std::net::IpAddr;
+
+use cloudhosts_registry::register::{Place, Registrar, Where};
+
+use super::Setting;
+use super::metadata::{self, Cloud};
+use crate::outcome::Failure;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Addresses {
+    /// The addresses [default: that from which this machine reaches Redis]; `pick=N` answers N of
+    /// them at each look-up
+    #[arg(value_name = "ADDR")]
+    addresses: Vec<String>,
+    /// Write this address to the private view (cloudhosts:private)
+    #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
+    private: Vec<String>,
+    /// Write this address to the public view (cloudhosts:public)
+    #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
+    public: Vec<String>,
+    /// Take the private and the public address from the cloud's metadata service
+    #[arg(
+        long,
+        value_name = "CLOUD",
+        conflicts_with_all = ["addresses", "private", "public"]
+    )]
+    from_metadata: Option<Cloud>,
+    /// Where the metadata service is [default: http://169.254.169.254]
+    #[arg(long, value_name = "URL", requires = "from_metadata")]
+    metadata_endpoint: Option<String>,
+}
+
+/// Where a role is to be, as far as it is known without Redis.
+pub(crate) enum Source {
+    /// All of it is.
+    Known(Vec<Place>),
+    /// At the address from which this machine reaches Redis, in these hashes.
+    Local(Vec<String>),
+}
+
+impl Addresses {
+    /// What was said, and what the metadata service adds.
+    ///
+    /// # Errors
+    /// An address is none; there is no metadata service, or it knows none.
+    pub(crate) fn source(&self, setting: &Setting) -> Result<Source, Failure> {
+        if let Some(cloud) = self.from_metadata {
+            let (private, public) = setting.sides()?;
+            let found = metadata::addresses(cloud, self.metadata_endpoint.as_deref())?;
+            let place = |hash, address: IpAddr| place(hash, &address.to_string());
+            return Ok(Source::Known(vec![
+                place(private, found.private)?,
+                place(public, found.public)?,
+            ]));
+        }
+        if !self.private.is_empty() || !self.public.is_empty() {
+            let (private, public) = setting.sides()?;
+            let sides = [(private, &self.private), (public, &self.public)];
+            let given = sides.into_iter().filter(|(_, at)| !at.is_empty());
+            let places = given.map(|(hash, at)| place(hash, &at.join(" ")));
+            return places.collect::<Result<_, _>>().map(Source::Known);
+        }
+        let hashes = setting.hashes()?;
+        if self.addresses.is_empty() {
+            return Ok(Source::Local(hashes));
+        }
+        let at = self.addresses.join(" ");
+        let places = hashes.into_iter().map(|hash| place(hash, &at));
+        places.collect::<Result<_, _>>().map(Source::Known)
+    }
+}
+
+fn place(hash: String, at: &str) -> Result<Place, Failure> {
+    let at = Where::addresses(at).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Place { hash, at: Some(at) })
+}
+
+/// Places from which something is taken away.
+pub(crate) fn away(hashes: Vec<String>) -> Vec<Place> {
+    let away = |hash| Place { hash, at: None };
+    hashes.into_iter().map(away).collect()
+}
+
+impl Source {
+    /// Everything, with the address of this machine.
+    ///
+    /// # Errors
+    /// Redis can't be reached; or by an address that is of no use to others.
+    pub(crate) async fn places(&self, registrar: &mut Registrar) -> Result<Vec<Place>, Failure> {
+        match self {
+            Source::Known(places) => Ok(places.clone()),
+            Source::Local(hashes) => {
+                let at = fit(registrar.local().await?)?;
+                let places = hashes
+                    .iter()
+                    .map(|hash| place(hash.clone(), &at.to_string()));
+                places.collect()
+            }
+        }
+    }
+}
+
+/// The address, if others can use it.
+fn fit(local: Option<IpAddr>) -> Result<IpAddr, Failure> {
+    let why = match local {
+        None => "Redis is reached over a Unix socket".to_owned(),
+        Some(at) if at.is_loopback() => format!("Redis is reached from {at}"),
+        Some(IpAddr::V6(at)) if at.is_unicast_link_local() => {
+            format!("Redis is reached from {at}, which means something on one link only")
+        }
+        Some(IpAddr::V6(at)) => match at.to_ipv4_mapped() {
+            Some(v4) => return fit(Some(v4.into())),
+            None => return Ok(at.into()),
+        },
+        Some(at) => return Ok(at),
+    };
+    Err(Failure::Usage(format!(
+        "{why}, so the address of this machine is not known; pass it: ADDR, or --private and \
+         --public, or --from-metadata"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_means_nothing_elsewhere_is_refused() {
+        let of = |at: &str| fit(at.parse().ok()).map(|at| at.to_string()).ok();
+        assert_eq!(of("10.0.0.5"), Some("10.0.0.5".into()));
+        assert_eq!(of("::ffff:10.0.0.5"), Some("10.0.0.5".into()));
+        assert_eq!(of("fd00::5"), Some("fd00::5".into()));
+        for bad in ["127.0.0.1", "::1", "fe80::1", "::ffff:127.0.0.1", ""] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

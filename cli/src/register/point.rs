@@ -1,0 +1,38 @@
+//! `cloudhosts point`: a role that is where another entry is.
+
+use cloudhosts_registry::register::{Place, Verb, Where};
+
+use super::place::Source;
+use super::{Setting, perform, role};
+use crate::outcome::{Failure, Outcome};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The role
+    #[arg(value_name = "ROLE")]
+    role: String,
+    /// The entry to point at
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    perform: perform::Options,
+}
+
+pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
+    let role = role(&arguments.role)?;
+    let at = Where::pointer(&arguments.name).map_err(|error| Failure::Usage(error.to_string()))?;
+    if at.as_str() == role.name() {
+        return Err(Failure::Usage(format!("{role} can't point at itself")));
+    }
+    let place = |hash| Place {
+        hash,
+        at: Some(at.clone()),
+    };
+    let task = perform::Task {
+        called: "point",
+        verb: Verb::Claim,
+        source: Source::Known(setting.hashes()?.into_iter().map(place).collect()),
+        role,
+    };
+    arguments.perform.perform(task, setting)
+}

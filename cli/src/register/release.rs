@@ -1,0 +1,26 @@
+//! `cloudhosts release`: the end of a role.
+
+use cloudhosts_registry::register::Verb;
+
+use super::place::{Source, away};
+use super::{Setting, perform, role};
+use crate::outcome::{Failure, Outcome};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The role
+    #[arg(value_name = "ROLE")]
+    role: String,
+    #[command(flatten)]
+    perform: perform::Options,
+}
+
+pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
+    let task = perform::Task {
+        called: "release",
+        verb: Verb::Release,
+        role: role(&arguments.role)?,
+        source: Source::Known(away(setting.hashes()?)),
+    };
+    arguments.perform.perform(task, setting)
+}

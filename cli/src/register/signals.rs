@@ -1,0 +1,72 @@
+//! The signals that a holder is sent.
+
+use std::io::{self, stdin};
+
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::termios::tcgetpgrp;
+use tokio::process::Child;
+use tokio::signal::unix::{self, SignalKind, signal};
+
+/// The signals that end a holder, or go to its command.
+pub(super) struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hang_up: unix::Signal,
+    quit: unix::Signal,
+    user: Option<[unix::Signal; 2]>,
+}
+
+impl Signals {
+    /// Takes them over; SIGUSR1 and SIGUSR2 only where there is a command for
+    /// which they may mean something.
+    pub(super) fn new(command: bool) -> io::Result<Signals> {
+        let user = match command {
+            true => Some([
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+            ]),
+            false => None,
+        };
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+            user,
+        })
+    }
+
+    /// The next one.
+    pub(super) async fn next(&mut self) -> Signal {
+        let user = async {
+            match &mut self.user {
+                Some([one, two]) => tokio::select! {
+                    _ = one.recv() => Signal::USR1,
+                    _ = two.recv() => Signal::USR2,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.interrupt.recv() => Signal::INT,
+            _ = self.hang_up.recv() => Signal::HUP,
+            _ = self.quit.recv() => Signal::QUIT,
+            signal = user => signal,
+        }
+    }
+}
+
+/// Passes a signal on to the command, unless the terminal has sent it there as
+/// well: Ctrl-C goes to all of the foreground, and twice may mean more than once.
+pub(super) fn pass(signal: Signal, child: &Child) {
+    let keyboard = matches!(signal, Signal::INT | Signal::QUIT);
+    if keyboard && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp()) {
+        return;
+    }
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(id) = id.and_then(Pid::from_raw) {
+        // It may have ended this very moment.
+        let _ = kill_process(id, signal);
+    }
+}

@@ -1,0 +1,171 @@
+//! `--wait`: until the daemon of this machine has published what was written.
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::register::{Change, Import, Verb, Where};
+use cloudhosts_table::client::AttachError;
+use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::handover::HandoverError;
+use cloudhosts_table::{Client, View, client};
+
+use crate::local::paths;
+use crate::outcome::{Failure, Outcome, Plain};
+
+/// Between two looks at the table.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What the table must have been made from, in one hash.
+pub(super) struct Wanted {
+    hash: String,
+    /// The value of each field, by role and member (empty for the plain field);
+    /// none where there must be no such field.
+    fields: BTreeMap<(String, String), Option<String>>,
+    /// Which other fields there must not be.
+    alone: Alone,
+}
+
+/// Which other fields there must not be.
+enum Alone {
+    /// None: they do not matter.
+    No,
+    /// Others of that role.
+    In(String),
+    /// Any others.
+    Everywhere,
+}
+
+/// What a change leaves behind.
+pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
+    let role = change.role.name();
+    let field = (
+        role.to_owned(),
+        change.role.member().unwrap_or_default().to_owned(),
+    );
+    let wanted = change.places.iter().map(|place| Wanted {
+        hash: place.hash.clone(),
+        fields: BTreeMap::from([(field.clone(), place.at.as_ref().map(Where::to_string))]),
+        alone: match change.verb {
+            Verb::Claim | Verb::Release => Alone::In(role.to_owned()),
+            Verb::Join | Verb::Leave | Verb::Hold(_) | Verb::End => Alone::No,
+        },
+    });
+    wanted.collect()
+}
+
+/// What an import leaves behind.
+pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
+    let fields = import.roles.iter().map(|(role, at)| {
+        let field = (role.name().to_owned(), String::new());
+        (field, Some(at.to_string()))
+    });
+    vec![Wanted {
+        hash: import.hash.clone(),
+        fields: fields.collect(),
+        alone: match import.replace {
+            true => Alone::Everywhere,
+            false => Alone::No,
+        },
+    }]
+}
+
+impl Wanted {
+    /// Whether a table is as wanted; none where it has nothing of this hash.
+    fn is_in(&self, view: &View<'_>) -> Option<bool> {
+        let hash = view.hashes().position(|hash| hash == self.hash)?;
+        let mut found = 0;
+        let mut key = (String::new(), String::new());
+        for source in view.sources().filter(|source| source.hash == hash) {
+            key.0.clear();
+            key.0.push_str(source.role);
+            key.1.clear();
+            key.1.push_str(source.member.unwrap_or_default());
+            let good = match (self.fields.get(&key), &self.alone) {
+                (Some(Some(value)), _) => {
+                    found += 1;
+                    source.value == value.as_bytes()
+                }
+                (Some(None), _) | (None, Alone::Everywhere) => false,
+                (None, Alone::In(role)) => source.role != role,
+                (None, Alone::No) => true,
+            };
+            if !good {
+                return Some(false);
+            }
+        }
+        Some(found == self.fields.values().flatten().count())
+    }
+}
+
+/// Waits until the table has it, in each of the hashes that the daemon mirrors.
+///
+/// # Errors
+/// There is no daemon.
+pub(super) fn until_published(
+    wanted: &[Wanted],
+    patience: Duration,
+    config: &Config,
+) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    let daemon = paths(config).ok_or(AttachError::Path);
+    match daemon.and_then(|paths| client::pulse(&paths)) {
+        // It has not read Redis yet, and will.
+        Ok(_) | Err(AttachError::Handover(HandoverError::NothingYet)) => {}
+        Err(error) => {
+            return Err(Failure::Unreachable(format!(
+                "it is written, but there is no daemon to wait for: {error}; is \
+                 cloudhosts-cached running? (cloudhosts status)"
+            )));
+        }
+    }
+    let (table, mut looked_at) = (Client::new(), None);
+    loop {
+        let look = |view: &View<'_>| look(view, wanted, &mut looked_at);
+        match table.with(|| paths(config), monotonic(), look) {
+            Ok(Look::Published) => return Ok(Outcome::Yes),
+            Ok(Look::NotMirrored) => {
+                let hashes: Vec<&str> = wanted.iter().map(|one| one.hash.as_str()).collect();
+                eprintln!(
+                    "cloudhosts: it is written, but the daemon of this machine does not mirror \
+                     {}: there is nothing to wait for",
+                    Plain(&hashes.join(" nor "))
+                );
+                return Ok(Outcome::No);
+            }
+            Ok(Look::NotYet) | Err(_) => {}
+        }
+        if start.elapsed() > patience {
+            let shown = humantime::format_duration(patience);
+            eprintln!(
+                "cloudhosts: it is written, but the daemon has not published it within {shown} \
+                 (--wait); `cloudhosts status` says how the daemon is"
+            );
+            return Ok(Outcome::No);
+        }
+        sleep(PAUSE);
+    }
+}
+
+/// What a look at the table shows.
+enum Look {
+    Published,
+    NotYet,
+    /// In none of the hashes will it ever be published.
+    NotMirrored,
+}
+
+/// Looks at a table, once: the next look is at a later one.
+fn look(view: &View<'_>, wanted: &[Wanted], looked_at: &mut Option<u64>) -> Look {
+    let generation = Some(view.generation());
+    if std::mem::replace(looked_at, generation) == generation {
+        return Look::NotYet;
+    }
+    let mirrored: Vec<bool> = wanted.iter().filter_map(|one| one.is_in(view)).collect();
+    match mirrored.as_slice() {
+        [] => Look::NotMirrored,
+        all if all.iter().all(|&good| good) => Look::Published,
+        _ => Look::NotYet,
+    }
+}

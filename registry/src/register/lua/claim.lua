@@ -1,0 +1,24 @@
+-- ARGV: the role, and for each hash its value; without values, the role goes.
+local role, answer = ARGV[1], {}
+for n, it in ipairs(books) do
+  local value, alive = ARGV[1 + n], {}
+  local lines = held_of(it, role)
+  local now = clock()
+  for _, one in ipairs(lines) do
+    local at = ends(it, one.field)
+    if at and at > now then alive[#alive + 1] = one.field end
+  end
+  local gone = {}
+  for _, field in ipairs((walk(it, role))) do
+    if field ~= role or not value then gone[#gone + 1] = field end
+  end
+  local changed = #gone > 0
+  if value and redis.call('HGET', it.hash, role) ~= value then
+    redis.call('HSET', it.hash, role, value)
+    changed = true
+  end
+  delete(it, gone)
+  forget(it, lines)
+  answer[n] = { changed and 1 or 0, gone, alive }
+end
+return answer

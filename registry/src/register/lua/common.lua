@@ -1,0 +1,136 @@
+-- What all scripts have in common. A script is given three keys for each hash:
+-- the hash itself, its leases and its held fields (see ../mod.rs).
+
+-- Not fields, but what the sorted set of leases says of itself.
+local RENEWED = '!renewed' -- when anybody last renewed
+local WALKED = '!walked'   -- when the hash may be walked again
+
+-- How long a gap between two renewals may be (ms) before leases are looked at: a third of the
+-- shortest lease there is.
+local GAP = 1000
+-- The end of a lease that ran out and whose field is kept.
+local KEPT = -1
+-- How many leases that ran out are looked at in one run.
+local BATCH = 64
+-- Above so many fields a hash is not walked for the sake of a lease.
+local WALKABLE = 100000
+
+-- The keys of the hash number `n`. A key of another type, or a user who may not write, ends the
+-- script here, before anything is written: no field is called ''.
+local function book(n)
+  local it = { hash = KEYS[3 * n - 2], leases = KEYS[3 * n - 1], held = KEYS[3 * n] }
+  it.fields = redis.call('HLEN', it.hash)
+  redis.call('HDEL', it.hash, '')
+  redis.call('ZREM', it.leases, '')
+  redis.call('ZREM', it.held, '')
+  return it
+end
+
+local books = {}
+for n = 1, #KEYS / 3 do books[n] = book(n) end
+
+-- The time by the clock of Redis, in ms.
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function whole(number) return string.format('%.0f', number) end
+
+-- The role of a field in its normal form, whatever the spelling.
+local function role_of(field)
+  local role = string.lower(string.match(field, '^[^/]*'))
+  return (string.gsub(role, '([^.])%.$', '%1'))
+end
+
+-- Deletes fields in portions that fit on the stack.
+local function delete(it, fields)
+  for from = 1, #fields, 500 do
+    redis.call('HDEL', it.hash, unpack(fields, from, math.min(from + 499, #fields)))
+  end
+end
+
+-- Walks the hash for the fields of a role in every spelling; the first that `enough` accepts
+-- ends it. This holds Redis up for 0.7 s at a million fields.
+local function walk(it, role, enough)
+  local pattern = string.gsub(role, '[%a*]', function(c)
+    return c == '*' and '\\*' or '[' .. c .. string.upper(c) .. ']'
+  end) .. '*'
+  local found, seen, cursor = {}, {}, '0'
+  repeat
+    local page = redis.call('HSCAN', it.hash, cursor, 'MATCH', pattern, 'COUNT', 1000)
+    cursor = page[1]
+    for at = 1, #page[2], 2 do
+      local field = page[2][at]
+      if not seen[field] and role_of(field) == role then
+        seen[field] = true
+        found[#found + 1] = field
+        if enough and enough(field) then return found, field end
+      end
+    end
+  until cursor == '0'
+  return found
+end
+
+-- Takes lines of the held apart, `FIELD LEASE VALUE`; what is no such line is none of ours.
+local function parsed(lines)
+  local held = {}
+  for _, line in ipairs(lines) do
+    local field, lease, value = string.match(line, '^(%S+/%S+) (%d+) (.+)$')
+    if field then
+      held[#held + 1] = { line = line, field = field, lease = tonumber(lease), value = value }
+    end
+  end
+  return held
+end
+
+-- What is held of a field: one line, or, after its holder came back elsewhere, more.
+local function held_as(it, field)
+  return parsed(redis.call('ZRANGEBYLEX', it.held, '[' .. field .. ' ', '(' .. field .. '!'))
+end
+
+-- What is held of a role ('0' comes right after '/').
+local function held_of(it, role)
+  return parsed(redis.call('ZRANGEBYLEX', it.held, '[' .. role .. '/', '(' .. role .. '0'))
+end
+
+-- When a lease ends; KEPT where it has run out and the field was kept, none where its holder left.
+local function ends(it, field)
+  return tonumber(redis.call('ZSCORE', it.leases, field) or nil)
+end
+
+-- Ends leases without touching the hash. Nothing is left behind by the last one.
+local function forget(it, lines)
+  for _, one in ipairs(lines) do
+    redis.call('ZREM', it.held, one.line)
+    redis.call('ZREM', it.leases, one.field)
+  end
+  if redis.call('ZCARD', it.held) == 0 then redis.call('ZREM', it.leases, RENEWED, WALKED) end
+end
+
+-- Removes leased fields; one that has another value by now was written by somebody else, and
+-- stays.
+local function remove(it, lines)
+  for _, one in ipairs(lines) do
+    if redis.call('HGET', it.hash, one.field) == one.value then
+      redis.call('HDEL', it.hash, one.field)
+    end
+  end
+  forget(it, lines)
+end
+
+-- Ends what was kept of a role because it was the last, now that `field` holds it: at once; or,
+-- with `grace`, leaves who was cut off as long as `field` was a third of its lease to be back as
+-- well.
+local function supersede(it, role, field, grace)
+  local gone = {}
+  for _, one in ipairs(held_of(it, role)) do
+    local at = ends(it, one.field)
+    if one.field ~= field and at == KEPT and grace then
+      redis.call('ZADD', it.leases, whole(clock() + one.lease / 3), one.field)
+    elseif one.field ~= field and (at == KEPT or not at) then
+      gone[#gone + 1] = one
+    end
+  end
+  remove(it, gone)
+end

@@ -1,0 +1,78 @@
+-- How leases end. The time of a lease runs only while somebody could have renewed it.
+
+-- Takes note of the time since the last renewal by anybody. While Redis was away, or its clock
+-- was set, nobody could renew: of a gap a lease loses a third of its length at most, so who is
+-- alive has another third to come back in. A clock that was set back takes the leases with it.
+local function elapse(it, now)
+  local last = tonumber(redis.call('ZSCORE', it.leases, RENEWED) or now)
+  local gap = now - last
+  if gap >= 0 and gap <= GAP then return end
+  for from = 0, redis.call('ZCARD', it.held) - 1, 1000 do
+    for _, one in ipairs(parsed(redis.call('ZRANGE', it.held, from, from + 999))) do
+      local shift = gap < 0 and gap or math.max(0, gap - one.lease / 3)
+      local at = ends(it, one.field)
+      if at and at ~= KEPT and shift ~= 0 then
+        redis.call('ZADD', it.leases, whole(at + shift), one.field)
+      end
+    end
+  end
+end
+
+-- When a role was renewed last by somebody whose lease has not run out; 0 if there is nobody.
+local function renewed(lines, now, it)
+  local last = 0
+  for _, one in ipairs(lines) do
+    local at = ends(it, one.field)
+    if at and at > now then last = math.max(last, at - one.lease) end
+  end
+  return last
+end
+
+-- Whether a role has a field that is not held. Nil: that would take a walk, and the last one was
+-- not long ago.
+local function has_plain(it, role, lines, now, patient)
+  if redis.call('HGET', it.hash, role) then return true end
+  local held = {}
+  for _, one in ipairs(lines) do
+    held[one.field] = true
+    local is = redis.call('HGET', it.hash, one.field)
+    if is and is ~= one.value then return true end
+  end
+  if it.fields > WALKABLE then return false end
+  if patient then
+    -- Walks take a tenth of the time at most; one that lies far ahead is by a clock set back.
+    local next = tonumber(redis.call('ZSCORE', it.leases, WALKED) or 0)
+    if now < next and next - now < 60000 then return nil end
+    redis.call('ZADD', it.leases, whole(now + it.fields / 100), WALKED)
+  end
+  local _, other = walk(it, role, function(field) return not held[field] end)
+  return other ~= nil
+end
+
+-- Removes the fields of some of the leases that ran out, where somebody else has renewed that role
+-- since; who died together with all others stays with them.
+local function expire(it, now)
+  local roles = {}
+  local over = redis.call('ZRANGEBYSCORE', it.leases, 0, whole(now), 'WITHSCORES', 'LIMIT', 0, BATCH + 2)
+  for n = 1, #over, 2 do
+    local field, at = over[n], tonumber(over[n + 1])
+    local held = held_as(it, field)
+    if #held > 0 then
+      local role = role_of(field)
+      local known = roles[role]
+      if not known then
+        local lines = held_of(it, role)
+        known = { renewed = renewed(lines, now, it), plain = false }
+        if known.renewed == 0 then known.plain = has_plain(it, role, lines, now, true) end
+        roles[role] = known
+      end
+      if known.plain or known.renewed > at then
+        remove(it, held)
+      elseif known.renewed == 0 and known.plain == false then
+        redis.call('ZADD', it.leases, KEPT, field)
+      end
+    elseif field ~= RENEWED and field ~= WALKED then
+      redis.call('ZREM', it.leases, field)
+    end
+  end
+end

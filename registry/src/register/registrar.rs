@@ -1,0 +1,153 @@
+//! Has changes made: connects, asks, and says in words what went wrong.
+
+use super::change::Change;
+use super::trouble::Trouble;
+use crate::config::Config;
+use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
+use redis::{Cmd, Value};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What came of a change in one hash.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// Whether the hash is not as it was.
+    pub changed: bool,
+    /// The fields that were removed. ([`super::Verb::Hold`]: the value the
+    /// field had before.)
+    pub removed: Vec<String>,
+    /// Members that were removed although somebody holds them, and will write
+    /// them again.
+    pub alive: Vec<String>,
+}
+
+/// Writes to Redis.
+pub struct Registrar {
+    connector: Connector,
+    connection: Option<Connection>,
+    /// How long an answer may take.
+    patience: Duration,
+}
+
+impl Registrar {
+    /// One that is not connected yet.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Registrar {
+        Registrar {
+            connector: Connector::to_write(config),
+            connection: None,
+            patience: SILENCE,
+        }
+    }
+
+    /// The same with another bound on the time an answer takes.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Registrar {
+        Registrar { patience, ..self }
+    }
+
+    /// The address from which this machine reaches Redis; none over a Unix
+    /// socket. Connects if need be.
+    ///
+    /// # Errors
+    /// No Redis can be reached.
+    pub async fn local(&mut self) -> Result<Option<IpAddr>, Trouble> {
+        Ok(self.connection().await?.link.local())
+    }
+
+    /// Where the connection goes, fit for printing.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.connection.as_ref().map(|one| one.endpoint.as_str())
+    }
+
+    /// Makes a change; what came of it in each of its places.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or says no.
+    pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
+        let answer = self.ask(&change.command()).await?;
+        let done = |one: &Value| {
+            let Value::Array(parts) = one else {
+                return None;
+            };
+            let [Value::Int(changed), removed, alive] = parts.as_slice() else {
+                return None;
+            };
+            Some(Done {
+                changed: *changed != 0,
+                removed: texts(removed)?,
+                alive: texts(alive)?,
+            })
+        };
+        let Value::Array(places) = &answer else {
+            return Err(Trouble::Refused(not_understood()));
+        };
+        let all: Option<Vec<Done>> = places.iter().map(done).collect();
+        all.filter(|all| all.len() == change.places.len())
+            .ok_or_else(|| Trouble::Refused(not_understood()))
+    }
+
+    /// Asks one question, over a connection that is made if need be.
+    pub(super) async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+        let patience = self.patience;
+        let connection = self.connection().await?;
+        let endpoint = connection.endpoint.clone();
+        match connection.link.ask_within(question, patience).await {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Refused(refusal)) => Err(refused(&endpoint, &refusal)),
+            Err(Failure::Lost(why)) => {
+                self.connection = None;
+                Err(Trouble::Unanswered(format!("{endpoint}: {why}")))
+            }
+        }
+    }
+
+    /// Forgets the connection: what it was about is given up.
+    pub(super) fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
+    async fn connection(&mut self) -> Result<&mut Connection, Trouble> {
+        if self.connection.is_none() {
+            let made = self.connector.connect().await;
+            let made =
+                made.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+            return Ok(self.connection.insert(made));
+        }
+        // There is one; the borrow checker wants to be shown.
+        self.connection
+            .as_mut()
+            .ok_or_else(|| Trouble::Away("there is no connection".to_owned()))
+    }
+}
+
+fn not_understood() -> String {
+    "Redis answered what this program does not understand; are all parts of one version?".to_owned()
+}
+
+/// What Redis says no to now, and what it always will.
+fn refused(endpoint: &str, refusal: &Refusal) -> Trouble {
+    let said = format!("{endpoint}: {refusal}");
+    match refusal.code() {
+        "LOADING" | "BUSY" | "OOM" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "MISCONF"
+        | "NOREPLICAS" | "TRYAGAIN" => Trouble::Away(said),
+        _ => Trouble::Refused(said),
+    }
+}
+
+/// A list of texts; what is not UTF-8 in it is escaped.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    let Value::Array(texts) = value else {
+        return None;
+    };
+    let text = |one: &Value| match one {
+        Value::BulkString(bytes) => Some(match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.escape_ascii().to_string(),
+        }),
+        _ => None,
+    };
+    texts.iter().map(text).collect()
+}

@@ -1,0 +1,218 @@
+//! What is written, checked by the same grammar by which it is read.
+
+use crate::printable::Quoted;
+use crate::record::{Field, FieldError, Target, Value, ValueError};
+use std::fmt;
+
+/// A role in its normal form, and who of several is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    name: String,
+    member: Option<String>,
+}
+
+impl Role {
+    /// Reads a role.
+    ///
+    /// # Errors
+    /// It is none, or the member of one.
+    pub fn parse(name: &str) -> Result<Role, RoleError> {
+        let field = Field::parse(name.as_bytes());
+        let field =
+            field.map_err(|why| RoleError::Role(Quoted(name.as_bytes()).to_string(), why))?;
+        match field.member {
+            None => Ok(Role {
+                name: field.role.to_string(),
+                member: None,
+            }),
+            Some(_) => Err(RoleError::Member(Quoted(name.as_bytes()).to_string())),
+        }
+    }
+
+    /// That member of the role.
+    ///
+    /// # Errors
+    /// The member cannot be one.
+    pub fn with_member(self, member: &str) -> Result<Role, RoleError> {
+        let field = format!("{}/{member}", self.name);
+        Field::parse(field.as_bytes())
+            .map_err(|why| RoleError::Role(Quoted(member.as_bytes()).to_string(), why))?;
+        Ok(Role {
+            name: self.name,
+            member: Some(member.to_owned()),
+        })
+    }
+
+    /// The role, without the member.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The member, where one is meant.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        self.member.as_deref()
+    }
+}
+
+impl fmt::Display for Role {
+    /// The field of the hash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.member {
+            Some(member) => write!(f, "/{member}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why this is no role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoleError {
+    /// It breaks the grammar; what it was, quoted.
+    Role(String, FieldError),
+    /// It names a member as well.
+    Member(String),
+}
+
+impl fmt::Display for RoleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RoleError::Role(quoted, why) => write!(f, "{quoted}: {why}"),
+            RoleError::Member(quoted) => {
+                write!(
+                    f,
+                    "{quoted}: write the role alone, and the member as --member"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for RoleError {}
+
+/// Where a role is, as it is written: the value of a field, in its normal form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Where(String);
+
+impl Where {
+    /// Reads addresses, with `pick=` if need be.
+    ///
+    /// # Errors
+    /// It holds none, or something else as well.
+    pub fn addresses(text: &str) -> Result<Where, WhereError> {
+        let value = Value::parse(text.as_bytes())?;
+        match value.target {
+            Target::Addresses { .. } => Where::known(&value),
+            Target::Pointer(name) => Err(WhereError::Pointer(name.to_string())),
+        }
+    }
+
+    /// Reads the name of another entry.
+    ///
+    /// # Errors
+    /// It is none, or an address.
+    pub fn pointer(text: &str) -> Result<Where, WhereError> {
+        let value = Value::parse(text.as_bytes())?;
+        match value.target {
+            Target::Pointer(_) => Where::known(&value),
+            Target::Addresses { .. } => Err(WhereError::Addresses),
+        }
+    }
+
+    /// What is only reported where it is read is refused where it is written.
+    fn known(value: &Value) -> Result<Where, WhereError> {
+        match value.unknown.first() {
+            Some(attribute) => Err(WhereError::Attribute(attribute.clone())),
+            None => Ok(Where(value.to_string())),
+        }
+    }
+
+    /// The value of the field.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a role cannot be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhereError {
+    /// It breaks the grammar.
+    Value(ValueError),
+    /// A name, where addresses are wanted.
+    Pointer(String),
+    /// Addresses, where a name is wanted.
+    Addresses,
+    /// An attribute nobody knows, quoted.
+    Attribute(String),
+}
+
+impl From<ValueError> for WhereError {
+    fn from(error: ValueError) -> WhereError {
+        WhereError::Value(error)
+    }
+}
+
+impl fmt::Display for WhereError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WhereError::Value(error) => error.fmt(f),
+            WhereError::Pointer(name) => write!(
+                f,
+                "{name} is a name, not an address; `cloudhosts point` lets a role point at one"
+            ),
+            WhereError::Addresses => {
+                f.write_str("a role points at a name; `cloudhosts claim` puts it at addresses")
+            }
+            WhereError::Attribute(attribute) => {
+                write!(f, "unknown attribute {attribute}; there is pick=N")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WhereError {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_role_is_written_in_its_normal_form() {
+        let role = Role::parse("Web.").unwrap();
+        assert_eq!(role.to_string(), "web");
+        assert_eq!(role.with_member("I-1").unwrap().to_string(), "web/I-1");
+        assert!(
+            Role::parse("web/i")
+                .unwrap_err()
+                .to_string()
+                .contains("--member")
+        );
+        assert!(Role::parse("localhost").is_err() && Role::parse("10.0.0.5").is_err());
+        let bad = Role::parse("web").unwrap().with_member("a b");
+        assert!(bad.unwrap_err().to_string().starts_with("\"a b\": "));
+    }
+
+    #[test]
+    fn a_place_is_written_in_its_normal_form() {
+        let shown = |text: &str| Where::addresses(text).map(|at| at.to_string());
+        assert_eq!(
+            shown("10.0.0.5,FD00::5 pick=1"),
+            Ok("10.0.0.5 fd00::5 pick=1".into())
+        );
+        for bad in ["", "web", "10.0.0.5:80", "10.0.0.5 weight=2", "0.0.0.0"] {
+            assert!(shown(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Where::pointer("DB-3.").unwrap().as_str(), "db-3");
+        assert_eq!(Where::pointer("10.0.0.5"), Err(WhereError::Addresses));
+    }
+}

@@ -1,0 +1,202 @@
+//! `make bench`: what cloudhosts costs beside the floor and beside what people would use instead,
+//! measured in one run on one machine, and written down with tables and pictures.
+//!
+//! - [`figures`], [`document`], [`chart`]: numbers, and how they are shown
+//! - [`tools`], [`machine`]: what is measured with, and on
+//! - [`names`], [`peers`], [`asker`], [`wire`], [`process_costs`]: what is compared, and how it is asked
+//! - [`lookups`], [`threads`], [`first`], [`propagation`], [`cost`], [`fleet`]: one subject each
+//! - [`scaling`]: what follows from them for large fleets
+//! - [`instructions`]: `make bench-check`
+
+pub mod asker;
+pub mod chart;
+pub mod cost;
+pub mod document;
+pub mod figures;
+pub mod first;
+pub mod fleet;
+pub mod instructions;
+pub mod lookups;
+pub mod machine;
+pub mod names;
+pub mod peers;
+pub mod process_costs;
+pub mod propagation;
+pub mod scaling;
+pub mod threads;
+pub mod tools;
+pub mod wire;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use document::Section;
+use figures::count;
+use peers::{Kind, Peers};
+use tools::Tools;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Numbers of names of the look-ups.
+    pub sizes: &'static [u32],
+    /// Processes of each service that look up.
+    pub rounds: usize,
+    /// How long one call is tried in one of them.
+    pub patience: Duration,
+    /// How long is looked up while tables are published.
+    pub while_changing: Duration,
+    /// Turns of fresh processes.
+    pub turns: usize,
+    /// Numbers of names of which changes are followed.
+    pub followed: &'static [u32],
+    /// Most and least changes that are followed of each, and for how long.
+    pub changes: usize,
+    /// See `changes`.
+    pub least_changes: usize,
+    /// See `changes`.
+    pub changing: Duration,
+    /// Changes that are polled for.
+    pub polls: usize,
+    /// How long a daemon is watched that has nothing to do, or a storm to follow.
+    pub idle: Duration,
+    /// Daemons and names of the fleets.
+    pub fleets: &'static [(u32, u32)],
+}
+
+/// About ten minutes.
+pub const FULL: Scale = Scale {
+    sizes: &[1, 100, 10_000, 100_000, 1_000_000],
+    rounds: 5,
+    patience: Duration::from_millis(250),
+    while_changing: Duration::from_secs(5),
+    turns: 20,
+    followed: &[10, 1_000, 10_000, 100_000, 1_000_000],
+    changes: 200,
+    least_changes: 3,
+    changing: Duration::from_secs(25),
+    polls: 10,
+    idle: Duration::from_secs(10),
+    fleets: &[
+        (1, 1_000),
+        (10, 1_000),
+        (100, 1_000),
+        (500, 1_000),
+        (100, 10_000),
+    ],
+};
+
+/// About one minute.
+pub const QUICK: Scale = Scale {
+    sizes: &[1, 10_000],
+    rounds: 2,
+    patience: Duration::from_millis(100),
+    while_changing: Duration::from_secs(1),
+    turns: 3,
+    followed: &[1_000, 100_000],
+    changes: 20,
+    least_changes: 3,
+    changing: Duration::from_secs(4),
+    polls: 2,
+    idle: Duration::from_secs(3),
+    fleets: &[(1, 1_000), (10, 1_000), (10, 10_000)],
+};
+
+const INTRODUCTION: &str = "\
+# Benchmarks
+
+Written by `make bench`, which measures everything anew, on any machine: cloudhosts beside the floor and beside
+what people would use instead, side by side in one run. Times differ from machine to machine and from hour to
+hour; the ratios, taken within one round, much less. Everything runs in private namespaces and directories.
+
+- *floor*: a name service that answers a constant. What a look-up costs there is glibc's own work.
+- *cloudhosts*: the built module and daemon, all roles in a Redis hash.
+- *nscd*: glibc's caching daemon in front of `files`, its cache shared with the process and warm.
+- *dnsmasq*: a DNS server on loopback that has all names in its memory.
+- *files*: `/etc/hosts` with a line for each name.
+
+Each stands alone on the `hosts:` line. Names have 24 bytes and one IPv4 address each.
+";
+
+/// Runs the subjects whose names are given, or all; writes into `docs`.
+pub fn run(scale: &Scale, only: &[String], docs: &Path) {
+    let wanted = |subject: &str| only.is_empty() || only.iter().any(|one| one == subject);
+    let images = docs.join("img");
+    std::fs::create_dir_all(&images).expect("the directory can be made");
+    let began = Instant::now();
+    let tools = Tools::new();
+    let mut sections = Vec::new();
+    let mut loads = Vec::new();
+    let mut subject = |title: &str, measure: &mut dyn FnMut() -> Vec<Section>| {
+        if wanted(title) {
+            let start = Instant::now();
+            eprintln!("{title}");
+            sections.extend(measure());
+            eprintln!("  took {:.0?}", start.elapsed());
+        }
+    };
+    subject("lookups", &mut || {
+        vec![lookups::measure(&tools, scale, &images)]
+    });
+    subject("threads", &mut || vec![threads::measure(&tools, scale)]);
+    subject("first", &mut || vec![first::measure(&tools, scale)]);
+    subject("changes", &mut || changes(&tools, scale, &images));
+    subject("fleet", &mut || {
+        loads = fleet::measure(scale);
+        vec![fleet::section(&loads)]
+    });
+    let text = text(&sections, began.elapsed());
+    println!("{text}");
+    write(&docs.join("benchmarks.md"), &text);
+    if !loads.is_empty() {
+        write(&docs.join("scaling.md"), &scaling::document(&loads));
+    }
+}
+
+/// Propagation and cost, which need the same daemons.
+fn changes(tools: &Tools, scale: &Scale, images: &Path) -> Vec<Section> {
+    let (mut propagation, mut cost) = (propagation::Propagation::default(), cost::Cost::default());
+    for &names in scale.followed {
+        eprintln!("  {} names", count(names.into()));
+        let mut peers = Peers::start(tools, &[Kind::Cloudhosts], names);
+        propagation.follow(scale, &peers, names);
+        if names == 1_000 {
+            cost.storm(scale, &peers, names);
+        }
+        cost.measure(scale, &mut peers, names);
+    }
+    eprintln!("  polling");
+    propagation.poll(scale);
+    vec![propagation.section(images), cost.section(images)]
+}
+
+fn text(sections: &[Section], took: Duration) -> String {
+    let mut text = String::from(INTRODUCTION);
+    text.push_str("\n| | |\n| --- | --- |\n");
+    for (what, is) in machine::describe() {
+        writeln!(text, "| {what} | {is} |").expect("a string takes it");
+    }
+    writeln!(text, "| the run took | {:.0} s |\n", took.as_secs_f64()).expect("a string takes it");
+    let links: Vec<String> = sections.iter().map(Section::link).collect();
+    writeln!(text, "{}\n", links.join(" · ")).expect("a string takes it");
+    text.push_str("## The bars\n\nWhat the design asks for, and what this run measured.\n\n");
+    text.push_str(&document::bars(sections));
+    for section in sections {
+        text.push('\n');
+        text.push_str(section.text().trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    eprintln!("{}: written", path.display());
+}
+
+/// Where the documents of a full run stand, and where those of any other.
+pub fn places() -> (PathBuf, PathBuf) {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    (tree.join("docs"), tools::target().join("bench"))
+}

@@ -1,0 +1,227 @@
+//! `cloudhosts hold`, as long as it runs, or as its command does.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use cloudhosts_tests::process::Signal;
+use cloudhosts_tests::wait;
+
+use crate::common::{HELD, LEASES, Registry, map};
+
+#[test]
+fn it_joins_and_leaves_with_every_signal_that_ends_it() {
+    let registry = Registry::new();
+    registry.prints(&["claim", "web", "10.0.0.1"]);
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+        holder.says("web/a: held at 10.0.0.2 in cloudhosts, lease 15s");
+        assert_eq!(registry.hash()["web/a"], "10.0.0.2");
+        assert!(registry.has(LEASES) && registry.has(HELD));
+        assert_eq!(holder.end(signal), Some(0), "{signal:?}: {}", holder.said());
+        assert!(holder.said().ends_with("web/a: left cloudhosts\n"));
+        assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
+        assert!(
+            !registry.has(LEASES) && !registry.has(HELD),
+            "nothing is left behind"
+        );
+    }
+}
+
+#[test]
+fn the_last_stays_until_somebody_else_holds_joins_or_claims() {
+    let registry = Registry::new();
+    for (next, left) in [
+        (
+            &["hold", "web", "10.0.0.3", "--member", "b", "--", "true"][..],
+            "web/b",
+        ),
+        (&["join", "web", "10.0.0.3", "--member", "b"], "web/b"),
+        (&["claim", "web", "10.0.0.3"], "web"),
+    ] {
+        let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+        holder.says("held at");
+        assert_eq!(holder.end(Signal::TERM), Some(0));
+        assert!(
+            holder
+                .said()
+                .contains("stays in cloudhosts, as the last of web")
+        );
+        assert_eq!(registry.hash(), map(&[("web/a", "10.0.0.2")]));
+        registry.run(next);
+        assert_eq!(registry.hash(), map(&[(left, "10.0.0.3")]), "{next:?}");
+        registry.redis.cli(&["FLUSHALL"]);
+    }
+    // a member that nobody holds is another one too
+    registry.prints(&["join", "web", "10.0.0.9", "--member", "plain"]);
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+    holder.says("held at");
+    holder.end(Signal::TERM);
+    assert_eq!(registry.hash(), map(&[("web/plain", "10.0.0.9")]));
+}
+
+#[test]
+fn a_command_is_run_and_its_exit_code_is_ours() {
+    let registry = Registry::new();
+    registry.prints(&["claim", "web", "10.0.0.1"]);
+    let held = ["hold", "web", "10.0.0.2", "--member", "a", "--"];
+    let cli = "redis-cli -s \"$0\" HGET cloudhosts web/a; echo \"[$NOTIFY_SOCKET]\"; exit 7";
+    let socket = registry.redis.socket();
+    let script = ["sh", "-c", cli, socket.to_str().unwrap()];
+    let output = registry.run(&[&held[..], &script].concat());
+    assert_eq!(output.status.code(), Some(7));
+    // it is in before the command starts
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "10.0.0.2\n[]\n");
+    assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
+    for (command, code) in [
+        (&["sh", "-c", "kill -KILL $$"][..], 137),
+        (&["/no/such/program"], 127),
+        (&["/etc"], 126),
+        (&["true"], 0),
+    ] {
+        let output = registry.run(&[&held[..], command].concat());
+        assert_eq!(output.status.code(), Some(code), "{command:?}");
+        assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
+    }
+}
+
+#[test]
+fn signals_are_passed_through() {
+    let registry = Registry::new();
+    registry.prints(&["claim", "web", "10.0.0.1"]);
+    let trap = "for s in TERM INT HUP QUIT USR1 USR2; do trap \"echo got $s\" $s; done
+                trap 'echo got TERM; exit 9' TERM
+                echo ready; while :; do sleep 0.05; done";
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a", "--", "sh", "-c", trap]);
+    holder.says("ready");
+    for (signal, name) in [
+        (Signal::INT, "INT"),
+        (Signal::HUP, "HUP"),
+        (Signal::QUIT, "QUIT"),
+        (Signal::USR1, "USR1"),
+        (Signal::USR2, "USR2"),
+    ] {
+        holder.process.signal(signal);
+        holder.says(&format!("got {name}"));
+        assert!(registry.hash().contains_key("web/a"), "still held");
+    }
+    assert_eq!(holder.end(Signal::TERM), Some(9));
+    assert!(holder.said().contains("got TERM"));
+    assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
+}
+
+#[test]
+fn a_command_is_started_although_redis_is_away_and_joins_when_it_is_back() {
+    let mut registry = Registry::new();
+    registry.redis.kill();
+    let mut holder = registry.hold(&[
+        "web",
+        "10.0.0.2",
+        "--member",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        "echo started; exec sleep 600",
+    ]);
+    holder.says("started");
+    assert!(holder.said().contains("not held yet"), "{}", holder.said());
+    registry.redis.restart();
+    registry.until(&[("web/a", "10.0.0.2")]);
+    holder.says("held at 10.0.0.2");
+    assert_eq!(holder.end(Signal::TERM), Some(143));
+}
+
+#[test]
+fn it_ends_in_bounded_time_when_redis_is_away() {
+    let mut registry = Registry::new();
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a", "--lease", "3s"]);
+    holder.says("held at");
+    registry.redis.signal(Signal::STOP);
+    assert_eq!(holder.end(Signal::TERM), Some(0));
+    assert!(
+        holder.said().contains("could not leave"),
+        "{}",
+        holder.said()
+    );
+    assert!(
+        holder.said().contains("its lease ends in 3s"),
+        "{}",
+        holder.said()
+    );
+    registry.redis.signal(Signal::CONT);
+}
+
+#[test]
+fn systemd_is_told_when_it_holds_and_no_sooner() {
+    let mut registry = Registry::new();
+    registry.redis.kill();
+    let path = registry.dir.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    let receive = || {
+        let mut text = [0; 1024];
+        let length = socket.recv(&mut text).ok()?;
+        Some(String::from_utf8_lossy(&text[..length]).into_owned())
+    };
+    let mut holder = registry.background(
+        &["hold", "web", "10.0.0.2", "--member", "a"],
+        &[("NOTIFY_SOCKET", path.to_str().unwrap())],
+    );
+    let first = wait::until("systemd is told", receive);
+    assert!(
+        first.contains("STATUS=web/a: not held yet") && !first.contains("READY=1"),
+        "{first}"
+    );
+    registry.redis.restart();
+    let next = wait::until("it is ready", || {
+        receive().filter(|text| text.contains("READY=1"))
+    });
+    assert!(next.contains("STATUS=web/a: held at 10.0.0.2"), "{next}");
+    assert_eq!(registry.hash(), map(&[("web/a", "10.0.0.2")]));
+    holder.end(Signal::TERM);
+    wait::until("it is stopping", || {
+        receive().filter(|text| text.contains("STOPPING=1"))
+    });
+}
+
+#[test]
+fn both_views_are_held_and_left() {
+    let registry = Registry::new();
+    for side in ["private", "public"] {
+        registry
+            .redis
+            .hset(&format!("cloudhosts:{side}"), &[("shop", "10.0.0.1")]);
+    }
+    let mut holder = registry.hold(&[
+        "shop",
+        "--private",
+        "10.0.3.1",
+        "--public",
+        "203.0.113.7",
+        "--member",
+        "a",
+    ]);
+    holder.says("held at 10.0.3.1 in cloudhosts:private, at 203.0.113.7 in cloudhosts:public");
+    for (side, at) in [("private", "10.0.3.1"), ("public", "203.0.113.7")] {
+        let hash = format!("cloudhosts:{side}");
+        assert_eq!(registry.hash_called(&hash)["shop/a"], at);
+        assert!(registry.has(&format!("{hash}:leases")));
+    }
+    holder.end(Signal::TERM);
+    for side in ["private", "public"] {
+        let hash = registry.hash_called(&format!("cloudhosts:{side}"));
+        assert_eq!(hash, map(&[("shop", "10.0.0.1")]));
+    }
+}
+
+#[test]
+fn a_stranger_on_the_same_member_is_told() {
+    let registry = Registry::new();
+    let holder = registry.hold(&["web", "10.0.0.2", "--member", "a", "--lease", "3s"]);
+    holder.says("held at");
+    registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.99")]);
+    holder.says("somebody else had written 10.0.0.99");
+    registry.until(&[("web/a", "10.0.0.2")]);
+}

@@ -1,0 +1,143 @@
+//! hosts(5) lines, all or none.
+
+use std::fmt::Write as _;
+use std::fs::File;
+
+use cloudhosts_tests::process::{stderr, stdout};
+use serde_json::{Value, json};
+
+use crate::common::{Registry, map};
+
+const HOSTS: &str = "127.0.0.1 localhost\n::1 ip6-localhost\n\n# ours\n10.0.0.5 db db.internal\n\
+                     fd00::5\tDB. # both\n10.0.0.6 web\n";
+
+fn file(registry: &Registry, text: &str) -> String {
+    let path = registry.dir.join("hosts");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_file_is_merged() {
+    let registry = Registry::new();
+    registry
+        .redis
+        .hset("cloudhosts", &[("web", "10.0.0.1"), ("app", "10.0.0.2")]);
+    let path = file(&registry, HOSTS);
+    let said = registry.prints(&["import", &path]);
+    assert_eq!(
+        said,
+        format!(
+            "imported 3 names of {path} into cloudhosts, 2 lines about this machine alone skipped\n"
+        )
+    );
+    let all = [
+        ("app", "10.0.0.2"),
+        ("db", "10.0.0.5 fd00::5"),
+        ("db.internal", "10.0.0.5"),
+        ("web", "10.0.0.6"),
+    ];
+    assert_eq!(registry.hash(), map(&all));
+}
+
+#[test]
+fn standard_input_is_read_and_json_told() {
+    let registry = Registry::new();
+    let path = file(&registry, HOSTS);
+    let mut command = registry.command(&["import", "--json", "--hash", "other"]);
+    let output = command.stdin(File::open(path).unwrap()).output().unwrap();
+    let said: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let wanted = json!({"verb": "import", "hash": "other", "names": 3, "skipped": 2,
+                        "replaced": false, "published": null});
+    assert_eq!(said, wanted, "{}", stderr(&output));
+    assert_eq!(registry.hash_called("other").len(), 3);
+}
+
+#[test]
+fn a_file_replaces_everything_in_one_step() {
+    let registry = Registry::new();
+    registry
+        .redis
+        .hset("cloudhosts", &[("old", "10.0.0.1"), ("db/a", "10.0.0.2")]);
+    let path = file(&registry, HOSTS);
+    registry.prints(&["import", "--replace", &path]);
+    let all = [
+        ("db", "10.0.0.5 fd00::5"),
+        ("db.internal", "10.0.0.5"),
+        ("web", "10.0.0.6"),
+    ];
+    assert_eq!(registry.hash(), map(&all));
+    assert_eq!(
+        registry.redis.cli(&["DBSIZE"]),
+        "1",
+        "nothing is left behind"
+    );
+
+    // an older set-up whose query failed does not empty the registry
+    let empty = file(&registry, "127.0.0.1 localhost\n");
+    let said = registry.fails(2, &["import", "--replace", &empty]);
+    assert!(said.contains("--allow-empty"), "{said}");
+    assert_eq!(registry.hash(), map(&all));
+    registry.prints(&["import", "--replace", "--allow-empty", &empty]);
+    assert_eq!(registry.redis.cli(&["DBSIZE"]), "0");
+}
+
+#[test]
+fn one_bad_line_and_nothing_is_imported() {
+    let registry = Registry::new();
+    let path = file(
+        &registry,
+        "10.0.0.5 db\n10.0.0.6:80 web\n10.0.0.7\n10.0.0.8 w\u{1b}b\n",
+    );
+    let said = registry.fails(2, &["import", &path]);
+    for (line, what) in [(2, "no IP address"), (3, "no name"), (4, "w")] {
+        assert!(
+            said.contains(&format!("{path}:{line}: ")) && said.contains(what),
+            "{said}"
+        );
+    }
+    assert!(
+        said.contains("nothing was imported") && !said.contains('\u{1b}'),
+        "{said}"
+    );
+    assert!(!registry.has("cloudhosts"));
+    let said = registry.fails(2, &["import", "/no/such/file"]);
+    assert!(said.contains("/no/such/file"), "{said}");
+    registry.redis.cli(&["SET", "cloudhosts", "junk"]);
+    let good = file(&registry, HOSTS);
+    let said = registry.fails(3, &["import", &good]);
+    assert!(said.contains("WRONGTYPE") && said.contains("DEL"), "{said}");
+}
+
+#[test]
+fn a_hundred_thousand_lines_are_one_step() {
+    let registry = Registry::new();
+    registry.redis.hset("cloudhosts", &[("old", "10.0.0.1")]);
+    let mut text = String::new();
+    for n in 0..100_000 {
+        writeln!(
+            text,
+            "10.{}.{}.{} host-{n}",
+            1 + n / 62_500,
+            n / 250 % 250,
+            1 + n % 250
+        )
+        .unwrap();
+    }
+    let path = file(&registry, &text);
+    registry.prints(&["import", "--replace", &path]);
+    assert_eq!(registry.redis.cli(&["HLEN", "cloudhosts"]), "100000");
+    assert_eq!(registry.hash()["host-99999"], "10.2.149.250");
+    assert_eq!(registry.redis.calls("exec"), 1);
+}
+
+#[test]
+fn a_dry_run_prints_what_redis_cli_does() {
+    let registry = Registry::new();
+    let path = file(&registry, HOSTS);
+    let printed = registry.prints(&["import", "--dry-run", "--replace", &path]);
+    assert!(!registry.has("cloudhosts"));
+    registry.redis.script(&printed);
+    assert_eq!(registry.hash()["db"], "10.0.0.5 fd00::5");
+    assert_eq!(registry.hash().len(), 3);
+}

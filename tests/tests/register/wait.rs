@@ -1,0 +1,111 @@
+//! `--wait`: until the daemon of this machine has it.
+
+use std::time::{Duration, Instant};
+
+use cloudhosts_tests::process::{Signal, stderr, stdout};
+use cloudhosts_tests::{Family, World};
+use serde_json::Value;
+
+fn code(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = world.cloudhosts(arguments);
+    (output.status.code(), stderr(&output) + &stdout(&output))
+}
+
+#[test]
+fn what_was_waited_for_is_what_programs_see() {
+    let world = World::with(&[("web", "10.0.0.1")]);
+    let caller = world.caller();
+    for n in 2..12 {
+        let at = format!("10.0.0.{n}");
+        let (code, said) = code(&world, &["claim", "web", &at, "--wait"]);
+        assert_eq!(code, Some(0), "{said}");
+        // no more waiting: it is there
+        assert_eq!(caller.gai(Family::Any, "-", "web").addresses, [at]);
+    }
+    let sees = |name: &str| caller.gai(Family::Any, "-", name).sorted();
+    assert_eq!(
+        code(
+            &world,
+            &["join", "web", "10.0.0.1", "--member", "a", "--wait"]
+        )
+        .0,
+        Some(0)
+    );
+    assert_eq!(sees("web"), ["10.0.0.1", "10.0.0.11"]);
+    assert_eq!(
+        code(&world, &["leave", "web", "--member", "a", "--wait=20s"]).0,
+        Some(0)
+    );
+    assert_eq!(sees("web"), ["10.0.0.11"]);
+    assert_eq!(code(&world, &["point", "www", "web", "--wait"]).0, Some(0));
+    assert_eq!(sees("www"), ["10.0.0.11"]);
+    assert_eq!(code(&world, &["release", "www", "--wait"]).0, Some(0));
+    assert_eq!(caller.gai(Family::Any, "-", "www").code, "EAI_NONAME");
+    let hosts = world.dir.join("hosts");
+    std::fs::write(&hosts, "10.0.0.77 app\n").unwrap();
+    let import = [
+        "import",
+        "--replace",
+        hosts.to_str().unwrap(),
+        "--wait",
+        "--json",
+    ];
+    let output = world.cloudhosts(&import);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["published"], true);
+    assert_eq!(sees("app"), ["10.0.0.77"]);
+    assert_eq!(caller.gai(Family::Any, "-", "web").code, "EAI_NONAME");
+}
+
+#[test]
+fn what_is_not_mirrored_here_is_not_waited_for() {
+    let world = World::with(&[("web", "10.0.0.1")]);
+    let start = Instant::now();
+    let (end, said) = code(
+        &world,
+        &["--hash", "other", "claim", "web", "10.0.0.2", "--wait=5m"],
+    );
+    assert_eq!(end, Some(1), "{said}");
+    assert!(said.contains("does not mirror other"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(60));
+    // of several, those that are
+    let both = ["--hash", "other", "--hash", "cloudhosts"];
+    let (end, said) = code(
+        &world,
+        &[&both[..], &["claim", "web", "10.0.0.3", "--wait"]].concat(),
+    );
+    assert_eq!(end, Some(0), "{said}");
+    assert_eq!(world.look_up("web").addresses, ["10.0.0.3"]);
+}
+
+#[test]
+fn a_daemon_that_does_not_publish_is_waited_for_in_vain() {
+    let mut world = World::with(&[("web", "10.0.0.1")]);
+    world.daemon.signal(Signal::STOP);
+    let (end, said) = code(&world, &["claim", "web", "10.0.0.2", "--wait=1s"]);
+    world.daemon.signal(Signal::CONT);
+    assert_ne!(end, Some(0), "{said}");
+    assert!(said.contains("it is written"), "{said}");
+    world.daemon.terminate();
+    let (end, said) = code(&world, &["claim", "web", "10.0.0.3", "--wait=1s"]);
+    assert_eq!(end, Some(3), "{said}");
+    assert!(
+        said.contains("no daemon") && said.contains("web is at 10.0.0.3"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_that_can_not_publish_in_time_is_told_with_the_time() {
+    // a daemon that polls, and not soon
+    let world = World::new()
+        .config("allow", "['db']")
+        .hash("cloudhosts", &[("db", "10.0.0.1")])
+        .start();
+    let (end, said) = code(&world, &["claim", "web", "10.0.0.2", "--wait=300ms"]);
+    assert_eq!(end, Some(1), "{said}");
+    assert!(
+        said.contains("allow") || said.contains("within 300ms (--wait)"),
+        "{said}"
+    );
+}
