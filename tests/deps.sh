@@ -9,7 +9,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 # program and the Debian package that has it
 demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
       unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
-all="$demo openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
+all="$demo ip:iproute2 openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
      script:bsdutils dnsmasq:dnsmasq-base"
 bench="$demo readelf:binutils valgrind:valgrind dnsmasq:dnsmasq-base ip:iproute2 git:git"
 packaging="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm

@@ -33,6 +33,9 @@ pub fn choose<const N: usize>(
     random: u64,
 ) -> Choice<'_, N> {
     let all = addresses.len();
+    if all < 2 {
+        return Choice::new(addresses, 0, 1, all);
+    }
     let (start, stride) = (random >> 32, random & 0xffff_ffff);
     let scaled = |bits: u64, below: usize| (bits.wrapping_mul(below as u64) >> 32) as usize;
     let start = scaled(start, all);

@@ -275,6 +275,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_read_anew_forgets_the_one_before() {
+        let mut name = Name::EMPTY;
+        assert_eq!(name.read(b"db-master.internal"), Ok(()));
+        assert_eq!(name.read(b"Web"), Ok(()));
+        assert_eq!(name.as_str(), "web");
+        assert_eq!(name.read(b"we b"), Err(NameError::Character(b' ')));
+        assert_eq!(name.as_str(), "");
+    }
+
+    #[test]
     fn each_rule_has_its_own_reason() {
         assert_eq!(parse(""), Err(NameError::Empty));
         assert_eq!(parse("."), Err(NameError::Empty));

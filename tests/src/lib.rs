@@ -16,7 +16,7 @@
 //! - [`world`]: all of them together; what most tests start from
 //! - [`http`]: a tiny web server
 //! - [`demo`]: what `make demo` shows
-//! - [`bench`]: what `make bench` measures
+//! - [`mod@bench`]: what `make bench` measures
 //!
 //! The tests run the programs that are in `CLOUDHOSTS_PROGRAMS` (a directory), else those beside
 //! the test executable. `make test` builds them first and sets it.

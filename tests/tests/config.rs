@@ -276,6 +276,38 @@ fn username_and_password_file_log_in() {
 }
 
 #[test]
+fn systemd_s_credential_stands_in_for_the_password_file() {
+    let start = World::new();
+    let redis = Redis::builder(start.directory().join("redis"))
+        .tcp()
+        .user("user reader on >secret ~* &* +@all")
+        .start();
+    let (urls, port) = (list(&[&redis.tcp_url()]), redis.port());
+    let mut world = start
+        .redis(redis)
+        .config("redis.urls", urls)
+        .hash(HASH, WEB)
+        .build();
+    let credentials = world.dir.join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    world
+        .daemon
+        .set_variable("CREDENTIALS_DIRECTORY", &credentials);
+    // what the unit sets where there is no password
+    std::fs::write(credentials.join("redis-password"), "\n").unwrap();
+    world.daemon.start();
+    world.daemon.wait_for_state("live");
+
+    world.daemon.kill();
+    std::fs::write(credentials.join("redis-password"), "secret\n").unwrap();
+    let url = format!("redis://reader@127.0.0.1:{port}");
+    world.daemon.set_arguments(&["--redis-url", &url]);
+    world.daemon.start();
+    world.daemon.wait_for_state("live");
+    assert!(world.redis.cli(&["CLIENT", "LIST"]).contains("user=reader"));
+}
+
+#[test]
 fn ca_file_is_whom_to_trust() {
     let start = World::new();
     let tls = Tls::new(start.directory());

@@ -15,30 +15,28 @@ type Names = BTreeSet<String>;
 #[test]
 fn each_verb_and_its_options_are_in_the_page() {
     let page = document("man/cloudhosts.1");
-    let documented = verbs_of_page(&page);
-    let mut options = options_of_help(&help(programs::COMMAND, &[]));
+    let parts = verbs_of_page(&page);
+    let common = options_of_help(&help(programs::COMMAND, &[]));
     let verbs = verbs_of_help(&help(programs::COMMAND, &[]));
-    assert_eq!(
-        documented.keys().cloned().collect::<Names>(),
-        verbs,
-        "the page, and --help"
-    );
-    for verb in &verbs {
-        let part = &documented[verb];
-        if verb == "help" {
-            continue;
-        }
+    let names = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<Names>();
+    let synopsis = synopsis_of_verbs(&page);
+    assert_eq!(names(&parts), verbs, "the page, and --help");
+    assert_eq!(names(&synopsis), verbs, "the synopsis, and --help");
+    let listed = options_of_page(&items_of_page(&page));
+    let mut options = common.clone();
+    for verb in verbs.iter().filter(|verb| *verb != "help") {
         let help = help(programs::COMMAND, &[verb]);
-        let own: Names = options_of_help(&help)
-            .difference(&options_of_all())
-            .cloned()
-            .collect();
+        let own = &options_of_help(&help) - &common;
         assert_eq!(
-            options_of_page(part),
+            options_of_page(&synopsis[verb]),
             own,
-            "{verb}: the options in the page, and in --help"
+            "{verb}: the options in the synopsis, and in --help"
         );
+        let said = &options_of_page(&parts[verb]) | &listed;
+        assert_eq!(&own - &said, Names::new(), "{verb}: what is not explained");
+        let place = &synopsis[verb].contains("Ar place");
         for value in values_of_help(&help) {
+            let part = if *place { &page } else { &parts[verb] };
             assert!(
                 has_word(part, &value),
                 "{verb}: the page does not name {value}"
@@ -46,15 +44,8 @@ fn each_verb_and_its_options_are_in_the_page() {
         }
         options.extend(own);
     }
-    let strange: Names = options_of_page(&page)
-        .difference(&options)
-        .cloned()
-        .collect();
+    let strange = &options_of_page(&page) - &options;
     assert_eq!(strange, Names::new(), "options that only the page knows");
-    let synopsis = section(&page, "SYNOPSIS");
-    for verb in &verbs {
-        assert!(has_word(synopsis, verb), "{verb} is not in the synopsis");
-    }
 }
 
 #[test]
@@ -134,11 +125,34 @@ fn options_of_help(help: &str) -> Names {
         .collect()
 }
 
-/// What every verb takes; the page says it once.
-fn options_of_all() -> Names {
-    ["config", "redis-url", "hash", "help", "version"]
-        .map(str::to_owned)
-        .into()
+/// What the synopsis says of each verb. A *place* stands for the options that say where a role is.
+fn synopsis_of_verbs(page: &str) -> BTreeMap<String, String> {
+    const PLACE: &str =
+        ".Fl Fl private .Fl Fl public .Fl Fl from-metadata .Fl Fl metadata-endpoint\n";
+    let entries = section(page, "SYNOPSIS").split(".Nm\n");
+    let verb = |entry: &str| {
+        entry
+            .lines()
+            .find_map(|line| line.strip_prefix(".Cm ").and_then(first_word))
+    };
+    entries
+        .filter_map(|entry| {
+            let place = if entry.contains("Ar place") {
+                PLACE
+            } else {
+                ""
+            };
+            Some((verb(entry)?, format!("{entry}{place}")))
+        })
+        .collect()
+}
+
+/// The lines that begin an item of a list anywhere.
+fn items_of_page(page: &str) -> String {
+    let items = page
+        .lines()
+        .filter(|line| line.starts_with(".It ") || line.starts_with(".Fl Fl "));
+    items.map(|line| format!("{line}\n")).collect()
 }
 
 /// The values an argument may have: `- hosts: ...`.

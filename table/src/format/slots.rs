@@ -32,25 +32,18 @@ impl<'t> Slots<'t> {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() / SLOT_BYTES
-    }
-
     /// The offsets stored under a hash of the same upper half. The caller
     /// compares keys: two may share it.
-    pub(crate) fn probe(self, hash: u64) -> impl Iterator<Item = u32> + 't {
-        let len = self.len();
-        let mut at = start(hash, len);
-        (0..MAX_PROBES.min(len))
-            .map_while(move |_| {
-                let slot = at * SLOT_BYTES;
-                at = if at + 1 == len { 0 } else { at + 1 };
-                let offset = u32_at(self.bytes, slot)?;
-                (offset != 0).then_some((offset, u32_at(self.bytes, slot + 4)?))
-            })
-            .filter(move |&(_, tag)| tag == (hash >> 32) as u32)
-            .map(|(offset, _)| offset)
-            .take(MAX_ALIKE)
+    #[inline]
+    pub(crate) fn probe(self, hash: u64) -> Probe<'t> {
+        let (slots, _) = self.bytes.as_chunks();
+        Probe {
+            slots,
+            at: start(hash, slots.len()),
+            tag: (hash >> 32) as u32,
+            left: MAX_PROBES.min(slots.len()),
+            alike: MAX_ALIKE,
+        }
     }
 
     /// The offsets in all the slots in use.
@@ -60,6 +53,44 @@ impl<'t> Slots<'t> {
             .iter()
             .filter_map(|slot| u32_at(slot, 0))
             .filter(|&offset| offset != 0)
+    }
+}
+
+/// A walk along an index, from where a hash begins to the first empty slot.
+#[derive(Debug)]
+pub(crate) struct Probe<'t> {
+    slots: &'t [[u8; SLOT_BYTES]],
+    at: usize,
+    tag: u32,
+    /// Slots still to be looked at.
+    left: usize,
+    /// Offsets still to be given.
+    alike: usize,
+}
+
+impl Iterator for Probe<'_> {
+    type Item = u32;
+
+    // A plain loop: chained adapters took twice the instructions.
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        while self.left > 0 {
+            let slot = u64::from_le_bytes(*self.slots.get(self.at)?);
+            let (offset, tag) = (slot as u32, (slot >> 32) as u32);
+            if offset == 0 {
+                return None;
+            }
+            self.left -= 1;
+            self.at += 1;
+            if self.at == self.slots.len() {
+                self.at = 0;
+            }
+            if tag == self.tag {
+                self.alike = self.alike.checked_sub(1)?;
+                return Some(offset);
+            }
+        }
+        None
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::common::eventually;
 use crate::common::peer::{Daemon, Peer, message, send_raw};
-use crate::{Setup, alone, descriptors, is, mappings, nth};
+use crate::{Setup, alone, descriptors, is, mappings, nth, undisturbed};
 
 /// Lets a peer send this to a client with no table and no file, and returns
 /// what the client says. Neither a descriptor nor a mapping may stay.
@@ -67,174 +67,190 @@ fn table() -> OwnedFd {
 
 #[test]
 fn only_sealed_memory_is_mapped_as_a_table() {
-    let _alone = alone();
-    let (pipe, _writer) = std::io::pipe().unwrap();
-    let (socket, _other) = UnixStream::pair().unwrap();
-    let without = |seal| sealed_by(&nth(1), ALL.difference(seal));
-    let unsealed = AttachError::Map(MapError::Unsealed);
-    for (what, file) in [
-        ("a pipe", pipe.into()),
-        ("a socket", socket.into()),
-        ("a directory", File::open("/").unwrap().into()),
-        ("a device", File::open("/dev/zero").unwrap().into()),
-        ("a file", File::open("/proc/self/exe").unwrap().into()),
-        ("nothing sealed", without(ALL)),
-        ("can be written to", without(SealFlags::WRITE)),
-        ("can shrink", without(SealFlags::SHRINK)),
-        ("can grow", without(SealFlags::GROW)),
-        ("can be sealed", without(SealFlags::SEAL)),
-        ("the epoch", epoch()),
-    ] {
-        assert_eq!(told(&message(), vec![file, epoch()]), unsealed, "{what}");
-    }
+    undisturbed(|| {
+        let _alone = alone();
+        let (pipe, _writer) = std::io::pipe().unwrap();
+        let (socket, _other) = UnixStream::pair().unwrap();
+        let without = |seal| sealed_by(&nth(1), ALL.difference(seal));
+        let unsealed = AttachError::Map(MapError::Unsealed);
+        for (what, file) in [
+            ("a pipe", pipe.into()),
+            ("a socket", socket.into()),
+            ("a directory", File::open("/").unwrap().into()),
+            ("a device", File::open("/dev/zero").unwrap().into()),
+            ("a file", File::open("/proc/self/exe").unwrap().into()),
+            ("nothing sealed", without(ALL)),
+            ("can be written to", without(SealFlags::WRITE)),
+            ("can shrink", without(SealFlags::SHRINK)),
+            ("can grow", without(SealFlags::GROW)),
+            ("can be sealed", without(SealFlags::SEAL)),
+            ("the epoch", epoch()),
+        ] {
+            assert_eq!(told(&message(), vec![file, epoch()]), unsealed, "{what}");
+        }
+    });
 }
 
 #[test]
 fn only_a_sealed_page_is_mapped_as_an_epoch() {
-    let _alone = alone();
-    let epoch_seals = ALL
-        .difference(SealFlags::WRITE)
-        .union(SealFlags::FUTURE_WRITE);
-    let page = |len: usize, seals| sealed_by(&vec![0; len], seals);
-    for (what, file, error) in [
-        (
-            "unsealed",
-            page(4096, SealFlags::empty()),
-            MapError::Unsealed,
-        ),
-        ("a table", table(), MapError::Unsealed),
-        (
-            "can shrink",
-            page(4096, epoch_seals.difference(SealFlags::SHRINK)),
-            MapError::Unsealed,
-        ),
-        ("too short", page(4095, epoch_seals), MapError::Size),
-        ("too long", page(8192, epoch_seals), MapError::Size),
-        ("empty", page(0, epoch_seals), MapError::Size),
-    ] {
-        let error = AttachError::Map(error);
-        assert_eq!(told(&message(), vec![table(), file]), error, "{what}");
-    }
+    undisturbed(|| {
+        let _alone = alone();
+        let epoch_seals = ALL
+            .difference(SealFlags::WRITE)
+            .union(SealFlags::FUTURE_WRITE);
+        let page = |len: usize, seals| sealed_by(&vec![0; len], seals);
+        for (what, file, error) in [
+            (
+                "unsealed",
+                page(4096, SealFlags::empty()),
+                MapError::Unsealed,
+            ),
+            ("a table", table(), MapError::Unsealed),
+            (
+                "can shrink",
+                page(4096, epoch_seals.difference(SealFlags::SHRINK)),
+                MapError::Unsealed,
+            ),
+            ("too short", page(4095, epoch_seals), MapError::Size),
+            ("too long", page(8192, epoch_seals), MapError::Size),
+            ("empty", page(0, epoch_seals), MapError::Size),
+        ] {
+            let error = AttachError::Map(error);
+            assert_eq!(told(&message(), vec![table(), file]), error, "{what}");
+        }
+    });
 }
 
 #[test]
 fn sizes_are_bounded_and_holes_refused() {
-    let _alone = alone();
-    let sparse = |len: u64| {
-        let file = sealed_by(&nth(1), SealFlags::empty());
-        ftruncate(&file, len).unwrap();
-        fcntl_add_seals(&file, ALL).unwrap();
-        file
-    };
-    for (file, error) in [
-        (sealed_by(b"", ALL), MapError::Size),
-        (sparse(1 << 32), MapError::Size),
-        (sparse(u32::MAX.into()), MapError::Holes),
-        (sparse(8192), MapError::Holes),
-    ] {
-        let error = AttachError::Map(error);
-        assert_eq!(told(&message(), vec![file, epoch()]), error);
-    }
+    undisturbed(|| {
+        let _alone = alone();
+        let sparse = |len: u64| {
+            let file = sealed_by(&nth(1), SealFlags::empty());
+            ftruncate(&file, len).unwrap();
+            fcntl_add_seals(&file, ALL).unwrap();
+            file
+        };
+        for (file, error) in [
+            (sealed_by(b"", ALL), MapError::Size),
+            (sparse(1 << 32), MapError::Size),
+            (sparse(u32::MAX.into()), MapError::Holes),
+            (sparse(8192), MapError::Holes),
+        ] {
+            let error = AttachError::Map(error);
+            assert_eq!(told(&message(), vec![file, epoch()]), error);
+        }
+    });
 }
 
 /// A page of a huge page file that can't be had is SIGBUS.
 #[test]
 fn huge_pages_are_refused() {
-    let _alone = alone();
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
-    let Ok(file) = memfd_create(c"huge", flags) else {
-        eprintln!("skipped: this kernel has no huge pages");
-        return;
-    };
-    ftruncate(&file, 2 << 20).unwrap();
-    fcntl_add_seals(&file, ALL).unwrap();
-    let unsealed = AttachError::Map(MapError::Unsealed);
-    assert_eq!(told(&message(), vec![file, epoch()]), unsealed);
+    undisturbed(|| {
+        let _alone = alone();
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
+        let Ok(file) = memfd_create(c"huge", flags) else {
+            eprintln!("skipped: this kernel has no huge pages");
+            return;
+        };
+        ftruncate(&file, 2 << 20).unwrap();
+        fcntl_add_seals(&file, ALL).unwrap();
+        let unsealed = AttachError::Map(MapError::Unsealed);
+        assert_eq!(told(&message(), vec![file, epoch()]), unsealed);
+    });
 }
 
 #[test]
 fn sealed_bytes_that_are_no_table_are_refused() {
-    let _alone = alone();
-    let mut newer = nth(1);
-    newer[8] = 77;
-    for (bytes, error) in [
-        (vec![0; 4096], OpenError::NotATable),
-        (nth(1)[..500].to_vec(), OpenError::Truncated),
-        (newer, OpenError::Version(77)),
-    ] {
-        let files = vec![sealed_by(&bytes, ALL), epoch()];
-        assert_eq!(told(&message(), files), AttachError::Open(error));
-    }
+    undisturbed(|| {
+        let _alone = alone();
+        let mut newer = nth(1);
+        newer[8] = 77;
+        for (bytes, error) in [
+            (vec![0; 4096], OpenError::NotATable),
+            (nth(1)[..500].to_vec(), OpenError::Truncated),
+            (newer, OpenError::Version(77)),
+        ] {
+            let files = vec![sealed_by(&bytes, ALL), epoch()];
+            assert_eq!(told(&message(), files), AttachError::Open(error));
+        }
+    });
 }
 
 #[test]
 fn only_the_message_of_this_protocol_is_taken() {
-    let _alone = alone();
-    let right = message();
-    let with = |at: usize, byte: u8| {
-        let mut message = right.clone();
-        message[at] = byte;
-        message
-    };
-    let wrong = HandoverError::Message;
-    for (text, error) in [
-        (right[..1].to_vec(), wrong),
-        (right[..15].to_vec(), wrong),
-        ([&*right, b"!"].concat(), wrong),
-        (right.repeat(1000), wrong),
-        (with(0, b'c'), wrong),
-        (with(8, 2), HandoverError::Version(2)),
-        (with(11, 1), HandoverError::Version(1 | 1 << 24)),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), wrong),
-    ] {
-        let error = AttachError::Handover(error);
-        assert_eq!(told(&text, vec![table(), epoch()]), error, "{text:?}");
-    }
+    undisturbed(|| {
+        let _alone = alone();
+        let right = message();
+        let with = |at: usize, byte: u8| {
+            let mut message = right.clone();
+            message[at] = byte;
+            message
+        };
+        let wrong = HandoverError::Message;
+        for (text, error) in [
+            (right[..1].to_vec(), wrong),
+            (right[..15].to_vec(), wrong),
+            ([&*right, b"!"].concat(), wrong),
+            (right.repeat(1000), wrong),
+            (with(0, b'c'), wrong),
+            (with(8, 2), HandoverError::Version(2)),
+            (with(11, 1), HandoverError::Version(1 | 1 << 24)),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), wrong),
+        ] {
+            let error = AttachError::Handover(error);
+            assert_eq!(told(&text, vec![table(), epoch()]), error, "{text:?}");
+        }
+    });
 }
 
 #[test]
 fn two_descriptors_are_taken_and_none_leaks() {
-    let _alone = alone();
-    let wrong = AttachError::Handover(HandoverError::Message);
-    assert_eq!(told(&message(), vec![]), wrong);
-    assert_eq!(told(&message(), vec![table()]), wrong);
-    assert_eq!(told(b"junk", (0..20).map(|_| table()).collect()), wrong);
-    // The first two count, whatever else is there.
-    let twenty = (0..20).map(|_| epoch()).collect();
-    let unsealed = AttachError::Map(MapError::Unsealed);
-    assert_eq!(told(&message(), twenty), unsealed);
+    undisturbed(|| {
+        let _alone = alone();
+        let wrong = AttachError::Handover(HandoverError::Message);
+        assert_eq!(told(&message(), vec![]), wrong);
+        assert_eq!(told(&message(), vec![table()]), wrong);
+        assert_eq!(told(b"junk", (0..20).map(|_| table()).collect()), wrong);
+        // The first two count, whatever else is there.
+        let twenty = (0..20).map(|_| epoch()).collect();
+        let unsealed = AttachError::Map(MapError::Unsealed);
+        assert_eq!(told(&message(), twenty), unsealed);
+    });
 }
 
 /// Nothing at all, bytes with no end, a queue that is full: each comes to its
 /// end in time.
 #[test]
 fn nobody_waits_for_long() {
-    let _alone = alone();
-    let before = descriptors();
-    let silence = AttachError::Handover(HandoverError::Silence);
-    let setup = Setup::new();
-    let (keep, kept) = mpsc::channel();
-    let peer = Peer::new(&setup.socket(), move |client| keep.send(client).unwrap());
-    let start = Instant::now();
-    assert_eq!(setup.web(), Err(Unavailable::NoTable(silence)));
-    let waited = start.elapsed();
-    assert!(waited >= Duration::from_millis(40), "{waited:?}");
-    assert!(waited < Duration::from_secs(1), "{waited:?}");
-    drop((peer, kept, setup));
-    eventually("all is closed", || descriptors() == before);
+    undisturbed(|| {
+        let _alone = alone();
+        let before = descriptors();
+        let silence = AttachError::Handover(HandoverError::Silence);
+        let setup = Setup::new();
+        let (keep, kept) = mpsc::channel();
+        let peer = Peer::new(&setup.socket(), move |client| keep.send(client).unwrap());
+        let start = Instant::now();
+        assert_eq!(setup.web(), Err(Unavailable::NoTable(silence)));
+        let waited = start.elapsed();
+        assert!(waited >= Duration::from_millis(40), "{waited:?}");
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+        drop((peer, kept, setup));
+        eventually("all is closed", || descriptors() == before);
 
-    let setup = Setup::new();
-    let full = std::os::unix::net::UnixListener::bind(setup.socket()).unwrap();
-    let mut waiting = Vec::new();
-    while let Some(client) = connect_now(&setup) {
-        waiting.push(client);
-    }
-    let start = Instant::now();
-    let refused = AttachError::Handover(HandoverError::Connect(Errno::AGAIN));
-    assert_eq!(setup.web(), Err(Unavailable::NoTable(refused)));
-    assert!(start.elapsed() < Duration::from_secs(1));
-    drop((full, waiting));
-    eventually("all is closed", || descriptors() == before);
+        let setup = Setup::new();
+        let full = std::os::unix::net::UnixListener::bind(setup.socket()).unwrap();
+        let mut waiting = Vec::new();
+        while let Some(client) = connect_now(&setup) {
+            waiting.push(client);
+        }
+        let start = Instant::now();
+        let refused = AttachError::Handover(HandoverError::Connect(Errno::AGAIN));
+        assert_eq!(setup.web(), Err(Unavailable::NoTable(refused)));
+        assert!(start.elapsed() < Duration::from_secs(1));
+        drop((full, waiting));
+        eventually("all is closed", || descriptors() == before);
+    });
 }
 
 /// Connects unless the queue is full.
@@ -251,40 +267,44 @@ fn connect_now(setup: &Setup) -> Option<OwnedFd> {
 /// it from that.
 #[test]
 fn what_is_handed_over_can_not_be_changed() {
-    let _alone = alone();
-    let setup = Setup::new();
-    let file = table();
-    let again = File::from(file.try_clone().unwrap());
-    let peer = Peer::new(&setup.socket(), move |client| {
-        let _ = send_raw(&client, &message(), &[file.as_fd(), epoch().as_fd()]);
+    undisturbed(|| {
+        let _alone = alone();
+        let setup = Setup::new();
+        let file = table();
+        let again = File::from(file.try_clone().unwrap());
+        let peer = Peer::new(&setup.socket(), move |client| {
+            let _ = send_raw(&client, &message(), &[file.as_fd(), epoch().as_fd()]);
+        });
+        assert_eq!(setup.web(), is(1));
+        let mut writer = &again;
+        writer.seek(SeekFrom::Start(0)).unwrap();
+        assert!(writer.write(b"X").is_err());
+        assert!(again.set_len(0).is_err());
+        assert!(again.set_len(1 << 20).is_err());
+        assert_eq!(setup.web(), is(1));
+        drop(peer);
     });
-    assert_eq!(setup.web(), is(1));
-    let mut writer = &again;
-    writer.seek(SeekFrom::Start(0)).unwrap();
-    assert!(writer.write(b"X").is_err());
-    assert!(again.set_len(0).is_err());
-    assert!(again.set_len(1 << 20).is_err());
-    assert_eq!(setup.web(), is(1));
-    drop(peer);
 }
 
 /// A hostile daemon in the place of a good one takes no answer away.
 #[test]
 fn the_table_at_hand_outlives_a_hostile_daemon() {
-    let _alone = alone();
-    let setup = Setup::new();
-    let daemon = Daemon::new(&setup.socket(), 1, &nth(1));
-    assert_eq!(setup.web(), is(1));
-    daemon.epoch.retire();
-    drop(daemon);
-    let mut ahead = Duration::from_secs(2);
-    let empty = sealed_by(b"", ALL);
-    let peer = Peer::new(&setup.socket(), move |client| {
-        let _ = send_raw(&client, &message(), &[empty.as_fd(), epoch().as_fd()]);
+    undisturbed(|| {
+        let _alone = alone();
+        let setup = Setup::new();
+        let daemon = Daemon::new(&setup.socket(), 1, &nth(1));
+        assert_eq!(setup.web(), is(1));
+        daemon.epoch.retire();
+        drop(daemon);
+        let mut ahead = Duration::from_secs(2);
+        let empty = sealed_by(b"", ALL);
+        let peer = Peer::new(&setup.socket(), move |client| {
+            let _ = send_raw(&client, &message(), &[empty.as_fd(), epoch().as_fd()]);
+        });
+        for _ in 0..20 {
+            assert_eq!(setup.web_in(ahead), is(1));
+            ahead += Duration::from_secs(2);
+        }
+        assert_eq!(peer.clients(), 20);
     });
-    for _ in 0..20 {
-        assert_eq!(setup.web_in(ahead), is(1));
-        ahead += Duration::from_secs(2);
-    }
-    assert_eq!(peer.clients(), 20);
 }

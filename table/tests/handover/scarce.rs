@@ -13,7 +13,7 @@ use cloudhosts_table::{Client, Paths, Unavailable};
 
 use crate::common::ask;
 use crate::common::peer::{Daemon, Peer};
-use crate::{Setup, alone, descriptors, nth};
+use crate::{Setup, alone, descriptors, nth, undisturbed};
 
 /// Where the child finds the socket; set in the child alone.
 const SOCKET: &str = "TABLE_TEST_SOCKET";
@@ -89,43 +89,46 @@ extern "C" fn count_signal(_: libc::c_int) {
 /// Interrupted every 100 us, an attach neither fails early nor waits longer.
 #[test]
 fn signals_neither_break_nor_stretch_an_attach() {
-    let _alone = alone();
-    let before = descriptors();
-    let setup = Setup::new();
-    let peer = Peer::new(&setup.socket(), |client| {
-        std::thread::sleep(Duration::from_millis(300));
-        drop(client);
-    });
-    let handler: extern "C" fn(libc::c_int) = count_signal;
-    // SAFETY: all zero is a valid action; no SA_RESTART, so that calls fail
-    // with EINTR.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = handler as libc::sighandler_t;
-    // SAFETY: the handler only counts, which a signal may do anywhere.
-    let set = unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
-    assert_eq!(set, 0);
-    // SAFETY: no arguments.
-    let thread = unsafe { libc::pthread_self() };
-    let start = Instant::now();
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let answer = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::SeqCst) {
-                // SAFETY: that thread lives until the scope ends.
-                unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
-                std::thread::sleep(Duration::from_micros(100));
-            }
+    undisturbed(|| {
+        let _alone = alone();
+        let before = descriptors();
+        let setup = Setup::new();
+        let peer = Peer::new(&setup.socket(), |client| {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(client);
         });
-        let answer = setup.web();
-        done.store(true, Ordering::SeqCst);
-        answer
+        let handler: extern "C" fn(libc::c_int) = count_signal;
+        // SAFETY: all zero is a valid action; no SA_RESTART, so that calls fail
+        // with EINTR.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = handler as libc::sighandler_t;
+        // SAFETY: the handler only counts, which a signal may do anywhere.
+        let set =
+            unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
+        assert_eq!(set, 0);
+        // SAFETY: no arguments.
+        let thread = unsafe { libc::pthread_self() };
+        let start = Instant::now();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let answer = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    // SAFETY: that thread lives until the scope ends.
+                    unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+            });
+            let answer = setup.web();
+            done.store(true, Ordering::SeqCst);
+            answer
+        });
+        let waited = start.elapsed();
+        let silence = AttachError::Handover(HandoverError::Silence);
+        assert_eq!(answer, Err(Unavailable::NoTable(silence)));
+        assert!(waited >= Duration::from_millis(40), "{waited:?}");
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+        assert!(SIGNALS.load(Ordering::Relaxed) > 20);
+        drop(peer);
+        assert_eq!(descriptors(), before);
     });
-    let waited = start.elapsed();
-    let silence = AttachError::Handover(HandoverError::Silence);
-    assert_eq!(answer, Err(Unavailable::NoTable(silence)));
-    assert!(waited >= Duration::from_millis(40), "{waited:?}");
-    assert!(waited < Duration::from_secs(1), "{waited:?}");
-    assert!(SIGNALS.load(Ordering::Relaxed) > 20);
-    drop(peer);
-    assert_eq!(descriptors(), before);
 }

@@ -5,6 +5,16 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
+/// Of the lines, in turn; dark enough on white, and told apart by those who see red and green alike
+/// (Okabe and Ito, "Color Universal Design", 2008).
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(90, 90, 90),
+    RGBColor(0, 114, 178),
+    RGBColor(0, 158, 115),
+    RGBColor(230, 159, 0),
+    RGBColor(213, 94, 0),
+];
+
 /// One line: what it is called, and its points.
 pub type Line = (String, Vec<(f64, f64)>);
 
@@ -62,8 +72,7 @@ impl Chart<'_> {
             .label_style(("sans-serif", 14))
             .draw()?;
         for (at, (name, points)) in self.lines.iter().enumerate() {
-            let colour = Palette99::pick(at).to_rgba();
-            let style = colour.stroke_width(2);
+            let style = COLOURS[at % COLOURS.len()].stroke_width(2);
             chart
                 .draw_series(LineSeries::new(points.iter().copied(), style).point_size(3))?
                 .label(name)

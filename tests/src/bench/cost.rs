@@ -71,12 +71,12 @@ impl Cost {
         let idle = Costs::of(pid).since(&still);
         let seconds = scale.idle.as_secs_f64();
         let used = Costs::of(pid);
-        let (from_redis, from_file) = starts(peers);
+        let [(from_redis, redis_peak), (from_file, file_peak)] = starts(peers);
         self.sizes.push(Figures {
             names,
             table,
             resident: used.resident,
-            peak: used.peak,
+            peak: used.peak.max(redis_peak).max(file_peak),
             full_read,
             idle: idle.cpu / seconds,
             wakes: idle.waits / seconds,
@@ -226,13 +226,14 @@ fn settled(pid: u32) -> Costs {
         std::thread::sleep(Duration::from_millis(300));
         let now = Costs::of(pid);
         let rests = now.since(&last).cpu < 5e6;
-        last = now;
+        last = now.clone();
         rests.then_some(now)
     })
 }
 
-/// How long until a process gets a table: from Redis, and from the file alone.
-fn starts(peers: &mut Peers) -> (Duration, Duration) {
+/// How long until a process gets a table, from Redis and from the file alone; and the memory each
+/// start took at most.
+fn starts(peers: &mut Peers) -> [(Duration, f64); 2] {
     let ours = peers.all.iter().find(|peer| peer.kind == Kind::Cloudhosts);
     let sandbox = &ours.expect("it is asked for").sandbox;
     let file = sandbox.outside("/var/lib/cloudhosts/last-good.table");
@@ -246,12 +247,13 @@ fn starts(peers: &mut Peers) -> (Duration, Duration) {
             handed.is_ok_and(|bytes| bytes > 0).then_some(())
         });
         let took = start.elapsed();
+        let peak = settled(daemon.id()).peak;
         daemon.terminate();
-        took
+        (took, peak)
     };
     peers.daemon.terminate();
     std::fs::remove_file(&file).expect("it was written");
     let from_redis = ready(&mut peers.daemon);
     peers.redis.kill();
-    (from_redis, ready(&mut peers.daemon))
+    [from_redis, ready(&mut peers.daemon)]
 }

@@ -44,10 +44,12 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     let median_of = |at: usize, of: fn(&First) -> f64| {
         median(firsts[at].iter().map(|turn| median(turn.iter().map(of))))
     };
-    // against the floor of the same turn
-    let against = |at: usize, of: fn(&First) -> f64| {
-        let turns = firsts[at].iter().zip(&firsts[0]);
-        median(turns.map(|(own, floor)| median(own.iter().map(of)) / median(floor.iter().map(of))))
+    let place = |kind: Kind| peers.all.iter().position(|peer| peer.kind == kind);
+    // against another of the same turn
+    let against = |at: usize, other: Kind, of: fn(&First) -> f64| {
+        let other = place(other).expect("it is among all");
+        let turns = firsts[at].iter().zip(&firsts[other]);
+        median(turns.map(|(own, other)| median(own.iter().map(of)) / median(other.iter().map(of))))
     };
     let rows = peers.all.iter().enumerate().map(|(at, peer)| {
         let all: Vec<u64> = firsts[at]
@@ -59,11 +61,13 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
         vec![
             peer.kind.title().to_owned(),
             time(median_of(at, |one| one.alone)),
-            ratio(against(at, |one| one.alone)),
+            ratio(against(at, Kind::Null, |one| one.alone)),
+            ratio(against(at, Kind::Cloudhosts, |one| one.alone)),
             time(p99),
             format!("{:.0}", median_of(at, |one| one.faults)),
             time(median_of(at, |one| one.whole)),
-            ratio(against(at, |one| one.whole)),
+            ratio(against(at, Kind::Null, |one| one.whole)),
+            ratio(against(at, Kind::Cloudhosts, |one| one.whole)),
         ]
     });
     section.table(
@@ -71,18 +75,17 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
             "",
             "look-up",
             "× floor",
+            "× cloudhosts",
             "p99",
             "page faults",
             "start to answer",
             "× floor",
+            "× cloudhosts",
         ],
         &rows.collect::<Vec<_>>(),
     );
-    let ours = peers
-        .all
-        .iter()
-        .position(|peer| peer.kind == Kind::Cloudhosts);
-    let was = ours.map_or(f64::NAN, |at| against(at, |one| one.alone));
+    let was =
+        place(Kind::Cloudhosts).map_or(f64::NAN, |at| against(at, Kind::Null, |one| one.alone));
     section.bars.push(Bar::new(
         "first look-up in a fresh process, against the floor's",
         2.5,

@@ -69,7 +69,7 @@ pub struct Scale {
 pub const FULL: Scale = Scale {
     sizes: &[1, 100, 10_000, 100_000, 1_000_000],
     rounds: 5,
-    patience: Duration::from_millis(250),
+    patience: Duration::from_millis(200),
     while_changing: Duration::from_secs(5),
     turns: 20,
     followed: &[10, 1_000, 10_000, 100_000, 1_000_000],
@@ -94,12 +94,12 @@ pub const QUICK: Scale = Scale {
     patience: Duration::from_millis(100),
     while_changing: Duration::from_secs(1),
     turns: 3,
-    followed: &[1_000, 100_000],
+    followed: &[1_000, 10_000],
     changes: 20,
-    least_changes: 3,
-    changing: Duration::from_secs(4),
+    least_changes: 2,
+    changing: Duration::from_secs(3),
     polls: 2,
-    idle: Duration::from_secs(3),
+    idle: Duration::from_secs(4),
     fleets: &[(1, 1_000), (10, 1_000), (10, 10_000)],
 };
 

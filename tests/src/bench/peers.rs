@@ -90,6 +90,9 @@ pub struct Peers {
 /// a walk through the whole file first.
 pub const CACHED: u32 = 50;
 
+/// With more names dnsmasq does not answer within a minute of its start.
+pub const SERVED: u32 = 100_000;
+
 impl Peers {
     /// Starts these, each with the first `count` names, and waits until each answers.
     pub fn start(tools: &Tools, kinds: &[Kind], count: u32) -> Peers {
@@ -144,13 +147,14 @@ impl Peer {
                 write(&hosts, &names::hosts(count));
                 Some(start_nscd(&sandbox, directory))
             }
-            Kind::Dns => Some(start_dnsmasq(&sandbox, directory, count)),
+            Kind::Dns => Some(start_dnsmasq(&sandbox, directory, count.min(SERVED))),
         };
         let peer = Peer {
             kind,
             sandbox,
             names: match kind {
                 Kind::Nscd => count.min(CACHED),
+                Kind::Dns => count.min(SERVED),
                 _ => count,
             },
             _server: server,
@@ -196,14 +200,14 @@ fn start_dnsmasq(sandbox: &Sandbox, directory: &Path, count: u32) -> Process {
         directory,
         system("dnsmasq"),
         &[
-            "--keep-in-foreground",
+            // which also stays the user it is: in a namespace of a user's own it could become no other
+            "--no-daemon",
             "--conf-file=/dev/null",
             "--no-resolv",
             "--no-hosts",
             "--listen-address=127.0.0.1",
             "--bind-interfaces",
             "--local=/internal/",
-            "--user=root",
             "--pid-file",
             "--log-facility=-",
             &hosts,

@@ -1,48 +1,69 @@
 //! What a process has cost so far, by /proc.
 
+use std::collections::HashMap;
 use std::fs::{read_dir, read_to_string};
 
-/// The totals of one process.
-#[derive(Debug, Clone, Copy)]
+/// The state of one process at one moment.
+#[derive(Debug, Clone)]
 pub struct Costs {
-    /// Processor time of all its threads, in nanoseconds.
-    pub cpu: f64,
-    /// How often a thread of it gave the processor up, to be woken later.
-    pub waits: f64,
     /// Resident memory now, in bytes.
     pub resident: f64,
     /// The most there was of it.
     pub peak: f64,
+    threads: HashMap<String, Spent>,
+}
+
+/// What threads have spent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spent {
+    /// Processor time, in nanoseconds.
+    pub cpu: f64,
+    /// How often the processor was given up, to be woken later.
+    pub waits: f64,
 }
 
 impl Costs {
     /// Of a process now.
     pub fn of(pid: u32) -> Costs {
         let status = read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let mut costs = Costs {
-            cpu: 0.0,
-            waits: 0.0,
+        let threads = read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+        let spent = threads.flatten().map(|thread| {
+            let file = |name: &str| read_to_string(thread.path().join(name)).unwrap_or_default();
+            let cpu = file("schedstat");
+            let cpu = cpu
+                .split_whitespace()
+                .next()
+                .and_then(|word| word.parse().ok());
+            let spent = Spent {
+                cpu: cpu.unwrap_or(0.0),
+                waits: number(&file("status"), "voluntary_ctxt_switches:"),
+            };
+            (thread.file_name().to_string_lossy().into_owned(), spent)
+        });
+        Costs {
             resident: 1024.0 * number(&status, "VmRSS:"),
             peak: 1024.0 * number(&status, "VmHWM:"),
-        };
-        let threads = read_dir(format!("/proc/{pid}/task")).expect("the process runs");
-        for thread in threads.flatten() {
-            let file = |name: &str| read_to_string(thread.path().join(name)).unwrap_or_default();
-            let spent = file("schedstat");
-            let spent = spent.split_whitespace().next().unwrap_or("0");
-            costs.cpu += spent.parse::<f64>().unwrap_or(0.0);
-            costs.waits += number(&file("status"), "voluntary_ctxt_switches:");
+            threads: spent.collect(),
         }
-        costs
     }
 
-    /// What it has spent since then.
-    pub fn since(&self, before: &Costs) -> Costs {
-        Costs {
-            cpu: self.cpu - before.cpu,
-            waits: self.waits - before.waits,
+    /// What its threads have spent so far.
+    pub fn total(&self) -> Spent {
+        self.since(&Costs {
+            threads: HashMap::new(),
             ..*self
+        })
+    }
+
+    /// What its threads have spent since then. Of one that has ended meanwhile nothing is known.
+    pub fn since(&self, before: &Costs) -> Spent {
+        let mut all = Spent::default();
+        for (thread, now) in &self.threads {
+            let then = before.threads.get(thread).copied().unwrap_or_default();
+            all.cpu += now.cpu - then.cpu;
+            all.waits += now.waits - then.waits;
         }
+        all
     }
 }
 

@@ -50,9 +50,12 @@ impl Propagation {
         let mut watch = Watch::start(entrance, Family::V4, &names::name(0));
         watch.until(&[&names::address(0).to_string()]);
         // the daemon rests nine times as long as a read took; a change then is seen at once
+        let mut wire = Wire::new(&peers.redis);
+        let bare = wire.read_all(HASH, names).as_secs_f64();
         let rest = || {
             let cost = peers.daemon.status()["last_full_read"]["cost_ms"].as_f64();
-            Duration::from_secs_f64(cost.unwrap_or(0.0) / 1e3 * 10.0) + Duration::from_millis(20)
+            let cost = (cost.unwrap_or(0.0) / 1e3).max(bare);
+            Duration::from_secs_f64(cost * 12.0) + Duration::from_millis(20)
         };
         let figures = changes(&peers.redis, &mut watch, names, scale, rest);
         self.tracking.push(figures);

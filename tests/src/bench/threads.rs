@@ -10,6 +10,7 @@ use super::machine::cores;
 use super::names;
 use super::peers::{Kind, Peers};
 use super::tools::Tools;
+use super::wire::Wire;
 use crate::world::HASH;
 
 const NAMES: u32 = 1_000;
@@ -56,6 +57,7 @@ fn changes(tools: &Tools, scale: &Scale, peers: &Peers, section: &mut Section) {
     let ours = ours.expect("it is among all");
     let quiet = look_up(tools, ours, scale.while_changing);
     let publishes = || peers.daemon.status()["publishes"].as_u64().unwrap_or(0);
+    let mut wire = Wire::new(&peers.redis);
     let (before, began) = (publishes(), Instant::now());
     let changing = std::thread::scope(|threads| {
         let asker = threads.spawn(|| look_up(tools, ours, scale.while_changing));
@@ -63,7 +65,7 @@ fn changes(tools: &Tools, scale: &Scale, peers: &Peers, section: &mut Section) {
         while !asker.is_finished() {
             nth += 1;
             let value = format!("10.200.{}.{}", nth / 250 % 250, nth % 250);
-            peers.redis.hset(HASH, &[(&names::name(0), &value)]);
+            wire.send(&["HSET", HASH, &names::name(0), &value]);
             let due = began + Duration::from_millis(100) * nth;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }

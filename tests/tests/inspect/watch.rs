@@ -76,7 +76,7 @@ const ERRAND: &str = r#"#!/bin/sh
 cd "$0.d" || exit 1
 mkdir running || echo "two at once" >>log
 echo "run $CLOUDHOSTS_ROLE=$CLOUDHOSTS_ADDRESSES of $CLOUDHOSTS_ROLES ($CLOUDHOSTS_CHANGED) with $*" >>log
-until [ -e go ]; do sleep 0.01; done
+until [ -e go ] || ! [ -e log ]; do sleep 0.01; done
 rmdir running
 "#;
 

@@ -27,6 +27,7 @@ fn systemd_runs_the_daemon() {
     machine.ok(&format!("apt-get install -y {first}"));
     assert_eq!(show(&machine, "ActiveState"), "active");
     assert_eq!(show(&machine, "NRestarts"), "0");
+    assert_eq!(show(&machine, "WatchdogUSec"), "30s");
     assert_eq!(
         machine.ok(&format!("systemctl is-enabled {UNIT}")),
         "enabled\n"

@@ -28,7 +28,10 @@ fn machine() -> Machine {
     let machine = Machine::new("bookworm");
     machine.write("/etc/ld.so.conf.d/lib64.conf", "/usr/lib64\n");
     // directories of packages that a Fedora has
-    machine.ok("cd /usr; mkdir -p lib64 share/licenses lib/sysusers.d lib/systemd/system-preset");
+    machine.ok(
+        "cd /usr; mkdir -p lib64 share/licenses share/zsh/site-functions \
+         share/fish/vendor_completions.d lib/sysusers.d lib/systemd/system-preset",
+    );
     rpm(&machine, &["--initdb"], None);
     machine
 }

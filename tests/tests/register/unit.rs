@@ -20,10 +20,10 @@ fn it_holds_what_its_instance_says() {
     );
     assert_eq!(line("Restart"), "always");
     let start = line("ExecStart");
-    assert_eq!(start, "/usr/local/bin/cloudhosts hold %i $OPTIONS");
+    assert_eq!(start, "/usr/bin/cloudhosts hold %i $OPTIONS");
     // as systemd would run it, for an instance and options of the man page
     let words = start
-        .replace("/usr/local/bin/cloudhosts ", "")
+        .replace("/usr/bin/cloudhosts ", "")
         .replace(
             "$OPTIONS",
             "--lease 30s --private 10.0.0.5 --public 203.0.113.5 --dry-run",
@@ -49,7 +49,7 @@ fn systemd_finds_nothing_wrong_where_there_is_one() {
     }
     let dir = Dir::new();
     let unit = dir.join("cloudhosts-hold@.service");
-    let true_ = UNIT.replace("/usr/local/bin/cloudhosts", "/bin/true");
+    let true_ = UNIT.replace("/usr/bin/cloudhosts", "/bin/true");
     std::fs::write(&unit, true_).unwrap();
     let instance = dir.join("cloudhosts-hold@web.service");
     std::os::unix::fs::symlink(&unit, &instance).unwrap();
