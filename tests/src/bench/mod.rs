@@ -69,7 +69,7 @@ pub struct Scale {
 pub const FULL: Scale = Scale {
     sizes: &[1, 100, 10_000, 100_000, 1_000_000],
     rounds: 5,
-    patience: Duration::from_millis(200),
+    patience: Duration::from_millis(150),
     while_changing: Duration::from_secs(5),
     turns: 20,
     followed: &[10, 1_000, 10_000, 100_000, 1_000_000],

@@ -88,7 +88,7 @@ pub struct Peers {
 
 /// nscd caches what was asked for; more names than these are not asked of it, because each costs
 /// a walk through the whole file first.
-pub const CACHED: u32 = 50;
+pub const CACHED: u32 = 20;
 
 /// With more names dnsmasq does not answer within a minute of its start.
 pub const SERVED: u32 = 100_000;
