@@ -15,7 +15,8 @@ type Names = BTreeSet<String>;
 #[test]
 fn each_verb_and_its_options_are_in_the_page() {
     let page = document("man/cloudhosts.1");
-    let documented = verbs_of_page(&page);
+    let mut documented = items_of_page(&page);
+    let shared = documented.remove(SHARED).unwrap_or_default();
     let mut options = options_of_help(&help(programs::COMMAND, &[]));
     let verbs = verbs_of_help(&help(programs::COMMAND, &[]));
     assert_eq!(
@@ -23,33 +24,21 @@ fn each_verb_and_its_options_are_in_the_page() {
         verbs,
         "the page, and --help"
     );
-    for verb in &verbs {
+    for verb in verbs.iter().filter(|verb| *verb != "help") {
         let part = &documented[verb];
-        if verb == "help" {
-            continue;
-        }
         let help = help(programs::COMMAND, &[verb]);
-        let own: Names = options_of_help(&help)
-            .difference(&options_of_all())
-            .cloned()
-            .collect();
-        assert_eq!(
-            options_of_page(part),
-            own,
-            "{verb}: the options in the page, and in --help"
-        );
+        let own = options_of_help(&help);
+        let told: Names = &options_of_page(part) | &options_of_page(&shared);
+        assert_eq!(&own - &told, Names::new(), "{verb}: what the page lacks");
+        let head = options_of_page(part.lines().next().unwrap_or_default());
+        assert_eq!(&head - &own, Names::new(), "{verb}: only the page knows");
         for value in values_of_help(&help) {
-            assert!(
-                has_word(part, &value),
-                "{verb}: the page does not name {value}"
-            );
+            let told = has_word(part, &value) || has_word(&shared, &value);
+            assert!(told, "{verb}: the page does not name {value}");
         }
         options.extend(own);
     }
-    let strange: Names = options_of_page(&page)
-        .difference(&options)
-        .cloned()
-        .collect();
+    let strange = &options_of_page(&page) - &options;
     assert_eq!(strange, Names::new(), "options that only the page knows");
     let synopsis = section(&page, "SYNOPSIS");
     for verb in &verbs {
@@ -134,11 +123,6 @@ fn options_of_help(help: &str) -> Names {
         .collect()
 }
 
-/// What every verb takes; the page says it once.
-fn options_of_all() -> Names {
-    ["config", "help", "version"].map(str::to_owned).into()
-}
-
 /// The values an argument may have: `- hosts: ...`.
 fn values_of_help(help: &str) -> Vec<String> {
     let lines = help
@@ -149,28 +133,40 @@ fn values_of_help(help: &str) -> Vec<String> {
         .collect()
 }
 
+/// Stands for the options that the page describes for several verbs at once.
+const SHARED: &str = "--";
+
 /// The items of the outermost lists of the description that begin with a verb, and what is said
-/// under each.
-fn verbs_of_page(page: &str) -> BTreeMap<String, String> {
-    let mut verbs: BTreeMap<String, String> = BTreeMap::new();
-    let (mut depth, mut verb) = (0, None);
-    for line in section(page, "DESCRIPTION").lines() {
+/// under each; those that begin with an option together, under [`SHARED`].
+fn items_of_page(page: &str) -> BTreeMap<String, String> {
+    let mut items: BTreeMap<String, String> = BTreeMap::new();
+    let (mut depth, mut item) = (0, None);
+    let description = section(page, "DESCRIPTION");
+    for line in description
+        .split("\n.Ss JSON")
+        .next()
+        .unwrap_or_default()
+        .lines()
+    {
         match line.split_whitespace().next() {
             Some(".Bl") => depth += 1,
             Some(".El") => depth -= 1,
-            Some(".It") if depth == 1 => verb = line.strip_prefix(".It Cm ").and_then(first_word),
+            Some(".It") if depth == 1 && line.starts_with(".It Fl ") => {
+                item = Some(SHARED.to_owned())
+            }
+            Some(".It") if depth == 1 => item = line.strip_prefix(".It Cm ").and_then(first_word),
             _ => {}
         }
         if depth == 0 {
-            verb = None;
+            item = None;
         }
-        if let Some(verb) = &verb {
-            let part = verbs.entry(verb.clone()).or_default();
+        if let Some(item) = &item {
+            let part = items.entry(item.clone()).or_default();
             part.push_str(line);
             part.push('\n');
         }
     }
-    verbs
+    items
 }
 
 fn first_word(text: &str) -> Option<String> {
