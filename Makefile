@@ -118,7 +118,8 @@ $(ROOTS)/%-systemd.tar:
 $(ROOTS)/%.tar:
 	$(MMDEBSTRAP) $* $@
 
-TEST_PACKAGES = CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
+# They wait for other programs most of the time.
+TEST_PACKAGES = RUST_TEST_THREADS=3 CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
 BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
 
 .PHONY: packages
