@@ -22,6 +22,9 @@ pub struct Probe {
     pub no_tracking: Option<String>,
     /// Why the connection can't be watched for life, where it can't.
     pub no_ping: Option<String>,
+    /// Why it can't be told whether this Redis has the data of the one before,
+    /// where it can't.
+    pub no_info: Option<String>,
     /// The hashes that are configured: how many fields each has, or why it can't
     /// be read.
     pub hashes: Vec<(String, Result<u64, String>)>,
@@ -50,7 +53,9 @@ async fn visit(config: &Config) -> Result<Probe, String> {
         hashes.push((key.clone(), fields));
     }
     let ping = connection.link.ask(&cmd("PING")).await;
+    let info = connection.link.ask(cmd("INFO").arg("server")).await;
     Ok(Probe {
+        no_info: info.err().map(|failure| failure.to_string()),
         no_ping: ping.err().map(|failure| failure.to_string()),
         time: time(&mut connection).await,
         endpoint: connection.endpoint,

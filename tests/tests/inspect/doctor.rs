@@ -236,7 +236,7 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let builder = World::new();
     let redis = Redis::builder(builder.directory().join("redis")).start();
     let rights = "on >secret resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen \
-                  +hgetall +hscan +ping +client|tracking";
+                  +hgetall +hscan +ping +info +client|tracking";
     let grant = |rights: &str| {
         let all = ["ACL", "SETUSER", "cloudhosts", "reset"];
         redis.cli(&[&all[..], &rights.split_whitespace().collect::<Vec<_>>()].concat());
@@ -263,6 +263,7 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
         ("+hscan", "wrong", "acl"),
         ("+hlen", "wrong", "acl"),
         ("+ping", "wrong", "acl"),
+        ("+info", "warning", "acl"),
         ("+client|tracking", "warning", "redis"),
     ] {
         grant(&rights.replace(missing, ""));

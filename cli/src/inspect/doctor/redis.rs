@@ -50,13 +50,15 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         });
     let ping = probe.no_ping.iter().map(|why| format!("PING: {why}"));
     let refused: Vec<String> = refused.chain(ping).collect();
-    findings.push(match refused.is_empty() {
-        true => Finding::ok("acl", "all that the daemon asks is allowed"),
-        false => Finding::wrong(
-            "acl",
-            refused.join("; "),
-            "the line that grants them is in cloudhosts-registry(7)",
-        ),
+    const REMEDY: &str = "the line that grants them is in cloudhosts-registry(7)";
+    findings.push(match (refused.is_empty(), &probe.no_info) {
+        (true, None) => Finding::ok("acl", "all that the daemon asks is allowed"),
+        (true, Some(why)) => {
+            let says =
+                format_args!("a Redis that was started again looks like the same: INFO: {why}");
+            Finding::warning("acl", says, REMEDY)
+        }
+        (false, _) => Finding::wrong("acl", refused.join("; "), REMEDY),
     });
     let readable: Vec<u64> = probe
         .hashes
