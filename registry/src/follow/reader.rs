@@ -96,16 +96,22 @@ impl Reader<'_> {
 
     async fn in_steps(&mut self, key: &str, step: usize) -> Result<Pairs, Trouble> {
         let mut pairs = Pairs::new();
-        let mut cursor = b"0".to_vec();
         let mut steps: i64 = 0;
+        let mut answer = self.link.ask(&hscan(key, b"0", step)).await?;
         loop {
-            let answer = self.link.ask(&hscan(key, &cursor, step)).await?;
             let (next, found) = scanned(answer)?;
-            add_all(&mut pairs, found, "HSCAN")?;
             if next == b"0" {
+                add_all(&mut pairs, found, "HSCAN")?;
                 break;
             }
-            cursor = next;
+            // While Redis works on the next step, this one is taken in.
+            let question = hscan(key, &next, step);
+            let (asked, added) = tokio::join!(self.link.ask(&question), async {
+                tokio::task::yield_now().await;
+                add_all(&mut pairs, found, "HSCAN")
+            });
+            added?;
+            answer = asked?;
             steps += 1;
             // A scan of a hash that shrank visits many empty places, but
             // never more than this.

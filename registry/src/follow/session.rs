@@ -178,7 +178,8 @@ impl<'a> Session<'a> {
     /// Reads hashes and passes them on.
     async fn pass(&mut self, scope: Scope) -> Result<(), String> {
         let start = Instant::now();
-        let full = scope != Scope::Dirty;
+        // Where all have changed, this is a full read as well, and the next can wait.
+        let full = scope != Scope::Dirty || self.watches.iter().all(|watch| watch.dirty);
         if full {
             self.check_master().await?;
             if self.polls() && !self.complete {
