@@ -3,12 +3,11 @@
 use std::io::{Read, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
-use super::{Setting, block_on, hosts, wait};
+use super::{Setting, block_on, hosts, perform, wait};
 use crate::outcome::{Failure, Outcome, Plain, print};
 use crate::progress::Progress;
 
@@ -23,23 +22,8 @@ pub(crate) struct Arguments {
     /// With --replace: remove everything if there is no line to import
     #[arg(long, requires = "replace")]
     allow_empty: bool,
-    /// Print the Redis commands and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Return when the daemon of this machine has published the change [default: 10s]
-    #[arg(
-        long,
-        value_name = "DURATION",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "10s",
-        value_parser = humantime::parse_duration,
-        conflicts_with = "dry_run"
-    )]
-    wait: Option<Duration>,
-    /// Print one JSON object
-    #[arg(long, conflicts_with = "dry_run")]
-    json: bool,
+    #[command(flatten)]
+    options: perform::Options,
 }
 
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
@@ -64,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         roles,
         replace: arguments.replace,
     };
-    if arguments.dry_run {
+    if arguments.options.dry_run {
         print(&(import.spelled().join("\n") + "\n"))?;
         return Ok(Outcome::Yes);
     }
@@ -77,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         done.map_err(Failure::from)
     })?;
     let names = import.roles.len();
-    if !arguments.json {
+    if !arguments.options.json {
         let counted = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),
             count => format!("{count} {what}s"),
@@ -96,9 +80,10 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         ))?;
     }
     let waited = arguments
+        .options
         .wait
         .map(|patience| wait::until_published(wait::of_import(&import), patience, &setting.config));
-    if arguments.json {
+    if arguments.options.json {
         let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
         let object = json!({
             "verb": "import",

@@ -15,7 +15,7 @@ use crate::outcome::{Failure, Outcome, Plain, print};
 pub(crate) struct Options {
     /// Print the Redis commands and change nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Return when the daemon of this machine has published the change [default: 10s]
     #[arg(
         long,
@@ -26,10 +26,10 @@ pub(crate) struct Options {
         value_parser = humantime::parse_duration,
         conflicts_with = "dry_run"
     )]
-    wait: Option<Duration>,
+    pub(super) wait: Option<Duration>,
     /// Print one JSON object
     #[arg(long, conflicts_with = "dry_run")]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// What is to be done.
