@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::{Process, bounded, mortal, run, stderr, stdout, succeed};
 use cloudhosts_tests::wait;
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::built;
 
@@ -31,6 +31,18 @@ pub(crate) struct Machine {
     booted: bool,
     _holder: Process,
     _directory: Dir,
+}
+
+/// A systemd whose systemd-nspawn is killed goes on by itself, so it is killed first; with it goes
+/// all that runs inside.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let leader = i32::try_from(self.leader).ok().and_then(Pid::from_raw);
+        if let (true, Some(leader)) = (self.booted, leader) {
+            // It may have ended already.
+            let _ = kill_process(leader, Signal::KILL);
+        }
+    }
 }
 
 impl Machine {
