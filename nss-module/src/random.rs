@@ -1,8 +1,9 @@
 //! Bits that decide which address comes first.
 //!
 //! They spread load and keep no secret, so they may be cheap: a counter, the
-//! clock, and an address of this thread's stack. Processes differ by the address and the clock, a child differs from
-//! its parent by the clock, and two look-ups in one nanosecond by the counter.
+//! clock, and an address of this thread's stack. Processes differ by the
+//! address and the clock, a child differs from its parent by the clock, and two
+//! look-ups in one nanosecond by the counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

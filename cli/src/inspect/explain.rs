@@ -193,16 +193,7 @@ fn as_lines(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Ar
     if let Some(canonical) = &inside.canonical {
         lines.add("canonical", canonical);
     }
-    for address in &inside.addresses {
-        lines.add("address", address);
-    }
-    if inside.pick > 0 {
-        let pick = inside.pick;
-        lines.add(
-            "pick",
-            format_args!("{pick} of each family, chosen anew each time"),
-        );
-    }
+    roles::add_addresses(&mut lines, &inside.addresses, inside.pick);
     around.add_to(&mut lines, &inside.addresses, inside.pick);
     lines.0
 }

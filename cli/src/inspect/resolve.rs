@@ -6,7 +6,7 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
-use super::roles::addresses;
+use super::roles::{add_addresses, addresses};
 use super::status::ago;
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
@@ -85,16 +85,7 @@ fn as_lines(answer: &Answer, generation: u64, published: &str) -> String {
     for alias in &answer.aliases {
         lines.add("alias", alias);
     }
-    for address in &answer.addresses {
-        lines.add("address", address);
-    }
-    if answer.pick > 0 {
-        let pick = answer.pick;
-        lines.add(
-            "pick",
-            format_args!("{pick} of each family, chosen anew each time"),
-        );
-    }
+    add_addresses(&mut lines, &answer.addresses, answer.pick);
     lines.add(
         "generation",
         format_args!("{generation}, published {published}"),

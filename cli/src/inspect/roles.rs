@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use cloudhosts_registry::record::{Target, Value};
 use cloudhosts_table::{Answer, Source, View};
 
+use crate::outcome::Lines;
+
 /// One role: its fields in all hashes, and what it answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Role<'t> {
@@ -58,6 +60,20 @@ pub(crate) fn addresses(answer: &Answer<'_>) -> Vec<IpAddr> {
     let v4 = answer.v4.iter().map(|v4| Ipv4Addr::from(*v4).into());
     let v6 = answer.v6.iter().map(|v6| Ipv6Addr::from(*v6).into());
     v4.chain(v6).collect()
+}
+
+/// The lines of what is answered: a line an address, and how many are picked
+/// of them, where not all are.
+pub(super) fn add_addresses(lines: &mut Lines, addresses: &[IpAddr], pick: u16) {
+    for address in addresses {
+        lines.add("address", address);
+    }
+    if pick > 0 {
+        lines.add(
+            "pick",
+            format_args!("{pick} of each family, chosen anew each time"),
+        );
+    }
 }
 
 /// Addresses or names in one line, blanks between.
