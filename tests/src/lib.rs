@@ -15,6 +15,7 @@
 //! - [`caller`]: the C program that asks glibc, and the running process that follows changes
 //! - [`world`]: all of them together; what most tests start from
 //! - [`http`]: a tiny web server
+//! - [`rights`]: those that the documentation gives a Redis user
 //! - [`demo`]: what `make demo` shows
 //! - [`mod@bench`]: what `make bench` measures
 //!
@@ -35,6 +36,7 @@ pub mod http;
 pub mod process;
 pub mod programs;
 pub mod redis;
+pub mod rights;
 pub mod sandbox;
 pub mod sentinel;
 pub mod tls;

@@ -4,33 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeSet;
-
 use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::sentinel::{MASTER, Sentinel};
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::world::HASH;
-use cloudhosts_tests::{Redis, World};
-
-/// The ACL line of the documentation, as a line of a configuration file.
-///
-/// Wherever it stands it must be the same, and what stands there is what is tested.
-fn documented_user() -> String {
-    const DOCUMENTS: [&str; 2] = ["registry/src/lib.rs", "README.md"];
-    const START: &str = "ACL SETUSER cloudhosts on >PASSWORD ";
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut rules = BTreeSet::new();
-    for document in DOCUMENTS {
-        let text = std::fs::read_to_string(format!("{root}/{document}")).unwrap();
-        let found = text
-            .lines()
-            .find_map(|line| Some(line.split_once(START)?.1.trim().to_owned()));
-        rules.insert(found.unwrap_or_else(|| panic!("{document} has no line {START}...")));
-    }
-    assert_eq!(rules.len(), 1, "the documents differ");
-    let rules = rules.into_iter().next().unwrap();
-    format!("user cloudhosts on >secret {rules}")
-}
+use cloudhosts_tests::{Redis, World, rights};
 
 #[test]
 fn by_change_tracking() {
@@ -91,7 +69,10 @@ fn as_a_user_with_the_least_privilege() {
     let start = World::new();
     let redis = Redis::builder(start.directory().join("redis"))
         .tcp()
-        .user(&documented_user())
+        .user(&format!(
+            "user cloudhosts on >secret {}",
+            rights::of_daemon()
+        ))
         .start();
     let urls = list(&[&redis.tcp_url()]);
     let world = start

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudhosts_table::{Builder, Order, Settings};
 use cloudhosts_tests::process::{Signal, stderr, stdout, succeed};
-use cloudhosts_tests::{Redis, World};
+use cloudhosts_tests::{Redis, World, rights};
 use serde_json::Value;
 
 /// The exit code and what is said.
@@ -235,13 +235,12 @@ fn redis_is_visited_as_the_daemon_would() {
 fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let builder = World::new();
     let redis = Redis::builder(builder.directory().join("redis")).start();
-    let rights = "on >secret resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen \
-                  +hgetall +hscan +ping +info +client|tracking";
+    let rights = format!("on >secret {}", rights::of_daemon());
     let grant = |rights: &str| {
         let all = ["ACL", "SETUSER", "cloudhosts", "reset"];
         redis.cli(&[&all[..], &rights.split_whitespace().collect::<Vec<_>>()].concat());
     };
-    grant(rights);
+    grant(&rights);
     redis.hset("cloudhosts", &[("web", "10.0.0.5")]);
     let urls = format!("['{}']", redis.unix_url());
     let world = builder

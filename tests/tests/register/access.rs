@@ -1,13 +1,12 @@
 //! Rights, and a Redis that says no or nothing at all.
 
-use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::tls::Tls;
-use cloudhosts_tests::{Redis, wait};
+use cloudhosts_tests::{Redis, rights, wait};
 
 use crate::common::{Registry, map};
 
@@ -18,18 +17,8 @@ fn documented_user() -> String {
         "README.md",
         "man/cloudhosts-registry.7",
     ];
-    const START: &str = "ACL SETUSER registrar on >PASSWORD ";
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut rules = BTreeSet::new();
-    for document in DOCUMENTS {
-        let text = std::fs::read_to_string(format!("{root}/{document}")).unwrap();
-        let found = text
-            .lines()
-            .find_map(|line| Some(line.split_once(START)?.1.trim().to_owned()));
-        rules.insert(found.unwrap_or_else(|| panic!("{document} has no line {START}...")));
-    }
-    assert_eq!(rules.len(), 1, "the documents differ: {rules:?}");
-    format!("user registrar on >secret {}", rules.first().unwrap())
+    let rules = rights::documented("registrar", &DOCUMENTS);
+    format!("user registrar on >secret {rules}")
 }
 
 fn with_user(line: &str, name: &str) -> Registry {
