@@ -1,21 +1,21 @@
 //! The list of all hosts (`getent hosts`), and how far this process is in it.
 //!
-//! Each role is one host a family, IPv4 first, in the order of the names.
-//! A role that points elsewhere appears under its own name with its target's
-//! addresses. Wildcards stand for no name in particular and are left out.
-//! This shows what there is and spreads no load, so all addresses are given, as
-//! they were written, whatever `pick` and `order` say.
+//! Each role is one host a family, IPv4 first, in no particular order. An alias
+//! appears under its own name with its target's addresses. Wildcards stand for
+//! no name in particular and are left out. This shows what there is and spreads
+//! no load, so all addresses are given, as they were written, whatever `pick`
+//! and `order` say.
 //!
-//! A table may be published in the middle. The position then is found again by
-//! the last name given, so that no role is repeated or lost.
+//! The table may change in the middle. A role that stays keeps its place, so it
+//! is neither repeated nor lost. In another region, which there is after a
+//! restart of the daemon, the list begins anew, so that nothing is lost.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{iter, process, thread};
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::name::MAX_NAME;
-use cloudhosts_table::{Answer, Cursor, View};
+use cloudhosts_table::{Cursor, Listed, View};
 
 use crate::abi::hostent::{Host, HostSlot};
 use crate::lookup::Family;
@@ -44,36 +44,38 @@ pub(crate) struct Hosts {
 struct Place {
     step: AtomicU32,
     cursor: AtomicU32,
-    generation: AtomicU64,
-    len: AtomicU32,
-    name: [AtomicU64; WORDS],
+    tag: AtomicU32,
+    begun: AtomicU32,
+    region: AtomicU64,
 }
 
 /// The same, taken out.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     step: Step,
-    /// The table that `cursor` is a place of.
-    generation: u64,
-    /// In [`Step::Role`] where to go on, in [`Step::SecondFamily`] the role itself.
-    cursor: u32,
-    name: [u8; WORDS * 8],
-    len: usize,
+    /// In [`Step::Role`] where to go on, in [`Step::SecondFamily`] the role
+    /// itself.
+    cursor: Cursor,
+    /// Of the role last given.
+    tag: u32,
+    /// In how many regions the list was begun.
+    begun: u32,
+    /// The region that `cursor` is a place of.
+    region: u64,
 }
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// The first role.
-    Start = 0,
-    /// The role after the one last given.
-    Role = 1,
+    /// The role at the cursor or after it.
+    Role = 0,
     /// The IPv6 addresses of the role last given.
-    SecondFamily = 2,
+    SecondFamily = 1,
 }
 
-/// Words that hold a name.
-const WORDS: usize = MAX_NAME.div_ceil(8);
+/// In how many regions a list is begun at most: something hostile that moves
+/// from one to the next shall not make a list without end.
+const BEGUN: u32 = 4;
 
 /// How long another thread may be in the middle of a step. One takes
 /// microseconds; a thread that was interrupted there by a signal handler that
@@ -103,20 +105,21 @@ impl Hosts {
         let Some(held) = self.hold() else {
             return Situation::Unavailable;
         };
-        let Some((answer, family, after)) = held.position().next(view) else {
+        let Some((role, family, after)) = held.position().next(view) else {
             return Situation::NoSuchName;
         };
-        let (name, aliases) = (answer.asked, iter::empty());
+        let (name, aliases) = (role.name.as_str(), iter::empty::<&str>());
+        let answer = role.answer();
         let situation = match family {
             Family::V4 => slot.put(&Host {
                 name,
                 aliases,
-                addresses: answer.v4.iter(),
+                addresses: answer.v4(),
             }),
             Family::V6 => slot.put(&Host {
                 name,
                 aliases,
-                addresses: answer.v6.iter(),
+                addresses: answer.v6(),
             }),
         };
         if situation == Situation::Found {
@@ -130,19 +133,18 @@ impl Hosts {
         let me = process::id();
         let started = monotonic();
         loop {
-            let taken = self
-                .holder
-                .compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
-                .or_else(|holder| match holder == me {
-                    true => Err(holder),
+            let take = |from| {
+                let (holder, relaxed) = (&self.holder, Ordering::Relaxed);
+                holder.compare_exchange(from, me, Ordering::Acquire, relaxed)
+            };
+            let taken = take(0).or_else(|holder| {
+                if holder == me {
+                    Err(holder)
+                } else {
                     // It stayed behind in the parent of this process.
-                    false => self.holder.compare_exchange(
-                        holder,
-                        me,
-                        Ordering::Acquire,
-                        Ordering::Relaxed,
-                    ),
-                });
+                    take(holder)
+                }
+            });
             if taken.is_ok() {
                 return Some(Held { hosts: self, me });
             }
@@ -191,105 +193,94 @@ impl Place {
         Place {
             step: AtomicU32::new(0),
             cursor: AtomicU32::new(0),
-            generation: AtomicU64::new(0),
-            len: AtomicU32::new(0),
-            name: [const { AtomicU64::new(0) }; WORDS],
+            tag: AtomicU32::new(0),
+            begun: AtomicU32::new(0),
+            region: AtomicU64::new(0),
         }
     }
 
     fn load(&self) -> Position {
-        let mut name = [0; WORDS * 8];
-        for (to, word) in name.chunks_exact_mut(8).zip(&self.name) {
-            to.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
-        }
         Position {
             step: match self.step.load(Ordering::Relaxed) {
-                1 => Step::Role,
-                2 => Step::SecondFamily,
-                _ => Step::Start,
+                1 => Step::SecondFamily,
+                _ => Step::Role,
             },
-            generation: self.generation.load(Ordering::Relaxed),
-            cursor: self.cursor.load(Ordering::Relaxed),
-            name,
-            len: self.len.load(Ordering::Relaxed) as usize,
+            cursor: Cursor(self.cursor.load(Ordering::Relaxed)),
+            tag: self.tag.load(Ordering::Relaxed),
+            begun: self.begun.load(Ordering::Relaxed),
+            region: self.region.load(Ordering::Relaxed),
         }
     }
 
     fn store(&self, position: &Position) {
         self.step.store(position.step as u32, Ordering::Relaxed);
-        self.generation
-            .store(position.generation, Ordering::Relaxed);
-        self.cursor.store(position.cursor, Ordering::Relaxed);
-        self.len.store(position.len as u32, Ordering::Relaxed);
-        for (from, word) in position.name.chunks_exact(8).zip(&self.name) {
-            let bytes = from.try_into().unwrap_or_default();
-            word.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
-        }
+        self.cursor.store(position.cursor.0, Ordering::Relaxed);
+        self.tag.store(position.tag, Ordering::Relaxed);
+        self.begun.store(position.begun, Ordering::Relaxed);
+        self.region.store(position.region, Ordering::Relaxed);
     }
 }
 
 impl Position {
     const START: Position = Position {
-        step: Step::Start,
-        generation: 0,
-        cursor: 0,
-        name: [0; WORDS * 8],
-        len: 0,
+        step: Step::Role,
+        cursor: Cursor(0),
+        tag: 0,
+        begun: 0,
+        region: 0,
     };
 
     /// The host that comes next in this table, and the position after it.
-    fn next<'t>(&self, view: &View<'t>) -> Option<(Answer<'t>, Family, Position)> {
-        let (answer, here, after) = self.role(view)?;
-        let second = self.step == Step::SecondFamily && answer.asked == self.name();
-        let family = match second || answer.v4.is_empty() {
-            true => Family::V6,
-            false => Family::V4,
-        };
-        let position = if family == Family::V4 && !answer.v6.is_empty() {
-            Position::new(Step::SecondFamily, view, here, answer.asked)
+    fn next<'t>(&self, view: &View<'t>) -> Option<(Listed<'t>, Family, Position)> {
+        let here = self.within(view)?;
+        let (role, second) = here.role(view)?;
+        let more = role.answer().v6().len() > 0;
+        let family = if second || role.answer().v4().len() == 0 {
+            Family::V6
         } else {
-            Position::new(Step::Role, view, after, answer.asked)
+            Family::V4
         };
-        Some((answer, family, position))
-    }
-
-    /// The role whose turn it is, its place, and the place after it.
-    fn role<'t>(&self, view: &View<'t>) -> Option<(Answer<'t>, Cursor, Cursor)> {
-        let same = self.generation == view.generation();
-        let here = match self.step {
-            Step::Start => view.first(),
-            _ if same => Cursor(self.cursor),
-            Step::Role => view.cursor_after(self.name()),
-            Step::SecondFamily => view.cursor_at(self.name()),
+        let (step, cursor) = if family == Family::V4 && more {
+            (Step::SecondFamily, role.at)
+        } else {
+            (Step::Role, Cursor(role.at.0.saturating_add(1)))
         };
-        let (answer, after) = view.entry(here)?;
-        // The role may have lost its IPv6 addresses in a newer table.
-        let done =
-            self.step == Step::SecondFamily && answer.asked == self.name() && answer.v6.is_empty();
-        if done {
-            let (answer, next) = view.entry(after)?;
-            return Some((answer, after, next));
-        }
-        Some((answer, here, after))
-    }
-
-    fn new(step: Step, view: &View<'_>, cursor: Cursor, last: &str) -> Position {
-        let mut name = [0; WORDS * 8];
-        for (to, byte) in name.iter_mut().zip(last.bytes()) {
-            *to = byte;
-        }
-        Position {
+        let tag = role.tag;
+        let after = Position {
             step,
-            generation: view.generation(),
-            cursor: cursor.0,
-            name,
-            len: last.len(),
-        }
+            cursor,
+            tag,
+            ..here
+        };
+        Some((role, family, after))
     }
 
-    fn name(&self) -> &str {
-        let bytes = self.name.get(..self.len).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+    /// This position, or the first one of a region that it is not a place of.
+    fn within(&self, view: &View<'_>) -> Option<Position> {
+        let region = view.edition().region;
+        if self.region == region && self.begun > 0 {
+            return Some(*self);
+        }
+        let begun = self.begun + 1;
+        (begun <= BEGUN).then_some(Position {
+            begun,
+            region,
+            ..Position::START
+        })
+    }
+
+    /// The role whose turn it is, and whether that of its second family is.
+    fn role<'t>(&self, view: &View<'t>) -> Option<(Listed<'t>, bool)> {
+        let role = view.list(self.cursor)?;
+        if self.step == Step::Role || (role.at, role.tag) != (self.cursor, self.tag) {
+            return Some((role, false));
+        }
+        if role.answer().v6().len() > 0 {
+            return Some((role, true));
+        }
+        // It has lost its IPv6 addresses meanwhile.
+        let role = view.list(Cursor(role.at.0.saturating_add(1)))?;
+        Some((role, false))
     }
 }
 
@@ -299,41 +290,37 @@ mod tests {
 
     use super::*;
 
-    fn named(name: &str) -> Position {
-        let mut position = Position {
-            step: Step::Role,
-            generation: 7,
-            cursor: 40,
-            len: name.len(),
-            ..Position::START
-        };
-        position.name[..name.len()].copy_from_slice(name.as_bytes());
-        position
-    }
+    const SOMEWHERE: Position = Position {
+        step: Step::SecondFamily,
+        cursor: Cursor(40),
+        tag: 9,
+        begun: 2,
+        region: 7,
+    };
 
     #[test]
     fn a_position_is_kept() {
         let hosts = Hosts::new();
-        let longest = "n".repeat(MAX_NAME);
-        for name in ["web", "", &longest] {
-            hosts.hold().unwrap().save(&named(name));
-            let kept = hosts.hold().unwrap().position();
-            assert_eq!(kept.name(), name);
-            assert_eq!((kept.generation, kept.cursor), (7, 40));
-            assert_eq!(kept.step, Step::Role);
+        for cursor in [Cursor(1), Cursor(2), Cursor(u32::MAX)] {
+            let position = Position {
+                cursor,
+                ..SOMEWHERE
+            };
+            hosts.hold().unwrap().save(&position);
+            assert_eq!(hosts.hold().unwrap().position(), position);
         }
         assert_eq!(hosts.rewind(), Situation::Found);
-        assert_eq!(hosts.hold().unwrap().position().step, Step::Start);
+        assert_eq!(hosts.hold().unwrap().position(), Position::START);
     }
 
     #[test]
     fn what_a_parent_held_is_taken_over() {
         let hosts = Hosts::new();
-        hosts.hold().unwrap().save(&named("web"));
+        hosts.hold().unwrap().save(&SOMEWHERE);
         // A thread of the parent was in the middle of writing the other place.
         hosts.holder.store(process::id() ^ 1, Ordering::Relaxed);
         hosts.places[0].step.store(2, Ordering::Relaxed);
-        assert_eq!(hosts.hold().unwrap().position().name(), "web");
+        assert_eq!(hosts.hold().unwrap().position(), SOMEWHERE);
         assert_eq!(hosts.holder.load(Ordering::Relaxed), 0);
     }
 

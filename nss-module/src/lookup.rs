@@ -4,7 +4,7 @@ use std::iter;
 use std::net::IpAddr;
 
 use cloudhosts_table::clock::last_tick;
-use cloudhosts_table::{Answer, Client, Name, View, choose};
+use cloudhosts_table::{Answer, Client, Name, View};
 
 use crate::abi::addrtuple::{TupleList, TupleSlot};
 use crate::abi::environment;
@@ -39,21 +39,29 @@ pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>) -> Situation) -> Situ
 /// The addresses of a name in one family.
 pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situation {
     ask_name(name, |answer, view| {
-        let (order, pick) = (view.order(), answer.pick);
-        let name = answer.canonical;
-        let asked = Some(answer.asked).filter(|&asked| asked != name);
+        let (order, pick) = (view.order(), answer.pick());
+        let name = answer.canonical();
+        let asked = Some(answer.asked()).filter(|&asked| asked != name);
         let aliases = asked.into_iter();
         match family {
-            Family::V4 => slot.put(&Host {
-                name,
-                aliases,
-                addresses: choose(answer.v4, pick, order, draw(answer.v4.len())),
-            }),
-            Family::V6 => slot.put(&Host {
-                name,
-                aliases,
-                addresses: choose(answer.v6, pick, order, draw(answer.v6.len())),
-            }),
+            Family::V4 => {
+                let all = answer.v4();
+                let random = draw(all.len());
+                slot.put(&Host {
+                    name,
+                    aliases,
+                    addresses: all.chosen(pick, order, random),
+                })
+            }
+            Family::V6 => {
+                let all = answer.v6();
+                let random = draw(all.len());
+                slot.put(&Host {
+                    name,
+                    aliases,
+                    addresses: all.chosen(pick, order, random),
+                })
+            }
         }
     })
 }
@@ -61,11 +69,13 @@ pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situat
 /// The addresses of a name in both families.
 pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Situation {
     ask_name(name, |answer, view| {
-        let (order, pick) = (view.order(), answer.pick);
+        let (order, pick) = (view.order(), answer.pick());
+        let (v4, v6) = (answer.v4(), answer.v6());
+        let (random4, random6) = (draw(v4.len()), draw(v6.len()));
         slot.put(&TupleList {
-            name: answer.canonical,
-            v4: choose(answer.v4, pick, order, draw(answer.v4.len())),
-            v6: choose(answer.v6, pick, order, draw(answer.v6.len())),
+            name: answer.canonical(),
+            v4: v4.chosen(pick, order, random4),
+            v6: v6.chosen(pick, order, random6),
         })
     })
 }
@@ -85,13 +95,13 @@ pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
             Address::V4(bytes) => slot.put(&Host {
                 name,
                 aliases,
-                addresses: iter::once(bytes),
+                addresses: iter::once(*bytes),
             }),
             // An IPv4 address mapped into IPv6 comes back as it was asked.
             Address::V6(bytes) => slot.put(&Host {
                 name,
                 aliases,
-                addresses: iter::once(bytes),
+                addresses: iter::once(*bytes),
             }),
         }
     })

@@ -27,7 +27,7 @@ const FOLDED: [u8; 256] = {
 
 /// A host name in its one normal form: lower case, no trailing dot.
 ///
-/// It lives on the stack, because it is made at every look-up and a guest in
+/// It lives on the stack, because it is made at every lookup and a guest in
 /// somebody's process does not allocate.
 #[derive(Clone, Copy)]
 // Aligned, because text is read by whole words where it is.
@@ -58,7 +58,7 @@ impl Name {
         len: 0,
     };
 
-    /// Reads a name where this one stood, as [`Name::parse`] does: a look-up
+    /// Reads a name where this one stood, as [`Name::parse`] does: a lookup
     /// is short enough for the copy to count. After an error it is empty.
     ///
     /// # Errors
@@ -102,6 +102,15 @@ impl Name {
         Ok(())
     }
 
+    /// The name that a record of a table holds, which may be damaged or hostile:
+    /// it is made of the right letters, and not too long.
+    pub(crate) fn of_record(bytes: &[u8]) -> Option<Name> {
+        let mut name = Name::EMPTY;
+        name.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        name.len = bytes.len() as u8;
+        (!bytes.is_empty() && crate::format::is_name(bytes)).then_some(name)
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -113,6 +122,12 @@ impl Name {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 
@@ -235,6 +250,11 @@ impl Pattern {
             return Err(NameError::TooLong);
         }
         Ok(Pattern { wildcard, name })
+    }
+
+    /// A name, or the wildcard for all names below it.
+    pub(crate) fn new(name: Name, wildcard: bool) -> Pattern {
+        Pattern { wildcard, name }
     }
 
     /// Whether it stands for all the names below [`Pattern::name`].

@@ -1,16 +1,55 @@
-//! Whether a table is whole: every part agrees with every other. The daemon
-//! asks this of a file before it goes on from it; look-ups need no such trust.
+//! Whether a table is whole: every part agrees with every other. Lookups need
+//! no such trust; this is what the tests and `cloudhosts doctor` ask.
 
 use core::fmt;
+use std::collections::{HashMap, HashSet};
 
-use crate::format::{self, Record, Slots};
-use crate::view::{LIST, MAX_NAMES, View, depth_bit};
+use crate::format::{
+    ALIAS, LIST, Layout, MAX_TABLE, OpenError, Slot, UNANSWERED, WILDCARD, WORD, Word,
+    hash_address, is_name,
+};
+use crate::memory::{self, Memory, Source};
+use crate::roles::addresses;
+use crate::rule::Namespace;
+use crate::shm::{MapError, Mapping};
+use crate::table::{Record, Table};
+use crate::view::View;
+
+/// The bytes of a table in memory of this process's own.
+#[derive(Debug)]
+pub struct TableFile {
+    mapping: Mapping,
+    layout: Layout,
+}
+
+impl TableFile {
+    /// Opens the bytes of a table, as `last-good.table` has them.
+    ///
+    /// # Errors
+    /// They are not a table, one of another format, or cut short.
+    pub fn open(bytes: &[u8]) -> Result<TableFile, OpenError> {
+        let (words, rest) = bytes.as_chunks::<WORD>();
+        if words.is_empty() || !rest.is_empty() || bytes.len() as u64 > MAX_TABLE {
+            return Err(OpenError::Truncated);
+        }
+        let mapping = Mapping::copied(words).map_err(|_: MapError| OpenError::Truncated)?;
+        let header = memory::header(mapping.words()).ok_or(OpenError::Truncated)?;
+        let layout = Layout::read(&header, words.len())?;
+        Ok(TableFile { mapping, layout })
+    }
+
+    /// A view of it.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View::region(self.mapping.words(), &self.layout)
+    }
+}
 
 /// What is wrong with a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     what: &'static str,
-    at: u32,
+    at: usize,
 }
 
 impl fmt::Display for Damage {
@@ -22,7 +61,7 @@ impl fmt::Display for Damage {
 impl core::error::Error for Damage {}
 
 /// `Err` unless `holds`.
-fn check(holds: bool, what: &'static str, at: u32) -> Result<(), Damage> {
+fn check(holds: bool, what: &'static str, at: usize) -> Result<(), Damage> {
     if holds {
         Ok(())
     } else {
@@ -31,151 +70,188 @@ fn check(holds: bool, what: &'static str, at: u32) -> Result<(), Damage> {
 }
 
 impl View<'_> {
-    /// Reads the whole table and checks that it is one that the builder could
-    /// have written. Takes time and memory in proportion to its size.
+    /// Reads the whole table and checks that it is one that a writer could have
+    /// left. It must not be changing meanwhile. Takes time in proportion to its
+    /// size.
     ///
     /// # Errors
     /// The first thing that is wrong, and where.
     pub fn verify(&self) -> Result<(), Damage> {
-        check(format::checksum_holds(self.bytes), "the checksum", 24)?;
-        let starts = self.verify_records()?;
-        self.verify_pointers(&starts)?;
-        self.verify_forward(&starts)?;
-        let lists = self.verify_lists(&starts)?;
-        self.verify_reverse(&starts, &lists)?;
-        self.verify_sources()
-    }
-
-    /// The records, one after the other; returns where they start.
-    fn verify_records(&self) -> Result<Vec<u32>, Damage> {
-        let span = self.header().records;
-        let mut starts = Vec::new();
-        let (mut at, mut last) = (span.start, &[][..]);
-        while at < span.end {
-            let record = self.record(at);
-            let record = record.filter(|record| record.end <= span.end);
-            let Some(record) = record else {
-                return Err(Damage {
-                    what: "a record",
-                    at,
-                });
-            };
-            check(record.name > last, "a name out of order", at)?;
-            let canonical = record.canonical.unwrap_or_default();
-            let are_names = format::is_name(record.name) && format::is_name(canonical);
-            check(are_names, "a name with other letters", at)?;
-            let before = at < self.header().first_role;
-            check(record.wildcard == before, "a wildcard among the names", at)?;
-            let answers = !record.v4.is_empty() || !record.v6.is_empty();
-            check(
-                answers || record.target.is_some(),
-                "a role with nothing",
-                at,
-            )?;
-            last = record.name;
-            starts.push(at);
-            at = record.end;
-        }
-        let count = u32::try_from(starts.len());
-        check(count == Ok(self.names()), "the number of names", 72)?;
-        let first = self.header().first_role;
-        let starts_there = first == span.end || starts.binary_search(&first).is_ok();
-        check(starts_there, "where the names begin", 12)?;
-        Ok(starts)
-    }
-
-    /// Every pointer leads to a role that has addresses itself.
-    fn verify_pointers(&self, starts: &[u32]) -> Result<(), Damage> {
-        for &at in starts {
-            let target = self.record(at).and_then(|record| record.target);
-            let Some(target) = target else { continue };
-            let ends = starts.binary_search(&target).is_ok()
-                && self
-                    .record(target)
-                    .is_some_and(|to| to.target.is_none() && !to.wildcard);
-            check(ends, "where a pointer leads", at)?;
-        }
-        Ok(())
-    }
-
-    /// Every name is found by its own look-up, and no slot is left over.
-    fn verify_forward(&self, starts: &[u32]) -> Result<(), Damage> {
-        let slots = self.forward();
-        for &at in starts {
-            let Some(record) = self.record(at) else {
-                continue;
-            };
-            let hash = hash_of(&record, self.header().seed);
-            let found = slots.probe(hash).any(|offset| offset == at);
-            check(found, "a name that is not in the index", at)?;
-            let labels = record.name.split(|&byte| byte == b'.').count() - 1;
-            let sought = !record.wildcard || self.header().depths & depth_bit(labels) != 0;
-            check(sought, "the depth of a wildcard", at)?;
-        }
-        let used = slots.used().count();
-        let start = self.header().forward.start;
-        check(used == starts.len(), "slots of the name index", start)
-    }
-
-    /// The lists, one after the other; returns where they start.
-    fn verify_lists(&self, starts: &[u32]) -> Result<Vec<u32>, Damage> {
-        let span = self.header().lists;
-        let entry = |at: u64| {
-            let at = u32::try_from(at).ok().filter(|&at| span.contains(at))?;
-            format::u32_at(self.bytes, at as usize)
-        };
-        let mut lists = Vec::new();
-        let mut at = span.start;
-        while at < span.end {
-            let count = entry(at.into()).unwrap_or(0);
-            check((2..=MAX_NAMES).contains(&count), "a list of names", at)?;
-            for n in 1..=count {
-                let name = entry(u64::from(at) + 4 * u64::from(n));
-                let there = name.is_some_and(|name| starts.binary_search(&name).is_ok());
-                check(there, "a list of names", at)?;
+        let table = self.table();
+        let (mut names, mut depths) = (0, 0);
+        let mut known = HashSet::new();
+        for (at, slot) in used(&table, table.layout.forward) {
+            let record = whole(&table, slot, at, &mut known)?;
+            if record.shape.is(LIST) {
+                verify_aliases(&table, &record)?;
+            } else {
+                verify_role(&table, &record, slot, &mut depths)?;
+                names += u64::from(!record.shape.is(UNANSWERED));
             }
-            lists.push(at);
-            at = at.saturating_add(4 * (count + 1));
         }
-        Ok(lists)
-    }
-
-    /// Every slot leads to a record or a list, and there are as many as there
-    /// are addresses.
-    fn verify_reverse(&self, starts: &[u32], lists: &[u32]) -> Result<(), Damage> {
-        let mut used = 0;
-        for slot in Slots::new(self.bytes, self.header().reverse).used() {
-            used += 1;
-            let places = if slot & LIST == 0 { starts } else { lists };
-            let there = places.binary_search(&(slot & !LIST)).is_ok();
-            check(there, "a slot of the address index", slot)?;
+        check(names == self.names(), "the number of names", WORD * Word::NAMES.0)?;
+        let told = table.memory.live(Word::DEPTHS) as u32;
+        check(depths == told, "the depths of wildcards", WORD * Word::DEPTHS.0)?;
+        let mut tags = Tags::default();
+        let mut count = 0;
+        for (at, slot) in used(&table, table.layout.reverse) {
+            let record = whole(&table, slot, at, &mut known)?;
+            verify_address(&table, slot, at, &record, &mut tags)?;
+            count += 1;
         }
-        check(used == self.addresses(), "the number of addresses", 76)
-    }
-
-    /// The sources fill their part to the end and name hashes there are.
-    fn verify_sources(&self) -> Result<(), Damage> {
-        let hashes = self.hashes().count();
-        let span = self.header().sources;
-        let mut at = span.start as usize;
-        while at < span.end as usize {
-            let start = at as u32;
-            let (source, end) = self.source(at).ok_or(Damage {
-                what: "a source",
-                at: start,
-            })?;
-            check(source.hash < hashes, "the hash of a source", start)?;
-            check(end <= span.end as usize, "a source", start)?;
-            at = end;
-        }
-        Ok(())
+        let at = WORD * Word::ADDRESSES.0;
+        check(count == self.addresses(), "the number of addresses", at)?;
+        verify_addresses(&table)
     }
 }
 
-/// Under which hash a record stands in the index of names.
-pub(crate) fn hash_of(record: &Record<'_>, seed: u64) -> u64 {
-    match record.name.strip_prefix(b"*.") {
-        Some(suffix) if record.wildcard => format::hash_below(suffix, seed),
-        _ => format::hash_name(record.name, seed),
+type Tables<'t> = Table<'t, Source<'t>>;
+
+/// The slots of an index that refer to something, and where they are.
+fn used<'t>(table: &Tables<'t>, part: crate::format::Part) -> impl Iterator<Item = (usize, Slot)> {
+    let memory = table.memory;
+    (part.start..part.end())
+        .filter_map(move |at| Some((at * WORD, Slot(memory.word(at)?))))
+        .filter(|(_, slot)| slot.reference() != 0)
+}
+
+/// The record that a slot refers to, with the checksum that it ought to have,
+/// unless it is known to have it.
+fn whole(
+    table: &Tables<'_>,
+    slot: Slot,
+    at: usize,
+    known: &mut HashSet<u32>,
+) -> Result<Record, Damage> {
+    let damage = Damage {
+        what: "a slot that leads nowhere",
+        at,
+    };
+    let record = table.record(slot.reference()).ok_or(damage)?;
+    if !known.insert(slot.reference()) {
+        return Ok(record);
     }
+    let sum = crate::last_good::checksum(table.memory, record.at / WORD, table.layout.words());
+    let right = sum == Some(record.shape.checksum);
+    check(right, "the checksum of a record", record.at)?;
+    Ok(record)
+}
+
+/// A role is found by its own name, and leads to addresses if it leads anywhere.
+fn verify_role(
+    table: &Tables<'_>,
+    record: &Record,
+    slot: Slot,
+    depths: &mut u32,
+) -> Result<(), Damage> {
+    let at = record.at;
+    let damage = |what| Damage { what, at };
+    let name = table.name(record).ok_or(damage("a name with other letters"))?;
+    let text = name.as_str().as_bytes();
+    check(is_name(text), "a name with other letters", at)?;
+    let wildcard = record.shape.is(WILDCARD);
+    let found = table.role(text, wildcard).map(|entry| entry.reference);
+    check(found == Some(slot.reference()), "a name that is not found", at)?;
+    if record.shape.is(UNANSWERED) {
+        return Ok(());
+    }
+    if wildcard {
+        let labels = name.as_str().split('.').count();
+        *depths |= crate::format::depth_bit(labels);
+    }
+    let holder = table.holder(record);
+    let answers = holder.is_some_and(|holder| holder.shape.v4 + holder.shape.v6 > 0);
+    check(answers, "a role with nothing", at)
+}
+
+/// Every alias in a list is one of the name that the list is for.
+fn verify_aliases(table: &Tables<'_>, list: &Record) -> Result<(), Damage> {
+    let target = table.name(list);
+    for n in 0..list.shape.v4 {
+        let alias = table.listed(list, n);
+        let right = alias.is_some_and(|alias| {
+            let found = table.name(&alias).and_then(|name| table.exact(name.as_str()));
+            alias.shape.is(ALIAS) && table.target(&alias) == target && found.is_some()
+        });
+        check(right, "a list of aliases", list.at)?;
+    }
+    Ok(())
+}
+
+/// Every name under an address is that of a role which has it still.
+fn verify_address(
+    table: &Tables<'_>,
+    slot: Slot,
+    at: usize,
+    record: &Record,
+    tags: &mut Tags,
+) -> Result<(), Damage> {
+    let list = record.shape.is(LIST);
+    let count = if list { record.shape.v4 } else { 1 };
+    check(count > 0, "an empty list of names", at)?;
+    for n in 0..count {
+        let holder = if list {
+            table.listed(record, n)
+        } else {
+            Some(*record)
+        };
+        let now = holder
+            .and_then(|holder| table.name(&holder))
+            .and_then(|name| table.exact(name.as_str()));
+        let has = now.is_some_and(|now| tags.of(table, &now).contains(&slot.tag()));
+        check(has, "an address that its role has not", at)?;
+    }
+    Ok(())
+}
+
+/// Every address of a role has a slot.
+fn verify_addresses(table: &Tables<'_>) -> Result<(), Damage> {
+    if !table.layout.reverses {
+        return Ok(());
+    }
+    let there = used(table, table.layout.reverse).map(|(_, slot)| slot.tag());
+    let there: HashSet<u32> = there.collect();
+    for (_, slot) in used(table, table.layout.forward) {
+        let record = table.record(slot.reference());
+        let role = record.filter(|record| {
+            record.shape.flags & (LIST | WILDCARD | ALIAS | UNANSWERED) == 0
+        });
+        let Some(role) = role else { continue };
+        let all = tags_of(table, &role).all(|tag| there.contains(&tag));
+        check(all, "an address that is not found", role.at)?;
+    }
+    Ok(())
+}
+
+/// The upper halves of the hashes of the addresses of roles: of large ones, which
+/// are asked for once for each address, they are kept.
+#[derive(Default)]
+struct Tags {
+    farms: HashMap<usize, HashSet<u32>>,
+    last: HashSet<u32>,
+}
+
+/// From so many addresses on they are kept.
+const FARM: usize = 16;
+
+impl Tags {
+    fn of(&mut self, table: &Tables<'_>, record: &Record) -> &HashSet<u32> {
+        if record.shape.v4 + record.shape.v6 < FARM {
+            self.last = tags_of(table, record).collect();
+            return &self.last;
+        }
+        let farm = self.farms.entry(record.at);
+        farm.or_insert_with(|| tags_of(table, record).collect())
+    }
+}
+
+fn tags_of(table: &Tables<'_>, record: &Record) -> impl Iterator<Item = u32> {
+    let v4: Option<Vec<[u8; 4]>> = addresses(table, record.v4_at(), record.shape.v4);
+    let v6: Option<Vec<[u8; 16]>> = addresses(table, record.v6_at(), record.shape.v6);
+    let seed = table.layout.seed;
+    let v4 = v4.unwrap_or_default().into_iter();
+    let v6 = v6.unwrap_or_default().into_iter();
+    v4.map(move |one| hash_address(&one, seed))
+        .chain(v6.map(move |one| hash_address(&one, seed)))
+        .map(|hash| (hash >> 32) as u32)
 }

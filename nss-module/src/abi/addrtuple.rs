@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ptr;
 
-use cloudhosts_table::Choice;
+use cloudhosts_table::Addresses;
 use libc::{AF_INET, AF_INET6, c_char, c_int, c_void, size_t};
 use libnss::interop::{CBuffer, ToC};
 
@@ -28,9 +28,9 @@ pub(crate) struct TupleList<'a> {
     /// The canonical name.
     pub(crate) name: &'a str,
     /// IPv4 addresses, which come first; getaddrinfo sorts them as RFC 6724 says.
-    pub(crate) v4: Choice<'a, 4>,
+    pub(crate) v4: Addresses<'a, 4>,
     /// IPv6 addresses. The table's have no scope.
-    pub(crate) v6: Choice<'a, 16>,
+    pub(crate) v6: Addresses<'a, 16>,
 }
 
 /// Where the caller wants the list.
@@ -93,12 +93,12 @@ impl ToC<*mut AddrTuple> for TupleList<'_> {
 
         let v4 = self.v4.clone().map(|address| {
             let mut addr = [0; 16];
-            for (to, &byte) in addr.iter_mut().zip(address) {
+            for (to, byte) in addr.iter_mut().zip(address) {
                 *to = byte;
             }
             (AF_INET, addr)
         });
-        let v6 = self.v6.clone().map(|&address| (AF_INET6, address));
+        let v6 = self.v6.clone().map(|address| (AF_INET6, address));
         let mut link = list;
         let mut free = tuples;
         for (n, (family, addr)) in v4.chain(v6).take(count).enumerate() {

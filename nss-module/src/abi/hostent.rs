@@ -50,13 +50,13 @@ impl<'c> HostSlot<'c> {
     }
 
     /// Hands the answer over, whole or not at all.
-    pub(crate) fn put<'a, Aliases, Addresses, const N: usize>(
+    pub(crate) fn put<Aliases, Addresses, const N: usize>(
         self,
-        host: &Host<'a, Aliases, Addresses>,
+        host: &Host<'_, Aliases, Addresses>,
     ) -> Situation
     where
-        Aliases: Iterator<Item = &'a str> + Clone,
-        Addresses: ExactSizeIterator<Item = &'a [u8; N]> + Clone,
+        Aliases: Iterator<Item: AsRef<str>> + Clone,
+        Addresses: ExactSizeIterator<Item = [u8; N]> + Clone,
     {
         if host.addresses.len() == 0 {
             return Situation::NoneInFamily;
@@ -70,10 +70,10 @@ impl<'c> HostSlot<'c> {
     }
 }
 
-impl<'a, Aliases, Addresses, const N: usize> ToC<CHost> for Host<'a, Aliases, Addresses>
+impl<Aliases, Addresses, const N: usize> ToC<CHost> for Host<'_, Aliases, Addresses>
 where
-    Aliases: Iterator<Item = &'a str> + Clone,
-    Addresses: ExactSizeIterator<Item = &'a [u8; N]> + Clone,
+    Aliases: Iterator<Item: AsRef<str>> + Clone,
+    Addresses: ExactSizeIterator<Item = [u8; N]> + Clone,
 {
     unsafe fn to_c(&self, result: *mut CHost, buffer: &mut CBuffer) -> io::Result<()> {
         // SAFETY: the caller of `to_c` promises the buffer.
@@ -84,14 +84,15 @@ where
         // Programs read h_addr_list[i] as a struct in_addr, so addresses are
         // aligned to 4, as its s_addr is.
         let h_addr_list = writer.pointers(addresses.len(), |writer| {
-            let Some(&address) = addresses.next() else {
+            let Some(address) = addresses.next() else {
                 return Ok(None);
             };
             let at = writer.value(Aligned(address))?;
             Ok(Some(at.cast::<c_char>()))
         })?;
         let h_aliases = writer.pointers(count, |writer| {
-            aliases.next().map(|alias| writer.string(alias)).transpose()
+            let alias = aliases.next();
+            alias.map(|alias| writer.string(alias.as_ref())).transpose()
         })?;
         let host = CHost {
             name: writer.string(self.name)?,

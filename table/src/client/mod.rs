@@ -1,26 +1,27 @@
-//! The process's one table: attached at the first look-up, replaced when the
-//! daemon has a newer one, kept when there is no daemon.
+//! The process's one region: attached at the first lookup, and followed from
+//! then on without a system call, whatever changes.
 //!
-//! A look-up in a process that is attached makes no system call: it reads the
-//! epoch's page and the table. All that follows from what it finds there is
-//! decided here, in [`Client::with`]:
+//! What a lookup does follows from what the region says of itself; it is decided
+//! here, in [`Client::with`]:
 //!
-//! | the epoch says | what is done |
+//! | the region | what is done |
 //! |---|---|
-//! | this table's generation, a heartbeat within 3 s | answer |
-//! | a higher generation | attach the newer table, then answer |
-//! | no heartbeat for 3 s, or retired | look for a new daemon, then answer |
-//! | (there is none: the table came from the file) | the same |
+//! | is served, with a heartbeat within 3 s | answer from it |
+//! | has moved | attach to the new one, then answer |
+//! | has retired, or has no heartbeat | look for a new daemon, then answer |
+//! | there is none | attach; where that fails, answer from the file |
 //!
-//! An attach that fails is not tried again for a second, and never takes an
-//! answer away: the table at hand answers until it has been without a daemon
+//! An attempt that fails is not repeated for a second. Meanwhile whichever is
+//! newer answers, the region at hand or the file that the daemon keeps up to
+//! date, which is opened anew at each lookup; until it has been without a daemon
 //! for longer than its own `stale_max`.
 
 mod attach;
 mod paths;
+mod wait;
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
 use rustix::thread::{Timespec, nanosleep};
@@ -29,17 +30,20 @@ pub use attach::AttachError;
 pub use paths::{LAST_GOOD, LAST_GOOD_NAME, Paths, SOCKET};
 
 use crate::clock::{Monotonic, monotonic};
-use crate::format::OpenError;
-use crate::shm::{Attached, Held, Pulse, Slots};
-use crate::view::View;
+use crate::format::{Layout, State, Word};
+use crate::handover::HandoverError;
+use crate::last_good::LastGood;
+use crate::memory::Memory;
+use crate::shm::{Held, Slots, Words};
+use crate::view::{View, stale_max};
 
-/// Longest that an attach may keep a program waiting that has no table yet.
+/// Longest that an attach may keep a program waiting that has no region yet.
 const FIRST_ATTACH: Duration = Duration::from_millis(100);
-/// Of that, how long it waits for the daemon; the rest is for the file.
+/// Of that, how long it waits for the daemon.
 const FIRST_ANSWER: Duration = Duration::from_millis(50);
-/// How long a newer table of a daemon that is alive may take to arrive.
-const NEWER_TABLE: Duration = Duration::from_millis(20);
-/// How long to look for a new daemon while the old one's table answers: one
+/// How long the new region of a daemon that is alive may take to arrive.
+const NEW_REGION: Duration = Duration::from_millis(20);
+/// How long to look for a new daemon while the old one's region answers: one
 /// that is there needs much less.
 const NEW_DAEMON: Duration = Duration::from_millis(2);
 /// How often to try while it fails.
@@ -47,39 +51,72 @@ const RETRY: Duration = Duration::from_secs(1);
 /// After so long without a heartbeat (it beats once a second) the daemon is
 /// taken for dead.
 pub const DEAD_AFTER: Duration = Duration::from_secs(3);
-/// How long a thread sleeps at a time while another fetches the first table.
+/// A heartbeat may be so far ahead of a clock that is read at its last tick,
+/// and of one that was set by a message that took its time. One that is further
+/// ahead is none.
+const AHEAD: Duration = Duration::from_secs(1);
+/// How long a thread sleeps at a time while another attaches for the first time.
 const PAUSE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 200_000,
 };
 
-/// The table of a process. One of them stands in a `static`; threads share it
+/// The region of a process. One of them stands in a `static`; threads share it
 /// without waiting for each other, and a forked child goes on with it.
 #[derive(Debug)]
 pub struct Client {
     slots: Slots,
     /// Not to be tried before this moment.
     next_try: AtomicU64,
+    /// What answers at the socket means harm: it is never asked again.
+    shunned: AtomicBool,
 }
 
-/// What the epoch says of a table.
+/// What a region says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// The newest, and the daemon is alive.
+    /// The daemon writes to it.
     Fresh,
-    /// The daemon is alive and has a newer one.
-    Outdated,
+    /// There is a newer one; this one was left so long ago.
+    Moved(Duration),
     /// No daemon has been behind it for so long.
     Orphaned(Duration),
 }
 
+impl Standing {
+    #[inline]
+    fn of(words: Words<'_>, now: Monotonic) -> Standing {
+        let beat = Monotonic(words.live(Word::HEARTBEAT));
+        let believed = beat <= now + AHEAD;
+        let since = if believed {
+            now.since(beat)
+        } else {
+            Duration::MAX
+        };
+        match State::of(words.live(Word::STATE)) {
+            State::Serving if since <= DEAD_AFTER => Standing::Fresh,
+            State::Moved => Standing::Moved(since),
+            State::Serving | State::Retired => Standing::Orphaned(since),
+        }
+    }
+
+    /// How long the daemon has been gone.
+    fn age(self) -> Duration {
+        match self {
+            Standing::Fresh => Duration::ZERO,
+            Standing::Moved(age) | Standing::Orphaned(age) => age,
+        }
+    }
+}
+
 impl Client {
-    /// A client that has no table yet.
+    /// A client that has no region yet.
     #[must_use]
     pub const fn new() -> Client {
         Client {
             slots: Slots::new(),
             next_try: AtomicU64::new(0),
+            shunned: AtomicBool::new(false),
         }
     }
 
@@ -88,10 +125,11 @@ impl Client {
     /// `paths` says where to attach; it is asked only when that is tried.
     ///
     /// Takes at most 100 ms more than `f`, and that only where there is no
-    /// table yet. Allocates nothing and leaves no descriptor open.
+    /// region yet. Allocates nothing and leaves no descriptor open.
     ///
     /// # Errors
     /// There is no table, or none that may still be served.
+    #[inline]
     pub fn with<R>(
         &self,
         paths: impl FnOnce() -> Option<Paths>,
@@ -99,157 +137,157 @@ impl Client {
         f: impl FnOnce(&View<'_>) -> R,
     ) -> Result<R, Unavailable> {
         if let Some(held) = self.slots.enter() {
-            let view = open(&held)?;
-            match standing(&held, &view, now) {
-                Standing::Fresh => return Ok(f(&view)),
-                Standing::Outdated => self.renew(paths, now, held, NEWER_TABLE),
-                Standing::Orphaned(_) => self.renew(paths, now, held, NEW_DAEMON),
+            if let Some((words, layout)) = held.region()
+                && Standing::of(words, held.on_its_clock(now)) == Standing::Fresh
+            {
+                return Ok(f(&View::region(words, layout)));
             }
-        } else {
-            self.first(paths, now)?;
         }
-        let held = self.slots.enter().ok_or(AttachError::TriedJustNow)?;
-        let view = open(&held)?;
-        if let Standing::Orphaned(age) = standing(&held, &view, now)
-            && view.stale_max().is_some_and(|most| age > most)
-        {
-            return Err(Unavailable::Stale(age));
-        }
-        Ok(f(&view))
+        self.otherwise(paths, now, f)
     }
 
-    /// Fetches the first table of a process. While one thread does, others
-    /// wait for it; should it not come, they say so.
-    fn first(
+    /// The same where there is no region, or none with a daemon behind it.
+    #[cold]
+    #[inline(never)]
+    fn otherwise<R>(
         &self,
         paths: impl FnOnce() -> Option<Paths>,
         now: Monotonic,
-    ) -> Result<(), AttachError> {
+        f: impl FnOnce(&View<'_>) -> R,
+    ) -> Result<R, Unavailable> {
+        let paths = paths().ok_or(AttachError::Path)?;
         let now = now.max(monotonic());
+        let tried = self.renew(&paths, now);
+        let held = self.slots.enter();
+        let region = held.as_ref().and_then(|held| {
+            let (words, layout) = held.region()?;
+            let standing = Standing::of(words, held.on_its_clock(now));
+            Some((words, layout, standing))
+        });
+        if let Some((words, layout, Standing::Fresh)) = region {
+            return Ok(f(&View::region(words, layout)));
+        }
+        let file = LastGood::open(paths.last_good);
+        if let Ok((file, layout)) = &file
+            && is_newer(file, layout, region.as_ref())
+        {
+            let found = f(&View::file(file, layout));
+            return if file.failed() {
+                Err(Unavailable::Unreadable)
+            } else {
+                Ok(found)
+            };
+        }
+        match (region, file) {
+            (Some((words, layout, standing)), _) => {
+                fresh_enough(layout, standing.age())?;
+                Ok(f(&View::region(words, layout)))
+            }
+            (None, Ok((file, layout))) => {
+                fresh_enough(&layout, file.age())?;
+                Err(Unavailable::Unreadable)
+            }
+            // Where neither is there, the daemon is what is missing.
+            (None, Err(error)) => Err(tried.err().unwrap_or(AttachError::File(error)).into()),
+        }
+    }
+
+    /// Attaches to another region, if there is one to be had and no other thread
+    /// is at it. Where there is no region at all, waits for that thread.
+    fn renew(&self, paths: &Paths, now: Monotonic) -> Result<(), AttachError> {
+        if self.shunned.load(Ordering::Relaxed) {
+            return Err(AttachError::Handover(HandoverError::Intruder));
+        }
         let deadline = now + FIRST_ATTACH;
         loop {
-            let turn = self.slots.turn().map_err(AttachError::Map)?;
-            if self.slots.enter().is_some() {
-                return Ok(());
-            }
-            if !self.may_try(now) {
+            let wait = match self.standing(now) {
+                Some(Standing::Fresh) => return Ok(()),
+                Some(Standing::Moved(_)) => NEW_REGION,
+                Some(Standing::Orphaned(_)) => NEW_DAEMON,
+                None => FIRST_ANSWER,
+            };
+            if now.0 < self.next_try.load(Ordering::Relaxed) {
                 return Err(AttachError::TriedJustNow);
             }
-            if let Some(turn) = turn {
-                let attached = fetch(paths, deadline).inspect_err(|_| self.failed(now))?;
-                self.slots.install(&turn, attached);
-                return Ok(());
+            if let Some(_turn) = self.slots.turn(monotonic(), monotonic() + FIRST_ATTACH) {
+                return self.attach(paths, now, now + wait);
             }
-            if monotonic() > deadline {
+            if wait != FIRST_ANSWER || monotonic() > deadline {
                 return Err(AttachError::Slow);
             }
             let _ = nanosleep(&PAUSE);
         }
     }
 
-    /// Replaces the table by a newer one, or by one of a new daemon, if there
-    /// is one to be had and no other thread is at it.
-    fn renew(
-        &self,
-        paths: impl FnOnce() -> Option<Paths>,
-        now: Monotonic,
-        held: Held<'_>,
-        wait: Duration,
-    ) {
-        let before = open(&held).map(|view| view.generation());
-        let now = now.max(monotonic());
-        // Let go of, so that the table can be unmapped when it is replaced.
-        drop(held);
-        if !self.may_try(now) {
-            return;
+    fn attach(&self, paths: &Paths, now: Monotonic, deadline: Monotonic) -> Result<(), AttachError> {
+        let attached = attach::from_daemon(paths, deadline);
+        let installed = attached.and_then(|attached| {
+            let installed = self.slots.install(attached);
+            installed.then_some(()).ok_or(AttachError::NoRoom)
+        });
+        if installed == Err(AttachError::Handover(HandoverError::Intruder)) {
+            self.shunned.store(true, Ordering::Relaxed);
         }
-        let Ok(Some(turn)) = self.slots.turn() else {
-            return;
-        };
-        let attached = paths().and_then(|paths| attach::from_daemon(&paths, now + wait).ok());
-        let installed = attached.is_some_and(|attached| self.slots.install(&turn, attached));
-        let gained = |held: &Held<'_>, view: &View<'_>| match standing(held, view, now) {
-            Standing::Fresh => true,
-            // Overtaken on its way by the next one.
-            Standing::Outdated => before != Ok(view.generation()),
-            Standing::Orphaned(_) => false,
-        };
-        let gained = installed
-            && self
-                .slots
-                .enter()
-                .is_some_and(|held| open(&held).is_ok_and(|view| gained(&held, &view)));
-        // A daemon that has retired, or hands out what it calls outdated, is
-        // not asked at every look-up either.
-        if !gained {
-            self.failed(now);
+        // A daemon that hands out what it has left itself is not asked at every
+        // lookup either.
+        if self.standing(now) != Some(Standing::Fresh) {
+            self.next_try.store((now + RETRY).0, Ordering::Relaxed);
         }
+        installed
     }
 
-    fn may_try(&self, now: Monotonic) -> bool {
-        now.0 >= self.next_try.load(Ordering::Relaxed)
-    }
-
-    fn failed(&self, now: Monotonic) {
-        self.next_try.store((now + RETRY).0, Ordering::Relaxed);
+    fn standing(&self, now: Monotonic) -> Option<Standing> {
+        let held = self.slots.enter()?;
+        standing(&held, now)
     }
 }
 
-/// Asks the daemon for its epoch alone: whether one is there, and alive.
-/// Takes at most 100 ms.
+fn standing(held: &Held<'_>, now: Monotonic) -> Option<Standing> {
+    let (words, _) = held.region()?;
+    Some(Standing::of(words, held.on_its_clock(now)))
+}
+
+/// Whether the file is what answers: it may still be served, and the region is
+/// older, or may not.
+fn is_newer(file: &LastGood, layout: &Layout, region: Option<&(Words<'_>, &Layout, Standing)>) -> bool {
+    if fresh_enough(layout, file.age()).is_err() {
+        return false;
+    }
+    region.is_none_or(|(words, layout, standing)| {
+        fresh_enough(layout, standing.age()).is_err()
+            || file.generation() > words.live(Word::GENERATION)
+    })
+}
+
+/// Whether a table that has been without a daemon for so long may be served.
+fn fresh_enough(layout: &Layout, age: Duration) -> Result<(), Unavailable> {
+    match stale_max(layout) {
+        Some(most) if age > most => Err(Unavailable::Stale(age)),
+        _ => Ok(()),
+    }
+}
+
+/// Asks the daemon for its region alone: whether one is there. Takes at most
+/// 100 ms.
 ///
 /// # Errors
 /// Nothing answers at the socket, or the daemon has no table yet.
-pub fn pulse(paths: &Paths) -> Result<Pulse, AttachError> {
-    attach::pulse(paths, monotonic() + FIRST_ATTACH)
+pub fn probe(paths: &Paths) -> Result<(), AttachError> {
+    attach::from_daemon(paths, monotonic() + FIRST_ATTACH).map(drop)
+}
+
+/// How often a daemon has to touch the file for it not to get stale while it is
+/// alive: each minute, or often enough for a shorter `stale_max`.
+#[must_use]
+pub fn touch_interval(stale_max: Option<Duration>) -> Duration {
+    let most = Duration::from_secs(60);
+    stale_max.map_or(most, |stale| most.min(stale / 3))
 }
 
 impl Default for Client {
     fn default() -> Client {
         Client::new()
     }
-}
-
-/// From the daemon, else from the file.
-fn fetch(
-    paths: impl FnOnce() -> Option<Paths>,
-    deadline: Monotonic,
-) -> Result<Attached, AttachError> {
-    let paths = paths().ok_or(AttachError::Path)?;
-    let answer_by = Monotonic(
-        deadline
-            .0
-            .saturating_sub(nanos(FIRST_ATTACH - FIRST_ANSWER)),
-    );
-    attach::from_daemon(&paths, answer_by).or_else(|no_daemon| {
-        // Where neither is there, the daemon is what is missing.
-        attach::from_file(paths.last_good, deadline).map_err(|_| no_daemon)
-    })
-}
-
-/// The table held. It was opened when it was attached.
-fn open<'h>(held: &'h Held<'_>) -> Result<View<'h>, AttachError> {
-    View::reopen(held.table()).ok_or(AttachError::Open(OpenError::Truncated))
-}
-
-fn standing(held: &Held<'_>, view: &View<'_>, now: Monotonic) -> Standing {
-    let Some(pulse) = held.pulse() else {
-        let orphan = held.orphan();
-        let age = Duration::from_nanos(orphan.age);
-        return Standing::Orphaned(age.saturating_add(now.since(orphan.at)));
-    };
-    if pulse.retired || now > pulse.heartbeat + DEAD_AFTER {
-        Standing::Orphaned(now.since(pulse.heartbeat))
-    } else if view.generation() >= pulse.generation {
-        // Newer than what is announced: fetched in the moment before.
-        Standing::Fresh
-    } else {
-        Standing::Outdated
-    }
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Why there is no answer, neither yes nor no.
@@ -260,6 +298,8 @@ pub enum Unavailable {
     /// There has been no daemon for so long, which is more than the table's
     /// `stale_max`.
     Stale(Duration),
+    /// What was needed of the file can't be read, or is damaged.
+    Unreadable,
 }
 
 impl From<AttachError> for Unavailable {
@@ -277,6 +317,7 @@ impl fmt::Display for Unavailable {
                 "the last table has been without a daemon for {} s, longer than its stale_max",
                 age.as_secs()
             ),
+            Unavailable::Unreadable => f.write_str("the last table is damaged"),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The first bytes of a table: what it is, how large, and where its parts are.
+//! They never change once a table is handed out.
 
 use core::fmt;
-use core::ops::Range;
 
-use super::{bytes_at, u32_at, u64_at};
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::{LIVE_AT, LIVE_WORDS, MAX_TABLE, WORD};
 use crate::choice::Order;
 
 /// The first eight bytes of every table.
@@ -11,184 +14,229 @@ pub const MAGIC: [u8; 8] = *b"CLHOSTS\0";
 
 /// The version of the format that this library reads and writes. It changes
 /// whenever an older reader would misread a newer table.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of the header, the domain included.
-pub(crate) const HEADER_BYTES: usize = 384;
+pub(crate) const HEADER_BYTES: usize = 512;
 
-/// Where the part that the checksum covers begins.
-const CHECKED_FROM: usize = 32;
+/// Bytes of the header that its checksum does not cover: all up to itself.
+const UNCHECKED: usize = 24;
 
 /// Set in the flags when addresses are answered in the order written.
 const FIXED_ORDER: u32 = 1;
 
-const DOMAIN_AT: usize = 128;
+/// Set in the flags when addresses are not looked up.
+const NO_REVERSE: u32 = 2;
 
-/// A part of the table: the offsets of its first byte and of the one after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Span {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+/// Where a part of the table stands, in words.
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Span {
+    start: U32,
+    len: U32,
 }
 
-impl Span {
-    pub(crate) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
+/// The header as it stands in the table.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct Header {
+    magic: [u8; 8],
+    version: U32,
+    flags: U32,
+    /// Of the header's bytes after this field.
+    checksum: U64,
+    /// Words of the whole table.
+    words: U64,
+    region: U64,
+    seed: U64,
+    /// Nanoseconds; 0 for ever.
+    stale_max: U64,
+    forward: Span,
+    reverse: Span,
+    arena: Span,
+    /// Reference to the list of the Redis hashes that are mirrored.
+    hashes: U32,
+    reserved: U32,
+    domain_len: u8,
+    domain: [u8; 255],
+    padding: [u8; 168],
+}
+
+const _: () = assert!(size_of::<Header>() == HEADER_BYTES);
+
+/// A part of a table that lies within it: its first word and its length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl Part {
+    /// The word after the last one.
+    pub(crate) fn end(self) -> usize {
+        self.start + self.len
     }
 
-    pub(crate) fn contains(self, offset: u32) -> bool {
-        (self.start..self.end).contains(&offset)
+    fn span(self) -> Span {
+        Span {
+            start: U32::new(self.start as u32),
+            len: U32::new(self.len as u32),
+        }
     }
 }
 
-/// The header, decoded.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Header<'t> {
-    /// Bytes of the whole table.
-    pub(crate) total: u64,
-    pub(crate) generation: u64,
-    /// Nanoseconds since 1970.
-    pub(crate) published: u64,
+/// What a header says, checked once and then kept in memory of the reader's
+/// own, where nobody changes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    /// A random number of this region: by it two are told apart.
+    pub(crate) region: u64,
+    pub(crate) seed: u64,
     /// Nanoseconds; 0 for ever.
     pub(crate) stale_max: u64,
-    pub(crate) seed: u64,
-    /// The offset of the first record that is no wildcard.
-    pub(crate) first_role: u32,
     pub(crate) order: Order,
-    /// Bit `n` is set when a wildcard's suffix has `n` labels; 31 stands for
-    /// all above. Spares a look-up the depths at which there is none.
-    pub(crate) depths: u32,
-    pub(crate) names: u32,
-    pub(crate) addresses: u32,
-    pub(crate) hashes: Span,
-    pub(crate) records: Span,
-    pub(crate) lists: Span,
-    pub(crate) sources: Span,
-    pub(crate) forward: Span,
-    pub(crate) reverse: Span,
-    pub(crate) domain: &'t [u8],
+    /// Whether addresses are looked up.
+    pub(crate) reverses: bool,
+    pub(crate) forward: Part,
+    pub(crate) reverse: Part,
+    pub(crate) arena: Part,
+    pub(crate) hashes: u32,
+    domain_len: u8,
+    domain: [u8; 255],
 }
 
-impl<'t> Header<'t> {
-    /// Checks that the bytes begin with a header, and that its parts lie within
-    /// the table; returns the bytes of the header.
-    pub(crate) fn check(bytes: &'t [u8]) -> Result<&'t [u8; HEADER_BYTES], OpenError> {
-        let magic: [u8; 8] = bytes_at(bytes, 0).ok_or(OpenError::Truncated)?;
-        if magic != MAGIC {
+impl Layout {
+    /// The layout of a table with indexes of so many slots and so many words
+    /// of arena.
+    pub(crate) fn new(region: u64, seed: u64, forward: usize, reverse: usize, arena: usize) -> Layout {
+        let after = |part: Part, len: usize| Part {
+            start: part.end(),
+            len,
+        };
+        let fixed = Part {
+            start: 0,
+            len: LIVE_AT + LIVE_WORDS,
+        };
+        let forward = after(fixed, forward);
+        let reverse = after(forward, reverse);
+        Layout {
+            region,
+            seed,
+            stale_max: 0,
+            order: Order::default(),
+            reverses: true,
+            forward,
+            reverse,
+            arena: after(reverse, arena),
+            hashes: 0,
+            domain_len: 0,
+            domain: [0; 255],
+        }
+    }
+
+    /// Words of the whole table.
+    pub(crate) fn words(&self) -> usize {
+        self.arena.end()
+    }
+
+    pub(crate) fn domain(&self) -> &[u8] {
+        let len = usize::from(self.domain_len);
+        self.domain.get(..len).unwrap_or_default()
+    }
+
+    /// Sets the domain; one that is too long is none.
+    pub(crate) fn set_domain(&mut self, domain: &str) {
+        self.domain_len = 0;
+        if let Some(room) = self.domain.get_mut(..domain.len()) {
+            room.copy_from_slice(domain.as_bytes());
+            self.domain_len = domain.len() as u8;
+        }
+    }
+
+    /// The header that says this.
+    pub(crate) fn header(&self) -> Header {
+        let mut flags = 0;
+        if self.order == Order::Fixed {
+            flags |= FIXED_ORDER;
+        }
+        if !self.reverses {
+            flags |= NO_REVERSE;
+        }
+        let mut header = Header {
+            magic: MAGIC,
+            version: U32::new(VERSION),
+            flags: U32::new(flags),
+            checksum: U64::ZERO,
+            words: U64::new(self.words() as u64),
+            region: U64::new(self.region),
+            seed: U64::new(self.seed),
+            stale_max: U64::new(self.stale_max),
+            forward: self.forward.span(),
+            reverse: self.reverse.span(),
+            arena: self.arena.span(),
+            hashes: U32::new(self.hashes),
+            reserved: U32::ZERO,
+            domain_len: self.domain_len,
+            domain: self.domain,
+            padding: [0; 168],
+        };
+        header.checksum = U64::new(checksum(&header));
+        header
+    }
+
+    /// Reads the header of a table that has so many words.
+    pub(crate) fn read(bytes: &[u8; HEADER_BYTES], words: usize) -> Result<Layout, OpenError> {
+        let header = Header::ref_from_bytes(bytes).map_err(|_| OpenError::Truncated)?;
+        if header.magic != MAGIC {
             return Err(OpenError::NotATable);
         }
-        let version = u32_at(bytes, 8).ok_or(OpenError::Truncated)?;
-        if version != VERSION {
-            return Err(OpenError::Version(version));
+        if header.version.get() != VERSION {
+            return Err(OpenError::Version(header.version.get()));
         }
-        let first = bytes.first_chunk().ok_or(OpenError::Truncated)?;
-        let header = Header::decode(first);
-        if header.total != bytes.len() as u64 {
+        let fits = words as u64 <= MAX_TABLE / WORD as u64;
+        if header.words.get() != words as u64 || !fits {
             return Err(OpenError::Truncated);
         }
-        for span in header.spans() {
-            let within = span.start <= span.end && u64::from(span.end) <= header.total;
-            if !within || (span.start as usize) < HEADER_BYTES {
-                return Err(OpenError::Damaged);
-            }
-        }
-        if core::str::from_utf8(header.domain).is_err() {
+        if header.checksum.get() != checksum(header) {
             return Err(OpenError::Damaged);
         }
-        Ok(first)
-    }
-
-    /// Reads the header as it stands. All offsets are constants within the
-    /// array, so where this is inlined a field that is not used is not read.
-    #[inline(always)]
-    pub(crate) fn decode(first: &'t [u8; HEADER_BYTES]) -> Header<'t> {
-        let u32_at = |at| u32_at(first, at).unwrap_or_default();
-        let u64_at = |at| u64_at(first, at).unwrap_or_default();
-        let span = |at| Span {
-            start: u32_at(at),
-            end: u32_at(at + 4),
+        let part = |span: Span| {
+            let part = Part {
+                start: span.start.get() as usize,
+                len: span.len.get() as usize,
+            };
+            let begins = part.start >= LIVE_AT + LIVE_WORDS;
+            let ends = part.start.checked_add(part.len)?;
+            (begins && ends <= words).then_some(part)
         };
-        let domain_end = DOMAIN_AT + 1 + usize::from(first[DOMAIN_AT]);
-        Header {
-            first_role: u32_at(12),
-            total: u64_at(16),
-            generation: u64_at(32),
-            published: u64_at(40),
-            stale_max: u64_at(48),
-            seed: u64_at(56),
-            order: match u32_at(64) & FIXED_ORDER {
-                0 => Order::Rotate,
-                _ => Order::Fixed,
+        let layout = Layout {
+            region: header.region.get(),
+            seed: header.seed.get(),
+            stale_max: header.stale_max.get(),
+            order: if header.flags.get() & FIXED_ORDER == 0 {
+                Order::Rotate
+            } else {
+                Order::Fixed
             },
-            depths: u32_at(68),
-            names: u32_at(72),
-            addresses: u32_at(76),
-            hashes: span(80),
-            records: span(88),
-            lists: span(96),
-            sources: span(104),
-            forward: span(112),
-            reverse: span(120),
-            domain: first.get(DOMAIN_AT + 1..domain_end).unwrap_or_default(),
-        }
-    }
-
-    /// Writes the header over the first [`HEADER_BYTES`] of `table`, and the
-    /// checksum of all that follows.
-    pub(crate) fn encode(&self, table: &mut [u8]) {
-        let mut put = |at: usize, value: &[u8]| {
-            if let Some(to) = table.get_mut(at..at + value.len()) {
-                to.copy_from_slice(value);
-            }
+            reverses: header.flags.get() & NO_REVERSE == 0,
+            forward: part(header.forward).ok_or(OpenError::Damaged)?,
+            reverse: part(header.reverse).ok_or(OpenError::Damaged)?,
+            arena: part(header.arena).ok_or(OpenError::Damaged)?,
+            hashes: header.hashes.get(),
+            domain_len: header.domain_len,
+            domain: header.domain,
         };
-        put(0, &MAGIC);
-        put(8, &VERSION.to_le_bytes());
-        put(12, &self.first_role.to_le_bytes());
-        put(16, &self.total.to_le_bytes());
-        put(32, &self.generation.to_le_bytes());
-        put(40, &self.published.to_le_bytes());
-        put(48, &self.stale_max.to_le_bytes());
-        put(56, &self.seed.to_le_bytes());
-        let flags = match self.order {
-            Order::Rotate => 0,
-            Order::Fixed => FIXED_ORDER,
-        };
-        put(64, &flags.to_le_bytes());
-        put(68, &self.depths.to_le_bytes());
-        put(72, &self.names.to_le_bytes());
-        put(76, &self.addresses.to_le_bytes());
-        for (at, span) in (80..).step_by(8).zip(self.spans()) {
-            put(at, &span.start.to_le_bytes());
-            put(at + 4, &span.end.to_le_bytes());
+        if super::is_name(layout.domain()) {
+            Ok(layout)
+        } else {
+            Err(OpenError::Damaged)
         }
-        put(DOMAIN_AT, &[self.domain.len() as u8]);
-        put(DOMAIN_AT + 1, self.domain);
-        let sum = checksum_of(table);
-        if let Some(to) = table.get_mut(24..32) {
-            to.copy_from_slice(&sum.to_le_bytes());
-        }
-    }
-
-    /// The parts, in the order in which the header names them.
-    fn spans(&self) -> [Span; 6] {
-        [
-            self.hashes,
-            self.records,
-            self.lists,
-            self.sources,
-            self.forward,
-            self.reverse,
-        ]
     }
 }
 
-fn checksum_of(table: &[u8]) -> u64 {
-    super::checksum(table.get(CHECKED_FROM..).unwrap_or_default())
-}
-
-/// Whether the bytes are those that were written. Reads all of them.
-pub(crate) fn checksum_holds(table: &[u8]) -> bool {
-    u64_at(table, 24) == Some(checksum_of(table))
+fn checksum(header: &Header) -> u64 {
+    let checked = header.as_bytes().get(UNCHECKED..).unwrap_or_default();
+    xxhash_rust::xxh3::xxh3_64(checked)
 }
 
 /// Why some bytes can't be opened as a table.

@@ -2,38 +2,49 @@
 //! Everything else in the crate speaks of names and addresses.
 //!
 //! ```text
-//! header    magic, version, sizes, generation, publish time, ... , domain
-//! hashes    the names of the Redis hashes mirrored, in order
-//! records   one for each role, in the order of their names
-//! lists     for an address that several roles hold: those roles
-//! sources   for each field of the hashes: whose it is and its raw value
-//! forward   name    -> record           (open addressing, 8 bytes a slot)
-//! reverse   address -> record or list   (open addressing, 8 bytes a slot)
+//! header    constant: magic, version, sizes, hash seed, order, domain, ...
+//! live      words that change: state, heartbeat, generation, ...
+//! forward   name    -> record           (open addressing, one word a slot)
+//! reverse   address -> record or list   (likewise)
+//! arena     records and lists, 8-byte aligned, each written once
 //! ```
 //!
-//! Numbers are little-endian; offsets are in bytes from the start of the
-//! table and 32 bits wide, which bounds a table to 4 GiB.
+//! A table is a sequence of little-endian words of 8 bytes. In shared memory
+//! it is the *region*, which one daemon writes and every process reads; the
+//! file `last-good.table` is a copy of one moment of it, with no room left in
+//! its arena. Numbers are little-endian.
 //!
-//! A record stands in one piece, name and addresses together, because what a
-//! look-up costs in a large table is the cache lines it has to wait for: one
-//! for the slot, one or two for the record. A slot keeps 32 bits of the hash
-//! beside the offset, so a name that is not there is told by the slot alone.
+//! A reader never holds a reference to plain bytes of a region, because the
+//! daemon goes on writing: it loads words, copies what it needs, and checks
+//! the copy.
 
 mod header;
+mod live;
 mod record;
-mod slots;
+mod slot;
 
-pub(crate) use header::{HEADER_BYTES, Header, Span, checksum_holds};
+pub(crate) use header::{HEADER_BYTES, Layout, Part};
 pub use header::{MAGIC, OpenError, VERSION};
-pub(crate) use record::{Record, RecordFields, encode as encode_record};
-pub(crate) use slots::{SLOT_BYTES, Slots, fill as fill_slots};
+pub(crate) use live::{LIVE_AT, LIVE_WORDS, State, Word};
+pub(crate) use record::{
+    ALIAS, CANONICAL, FIRST_REFERENCE, HEAD_WORDS, LIST, RecordFields, SOURCES, Shape, SourceHead,
+    UNANSWERED, WILDCARD, encode as encode_record, encode_source, record_words, set_checksum,
+};
+pub(crate) use slot::{MAX_ALIKE, MAX_PROBES, Slot, start};
 
-/// The largest table: offsets are 32 bits wide.
-pub const MAX_TABLE: u64 = u32::MAX as u64;
+/// Bytes of a word.
+pub(crate) const WORD: usize = 8;
+
+/// The largest table. It keeps every length within what an address of a
+/// 32-bit process can reach, and bounds the loops of a reader.
+pub const MAX_TABLE: u64 = i32::MAX as u64 * 2;
 
 /// Mixed into the seed, so that `apps.internal` and the names below it, which
 /// `*.apps.internal` stands for, are different keys.
 const BELOW: u64 = 0x2a2e_2a2e_2a2e_2a2e;
+
+/// Likewise for the list of the aliases of a name.
+const ALIASES: u64 = 0x5b61_5b61_5b61_5b61;
 
 /// The hash of a name of its own.
 pub(crate) fn hash_name(name: &[u8], seed: u64) -> u64 {
@@ -45,32 +56,20 @@ pub(crate) fn hash_below(suffix: &[u8], seed: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(suffix, seed ^ BELOW)
 }
 
+/// The hash of the list of the aliases of a name.
+pub(crate) fn hash_aliases(target: &[u8], seed: u64) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(target, seed ^ ALIASES)
+}
+
 /// The hash of an address: 4 or 16 bytes.
 pub(crate) fn hash_address(address: &[u8], seed: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(address, seed)
 }
 
-/// The checksum of all that follows it in a table.
-pub(crate) fn checksum(bytes: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(bytes)
-}
-
-/// Rounds up to a whole number of 4 bytes, where records and lists start.
-pub(crate) const fn aligned(offset: usize) -> usize {
-    offset.next_multiple_of(4)
-}
-
-/// The `N` bytes at `at`, or nothing when they are not all there.
-pub(crate) fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk::<N>().copied()
-}
-
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes_at(bytes, at).map(u32::from_le_bytes)
-}
-
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes_at(bytes, at).map(u64::from_le_bytes)
+/// The bit of [`Live::depths`] for a wildcard's suffix of so many labels; the
+/// last stands for all above.
+pub(crate) fn depth_bit(labels: usize) -> u32 {
+    1 << labels.min(31)
 }
 
 /// Whether the text holds only what the names of roles are made of. Nothing
@@ -78,19 +77,4 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 pub(crate) fn is_name(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*'))
-}
-
-/// The text of a name, when it is one.
-pub(crate) fn name_text(name: &[u8]) -> Option<&str> {
-    is_name(name).then(|| core::str::from_utf8(name).ok())?
-}
-
-/// `len` bytes at `at`.
-pub(crate) fn slice_at(bytes: &[u8], at: usize, len: usize) -> Option<&[u8]> {
-    bytes.get(at..at.checked_add(len)?)
-}
-
-/// `len` bytes at `at` as text.
-pub(crate) fn text_at(bytes: &[u8], at: usize, len: usize) -> Option<&str> {
-    core::str::from_utf8(slice_at(bytes, at, len)?).ok()
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,9 +11,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::handover;
-use cloudhosts_table::shm::{EpochPage, seal_table};
+use cloudhosts_table::{Region, RegionWriter, handover};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::{commit, set};
 
 /// Listens at a path and does one thing with each client.
 pub struct Peer {
@@ -67,29 +68,25 @@ impl Drop for Peer {
 
 /// A daemon that keeps to the protocol.
 pub struct Daemon {
-    pub epoch: Arc<EpochPage>,
-    table: Arc<Mutex<OwnedFd>>,
+    offered: Arc<Mutex<Arc<Region>>>,
     pub peer: Peer,
     beating: Arc<AtomicBool>,
     heart: Option<JoinHandle<()>>,
 }
 
 impl Daemon {
-    /// Serves this table, of generation `generation`. Its heart beats once; see
+    /// Serves the region of this writer. Its heart has beaten once; see
     /// [`Daemon::keep_beating`].
-    pub fn new(path: &Path, generation: u64, bytes: &[u8]) -> Daemon {
-        let epoch = Arc::new(EpochPage::new(monotonic()).unwrap());
-        epoch.announce(generation);
-        let table = Arc::new(Mutex::new(seal_table(bytes).unwrap()));
-        let (newest, page) = (Arc::clone(&table), Arc::clone(&epoch));
+    pub fn new(path: &Path, writer: &RegionWriter) -> Daemon {
+        let offered = Arc::new(Mutex::new(Arc::clone(writer.region())));
+        let newest = Arc::clone(&offered);
         let peer = Peer::new(path, move |client| {
-            let table = newest.lock().unwrap();
+            let region = newest.lock().unwrap();
             // A client may have gone; that is its own affair.
-            let _ = handover::send(client, table.as_fd(), page.file());
+            let _ = handover::send(client, &region, monotonic());
         });
         Daemon {
-            epoch,
-            table,
+            offered,
             peer,
             beating: Arc::new(AtomicBool::new(true)),
             heart: None,
@@ -97,25 +94,22 @@ impl Daemon {
     }
 
     pub fn keep_beating(mut self) -> Daemon {
-        let (beating, epoch) = (Arc::clone(&self.beating), Arc::clone(&self.epoch));
+        let (beating, offered) = (Arc::clone(&self.beating), Arc::clone(&self.offered));
         self.heart = Some(std::thread::spawn(move || {
             while beating.load(Ordering::SeqCst) {
-                epoch.beat(monotonic());
+                offered.lock().unwrap().beat(monotonic());
                 std::thread::sleep(Duration::from_millis(20));
             }
         }));
         self
     }
 
-    /// Puts another table where clients fetch it; nobody is told yet.
-    pub fn offer(&self, bytes: &[u8]) {
-        *self.table.lock().unwrap() = seal_table(bytes).unwrap();
-    }
-
-    /// The table first, the generation after.
-    pub fn publish(&self, generation: u64, bytes: &[u8]) {
-        self.offer(bytes);
-        self.epoch.announce(generation);
+    /// Goes on with another region: offered first, and the old one left then.
+    pub fn move_to(&self, writer: &RegionWriter) {
+        let next = Arc::clone(writer.region());
+        next.beat(monotonic());
+        let before = std::mem::replace(&mut *self.offered.lock().unwrap(), next);
+        before.mark_moved();
     }
 }
 
@@ -130,7 +124,13 @@ impl Drop for Daemon {
 
 /// The message that belongs there.
 pub fn message() -> Vec<u8> {
-    [&b"CLHANDOV"[..], &handover::PROTOCOL.to_le_bytes(), &[0; 4]].concat()
+    [
+        &b"CLHANDOV"[..],
+        &handover::PROTOCOL.to_le_bytes(),
+        &[0; 4],
+        &monotonic().0.to_le_bytes(),
+    ]
+    .concat()
 }
 
 /// Any bytes with any descriptors.
@@ -139,7 +139,7 @@ pub fn send_raw(
     message: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(descriptors));
@@ -151,4 +151,10 @@ pub fn send_raw(
         SendFlags::NOSIGNAL,
     )?;
     Ok(())
+}
+
+/// Sets `web` and publishes that.
+pub fn publish(writer: &mut RegionWriter, words: &str) -> u64 {
+    set(writer, "web", words).unwrap();
+    commit(writer)
 }

@@ -1,0 +1,228 @@
+//! The roles of a table with all that is known of them: what the command shows.
+//! No lookup comes here, and it allocates.
+
+use zerocopy::FromBytes;
+
+use crate::format::{ALIAS, CANONICAL, LIST, SOURCES, Slot, SourceHead, UNANSWERED, WILDCARD};
+use crate::memory::Memory;
+use crate::table::{Record, Table};
+use crate::view::View;
+
+/// Most Redis hashes that one table can be made from.
+pub const MAX_HASHES: usize = 128;
+
+/// Most bytes of a hash's key.
+pub const MAX_KEY: usize = 255;
+
+/// One role of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleEntry {
+    /// In normal form; `*.` in front makes it a wildcard.
+    pub name: String,
+    /// What it answers, if anything.
+    pub answer: Option<EntryAnswer>,
+    /// The fields it came from, the deciding ones first.
+    pub sources: Vec<EntrySource>,
+}
+
+/// What a role answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryAnswer {
+    /// The name that it is in the end, if not its own.
+    pub canonical: Option<String>,
+    /// The IPv4 addresses, in the order written.
+    pub v4: Vec<[u8; 4]>,
+    /// The IPv6 addresses, likewise.
+    pub v6: Vec<[u8; 16]>,
+    /// How many of each family one lookup answers; 0 is all.
+    pub pick: u16,
+}
+
+/// One field that a role came from, with the value last accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntrySource {
+    /// The number of its hash in [`View::hashes`].
+    pub hash: usize,
+    /// The member of the role (`i-0abc` of `web/i-0abc`).
+    pub member: Option<String>,
+    /// Redis has lost it; this is what was there before, retained.
+    pub retained: bool,
+    /// The name it points at, if it is no list of addresses.
+    pub target: Option<String>,
+    /// Its IPv4 addresses.
+    pub v4: Vec<[u8; 4]>,
+    /// Its IPv6 addresses.
+    pub v6: Vec<[u8; 16]>,
+    /// Its `pick`; 0 is all.
+    pub pick: u16,
+}
+
+impl<'t> View<'t> {
+    /// The Redis hashes that are mirrored, the deciding one first.
+    #[must_use]
+    pub fn hashes(&self) -> Vec<String> {
+        let table = self.table();
+        let record = table.record(table.layout.hashes);
+        let bytes = record.and_then(|record| tail(&table, &record));
+        let bytes = bytes.unwrap_or_default();
+        let mut rest = &*bytes;
+        let mut hashes = Vec::new();
+        while let Some((&len, after)) = rest.split_first()
+            && let Some((name, after)) = after.split_at_checked(usize::from(len))
+            && hashes.len() < MAX_HASHES
+        {
+            hashes.push(String::from_utf8_lossy(name).into_owned());
+            rest = after;
+        }
+        hashes
+    }
+
+    /// All roles, also those without an answer, in no particular order.
+    pub fn roles(&self) -> impl Iterator<Item = RoleEntry> + use<'t> {
+        let table = self.table();
+        let index = table.layout.forward;
+        (index.start..index.end()).filter_map(move |at| {
+            let slot = Slot(table.memory.slot(at)?);
+            if slot.reference() == 0 {
+                return None;
+            }
+            let record = table.record(slot.reference())?;
+            entry(&table, &record)
+        })
+    }
+
+    /// One role (`web`, `*.apps.internal`); no name stands in for another here.
+    #[must_use]
+    pub fn role_entry(&self, role: &str) -> Option<RoleEntry> {
+        let table = self.table();
+        let found = match role.strip_prefix("*.") {
+            Some(suffix) => table.role(suffix.as_bytes(), true),
+            None => table.role(role.as_bytes(), false),
+        };
+        entry(&table, &found?.record)
+    }
+}
+
+/// The role that a record holds.
+pub(crate) fn entry<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<RoleEntry> {
+    if record.shape.is(LIST) {
+        return None;
+    }
+    let star = if record.shape.is(WILDCARD) { "*." } else { "" };
+    let name = format!("{star}{}", table.name(record)?);
+    let answer = if record.shape.is(UNANSWERED) {
+        None
+    } else {
+        answer(table, record)
+    };
+    let sources = sources(table, record);
+    Some(RoleEntry {
+        name,
+        answer,
+        sources,
+    })
+}
+
+fn answer<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<EntryAnswer> {
+    let points = record.shape.flags & (ALIAS | CANONICAL) != 0;
+    let canonical = if points {
+        Some(table.target(record)?.to_string())
+    } else {
+        None
+    };
+    let holder = table.holder(record)?;
+    let pick = match record.shape.pick {
+        0 => holder.shape.pick,
+        own => own,
+    };
+    Some(EntryAnswer {
+        canonical,
+        v4: addresses(table, holder.v4_at(), holder.shape.v4)?,
+        v6: addresses(table, holder.v6_at(), holder.shape.v6)?,
+        pick,
+    })
+}
+
+/// So many addresses from a place on.
+pub(crate) fn addresses<M: Memory, const N: usize>(
+    table: &Table<'_, M>,
+    at: usize,
+    count: usize,
+) -> Option<Vec<[u8; N]>> {
+    let mut addresses = vec![[0; N]; count];
+    table.memory.copy(at, addresses.as_flattened_mut())?;
+    Some(addresses)
+}
+
+/// The fields that a role came from.
+fn sources<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<EntrySource> {
+    if record.shape.is(SOURCES) {
+        let bytes = tail(table, record).unwrap_or_default();
+        return parse(&bytes);
+    }
+    // One plain field of the first hash that says what the record says.
+    let target = if record.shape.is(ALIAS) {
+        table.target(record).map(|name| name.to_string())
+    } else {
+        None
+    };
+    let (v4, v6) = (record.shape.v4, record.shape.v6);
+    vec![EntrySource {
+        hash: 0,
+        member: None,
+        retained: false,
+        target,
+        v4: addresses(table, record.v4_at(), v4).unwrap_or_default(),
+        v6: addresses(table, record.v6_at(), v6).unwrap_or_default(),
+        pick: record.shape.pick,
+    }]
+}
+
+/// The bytes at the end of a record.
+fn tail<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<Vec<u8>> {
+    let mut at = record.target_at();
+    if record.shape.has_target() {
+        let mut len = [0];
+        table.memory.copy(at, &mut len)?;
+        at = (at + 1 + usize::from(len[0])).next_multiple_of(4);
+    }
+    let len = u32::from_le_bytes(table.memory.four(at)?) as usize;
+    let end = table.layout.arena.end() * crate::format::WORD;
+    if len > end.checked_sub(at + 4)? {
+        return None;
+    }
+    let mut bytes = vec![0; len];
+    table.memory.copy(at + 4, &mut bytes)?;
+    Some(bytes)
+}
+
+fn parse(mut rest: &[u8]) -> Vec<EntrySource> {
+    let mut sources = Vec::new();
+    while let Some((source, after)) = parse_one(rest) {
+        sources.push(source);
+        rest = after;
+    }
+    sources
+}
+
+fn parse_one(bytes: &[u8]) -> Option<(EntrySource, &[u8])> {
+    let (head, rest) = SourceHead::ref_from_prefix(bytes).ok()?;
+    let (member, rest) = rest.split_at_checked(usize::from(head.member_len))?;
+    let (target, rest) = rest.split_at_checked(usize::from(head.target_len))?;
+    let (v4, rest) = rest.split_at_checked(4 * usize::from(head.v4.get()))?;
+    let (v6, rest) = rest.split_at_checked(16 * usize::from(head.v6.get()))?;
+    let text = |bytes: &[u8]| {
+        let some = !bytes.is_empty();
+        some.then(|| String::from_utf8_lossy(bytes).into_owned())
+    };
+    let source = EntrySource {
+        hash: usize::from(head.hash),
+        member: text(member),
+        retained: head.flags & SourceHead::RETAINED != 0,
+        target: text(target),
+        v4: v4.as_chunks().0.to_vec(),
+        v6: v6.as_chunks().0.to_vec(),
+        pick: head.pick.get(),
+    };
+    Some((source, rest))
+}

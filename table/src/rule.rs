@@ -1,0 +1,136 @@
+//! The one rule of which entry decides a name: its own, else that of the role
+//! it is under the configured domain, else the wildcard with the longest
+//! suffix. The daemon follows it when it resolves pointers, and a reader when
+//! it looks a name up.
+
+/// What has entries by name: a table, or the mirror of the hashes.
+pub trait Namespace {
+    /// What is found under a name.
+    type Entry;
+
+    /// The entry of this very name.
+    fn exact(&self, name: &str) -> Option<Self::Entry>;
+
+    /// The entry of the wildcard for the names below `suffix`.
+    fn wildcard(&self, suffix: &str) -> Option<Self::Entry>;
+
+    /// Whether there may be a wildcard whose suffix has so many labels; spares
+    /// looking for it.
+    fn has_wildcards(&self, labels: usize) -> bool {
+        let _ = labels;
+        true
+    }
+}
+
+/// Which entry decides a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision<'n, E> {
+    /// The entry.
+    pub entry: E,
+    /// What is meant by the name: itself, or its part before the domain.
+    pub meant: &'n str,
+    /// It is that of a wildcard; then no entry has the name that is meant.
+    pub by_wildcard: bool,
+}
+
+/// Decides a name in normal form. `domain` may be empty.
+#[inline]
+pub fn decide<'n, N: Namespace>(
+    names: &N,
+    domain: &[u8],
+    asked: &'n str,
+) -> Option<Decision<'n, N::Entry>> {
+    let exact = |meant: &'n str| {
+        let entry = names.exact(meant)?;
+        Some(Decision {
+            entry,
+            meant,
+            by_wildcard: false,
+        })
+    };
+    let below = |meant: &'n str| {
+        let entry = longest_suffix(names, meant)?;
+        Some(Decision {
+            entry,
+            meant,
+            by_wildcard: true,
+        })
+    };
+    if let Some(decided) = exact(asked) {
+        return Some(decided);
+    }
+    let role = without_domain(domain, asked);
+    role.and_then(exact)
+        .or_else(|| below(asked))
+        .or_else(|| role.and_then(below))
+}
+
+/// The name without the configured domain, when it lies under that.
+fn without_domain<'n>(domain: &[u8], asked: &'n str) -> Option<&'n str> {
+    if domain.is_empty() {
+        return None;
+    }
+    let role = asked.as_bytes().strip_suffix(domain)?;
+    let role = role.strip_suffix(b".").filter(|role| !role.is_empty())?;
+    asked.get(..role.len())
+}
+
+/// The entry of the wildcard with the longest suffix that `name` is below.
+fn longest_suffix<N: Namespace>(names: &N, name: &str) -> Option<N::Entry> {
+    let mut labels = name.bytes().filter(|&byte| byte == b'.').count();
+    let mut rest = name;
+    while let Some((_, suffix)) = rest.split_once('.') {
+        if names.has_wildcards(labels)
+            && let Some(entry) = names.wildcard(suffix)
+        {
+            return Some(entry);
+        }
+        rest = suffix;
+        labels -= 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    struct Set(BTreeSet<&'static str>);
+
+    impl Namespace for Set {
+        type Entry = &'static str;
+
+        fn exact(&self, name: &str) -> Option<&'static str> {
+            self.0.get(name).copied()
+        }
+
+        fn wildcard(&self, suffix: &str) -> Option<&'static str> {
+            self.0.get(format!("*.{suffix}").as_str()).copied()
+        }
+    }
+
+    #[test]
+    fn the_name_itself_then_the_domain_then_the_longest_wildcard() {
+        let all = ["web", "web.prod.example", "*.prod.example", "*.b.example", "*.b", "*.example"];
+        let names = Set(all.into_iter().collect());
+        let decided = |asked: &'static str| {
+            decide(&names, b"prod.example", asked).map(|found| (found.entry, found.meant))
+        };
+        assert_eq!(decided("web"), Some(("web", "web")));
+        let own = Some(("web.prod.example", "web.prod.example"));
+        assert_eq!(decided("web.prod.example"), own);
+        let wildcard = Some(("*.prod.example", "db.prod.example"));
+        assert_eq!(decided("db.prod.example"), wildcard);
+        assert_eq!(decided("a.b.example"), Some(("*.b.example", "a.b.example")));
+        assert_eq!(decided("a.c.example"), Some(("*.example", "a.c.example")));
+        assert_eq!(decided("prod.example"), Some(("*.example", "prod.example")));
+        assert_eq!(decided("a.b"), Some(("*.b", "a.b")));
+        assert_eq!(decided("b"), None);
+        let other = decide(&names, b"elsewhere", "web.elsewhere");
+        assert_eq!(other.map(|found| (found.entry, found.by_wildcard)), Some(("web", false)));
+        let other = decide(&names, b"elsewhere", "a.b.elsewhere");
+        let other = other.map(|found| (found.entry, found.meant, found.by_wildcard));
+        assert_eq!(other, Some(("*.b", "a.b", true)));
+    }
+}

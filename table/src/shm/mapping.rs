@@ -1,0 +1,242 @@
+//! Mapped memory: the region that the daemon writes, or pages of our own.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::AsFd;
+
+use rustix::fs::{SeekFrom, fcntl_get_seals, seek};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+
+use super::memory_file::{REGION_SEALS, page_size};
+use crate::format::{MAX_TABLE, WORD};
+
+/// A mapping, unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a mapping belongs to the process, not to a thread, and its bytes are
+// only touched as atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps a region that was handed over, for reading.
+    ///
+    /// It has to be a memory file that can neither shrink nor be written to nor
+    /// lose a page: then no access to it can fail, whatever its maker does. That
+    /// no page is missing is asked of the kernel, which looks at each of them.
+    ///
+    /// The table begins at the file's second page. Huge pages, which can be
+    /// missing though the file has no hole, can't be mapped from there (EINVAL).
+    pub(crate) fn of_region(file: &impl AsFd) -> Result<Mapping, MapError> {
+        // Only memory files have seals: anything else fails right here.
+        let has = fcntl_get_seals(file).map_err(|_| MapError::Unsealed)?;
+        if !has.contains(REGION_SEALS) {
+            return Err(MapError::Unsealed);
+        }
+        let begin = page_size() as u64;
+        // Where the first hole is, of which the file's end is one. The file has
+        // one position for all processes, which none of them uses.
+        let end = match seek(file, SeekFrom::Hole(begin)) {
+            Ok(end) => end,
+            // It ends before it has begun.
+            Err(Errno::NXIO) => return Err(MapError::Size),
+            Err(errno) => return Err(MapError::System(errno)),
+        };
+        let len = end.saturating_sub(begin);
+        if len == 0 || len > MAX_TABLE {
+            return Err(MapError::Size);
+        }
+        let len = usize::try_from(len).map_err(|_| MapError::Size)?;
+        if isize::try_from(len).is_err() {
+            return Err(MapError::Size);
+        }
+        let (read, share) = (ProtFlags::READ, MapFlags::SHARED);
+        // SAFETY: the kernel chooses the address, so no memory of ours is
+        // replaced.
+        let start = unsafe { mmap(ptr::null_mut(), len, read, share, file, begin) };
+        Mapping::owned(start, len)
+    }
+
+    /// Maps a memory file from its second page on, for the one who writes it.
+    pub(super) fn writable(file: &impl AsFd, len: usize) -> Result<Mapping, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let (share, begin) = (MapFlags::SHARED, page_size() as u64);
+        // SAFETY: the kernel chooses the address, so no memory of ours is
+        // replaced.
+        let start = unsafe { mmap(ptr::null_mut(), len, access, share, file, begin) };
+        Mapping::owned(start, len).map_err(|_| Errno::NOMEM)
+    }
+
+    /// Zeroed pages of our own, for reading and writing.
+    fn anonymous(len: usize) -> Result<Mapping, MapError> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses the address, so no memory of ours is
+        // replaced.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) };
+        Mapping::owned(start, len)
+    }
+
+    /// Pages of our own that hold these words.
+    pub(crate) fn copied(words: &[[u8; WORD]]) -> Result<Mapping, MapError> {
+        let mapping = Mapping::anonymous(words.as_flattened().len())?;
+        for (at, word) in words.iter().enumerate() {
+            if let Some(place) = mapping.atomic(at) {
+                place.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+            }
+        }
+        Ok(mapping)
+    }
+
+    fn owned(
+        start: Result<*mut core::ffi::c_void, Errno>,
+        len: usize,
+    ) -> Result<Mapping, MapError> {
+        let start = NonNull::new(start.map_err(MapError::System)?.cast());
+        let start = start.ok_or(MapError::System(Errno::NOMEM))?;
+        Ok(Mapping { start, len })
+    }
+
+    /// The address and length; the caller sees to it that it is unmapped.
+    pub(super) fn into_parts(self) -> (*mut u8, usize) {
+        let parts = (self.start.as_ptr(), self.len);
+        core::mem::forget(self);
+        parts
+    }
+
+    /// Takes up again what [`Mapping::into_parts`] gave away.
+    ///
+    /// # Safety
+    /// The parts are those of one mapping that nothing else owns.
+    pub(super) unsafe fn from_parts(start: *mut u8, len: usize) -> Option<Mapping> {
+        let start = NonNull::new(start)?;
+        Some(Mapping { start, len })
+    }
+
+    /// Its words, for reading.
+    pub(crate) fn words(&self) -> Words<'_> {
+        // SAFETY: the mapping is readable for `len` bytes as long as `self` is
+        // borrowed.
+        unsafe { Words::new(self.start, self.len) }
+    }
+
+    /// One of its words, for the writer. None beyond the end, and of a mapping
+    /// that is only for reading none must be stored to.
+    pub(super) fn atomic(&self, at: usize) -> Option<&AtomicU64> {
+        self.words().atomic(at)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours and no borrow of its words outlives it.
+        // Unmapping a whole mapping cannot fail.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+/// The words of a mapping. Whoever has them may load any at any time; what
+/// stands there may be different each time.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'m> {
+    start: NonNull<AtomicU64>,
+    len: usize,
+    mapping: PhantomData<&'m AtomicU64>,
+}
+
+impl core::fmt::Debug for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} words", self.len)
+    }
+}
+
+impl<'m> Words<'m> {
+    /// # Safety
+    /// A mapping begins there that is readable for so many bytes during `'m`,
+    /// and is written to only as atomics, or elsewhere.
+    pub(super) unsafe fn new(start: NonNull<u8>, bytes: usize) -> Words<'m> {
+        Words {
+            // A mapping begins at a page, so it is aligned for words.
+            start: start.cast(),
+            len: bytes / WORD,
+            mapping: PhantomData,
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn atomic(self, at: usize) -> Option<&'m AtomicU64> {
+        if at >= self.len {
+            return None;
+        }
+        // SAFETY: it lies within the mapping.
+        let word = unsafe { self.start.add(at) };
+        // SAFETY: it is readable for `'m` (by the promise of `new`), aligned,
+        // and an atomic, for which any bits are right.
+        Some(unsafe { word.as_ref() })
+    }
+
+    /// The word at a place, in no order with others.
+    #[inline]
+    pub(crate) fn relaxed(self, at: usize) -> Option<u64> {
+        let word = self.atomic(at)?.load(Ordering::Relaxed);
+        Some(u64::from_le(word))
+    }
+
+    /// The word at a place; what was stored before it is seen after it.
+    #[inline]
+    pub(crate) fn acquire(self, at: usize) -> Option<u64> {
+        let word = self.atomic(at)?.load(Ordering::Acquire);
+        Some(u64::from_le(word))
+    }
+
+    /// Waits until the lower half of a word is another than `seen`, somebody
+    /// is woken up on it, or `most` is over.
+    pub(crate) fn wait(self, at: usize, seen: u32, most: core::time::Duration) {
+        let Some(word) = self.atomic(at) else { return };
+        let half = ptr::from_ref(word).cast::<core::sync::atomic::AtomicU32>();
+        let half = half.wrapping_add(usize::from(cfg!(target_endian = "big")));
+        // SAFETY: half of an atomic word is aligned and readable for as long;
+        // nothing but the kernel loads it.
+        let half = unsafe { &*half };
+        let most = rustix::thread::futex::Timespec::try_from(most).ok();
+        // Shared with other processes, so not private. Whatever comes of it,
+        // the caller looks again.
+        let flags = rustix::thread::futex::Flags::empty();
+        let _ = rustix::thread::futex::wait(half, flags, seen, most.as_ref());
+    }
+}
+
+/// Why something that was handed over is not mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapError {
+    /// No memory file, or one that could still shrink or be written to.
+    Unsealed,
+    /// Empty, or larger than a table can be.
+    Size,
+    /// The kernel refused.
+    System(Errno),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MapError::Unsealed => f.write_str("what was handed over is not sealed memory"),
+            MapError::Size => f.write_str("what was handed over is empty or too large"),
+            MapError::System(errno) => write!(f, "can't map what was handed over: {errno}"),
+        }
+    }
+}
+
+impl core::error::Error for MapError {}

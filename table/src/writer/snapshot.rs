@@ -1,0 +1,88 @@
+//! A region as it was at one moment, to be written to a file.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use zerocopy::IntoBytes;
+
+use crate::format::{Layout, Part, State, WORD, Word};
+use crate::memory::FIXED_WORDS;
+
+use super::Region;
+
+/// Words of the arena that are written at once.
+const CHUNK: usize = 1 << 13;
+
+/// What `last-good.table` is to hold. The indexes are copied, because they
+/// change; records do not, so they are read from the region as they are written.
+#[derive(Debug)]
+pub struct Snapshot {
+    region: Arc<Region>,
+    layout: Layout,
+    /// The live words and the indexes.
+    copied: Vec<u64>,
+}
+
+impl Snapshot {
+    /// Of a region whose arena is in use so far.
+    pub(super) fn new(region: &Arc<Region>, end: usize) -> Snapshot {
+        let mut layout = region.layout;
+        layout.arena = Part {
+            start: layout.arena.start,
+            len: end,
+        };
+        let words = region.memory.words();
+        let header = layout.header();
+        let begin = header.as_bytes().len() / WORD;
+        let mut copied: Vec<u64> = (begin..layout.arena.start)
+            .map(|at| words.relaxed(at).unwrap_or(0))
+            .collect();
+        if let Some(state) = copied.get_mut(Word::STATE.0 - begin) {
+            *state = State::Serving as u64;
+        }
+        Snapshot {
+            region: Arc::clone(region),
+            layout,
+            copied,
+        }
+    }
+
+    /// The number of the change it has.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        let begin = FIXED_WORDS - crate::format::LIVE_WORDS;
+        let word = self.copied.get(Word::GENERATION.0 - begin);
+        word.copied().unwrap_or(0)
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        (self.layout.words() * WORD) as u64
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// What writing fails with.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(self.layout.header().as_bytes())?;
+        for chunk in self.copied.chunks(CHUNK) {
+            write_words(to, chunk.iter().copied())?;
+        }
+        let words = self.region.memory.words();
+        let arena = self.layout.arena;
+        let mut at = arena.start;
+        while at < arena.end() {
+            let next = arena.end().min(at + CHUNK);
+            write_words(to, (at..next).map(|at| words.relaxed(at).unwrap_or(0)))?;
+            at = next;
+        }
+        Ok(())
+    }
+}
+
+fn write_words(to: &mut impl Write, words: impl Iterator<Item = u64>) -> io::Result<()> {
+    let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    to.write_all(&bytes)
+}
