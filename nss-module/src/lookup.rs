@@ -40,7 +40,8 @@ pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>) -> Situation) -> Situ
 pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situation {
     ask_name(name, |answer, view| {
         let (order, pick) = (view.order(), answer.pick());
-        let name = answer.canonical();
+        let canonical = answer.canonical();
+        let name = canonical.as_ref();
         let asked = Some(answer.asked()).filter(|&asked| asked != name);
         let aliases = asked.into_iter();
         match family {
@@ -73,7 +74,7 @@ pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Situation {
         let (v4, v6) = (answer.v4(), answer.v6());
         let (random4, random6) = (draw(v4.len()), draw(v6.len()));
         slot.put(&TupleList {
-            name: answer.canonical(),
+            name: answer.canonical().as_ref(),
             v4: v4.chosen(pick, order, random4),
             v6: v6.chosen(pick, order, random6),
         })

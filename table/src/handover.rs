@@ -76,7 +76,12 @@ pub fn send(client: impl AsFd, region: &Region, now: Monotonic) -> io::Result<()
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    sendmsg(client, &[IoSlice::new(message.as_bytes())], &mut control, flags)?;
+    sendmsg(
+        client,
+        &[IoSlice::new(message.as_bytes())],
+        &mut control,
+        flags,
+    )?;
     Ok(())
 }
 
@@ -157,8 +162,7 @@ impl Received {
         socket: BorrowedFd<'_>,
         message: &mut [u8],
     ) -> Result<usize, HandoverError> {
-        let mut space =
-            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         let mut parts = [IoSliceMut::new(message)];
@@ -202,7 +206,9 @@ impl Received {
 
 fn check(message: &[u8]) -> Result<Monotonic, HandoverError> {
     // Of another version it may be longer or shorter.
-    let version = message.get(8..12).and_then(|bytes| U32::read_from_bytes(bytes).ok());
+    let version = message
+        .get(8..12)
+        .and_then(|bytes| U32::read_from_bytes(bytes).ok());
     let version = version.filter(|_| message.starts_with(&MAGIC));
     let version = version.ok_or(HandoverError::Message)?.get();
     if version != PROTOCOL {

@@ -52,11 +52,8 @@ impl LastGood {
     /// There is none, it is no regular file, or no table.
     pub(crate) fn open(path: &Path) -> Result<(LastGood, Layout), FileError> {
         // Not blocking, in case somebody put a FIFO there; and no links.
-        let flags = OFlags::RDONLY
-            | OFlags::CLOEXEC
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY;
+        let flags =
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = open(path, flags, Mode::empty())
             .map(Descriptor::from)
             .map_err(FileError::System)?;

@@ -44,7 +44,7 @@ pub use name::{Name, NameError, Pattern};
 pub use reverse::{Aliases, Names};
 pub use roles::{EntryAnswer, EntrySource, MAX_HASHES, MAX_KEY, RoleEntry};
 pub use verify::{Damage, TableFile};
-pub use view::{Addresses, Answer, Cursor, Edition, Listed, View};
+pub use view::{Addresses, Answer, Canonical, Cursor, Edition, Listed, View};
 pub use writer::{
     Capacity, Region, RegionWriter, Role, RoleAnswer, Settings, Snapshot, Source, SourceValue,
     WriteError,

@@ -137,8 +137,8 @@ fn answer<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<EntryAnswe
     };
     Some(EntryAnswer {
         canonical,
-        v4: addresses(table, holder.v4_at(), holder.shape.v4)?,
-        v6: addresses(table, holder.v6_at(), holder.shape.v6)?,
+        v4: addresses(table, holder.v4_at(), holder.shape.v4())?,
+        v6: addresses(table, holder.v6_at(), holder.shape.v6())?,
         pick,
     })
 }
@@ -166,7 +166,7 @@ fn sources<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<EntrySource>
     } else {
         None
     };
-    let (v4, v6) = (record.shape.v4, record.shape.v6);
+    let (v4, v6) = (record.shape.v4(), record.shape.v6());
     vec![EntrySource {
         hash: 0,
         member: None,

@@ -112,7 +112,14 @@ mod tests {
 
     #[test]
     fn the_name_itself_then_the_domain_then_the_longest_wildcard() {
-        let all = ["web", "web.prod.example", "*.prod.example", "*.b.example", "*.b", "*.example"];
+        let all = [
+            "web",
+            "web.prod.example",
+            "*.prod.example",
+            "*.b.example",
+            "*.b",
+            "*.example",
+        ];
         let names = Set(all.into_iter().collect());
         let decided = |asked: &'static str| {
             decide(&names, b"prod.example", asked).map(|found| (found.entry, found.meant))
@@ -128,7 +135,10 @@ mod tests {
         assert_eq!(decided("a.b"), Some(("*.b", "a.b")));
         assert_eq!(decided("b"), None);
         let other = decide(&names, b"elsewhere", "web.elsewhere");
-        assert_eq!(other.map(|found| (found.entry, found.by_wildcard)), Some(("web", false)));
+        assert_eq!(
+            other.map(|found| (found.entry, found.by_wildcard)),
+            Some(("web", false))
+        );
         let other = decide(&names, b"elsewhere", "a.b.elsewhere");
         let other = other.map(|found| (found.entry, found.meant, found.by_wildcard));
         assert_eq!(other, Some(("*.b", "a.b", true)));

@@ -120,7 +120,7 @@ impl<M: Memory> Table<'_, M> {
     /// Whether a record has this name.
     #[inline]
     pub(crate) fn is_named(&self, record: &Record, name: &[u8]) -> bool {
-        record.shape.name_len == name.len() && self.memory.holds(record.at + Shape::NAME, name)
+        record.shape.name_len() == name.len() && self.memory.holds(record.at + Shape::NAME, name)
     }
 
     /// The entry of a role, answered or not.
@@ -166,16 +166,16 @@ impl<M: Memory> Table<'_, M> {
         if let Some(&v4) = address.first_chunk::<4>()
             && address.len() == 4
         {
-            self.memory.has_four(record.v4_at(), record.shape.v4, v4)
+            self.memory.has_four(record.v4_at(), record.shape.v4(), v4)
         } else {
-            let mut places = (record.v6_at()..).step_by(16).take(record.shape.v6);
+            let mut places = (record.v6_at()..).step_by(16).take(record.shape.v6());
             places.any(|at| self.memory.holds(at, address))
         }
     }
 
     /// The `n`th role of a list.
     pub(crate) fn listed(&self, list: &Record, n: usize) -> Option<Record> {
-        if n >= list.shape.v4 {
+        if n >= list.shape.v4() {
             return None;
         }
         let reference = self.memory.four(list.v4_at() + 4 * n)?;
@@ -185,21 +185,16 @@ impl<M: Memory> Table<'_, M> {
 
     /// The name of a record, when it is one.
     pub(crate) fn name(&self, record: &Record) -> Option<Name> {
-        self.text(record.at + Shape::NAME, record.shape.name_len)
+        text(
+            self.memory,
+            record.at + Shape::NAME,
+            record.shape.name_len(),
+        )
     }
 
     /// The name that an alias points at, or the canonical one.
     pub(crate) fn target(&self, record: &Record) -> Option<Name> {
-        let mut len = [0];
-        self.memory.copy(record.target_at(), &mut len)?;
-        self.text(record.target_at() + 1, usize::from(len[0]))
-    }
-
-    fn text(&self, at: usize, len: usize) -> Option<Name> {
-        let mut bytes = [0; 255];
-        let text = bytes.get_mut(..len)?;
-        self.memory.copy(at, text)?;
-        Name::of_record(text)
+        target(self.memory, record)
     }
 
     /// The role whose addresses a record answers: itself, or the one that it is
@@ -219,6 +214,20 @@ impl<M: Memory> Table<'_, M> {
     pub(crate) fn decide<'n>(&self, asked: &'n str) -> Option<Decision<'n, Record>> {
         decide(self, self.layout.domain(), asked)
     }
+}
+
+/// The name that an alias points at, or the canonical one.
+pub(crate) fn target(memory: impl Memory, record: &Record) -> Option<Name> {
+    let mut len = [0];
+    memory.copy(record.target_at(), &mut len)?;
+    text(memory, record.target_at() + 1, usize::from(len[0]))
+}
+
+fn text(memory: impl Memory, at: usize, len: usize) -> Option<Name> {
+    let mut bytes = [0; 255];
+    let text = bytes.get_mut(..len)?;
+    memory.copy(at, text)?;
+    Name::of_record(text)
 }
 
 impl<M: Memory> Namespace for Table<'_, M> {

@@ -89,9 +89,17 @@ impl View<'_> {
                 names += u64::from(!record.shape.is(UNANSWERED));
             }
         }
-        check(names == self.names(), "the number of names", WORD * Word::NAMES.0)?;
+        check(
+            names == self.names(),
+            "the number of names",
+            WORD * Word::NAMES.0,
+        )?;
         let told = table.memory.live(Word::DEPTHS) as u32;
-        check(depths == told, "the depths of wildcards", WORD * Word::DEPTHS.0)?;
+        check(
+            depths == told,
+            "the depths of wildcards",
+            WORD * Word::DEPTHS.0,
+        )?;
         let mut tags = Tags::default();
         let mut count = 0;
         for (at, slot) in used(&table, table.layout.reverse) {
@@ -146,12 +154,18 @@ fn verify_role(
 ) -> Result<(), Damage> {
     let at = record.at;
     let damage = |what| Damage { what, at };
-    let name = table.name(record).ok_or(damage("a name with other letters"))?;
+    let name = table
+        .name(record)
+        .ok_or(damage("a name with other letters"))?;
     let text = name.as_str().as_bytes();
     check(is_name(text), "a name with other letters", at)?;
     let wildcard = record.shape.is(WILDCARD);
     let found = table.role(text, wildcard).map(|entry| entry.reference);
-    check(found == Some(slot.reference()), "a name that is not found", at)?;
+    check(
+        found == Some(slot.reference()),
+        "a name that is not found",
+        at,
+    )?;
     if record.shape.is(UNANSWERED) {
         return Ok(());
     }
@@ -160,17 +174,19 @@ fn verify_role(
         *depths |= crate::format::depth_bit(labels);
     }
     let holder = table.holder(record);
-    let answers = holder.is_some_and(|holder| holder.shape.v4 + holder.shape.v6 > 0);
+    let answers = holder.is_some_and(|holder| holder.shape.v4() + holder.shape.v6() > 0);
     check(answers, "a role with nothing", at)
 }
 
 /// Every alias in a list is one of the name that the list is for.
 fn verify_aliases(table: &Tables<'_>, list: &Record) -> Result<(), Damage> {
     let target = table.name(list);
-    for n in 0..list.shape.v4 {
+    for n in 0..list.shape.v4() {
         let alias = table.listed(list, n);
         let right = alias.is_some_and(|alias| {
-            let found = table.name(&alias).and_then(|name| table.exact(name.as_str()));
+            let found = table
+                .name(&alias)
+                .and_then(|name| table.exact(name.as_str()));
             alias.shape.is(ALIAS) && table.target(&alias) == target && found.is_some()
         });
         check(right, "a list of aliases", list.at)?;
@@ -187,7 +203,7 @@ fn verify_address(
     tags: &mut Tags,
 ) -> Result<(), Damage> {
     let list = record.shape.is(LIST);
-    let count = if list { record.shape.v4 } else { 1 };
+    let count = if list { record.shape.v4() } else { 1 };
     check(count > 0, "an empty list of names", at)?;
     for n in 0..count {
         let holder = if list {
@@ -213,9 +229,8 @@ fn verify_addresses(table: &Tables<'_>) -> Result<(), Damage> {
     let there: HashSet<u32> = there.collect();
     for (_, slot) in used(table, table.layout.forward) {
         let record = table.record(slot.reference());
-        let role = record.filter(|record| {
-            record.shape.flags & (LIST | WILDCARD | ALIAS | UNANSWERED) == 0
-        });
+        let role = record
+            .filter(|record| record.shape.flags & (LIST | WILDCARD | ALIAS | UNANSWERED) == 0);
         let Some(role) = role else { continue };
         let all = tags_of(table, &role).all(|tag| there.contains(&tag));
         check(all, "an address that is not found", role.at)?;
@@ -236,7 +251,7 @@ const FARM: usize = 16;
 
 impl Tags {
     fn of(&mut self, table: &Tables<'_>, record: &Record) -> &HashSet<u32> {
-        if record.shape.v4 + record.shape.v6 < FARM {
+        if record.shape.v4() + record.shape.v6() < FARM {
             self.last = tags_of(table, record).collect();
             return &self.last;
         }
@@ -246,8 +261,8 @@ impl Tags {
 }
 
 fn tags_of(table: &Tables<'_>, record: &Record) -> impl Iterator<Item = u32> {
-    let v4: Option<Vec<[u8; 4]>> = addresses(table, record.v4_at(), record.shape.v4);
-    let v6: Option<Vec<[u8; 16]>> = addresses(table, record.v6_at(), record.shape.v6);
+    let v4: Option<Vec<[u8; 4]>> = addresses(table, record.v4_at(), record.shape.v4());
+    let v6: Option<Vec<[u8; 16]>> = addresses(table, record.v6_at(), record.shape.v6());
     let seed = table.layout.seed;
     let v4 = v4.unwrap_or_default().into_iter();
     let v6 = v6.unwrap_or_default().into_iter();

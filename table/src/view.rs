@@ -7,14 +7,14 @@ use core::sync::atomic::{Ordering, fence};
 use std::time::{Duration, SystemTime};
 
 use crate::choice::{Choice, Order, choose};
-use crate::format::{ALIAS, CANONICAL, LIST, Layout, Slot, UNANSWERED, WILDCARD, Word};
+use crate::format::{LIST, Layout, Slot, UNANSWERED, WILDCARD, Word};
 use crate::last_good::LastGood;
 use crate::memory::{Memory, Source};
 use crate::name::{Name, Pattern};
 use crate::reverse::Names;
 use crate::rule::Namespace;
 use crate::shm::Words;
-use crate::table::{Record, Table};
+use crate::table::{Record, Table, target};
 
 /// A table, open for lookups.
 ///
@@ -39,21 +39,35 @@ pub struct Edition {
 pub struct Answer<'a> {
     memory: Source<'a>,
     asked: &'a str,
-    canonical: Canonical<'a>,
+    meant: &'a str,
+    /// The record that names another as the canonical one.
+    points: Option<Record>,
     /// Where the addresses stand.
     holder: Record,
     pick: u16,
 }
 
-/// The name that something is in the end.
-#[derive(Clone)]
+/// The canonical name of an answer.
+#[derive(Debug, Clone)]
 #[allow(
     clippy::large_enum_variant,
     reason = "it lives on the stack for as long as one lookup"
 )]
-enum Canonical<'a> {
+pub enum Canonical<'a> {
+    /// The name that was meant, itself.
     Meant(&'a str),
+    /// Another one.
     Other(Name),
+}
+
+impl AsRef<str> for Canonical<'_> {
+    #[inline]
+    fn as_ref(&self) -> &str {
+        match self {
+            Canonical::Meant(name) => name,
+            Canonical::Other(name) => name.as_str(),
+        }
+    }
 }
 
 /// The addresses of one family that an answer has, as many as were chosen.
@@ -209,21 +223,21 @@ impl<'t> View<'t> {
     where
         't: 'a,
     {
-        let (canonical, holder) = if record.shape.flags & (ALIAS | CANONICAL) == 0 {
-            (Canonical::Meant(meant), *record)
+        let (points, holder) = if record.shape.has_target() {
+            (Some(*record), table.holder(record)?)
         } else {
-            let holder = table.holder(record)?;
-            (Canonical::Other(table.target(record)?), holder)
+            (None, *record)
         };
         let pick = match record.shape.pick {
             0 => holder.shape.pick,
             own => own,
         };
-        let some = holder.shape.v4 + holder.shape.v6 > 0;
+        let some = holder.shape.v4() + holder.shape.v6() > 0;
         some.then_some(Answer {
             memory: self.table.memory,
             asked,
-            canonical,
+            meant,
+            points,
             holder,
             pick,
         })
@@ -338,10 +352,11 @@ impl<'a> Answer<'a> {
     /// configured domain, else the name itself.
     #[must_use]
     #[inline]
-    pub fn canonical(&self) -> &str {
-        match &self.canonical {
-            Canonical::Meant(name) => name,
-            Canonical::Other(name) => name.as_str(),
+    pub fn canonical(&self) -> Canonical<'a> {
+        let other = self.points.as_ref();
+        match other.and_then(|record| target(self.memory, record)) {
+            Some(name) => Canonical::Other(name),
+            None => Canonical::Meant(self.meant),
         }
     }
 
@@ -355,14 +370,14 @@ impl<'a> Answer<'a> {
     #[must_use]
     #[inline]
     pub fn v4(&self) -> Addresses<'a, 4> {
-        Addresses::new(self.memory, self.holder.v4_at(), self.holder.shape.v4)
+        Addresses::new(self.memory, self.holder.v4_at(), self.holder.shape.v4())
     }
 
     /// The IPv6 addresses, likewise.
     #[must_use]
     #[inline]
     pub fn v6(&self) -> Addresses<'a, 16> {
-        Addresses::new(self.memory, self.holder.v6_at(), self.holder.shape.v6)
+        Addresses::new(self.memory, self.holder.v6_at(), self.holder.shape.v6())
     }
 }
 
@@ -370,7 +385,7 @@ impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("asked", &self.asked)
-            .field("canonical", &self.canonical())
+            .field("canonical", &self.canonical().as_ref())
             .field("v4", &self.v4().collect::<Vec<_>>())
             .field("v6", &self.v6().collect::<Vec<_>>())
             .field("pick", &self.pick)

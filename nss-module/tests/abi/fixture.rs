@@ -53,7 +53,7 @@ pub fn attached() -> (Daemon, Module) {
 pub fn serving(mut roles: Vec<Entry>) -> (Daemon, Module) {
     let daemon = Daemon::start();
     roles.push(marker(1));
-    daemon.publish(1, roles);
+    daemon.publish(roles);
     let module = Module::load();
     await_generation(&module, 1);
     (daemon, module)
@@ -62,7 +62,7 @@ pub fn serving(mut roles: Vec<Entry>) -> (Daemon, Module) {
 /// Publishes, and waits until the module has the new table.
 pub fn publish(daemon: &Daemon, module: &Module, generation: u64, mut roles: Vec<Entry>) {
     roles.push(marker(generation));
-    daemon.publish(generation, roles);
+    daemon.publish(roles);
     await_generation(module, generation);
 }
 

@@ -1,7 +1,9 @@
 //! What the module does to the process it is in, and how it lives through
 //! changes outside.
 
+use std::ffi::CStr;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, ptr, thread};
 
@@ -61,6 +63,27 @@ fn forbid_system_calls() {
     }
 }
 
+/// Asks for each of these so often, into a buffer of its own, without a system
+/// call; returns how many were found.
+fn ask_quietly(module: &Module, names: &[&CStr], times: u32) -> i32 {
+    let mut room = [0; 4096];
+    let (start, len) = (room.as_mut_ptr(), room.len());
+    let (mut errno, mut h_errno, mut ttl) = (0, 0, 0);
+    let mut found = 0;
+    for _ in 0..times {
+        for name in names {
+            let mut list = ptr::null_mut();
+            let (name, list) = (name.as_ptr(), &raw mut list);
+            let (errno, h_errno) = (&raw mut errno, &raw mut h_errno);
+            // SAFETY: pointers to locals.
+            found += unsafe {
+                (module.gethostbyname4_r)(name, list, start, len, errno, h_errno, &raw mut ttl)
+            };
+        }
+    }
+    found
+}
+
 #[test]
 fn answering_makes_no_system_call() {
     if !in_own_process(module_path!(), "answering_makes_no_system_call") {
@@ -69,9 +92,6 @@ fn answering_makes_no_system_call() {
     let (_daemon, module) = attached();
     module.ask(&name4("both"));
     let code = in_child(|| {
-        let mut room = [0; 4096];
-        let (start, len) = (room.as_mut_ptr(), room.len());
-        let (mut errno, mut h_errno, mut ttl) = (0, 0, 0);
         let names = [
             c"both",
             c"nobody",
@@ -79,29 +99,99 @@ fn answering_makes_no_system_call() {
             c"x.apps.internal",
             c"one-of",
         ];
-        let mut statuses = 0;
         forbid_system_calls();
-        for _ in 0..1000 {
-            for name in names {
-                let mut list = ptr::null_mut();
-                let (name, list) = (name.as_ptr(), &raw mut list);
-                let (errno, h_errno) = (&raw mut errno, &raw mut h_errno);
-                // SAFETY: pointers to locals.
-                statuses += unsafe {
-                    (module.gethostbyname4_r)(name, list, start, len, errno, h_errno, &raw mut ttl)
-                };
-            }
-        }
-        i32::from(statuses == 4000)
+        i32::from(ask_quietly(&module, &names, 1000) == 4000)
     });
     assert_eq!(code, Some(1));
 }
 
+/// Whatever changes: the child that may make no system call sees all of 1,000
+/// changes that its parent makes meanwhile.
 #[test]
-fn a_newer_table_is_taken_up_and_nothing_stays_open() {
+fn a_thousand_changes_are_followed_without_a_system_call() {
     if !in_own_process(
         module_path!(),
-        "a_newer_table_is_taken_up_and_nothing_stays_open",
+        "a_thousand_changes_are_followed_without_a_system_call",
+    ) {
+        return;
+    }
+    let (daemon, module) = attached();
+    let said = shared_page();
+    // SAFETY: the child uses the module, which is made for this, and exits.
+    let child = match unsafe { libc::fork() } {
+        0 => {
+            forbid_system_calls();
+            for step in 1..=LAST {
+                // Told once it is published: it must be seen from then on.
+                while said.step.load(Ordering::SeqCst) != step {
+                    std::hint::spin_loop();
+                }
+                if ask_quietly(&module, &[c"followed"], 1) != step as i32 % 2 {
+                    // SAFETY: ends the child at once.
+                    unsafe { libc::_exit(1) }
+                }
+                said.seen.store(step, Ordering::SeqCst);
+            }
+            // SAFETY: as above.
+            unsafe { libc::_exit(0) }
+        }
+        child => child,
+    };
+    for step in 1..=LAST {
+        let mut now = roles();
+        if step % 2 == 1 {
+            now.push(entry("followed", &["192.0.2.44"]));
+        }
+        daemon.publish(now);
+        said.step.store(step, Ordering::SeqCst);
+        eventually("the child has seen it", || {
+            said.seen.load(Ordering::SeqCst) == step || has_ended(child)
+        });
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child made above.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0, "it was killed, or missed a change");
+}
+
+const LAST: u32 = 1000;
+
+/// What parent and child tell each other: which change is published, and which
+/// is seen.
+struct Said {
+    step: AtomicU32,
+    seen: AtomicU32,
+}
+
+/// A page that is shared with children.
+fn shared_page() -> &'static Said {
+    let (access, share) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+    );
+    // SAFETY: the kernel chooses the address.
+    let page = unsafe { libc::mmap(ptr::null_mut(), 4096, access, share, -1, 0) };
+    assert_ne!(page, libc::MAP_FAILED);
+    // SAFETY: a page of zeros, which is two atomics, mapped for good.
+    unsafe { &*page.cast() }
+}
+
+fn has_ended(child: libc::pid_t) -> bool {
+    // SAFETY: an all-zero siginfo is one to be written to.
+    let mut info = unsafe { std::mem::zeroed() };
+    let (kind, pid) = (libc::P_PID, child as libc::id_t);
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: looks at a child of ours, and leaves it to be waited for.
+    let looked = unsafe { libc::waitid(kind, pid, &raw mut info, flags) };
+    // SAFETY: what waitid filled in.
+    looked == 0 && unsafe { info.si_pid() } == child
+}
+
+#[test]
+fn another_region_is_taken_up_and_nothing_stays_open() {
+    if !in_own_process(
+        module_path!(),
+        "another_region_is_taken_up_and_nothing_stays_open",
     ) {
         return;
     }
@@ -111,6 +201,7 @@ fn a_newer_table_is_taken_up_and_nothing_stays_open() {
     let before = open();
     for generation in 2..200 {
         let address = format!("203.0.113.{generation}");
+        daemon.move_to_a_new_region();
         publish(
             &daemon,
             &module,
@@ -143,7 +234,7 @@ fn without_a_daemon_the_next_service_is_asked() {
     let daemon = Daemon::start();
     thread::sleep(Duration::from_millis(1100));
     assert_eq!(module.ask(&name4("both")), none);
-    daemon.publish(1, roles());
+    daemon.publish(roles());
     eventually("the first table is used", || {
         module.ask(&name4("both")).status == SUCCESS
     });
@@ -155,7 +246,7 @@ fn a_table_goes_stale_without_its_daemon() {
         return;
     }
     let daemon = Daemon::start();
-    daemon.publish_for(1, Some(Duration::from_secs(5)), roles());
+    daemon.publish_for(Some(Duration::from_secs(5)), roles());
     let module = Module::load();
     eventually("the table is used", || {
         module.ask(&name4("both")).status == SUCCESS

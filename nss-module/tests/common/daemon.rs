@@ -1,24 +1,41 @@
 //! The daemon's side: tables, and handing them over.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use std::{env, fs, thread};
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::shm::{EpochPage, seal_table};
-use cloudhosts_table::{Builder, Order, Role, Settings, handover};
+use cloudhosts_table::{Capacity, Order, RegionWriter, Role, RoleAnswer, Settings, handover};
 
 /// A role of the tables made here.
 #[derive(Clone)]
 pub struct Entry {
     pub name: String,
-    pub canonical: Option<String>,
+    pub alias_of: Option<String>,
     pub v4: Vec<[u8; 4]>,
     pub v6: Vec<[u8; 16]>,
     pub pick: u16,
+}
+
+impl Entry {
+    fn role(&self) -> Role<'_> {
+        let answer = match &self.alias_of {
+            Some(target) => RoleAnswer::Alias { target },
+            None => RoleAnswer::Addresses {
+                v4: &self.v4,
+                v6: &self.v6,
+                canonical: None,
+            },
+        };
+        Role {
+            name: &self.name,
+            answer: Some(answer),
+            pick: self.pick,
+            sources: &[],
+        }
+    }
 }
 
 /// A role with these addresses, of both families.
@@ -32,7 +49,7 @@ pub fn entry(name: &str, addresses: &[&str]) -> Entry {
     }
     Entry {
         name: name.into(),
-        canonical: None,
+        alias_of: None,
         v4,
         v6,
         pick: 0,
@@ -42,42 +59,24 @@ pub fn entry(name: &str, addresses: &[&str]) -> Entry {
 /// A role that points at another.
 pub fn pointer(name: &str, target: &str) -> Entry {
     Entry {
-        canonical: Some(target.into()),
+        alias_of: Some(target.into()),
         ..entry(name, &[])
     }
 }
 
-/// A table of these roles.
-pub fn table(generation: u64, stale_max: Option<Duration>, mut roles: Vec<Entry>) -> Vec<u8> {
-    roles.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut builder = Builder::new(Settings {
-        generation,
-        published: SystemTime::now(),
-        stale_max,
-        order: Order::Fixed,
-        domain: "example.com".into(),
-        hashes: vec!["cloudhosts".into()],
-    })
-    .unwrap();
-    for role in &roles {
-        builder
-            .role(Role {
-                name: &role.name,
-                canonical: role.canonical.as_deref(),
-                v4: &role.v4,
-                v6: &role.v6,
-                pick: role.pick,
-            })
-            .unwrap();
-    }
-    builder.build().unwrap()
+/// What is served now.
+struct Served {
+    /// None before the first table, and after the daemon's death.
+    writer: Option<RegionWriter>,
+    /// What the region says at most once the daemon has gone.
+    stale_max: Option<Duration>,
+    generation: u64,
+    names: Vec<String>,
 }
 
 /// The daemon's side of the handover, in threads of this process.
 pub struct Daemon {
-    table: Arc<Mutex<Option<OwnedFd>>>,
-    epoch: Arc<EpochPage>,
-    beating: Arc<Mutex<bool>>,
+    served: Arc<Mutex<Served>>,
 }
 
 impl Daemon {
@@ -85,46 +84,94 @@ impl Daemon {
     pub fn start() -> Daemon {
         let path = env::var_os("CLOUDHOSTS_SOCKET").unwrap();
         let listener = UnixListener::bind(path).unwrap();
-        let daemon = Daemon {
-            table: Arc::default(),
-            epoch: Arc::new(EpochPage::new(monotonic()).unwrap()),
-            beating: Arc::new(Mutex::new(true)),
-        };
-        let (table, epoch) = (daemon.table.clone(), daemon.epoch.clone());
+        let served = Arc::new(Mutex::new(Served {
+            writer: None,
+            stale_max: None,
+            generation: 0,
+            names: Vec::new(),
+        }));
+        let offered = Arc::clone(&served);
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                if let Some(table) = &*table.lock().unwrap() {
-                    let _ = handover::send(&client, table.as_fd(), epoch.file());
+                if let Some(writer) = &offered.lock().unwrap().writer {
+                    let _ = handover::send(&client, writer.region(), monotonic());
                 }
             }
         });
-        let (epoch, beating) = (daemon.epoch.clone(), daemon.beating.clone());
+        let beating = Arc::clone(&served);
         thread::spawn(move || {
-            while *beating.lock().unwrap() {
-                epoch.beat(monotonic());
+            loop {
+                if let Some(writer) = &beating.lock().unwrap().writer {
+                    writer.region().beat(monotonic());
+                }
                 thread::sleep(Duration::from_millis(200));
             }
         });
-        daemon
+        Daemon { served }
     }
 
-    /// Publishes: the table first, its generation after.
-    pub fn publish(&self, generation: u64, roles: Vec<Entry>) {
-        self.publish_for(generation, None, roles);
+    /// Publishes these roles in place of all there were, as one change.
+    pub fn publish(&self, roles: Vec<Entry>) {
+        self.publish_for(None, roles);
     }
 
-    /// The same, for a table that gets stale.
-    pub fn publish_for(&self, generation: u64, stale_max: Option<Duration>, roles: Vec<Entry>) {
-        let sealed = seal_table(&table(generation, stale_max, roles)).unwrap();
-        *self.table.lock().unwrap() = Some(sealed);
-        self.epoch.announce(generation);
+    /// The same, for a table that gets stale: in a new region where it is
+    /// another span than before.
+    pub fn publish_for(&self, stale_max: Option<Duration>, roles: Vec<Entry>) {
+        let mut served = self.served.lock().unwrap();
+        if served.writer.is_none() || served.stale_max != stale_max {
+            served.stale_max = stale_max;
+            served.make(&roles);
+        }
+        served.change(&roles);
+    }
+
+    /// Goes on in a new region, as after a restart.
+    pub fn move_to_a_new_region(&self) {
+        let mut served = self.served.lock().unwrap();
+        let next = served.writer.as_ref().unwrap().rebuild(monotonic());
+        let before = served.writer.replace(next.unwrap());
+        drop(served);
+        before.unwrap().region().mark_moved();
     }
 
     /// Dies as a killed one would: no heartbeat and nobody who answers.
     pub fn die(&self) {
-        *self.beating.lock().unwrap() = false;
-        *self.table.lock().unwrap() = None;
+        self.served.lock().unwrap().writer = None;
         let _ = fs::remove_file(env::var_os("CLOUDHOSTS_SOCKET").unwrap());
+    }
+}
+
+impl Served {
+    fn make(&mut self, roles: &[Entry]) {
+        let capacity: Capacity = roles.iter().map(Entry::role).collect();
+        let settings = Settings {
+            generation: self.generation,
+            stale_max: self.stale_max,
+            order: Order::Fixed,
+            domain: "example.com".into(),
+            reverse: true,
+            hashes: vec!["cloudhosts".into()],
+        };
+        let writer = RegionWriter::create(settings, &capacity, monotonic()).unwrap();
+        self.names.clear();
+        if let Some(before) = self.writer.replace(writer) {
+            before.region().mark_moved();
+        }
+    }
+
+    fn change(&mut self, roles: &[Entry]) {
+        let writer = self.writer.as_mut().unwrap();
+        for name in &self.names {
+            if !roles.iter().any(|role| role.name == *name) {
+                writer.remove(name).unwrap();
+            }
+        }
+        for role in roles {
+            writer.set(&role.role()).unwrap();
+        }
+        self.generation = writer.commit(SystemTime::now()).unwrap();
+        self.names = roles.iter().map(|role| role.name.clone()).collect();
     }
 }

@@ -24,7 +24,11 @@ pub(super) fn from_daemon(paths: &Paths, deadline: Monotonic) -> Result<Attached
         Err(error) => {
             let closed = handover.region.close();
             let intruder = AttachError::Handover(HandoverError::Intruder);
-            return Err(if closed { AttachError::Map(error) } else { intruder });
+            return Err(if closed {
+                AttachError::Map(error)
+            } else {
+                intruder
+            });
         }
     };
     let header = memory::header(mapping.words()).ok_or(AttachError::Open(OpenError::Truncated))?;

@@ -219,7 +219,12 @@ impl Client {
         }
     }
 
-    fn attach(&self, paths: &Paths, now: Monotonic, deadline: Monotonic) -> Result<(), AttachError> {
+    fn attach(
+        &self,
+        paths: &Paths,
+        now: Monotonic,
+        deadline: Monotonic,
+    ) -> Result<(), AttachError> {
         let attached = attach::from_daemon(paths, deadline);
         let installed = attached.and_then(|attached| {
             let installed = self.slots.install(attached);
@@ -249,7 +254,11 @@ fn standing(held: &Held<'_>, now: Monotonic) -> Option<Standing> {
 
 /// Whether the file is what answers: it may still be served, and the region is
 /// older, or may not.
-fn is_newer(file: &LastGood, layout: &Layout, region: Option<&(Words<'_>, &Layout, Standing)>) -> bool {
+fn is_newer(
+    file: &LastGood,
+    layout: &Layout,
+    region: Option<&(Words<'_>, &Layout, Standing)>,
+) -> bool {
     if fresh_enough(layout, file.age()).is_err() {
         return false;
     }

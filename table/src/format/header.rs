@@ -108,7 +108,13 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of a table with indexes of so many slots and so many words
     /// of arena.
-    pub(crate) fn new(region: u64, seed: u64, forward: usize, reverse: usize, arena: usize) -> Layout {
+    pub(crate) fn new(
+        region: u64,
+        seed: u64,
+        forward: usize,
+        reverse: usize,
+        arena: usize,
+    ) -> Layout {
         let after = |part: Part, len: usize| Part {
             start: part.end(),
             len,
@@ -132,6 +138,12 @@ impl Layout {
             domain_len: 0,
             domain: [0; 255],
         }
+    }
+
+    /// Makes the arena larger, for the table to fill whole pages of so many words.
+    pub(crate) fn fill(&mut self, page: usize) {
+        let words = self.words().next_multiple_of(page);
+        self.arena.len = words - self.arena.start;
     }
 
     /// Words of the whole table.

@@ -64,10 +64,10 @@ struct RecordHead {
 pub(crate) struct Shape {
     pub(crate) checksum: u32,
     pub(crate) flags: u8,
-    pub(crate) name_len: usize,
+    name_len: u8,
     pub(crate) pick: u16,
-    pub(crate) v4: usize,
-    pub(crate) v6: usize,
+    v4: u16,
+    v6: u16,
 }
 
 impl Shape {
@@ -83,10 +83,10 @@ impl Shape {
         Shape {
             checksum: head.checksum.get(),
             flags: head.flags,
-            name_len: usize::from(head.name_len),
+            name_len: head.name_len,
             pick: head.pick.get(),
-            v4: usize::from(head.v4.get()),
-            v6: usize::from(head.v6.get()),
+            v4: head.v4.get(),
+            v6: head.v6.get(),
         }
     }
 
@@ -95,25 +95,43 @@ impl Shape {
         self.flags & flag != 0
     }
 
+    /// Bytes of the name.
+    #[inline]
+    pub(crate) fn name_len(&self) -> usize {
+        usize::from(self.name_len)
+    }
+
+    /// How many IPv4 addresses there are, or references.
+    #[inline]
+    pub(crate) fn v4(&self) -> usize {
+        usize::from(self.v4)
+    }
+
+    /// How many IPv6 addresses there are.
+    #[inline]
+    pub(crate) fn v6(&self) -> usize {
+        usize::from(self.v6)
+    }
+
     /// Where the name stands.
     pub(crate) const NAME: usize = HEAD;
 
     /// Where the IPv4 addresses, or the references, stand.
     #[inline]
     pub(crate) fn v4_at(&self) -> usize {
-        (HEAD + self.name_len).next_multiple_of(4)
+        (HEAD + self.name_len()).next_multiple_of(4)
     }
 
     #[inline]
     pub(crate) fn v6_at(&self) -> usize {
-        self.v4_at() + 4 * self.v4
+        self.v4_at() + 4 * self.v4()
     }
 
     /// The byte after the addresses: where the name pointed at begins, with
     /// its length, if there is one.
     #[inline]
     pub(crate) fn target_at(&self) -> usize {
-        self.v6_at() + 16 * self.v6
+        self.v6_at() + 16 * self.v6()
     }
 
     /// Whether a name pointed at follows the addresses.

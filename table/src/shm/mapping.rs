@@ -13,6 +13,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use super::memory_file::{REGION_SEALS, page_size};
 use crate::format::{MAX_TABLE, WORD};
 
+/// Bytes of a huge page: where they are of another size there are none.
+const HUGE: usize = 2 << 20;
+
 /// A mapping, unmapped when dropped.
 #[derive(Debug)]
 pub(crate) struct Mapping {
@@ -65,14 +68,59 @@ impl Mapping {
         Mapping::owned(start, len)
     }
 
-    /// Maps a memory file from its second page on, for the one who writes it.
-    pub(super) fn writable(file: &impl AsFd, len: usize) -> Result<Mapping, Errno> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        let (share, begin) = (MapFlags::SHARED, page_size() as u64);
+    /// Maps a memory file for the one who writes it, where its huge pages would
+    /// be, so that it can be made of such.
+    pub(super) fn writable(file: &impl AsFd, len: usize) -> Result<Mapping, MapError> {
+        let reserved = Mapping::reserve(len + HUGE)?;
+        let skip = reserved.start.as_ptr().align_offset(HUGE);
+        let (access, share) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        let aligned = reserved.start.as_ptr().wrapping_add(skip);
+        // SAFETY: all of it lies within what was reserved, where nothing is.
+        let start = unsafe {
+            mmap(
+                aligned.cast(),
+                len,
+                access,
+                share | MapFlags::FIXED,
+                file,
+                0,
+            )
+        };
+        let mapping = Mapping::owned(start, len)?;
+        let whole = len.next_multiple_of(page_size());
+        let (start, behind) = (reserved.start.as_ptr(), aligned.wrapping_add(whole));
+        let rest = reserved.len.next_multiple_of(page_size()) - skip - whole;
+        core::mem::forget(reserved);
+        for (start, len) in [(start, skip), (behind, rest)] {
+            // SAFETY: what is left of the reserved range on either side.
+            drop(unsafe { Mapping::from_parts(start, len) }.filter(|rest| rest.len > 0));
+        }
+        Ok(mapping)
+    }
+
+    /// Addresses that nothing else will be mapped at.
+    fn reserve(len: usize) -> Result<Mapping, MapError> {
+        let (none, private) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE);
         // SAFETY: the kernel chooses the address, so no memory of ours is
         // replaced.
-        let start = unsafe { mmap(ptr::null_mut(), len, access, share, file, begin) };
-        Mapping::owned(start, len).map_err(|_| Errno::NOMEM)
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, none, private) };
+        Mapping::owned(start, len)
+    }
+
+    /// Asks the kernel to make huge pages of it, where it can: a lookup in a
+    /// large table then waits for memory half as long, and a process that
+    /// attaches has fewer pages to look at.
+    pub(super) fn collapse(&self) {
+        for at in (0..=self.len.saturating_sub(HUGE)).step_by(HUGE) {
+            let start = self.start.as_ptr().wrapping_add(at);
+            // SAFETY: the range lies within the mapping, and the advice changes
+            // nothing of its contents. A kernel that does not know it (before
+            // Linux 6.1), or has no huge page to spare, leaves it as it is.
+            let done = unsafe { libc::madvise(start.cast(), HUGE, libc::MADV_COLLAPSE) };
+            if done != 0 {
+                return;
+            }
+        }
     }
 
     /// Zeroed pages of our own, for reading and writing.
@@ -166,6 +214,17 @@ impl<'m> Words<'m> {
             // A mapping begins at a page, so it is aligned for words.
             start: start.cast(),
             len: bytes / WORD,
+            mapping: PhantomData,
+        }
+    }
+
+    /// Those after so many.
+    pub(super) fn behind(self, count: usize) -> Words<'m> {
+        let count = count.min(self.len);
+        Words {
+            // SAFETY: it is at most the end of the mapping.
+            start: unsafe { self.start.add(count) },
+            len: self.len - count,
             mapping: PhantomData,
         }
     }

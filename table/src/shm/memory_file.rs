@@ -21,32 +21,39 @@ pub(super) const REGION_SEALS: SealFlags = SealFlags::SHRINK
     .union(SealFlags::SEAL);
 
 /// A memory file, sealed, and mapped by the one who writes it. The table begins
-/// at its second page; the first one is never there.
+/// at its second page; the first one holds nothing.
 #[derive(Debug)]
 pub(crate) struct MemoryFile {
     file: OwnedFd,
     mapping: Mapping,
+    /// The word at which the table begins.
+    begin: usize,
 }
 
 impl MemoryFile {
-    /// Makes one with room for so many words, all of them zero. Every page of it
+    /// Makes one of so many words, which are whole pages, all zero. Every page
     /// is there from the beginning: a reader must never be the one to need
     /// memory for it.
     pub(crate) fn new(words: usize) -> io::Result<MemoryFile> {
         let page = page_size();
-        let len = (words * WORD).next_multiple_of(page);
+        let len = page + words * WORD;
         let file = make()?;
-        ftruncate(&file, (page + len) as u64)?;
+        ftruncate(&file, len as u64)?;
         // Says that there is no memory, where a page could not.
-        fallocate(&file, FallocateFlags::empty(), page as u64, len as u64)?;
-        let mapping = Mapping::writable(&file, len)?;
+        fallocate(&file, FallocateFlags::empty(), 0, len as u64)?;
+        let mapping = Mapping::writable(&file, len).map_err(io::Error::other)?;
         for at in (0..len / WORD).step_by(page / WORD) {
             if let Some(word) = mapping.atomic(at) {
                 word.store(0, Ordering::Relaxed);
             }
         }
+        mapping.collapse();
         fcntl_add_seals(&file, REGION_SEALS)?;
-        Ok(MemoryFile { file, mapping })
+        Ok(MemoryFile {
+            file,
+            mapping,
+            begin: page / WORD,
+        })
     }
 
     /// The file to hand over.
@@ -55,19 +62,23 @@ impl MemoryFile {
     }
 
     pub(crate) fn words(&self) -> Words<'_> {
-        self.mapping.words()
+        self.mapping.words().behind(self.begin)
+    }
+
+    fn atomic(&self, at: usize) -> Option<&AtomicU64> {
+        self.mapping.atomic(self.begin + at)
     }
 
     /// Stores a word of something that nobody can find yet.
     pub(crate) fn put(&self, at: usize, word: u64) {
-        if let Some(place) = self.mapping.atomic(at) {
+        if let Some(place) = self.atomic(at) {
             place.store(word.to_le(), Ordering::Relaxed);
         }
     }
 
     /// Stores a word by which others find what was stored before it.
     pub(crate) fn publish(&self, at: usize, word: u64) {
-        if let Some(place) = self.mapping.atomic(at) {
+        if let Some(place) = self.atomic(at) {
             place.store(word.to_le(), Ordering::Release);
         }
     }
@@ -79,7 +90,7 @@ impl MemoryFile {
 
     /// Wakes up all who wait for a change, whoever they are.
     pub(crate) fn wake(&self) {
-        let Some(word) = self.mapping.atomic(Word::WAKES.0) else {
+        let Some(word) = self.atomic(Word::WAKES.0) else {
             return;
         };
         let wakes = u64::from_le(word.load(Ordering::Relaxed));

@@ -34,5 +34,5 @@ mod slots_model;
 pub(crate) use descriptor::{Descriptor, Stranger};
 pub use mapping::MapError;
 pub(crate) use mapping::{Mapping, Words};
-pub(crate) use memory_file::MemoryFile;
+pub(crate) use memory_file::{MemoryFile, page_size};
 pub(crate) use slots::{Attached, Held, Slots};

@@ -31,7 +31,7 @@ use crate::format::{
 use crate::memory::Memory;
 use crate::name::MAX_NAME;
 use crate::roles::{MAX_HASHES, MAX_KEY, RoleEntry, entry};
-use crate::shm::{MemoryFile, Words};
+use crate::shm::{MemoryFile, Words, page_size};
 use crate::table::{Record, Table};
 use crate::view::View;
 
@@ -152,6 +152,7 @@ impl RegionWriter {
         let (region, seed) = (random(0), random(1));
         let reverse = if settings.reverse { room.reverse } else { 0 };
         let mut layout = Layout::new(region, seed, room.forward, reverse, room.arena);
+        layout.fill(page_size() / WORD);
         layout.stale_max = settings.stale_max.map_or(0, |span| nanos(span).max(1));
         layout.order = settings.order;
         layout.reverses = settings.reverse;
@@ -402,7 +403,10 @@ impl RegionWriter {
         }
         if let Some(target) = table(&self.region).target(new) {
             let target: Box<str> = target.as_str().into();
-            self.aliases.entry(target.clone()).or_default().push(reference);
+            self.aliases
+                .entry(target.clone())
+                .or_default()
+                .push(reference);
             self.stale_aliases.insert(target);
         }
     }
@@ -417,7 +421,12 @@ impl RegionWriter {
             *count = count.saturating_add_signed(by);
         }
         let mut bits = 0u64;
-        for (at, _) in self.depths.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (at, _) in self
+            .depths
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+        {
             bits |= 1 << at;
         }
         self.region.memory.tell(Word::DEPTHS, bits);
@@ -574,7 +583,10 @@ impl fmt::Display for WriteError {
                 write!(f, "the role {name} has no address, or more than 65535")
             }
             WriteError::Source(name) => {
-                write!(f, "a field of the role {name} has no such hash, or is too long")
+                write!(
+                    f,
+                    "a field of the role {name} has no such hash, or is too long"
+                )
             }
             WriteError::Full => f.write_str("the region has no room left"),
         }

@@ -211,8 +211,8 @@ fn held<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<IpAddr> {
     if record.shape.flags & (WILDCARD | UNANSWERED | ALIAS | LIST) != 0 {
         return Vec::new();
     }
-    let v4: Option<Vec<[u8; 4]>> = addresses(table, record.v4_at(), record.shape.v4);
-    let v6: Option<Vec<[u8; 16]>> = addresses(table, record.v6_at(), record.shape.v6);
+    let v4: Option<Vec<[u8; 4]>> = addresses(table, record.v4_at(), record.shape.v4());
+    let v6: Option<Vec<[u8; 16]>> = addresses(table, record.v6_at(), record.shape.v6());
     let v4 = v4.unwrap_or_default().into_iter().map(IpAddr::from);
     let v6 = v6.unwrap_or_default().into_iter().map(IpAddr::from);
     let mut all: Vec<_> = v4.chain(v6).collect();

@@ -145,7 +145,7 @@ pub fn ask(view: &View<'_>, name: &str) -> String {
         return "none".into();
     };
     assert_eq!(answer.asked(), name.as_str());
-    let mut text = answer.canonical().to_string();
+    let mut text = answer.canonical().as_ref().to_string();
     for v4 in answer.v4() {
         text += &format!(" {}", Ipv4Addr::from(v4));
     }

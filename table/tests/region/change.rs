@@ -134,7 +134,8 @@ fn a_region_that_is_full_says_so_and_the_next_one_holds_it() {
     commit(&mut region);
     let mut next = region.rebuild(monotonic()).unwrap();
     let words = Words::parse("10.0.0.2");
-    next.set(&words.role(&format!("name-{count}"), &[])).unwrap();
+    next.set(&words.role(&format!("name-{count}"), &[]))
+        .unwrap();
     commit(&mut next);
     assert_eq!(next.view().verify(), Ok(()));
     assert_eq!(next.view().names(), count + 1);

@@ -36,7 +36,10 @@ fn only_a_table_of_this_format_is_opened() {
     assert_eq!(open(b""), Err(OpenError::Truncated));
     assert_eq!(open(&whole[..511]), Err(OpenError::Truncated));
     assert_eq!(open(&whole[..whole.len() - 8]), Err(OpenError::Truncated));
-    assert_eq!(open(&[&*whole, &[0; 8]].concat()), Err(OpenError::Truncated));
+    assert_eq!(
+        open(&[&*whole, &[0; 8]].concat()),
+        Err(OpenError::Truncated)
+    );
     assert_eq!(open(&changed(0)), Err(OpenError::NotATable));
     assert_eq!(open(&changed(8)), Err(OpenError::Version(3)));
     for at in [16, 40, 60, 80, 100, 500] {

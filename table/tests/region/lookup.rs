@@ -60,9 +60,12 @@ fn the_role_that_decides_a_name_is_told_and_holds_what_it_holds() {
     assert_eq!(decider("web").as_deref(), Some("web"));
     assert_eq!(decider("www").as_deref(), Some("www"));
     assert_eq!(decider("web.prod.example.com").as_deref(), Some("web"));
-    assert_eq!(decider("x.apps.internal").as_deref(), Some("*.apps.internal"));
+    assert_eq!(
+        decider("x.apps.internal").as_deref(),
+        Some("*.apps.internal")
+    );
     assert_eq!(decider("apps.internal"), None);
-    assert_eq!(view.role("www").unwrap().canonical(), "web");
+    assert_eq!(view.role("www").unwrap().canonical().as_ref(), "web");
     let apps = view.role("*.apps.internal").unwrap();
     assert!(apps.v4().eq([[10, 0, 0, 2]]));
     // no name stands in for another here

@@ -131,12 +131,16 @@ fn agrees(view: &View<'_>, answers: &Answers, unknown: &[String]) -> Result<(), 
     for raw in known.chain(unknown.iter().cloned()) {
         let name = Name::parse(raw.as_bytes()).unwrap();
         let found = view.lookup(&name).map(|answer| {
-            let canonical = answer.canonical().to_string();
+            let canonical = answer.canonical().as_ref().to_string();
             (canonical, answer.v4().collect(), answer.v6().collect())
         });
         let expected = decides(answers, &raw).map(|field| {
             let (canonical, v4, v6) = &answers[field];
-            (canonical.clone().unwrap_or(raw.clone()), v4.clone(), v6.clone())
+            (
+                canonical.clone().unwrap_or(raw.clone()),
+                v4.clone(),
+                v6.clone(),
+            )
         });
         prop_assert_eq!(found, expected, "{}", raw);
     }

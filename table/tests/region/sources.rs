@@ -22,7 +22,9 @@ fn a_plain_field_needs_no_room_and_is_told_all_the_same() {
     let mut without = empty(settings());
     let words = Words::parse("10.0.0.1 fd00::1 pick=1");
     without.set(&words.role("web", &[])).unwrap();
-    without.set(&Words::parse("-> web").role("www", &[])).unwrap();
+    without
+        .set(&Words::parse("-> web").role("www", &[]))
+        .unwrap();
     commit(&mut without);
     let size = |region: &RegionWriter| region.snapshot().size() & !1023;
     assert_eq!(size(&with), size(&without));
@@ -87,7 +89,11 @@ fn members_and_overruled_and_retained_fields_are_told() {
         .iter()
         .map(|source| (source.hash, source.member.as_deref(), source.retained))
         .collect();
-    let expected = [(0, Some("i-1"), false), (0, Some("i-2"), true), (5, None, false)];
+    let expected = [
+        (0, Some("i-1"), false),
+        (0, Some("i-2"), true),
+        (5, None, false),
+    ];
     assert_eq!(members, expected);
     assert_eq!(told.sources[1].v4, addresses[1..]);
     assert_eq!(told.sources[2].target.as_deref(), Some("elsewhere.example"));
