@@ -14,12 +14,17 @@ pub trait Namespace {
     /// The entry of the wildcard for the names below `suffix`.
     fn wildcard(&self, suffix: &str) -> Option<Self::Entry>;
 
-    /// Whether there may be a wildcard whose suffix has so many labels; spares
-    /// looking for it.
-    fn has_wildcards(&self, labels: usize) -> bool {
-        let _ = labels;
-        true
+    /// At which depths there may be wildcards: bit `n` for a suffix of `n`
+    /// labels, 31 for all above ([`depth_bit`]). Spares looking for others.
+    fn depths(&self) -> u32 {
+        u32::MAX
     }
+}
+
+/// The bit of [`Namespace::depths`] for a wildcard's suffix of so many labels.
+#[must_use]
+pub fn depth_bit(labels: usize) -> u32 {
+    1 << labels.min(31)
 }
 
 /// Which entry decides a name.
@@ -76,11 +81,19 @@ fn without_domain<'n>(domain: &[u8], asked: &'n str) -> Option<&'n str> {
 }
 
 /// The entry of the wildcard with the longest suffix that `name` is below.
+#[inline]
 fn longest_suffix<N: Namespace>(names: &N, name: &str) -> Option<N::Entry> {
+    match names.depths() {
+        0 => None,
+        depths => longest_suffix_at(names, depths, name),
+    }
+}
+
+fn longest_suffix_at<N: Namespace>(names: &N, depths: u32, name: &str) -> Option<N::Entry> {
     let mut labels = name.bytes().filter(|&byte| byte == b'.').count();
     let mut rest = name;
     while let Some((_, suffix)) = rest.split_once('.') {
-        if names.has_wildcards(labels)
+        if depths & depth_bit(labels) != 0
             && let Some(entry) = names.wildcard(suffix)
         {
             return Some(entry);

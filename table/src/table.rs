@@ -244,7 +244,8 @@ impl<M: Memory> Namespace for Table<'_, M> {
         entry.record.answers().then_some(entry.record)
     }
 
-    fn has_wildcards(&self, labels: usize) -> bool {
-        self.memory.live(Word::DEPTHS) as u32 & format::depth_bit(labels) != 0
+    #[inline]
+    fn depths(&self) -> u32 {
+        self.memory.live(Word::DEPTHS) as u32
     }
 }

@@ -10,7 +10,7 @@ use crate::format::{
 };
 use crate::memory::{self, Memory, Source};
 use crate::roles::addresses;
-use crate::rule::Namespace;
+use crate::rule::{Namespace, depth_bit};
 use crate::shm::{MapError, Mapping};
 use crate::table::{Record, Table};
 use crate::view::View;
@@ -171,7 +171,7 @@ fn verify_role(
     }
     if wildcard {
         let labels = name.as_str().split('.').count();
-        *depths |= crate::format::depth_bit(labels);
+        *depths |= depth_bit(labels);
     }
     let holder = table.holder(record);
     let answers = holder.is_some_and(|holder| holder.shape.v4() + holder.shape.v6() > 0);

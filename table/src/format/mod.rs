@@ -66,12 +66,6 @@ pub(crate) fn hash_address(address: &[u8], seed: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(address, seed)
 }
 
-/// The bit of [`Live::depths`] for a wildcard's suffix of so many labels; the
-/// last stands for all above.
-pub(crate) fn depth_bit(labels: usize) -> u32 {
-    1 << labels.min(31)
-}
-
 /// Whether the text holds only what the names of roles are made of. Nothing
 /// else may reach programs, which print a name or hand it to a shell.
 pub(crate) fn is_name(text: &[u8]) -> bool {

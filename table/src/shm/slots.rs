@@ -182,16 +182,26 @@ impl Slots {
     /// in.
     fn vacate(&self, number: u32) -> Option<(u32, &Slot)> {
         let slot = self.slots.get(number as usize - 1)?;
-        if self.current.load(SeqCst) == number || !slot.close() {
-            return None;
-        }
-        // From here on it can't become current.
-        if self.current.load(SeqCst) == number || self.is_read(number) {
+        loop {
+            if self.current.load(SeqCst) == number || !slot.close() {
+                return None;
+            }
+            // From here on it can't become current.
+            if self.current.load(SeqCst) == number {
+                slot.open();
+                return None;
+            }
+            if !self.is_read(number) {
+                slot.clear();
+                return Some((number, slot));
+            }
             slot.open();
-            return None;
+            // The last one to leave empties it, but could not while it was
+            // closed here.
+            if self.is_read(number) {
+                return None;
+            }
         }
-        slot.clear();
-        Some((number, slot))
     }
 
     /// Unmaps what a slot holds, if it is not current and nobody reads it.

@@ -26,11 +26,12 @@ use crate::choice::Order;
 use crate::clock::Monotonic;
 use crate::format::{
     ALIAS, FIRST_REFERENCE, LIST, Layout, RecordFields, SOURCES, Slot, State, UNANSWERED, WILDCARD,
-    WORD, Word, depth_bit, encode_record, is_name, record_words, set_checksum,
+    WORD, Word, encode_record, is_name, record_words, set_checksum,
 };
 use crate::memory::Memory;
 use crate::name::MAX_NAME;
 use crate::roles::{MAX_HASHES, MAX_KEY, RoleEntry, entry};
+use crate::rule::depth_bit;
 use crate::shm::{MemoryFile, Words, page_size};
 use crate::table::{Record, Table};
 use crate::view::View;
