@@ -96,6 +96,11 @@ impl LastGood {
         self.failed.get()
     }
 
+    /// Notes that it is not what was written.
+    pub(crate) fn fail(&self) {
+        self.failed.set(true);
+    }
+
     /// The number of the change that the file has.
     pub(crate) fn generation(&self) -> u64 {
         self.live(Word::GENERATION)
@@ -113,7 +118,7 @@ impl LastGood {
         }
         let word = window.word(at);
         if word.is_none() {
-            self.failed.set(true);
+            self.fail();
         }
         word
     }
@@ -122,7 +127,7 @@ impl LastGood {
     pub(crate) fn is_whole(&self, at: usize, checksum: u32) -> bool {
         let whole = self::checksum(self, at, self.words) == Some(checksum);
         if !whole {
-            self.failed.set(true);
+            self.fail();
         }
         whole
     }

@@ -24,6 +24,10 @@ pub(crate) trait Memory: Copy {
         true
     }
 
+    /// Notes that something is not as it was written, where that is damage.
+    #[inline]
+    fn is_damaged(self) {}
+
     /// One of the words that change.
     #[inline]
     fn live(self, word: Word) -> u64 {
@@ -138,6 +142,10 @@ impl Memory for &LastGood {
     fn is_whole(self, at: usize, checksum: u32) -> bool {
         LastGood::is_whole(self, at, checksum)
     }
+
+    fn is_damaged(self) {
+        self.fail();
+    }
 }
 
 /// Either of them, where it makes no difference which.
@@ -171,6 +179,13 @@ impl Memory for Source<'_> {
         match self {
             Source::Region(_) => true,
             Source::File(file) => LastGood::is_whole(file, at, checksum),
+        }
+    }
+
+    #[inline]
+    fn is_damaged(self) {
+        if let Source::File(file) = self {
+            file.fail();
         }
     }
 }

@@ -63,6 +63,7 @@ impl<M: Memory> Table<'_, M> {
         let arena = self.layout.arena;
         let place = reference as usize;
         if reference < FIRST_REFERENCE || place >= arena.len {
+            self.memory.is_damaged();
             return None;
         }
         let at = arena.start + place;
@@ -72,7 +73,7 @@ impl<M: Memory> Table<'_, M> {
             shape,
         };
         let within = record.target_at() <= arena.end() * WORD;
-        (within && self.memory.is_whole(at, shape.checksum)).then_some(record)
+        (self.memory.is_whole(at, shape.checksum) && within).then_some(record)
     }
 
     /// The first entry of an index under a hash of the same upper half that is

@@ -198,7 +198,8 @@ impl Client {
         if self.shunned.load(Ordering::Relaxed) {
             return Err(AttachError::Handover(HandoverError::Intruder));
         }
-        let deadline = now + FIRST_ATTACH;
+        // A caller may be ahead of the clock; what is waited for is not.
+        let deadline = monotonic() + FIRST_ATTACH;
         loop {
             let wait = match self.standing(now) {
                 Some(Standing::Fresh) => return Ok(()),
@@ -209,10 +210,11 @@ impl Client {
             if now.0 < self.next_try.load(Ordering::Relaxed) {
                 return Err(AttachError::TriedJustNow);
             }
-            if let Some(_turn) = self.slots.turn(monotonic(), monotonic() + FIRST_ATTACH) {
-                return self.attach(paths, now, now + wait);
+            let clock = monotonic();
+            if let Some(_turn) = self.slots.turn(clock, clock + FIRST_ATTACH) {
+                return self.attach(paths, now, clock + wait);
             }
-            if wait != FIRST_ANSWER || monotonic() > deadline {
+            if wait != FIRST_ANSWER || clock > deadline {
                 return Err(AttachError::Slow);
             }
             let _ = nanosleep(&PAUSE);
