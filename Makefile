@@ -50,8 +50,8 @@ soak: deps build tsan ## the long forms of the tests of faults and of hostile by
 # it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
 TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 .PHONY: tsan
-tsan: ## the threads of the client under ThreadSanitizer
-	for test in every_answer_is_one_that_some_table_held a_forked_child_goes_on_by_itself; do \
+tsan: ## a writer and the threads of a client under ThreadSanitizer
+	for test in every_answer_is_one_that_was_written a_forked_child_goes_on_by_itself what_is_read_settled_is_of_one_change; do \
 		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
 		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
 		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
