@@ -97,7 +97,7 @@ fn scribble(words: &[AtomicU64]) -> ! {
                 0 => random(),
                 1 => now ^ 1 << (random() % 64),
                 2 => words[from].load(Ordering::Relaxed),
-                3 => now & 0xffff_ffff_0000_0000 | random() % words.len() as u64,
+                3 => (now & 0xffff_ffff_0000_0000) | (random() % words.len() as u64),
                 4 => u64::MAX,
                 _ => first[at],
             };

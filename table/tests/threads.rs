@@ -213,7 +213,9 @@ fn a_forked_child_goes_on_by_itself() {
                 }
             });
         }
-        scope.spawn(|| {
+        let (daemon, done) = (&daemon, &done);
+        // Its own, to the end: ThreadSanitizer does not see that it is joined.
+        scope.spawn(move || {
             for n in 2.. {
                 if done.load(Ordering::SeqCst) {
                     break;

@@ -37,22 +37,26 @@ fn children_draw_for_themselves() {
     );
 }
 
-/// From here on the kernel kills this process at any system call but exit.
+/// From here on the kernel kills this process at any system call but exit and
+/// these.
 ///
 /// Not by the strict mode of seccomp(2): that forbids reading the clock too.
-fn forbid_system_calls() {
+fn forbid_system_calls_but(allowed: &[libc::c_long]) {
     const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let step = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
-    let mut steps = [
-        step(LOAD_NUMBER, 0, 0),
-        step(JUMP_IF_EQUAL, 1, libc::SYS_exit_group as u32),
-        step(RETURN, 0, libc::SECCOMP_RET_KILL_PROCESS),
-        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    let allowed = [libc::SYS_exit_group].iter().chain(allowed);
+    let mut steps = vec![step(LOAD_NUMBER, 0, 0)];
+    let mut left = allowed.clone().count() as u8;
+    for number in allowed {
+        steps.push(step(JUMP_IF_EQUAL, left, *number as u32));
+        left -= 1;
+    }
+    steps.push(step(RETURN, 0, libc::SECCOMP_RET_KILL_PROCESS));
+    steps.push(step(RETURN, 0, libc::SECCOMP_RET_ALLOW));
     let program = libc::sock_fprog {
-        len: 4,
+        len: steps.len() as u16,
         filter: steps.as_mut_ptr(),
     };
     // SAFETY: the program lives through the call, which copies it.
@@ -61,6 +65,56 @@ fn forbid_system_calls() {
         let (mode, program) = (libc::SECCOMP_MODE_FILTER, &raw const program);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, program), 0);
     }
+}
+
+fn forbid_system_calls() {
+    forbid_system_calls_but(&[]);
+}
+
+/// The calls that nss-cloudhosts(8) names are all that an attach needs, and all
+/// that is made where there is no daemon.
+#[test]
+fn an_attach_makes_the_system_calls_that_are_listed_and_no_other() {
+    if !in_own_process(
+        module_path!(),
+        "an_attach_makes_the_system_calls_that_are_listed_and_no_other",
+    ) {
+        return;
+    }
+    let listed = [
+        libc::SYS_socket,
+        libc::SYS_connect,
+        libc::SYS_ppoll,
+        libc::SYS_recvmsg,
+        libc::SYS_fcntl,
+        libc::SYS_lseek,
+        libc::SYS_mmap,
+        libc::SYS_munmap,
+        libc::SYS_close,
+        libc::SYS_nanosleep,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open,
+        #[cfg(not(target_arch = "x86_64"))]
+        libc::SYS_openat,
+        libc::SYS_fstat,
+        libc::SYS_read,
+    ];
+    let daemon = Daemon::start();
+    daemon.publish(roles());
+    let module = Module::load();
+    let code = in_child(|| {
+        forbid_system_calls_but(&listed);
+        i32::from(ask_quietly(&module, &[c"both", c"nobody"], 3) == 3)
+    });
+    assert_eq!(code, Some(1), "attached");
+    daemon.die();
+    let code = in_child(|| {
+        forbid_system_calls_but(&listed);
+        // Whether there is a file is the machine's affair.
+        ask_quietly(&module, &[c"nobody"], 3);
+        1
+    });
+    assert_eq!(code, Some(1), "looked for a daemon and for the file");
 }
 
 /// Asks for each of these so often, into a buffer of its own, without a system

@@ -136,12 +136,11 @@ impl Client {
         now: Monotonic,
         f: impl FnOnce(&View<'_>) -> R,
     ) -> Result<R, Unavailable> {
-        if let Some(held) = self.slots.enter() {
-            if let Some((words, layout)) = held.region()
-                && Standing::of(words, held.on_its_clock(now)) == Standing::Fresh
-            {
-                return Ok(f(&View::region(words, layout)));
-            }
+        if let Some(held) = self.slots.enter()
+            && let Some((words, layout)) = held.region()
+            && Standing::of(words, held.on_its_clock(now)) == Standing::Fresh
+        {
+            return Ok(f(&View::region(words, layout)));
         }
         self.otherwise(paths, now, f)
     }

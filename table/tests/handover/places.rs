@@ -46,10 +46,8 @@ fn shut_in_a_directory() {
     become_root_of_a_namespace();
     fs::create_dir_all("/tmp/cloudhosts-empty").unwrap();
     // SAFETY: a string that ends in zero.
-    assert_eq!(
-        unsafe { libc::chroot(c"/tmp/cloudhosts-empty".as_ptr()) },
-        0
-    );
+    let done = unsafe { libc::chroot(c"/tmp/cloudhosts-empty".as_ptr()) };
+    assert_eq!(done, 0);
     std::env::set_current_dir("/").unwrap();
 }
 
