@@ -51,6 +51,8 @@ pub enum AttachError {
     Open(OpenError),
     /// The file does not answer.
     File(FileError),
+    /// What it handed over is a region that no daemon writes to.
+    Unserved,
     /// Another thread is at it, and takes too long.
     Slow,
     /// It was tried less than a second ago.
@@ -68,6 +70,7 @@ impl fmt::Display for AttachError {
             AttachError::Map(error) => error.fmt(f),
             AttachError::Open(error) => error.fmt(f),
             AttachError::File(error) => error.fmt(f),
+            AttachError::Unserved => f.write_str("what was handed over is served by no daemon"),
             AttachError::Slow => f.write_str("attaching takes too long"),
             AttachError::TriedJustNow => f.write_str("tried less than a second ago"),
             AttachError::NoRoom => f.write_str("lookups that never ended hold too many tables"),

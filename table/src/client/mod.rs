@@ -228,6 +228,12 @@ impl Client {
     ) -> Result<(), AttachError> {
         let attached = attach::from_daemon(paths, deadline);
         let installed = attached.and_then(|attached| {
+            let its_now = Monotonic(now.0.wrapping_add(attached.ahead));
+            let fresh = Standing::of(attached.mapping.words(), its_now) == Standing::Fresh;
+            // One that nobody writes to takes no answer away.
+            if !fresh && self.slots.enter().is_some() {
+                return Err(AttachError::Unserved);
+            }
             let installed = self.slots.install(attached);
             installed.then_some(()).ok_or(AttachError::NoRoom)
         });

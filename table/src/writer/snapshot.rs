@@ -37,8 +37,14 @@ impl Snapshot {
         let mut copied: Vec<u64> = (begin..layout.arena.start)
             .map(|at| words.relaxed(at).unwrap_or(0))
             .collect();
-        if let Some(state) = copied.get_mut(Word::STATE.0 - begin) {
-            *state = State::Serving as u64;
+        let generation = words.relaxed(Word::GENERATION.0).unwrap_or(0);
+        for (word, value) in [
+            (Word::STATE, State::Serving as u64),
+            (Word::BEGUN, generation),
+        ] {
+            if let Some(place) = copied.get_mut(word.0 - begin) {
+                *place = value;
+            }
         }
         Snapshot {
             region: Arc::clone(region),

@@ -155,9 +155,13 @@ fn sockets_that_linger_hold_nobody_up() {
                     .into_iter()
                     .chain(first.iter().copied())
                     .collect();
-                let _ = send_raw(&client, &message(), &all);
+                let mut sent = send_raw(&client, &message(), &all).is_ok();
                 for socket in rest {
-                    let _ = send_raw(&client, b"more", &[*socket]);
+                    sent &= send_raw(&client, b"more", &[*socket]).is_ok();
+                }
+                // What the client was too quick for is closed here.
+                for socket in files.iter().filter(|_| !sent) {
+                    rustix::net::sockopt::set_socket_linger(socket, None).unwrap();
                 }
             });
             let start = Instant::now();
@@ -375,6 +379,28 @@ fn a_heartbeat_in_the_future_is_not_believed() {
         let good = nth(2);
         let _daemon = Daemon::new(&setup.socket(), &good).keep_beating();
         assert_eq!(setup.web_in(Duration::from_millis(1100)), is(2));
+    });
+}
+
+/// A region that nobody serves does not take the place of the one at hand.
+#[test]
+fn a_region_without_a_daemon_takes_no_answer_away() {
+    undisturbed(|| {
+        let _alone = alone();
+        let setup = Setup::new();
+        let good = nth(1);
+        let daemon = Daemon::new(&setup.socket(), &good);
+        assert_eq!(setup.web(), is(1));
+        good.region().retire();
+        drop(daemon);
+        let (late, ahead) = (nth(2), nth(3));
+        late.region().retire();
+        let far = monotonic() + Duration::from_secs(1 << 30);
+        ahead.region().beat(far);
+        for (seconds, hostile) in [(2, &late), (4, &ahead)] {
+            let _peer = Daemon::new(&setup.socket(), hostile);
+            assert_eq!(setup.web_in(Duration::from_secs(seconds)), is(1));
+        }
     });
 }
 
