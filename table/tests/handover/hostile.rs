@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -122,57 +122,68 @@ fn what_may_not_be_closed_is_left_open_once() {
     });
 }
 
-/// A socket that lingers takes as long to close as its sender says.
+/// Sockets that take a minute to close: what they have to send nobody reads.
+fn lingering(count: usize) -> (Vec<TcpStream>, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sockets = (0..count).map(|_| {
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let minute = Some(Duration::from_secs(60));
+        rustix::net::sockopt::set_socket_linger(&socket, minute).unwrap();
+        while (&socket).write(&[0; 65536]).is_ok() {}
+        socket
+    });
+    (sockets.collect(), listener)
+}
+
+/// A socket that lingers takes as long to close as its sender says, whoever
+/// closes it last; also one in a message that is never read. The client is
+/// stopped while all is sent, so that it is the last to have them.
 #[test]
 fn sockets_that_linger_hold_nobody_up() {
-    undisturbed(|| {
-        let _alone = alone();
-        let lingering = |count: usize| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let sockets = (0..count).map(|_| {
-                let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-                socket.set_nonblocking(true).unwrap();
-                let minute = Some(Duration::from_secs(60));
-                rustix::net::sockopt::set_socket_linger(&socket, minute).unwrap();
-                // Nobody reads it, so it stays to be sent.
-                while (&socket).write(&[0; 65536]).is_ok() {}
-                socket
-            });
-            (sockets.collect::<Vec<_>>(), listener)
+    let _alone = alone();
+    for (with_message, more) in [(1, 0), (3, 0), (0, 2), (2, 3)] {
+        let (sockets, _listener) = lingering(with_message + more);
+        let setup = Setup::new();
+        let listener = std::os::unix::net::UnixListener::bind(setup.socket()).unwrap();
+        // SAFETY: the child uses the client, which is made for this, and exits.
+        let child = match unsafe { libc::fork() } {
+            0 => {
+                // What it has of the parent's shall not count.
+                for socket in &sockets {
+                    // SAFETY: the child exits without closing it again.
+                    drop(unsafe { OwnedFd::from_raw_fd(socket.as_raw_fd()) });
+                }
+                let refused = setup.web().is_err();
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(i32::from(!refused)) }
+            }
+            child => child,
         };
-        for (with_message, more) in [(1, 0), (3, 0), (0, 2), (2, 3)] {
-            let (sockets, _listener) = lingering(with_message + more);
-            let setup = Setup::new();
-            let sent = std::sync::Mutex::new(Some(sockets));
-            let _peer = Peer::new(&setup.socket(), move |client| {
-                let Some(sockets) = sent.lock().unwrap().take() else {
-                    return;
-                };
-                let files: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
-                let (first, rest) = files.split_at(with_message);
-                let region = region();
-                let all: Vec<_> = [region.as_fd()]
-                    .into_iter()
-                    .chain(first.iter().copied())
-                    .collect();
-                let mut sent = send_raw(&client, &message(), &all).is_ok();
-                // So many that some are there unread, whatever the client does.
-                for socket in rest.iter().cycle().take(50 * rest.len()) {
-                    sent &= send_raw(&client, b"more", &[*socket]).is_ok();
-                }
-                // What the client was too quick for is closed here.
-                for socket in files.iter().filter(|_| !sent) {
-                    rustix::net::sockopt::set_socket_linger(socket, None).unwrap();
-                }
-            });
-            let start = Instant::now();
-            let answer = setup.web();
-            let took = start.elapsed();
-            assert!(took < Duration::from_secs(1), "{took:?}");
-            let message = AttachError::Handover(HandoverError::Message);
-            assert_eq!(answer, Err(Unavailable::NoTable(message)));
+        let (client, _) = listener.accept().unwrap();
+        let signal = |signal| {
+            // SAFETY: the child made above, which has not been waited for.
+            assert_eq!(unsafe { libc::kill(child, signal) }, 0);
+        };
+        signal(libc::SIGSTOP);
+        let region = region();
+        let files: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+        let (first, rest) = files.split_at(with_message);
+        let first = [&[region.as_fd()], first].concat();
+        send_raw(&client, &message(), &first).unwrap();
+        for socket in rest {
+            send_raw(&client, b"more", &[*socket]).unwrap();
         }
-    });
+        drop((sockets, client));
+        signal(libc::SIGCONT);
+        let start = Instant::now();
+        let mut status = 0;
+        // SAFETY: as above.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        let took = start.elapsed();
+        assert_eq!(status, 0);
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
 }
 
 #[test]
