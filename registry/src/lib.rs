@@ -12,6 +12,7 @@
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
+//! - [`log`]: the change log beside a hash: what changed, entry by entry.
 //! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
@@ -34,6 +35,7 @@
 pub mod config;
 mod connect;
 pub mod follow;
+pub mod log;
 pub mod pairs;
 mod printable;
 mod probe;
