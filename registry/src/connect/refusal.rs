@@ -36,6 +36,11 @@ impl Refusal {
         self.code == "NOPROTO" || self.code == "ERR" && text.starts_with("unknown ")
     }
 
+    /// Whether Redis knows the command, but not with these arguments.
+    pub(crate) fn is_syntax(&self) -> bool {
+        self.code == "ERR" && self.text.eq_ignore_ascii_case("syntax error")
+    }
+
     /// Whether the connection can go on and only this one hash not be read.
     pub(crate) fn is_of_one_hash(&self) -> bool {
         matches!(self.code.as_str(), "WRONGTYPE" | "NOPERM" | "MOVED" | "ASK")

@@ -2,10 +2,13 @@
 
 mod alarm;
 mod backoff;
+mod collect;
 mod event;
 mod follower;
+mod measured;
 mod origin;
 mod pacer;
+mod plan;
 mod reader;
 mod session;
 mod watch;
