@@ -46,7 +46,7 @@ pub mod status;
 
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
-pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
+pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, follow};
 pub use pairs::Pairs;
 pub use probe::{Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};

@@ -135,28 +135,6 @@ impl Pairs {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
     }
-
-    /// Keeps each field once: where it was added more often, as added last.
-    #[must_use]
-    pub(crate) fn last_of_each(self) -> Pairs {
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        let field = |index: u32| self.get(index as usize).unwrap_or_default().0;
-        order.sort_unstable_by(|&a, &b| field(a).cmp(field(b)).then(b.cmp(&a)));
-        order.dedup_by(|a, b| field(*a) == field(*b));
-        if order.len() == self.len() {
-            return self;
-        }
-        let mut kept = Pairs::with_capacity(order.len(), self.bytes.len());
-        for index in order {
-            let (field, value) = self.get(index as usize).unwrap_or_default();
-            // What fitted with its duplicates fits without them.
-            let _ = match self.is_too_long(index as usize) {
-                true => kept.push_too_long(field),
-                false => kept.push(field, value),
-            };
-        }
-        kept
-    }
 }
 
 impl fmt::Debug for Pairs {
@@ -188,28 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_field_read_twice_the_last_counts() {
-        let mut pairs = Pairs::new();
-        for (field, value) in [("a", "1"), ("b", "1"), ("a", "2"), ("c", "1"), ("a", "3")] {
-            pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
-        }
-        let pairs = pairs.last_of_each();
-        let all: Vec<(&[u8], &[u8])> = pairs.iter().collect();
-        assert_eq!(all, [(&b"a"[..], &b"3"[..]), (b"b", b"1"), (b"c", b"1")]);
-    }
-
-    #[test]
     fn a_value_that_was_not_read_is_one_that_is_too_long() {
         use crate::record::{Value, ValueError};
         let mut pairs = Pairs::new();
-        pairs.push(b"b", b"old").unwrap();
+        pairs.push_too_long(b"a").unwrap();
+        pairs.push_too_long(b"b").unwrap();
         pairs.push(b"c", b"10.0.0.1").unwrap();
-        for field in [b"b", b"a"] {
-            pairs.push_too_long(field).unwrap();
-        }
         pairs.push(b"d", b"").unwrap();
-        assert_eq!(pairs.bytes(), 16);
-        let pairs = pairs.last_of_each();
+        assert_eq!(pairs.bytes(), 12);
         let too_long = |value| Value::parse(value) == Err(ValueError::TooLong);
         let seen: Vec<(&[u8], bool)> = pairs.iter().map(|(f, v)| (f, too_long(v))).collect();
         let expected = [

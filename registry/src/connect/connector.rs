@@ -1,19 +1,20 @@
 //! One URL after the other, until one works.
 
 use super::endpoint::Endpoint;
+use super::invalidations::Invalidations;
 use super::link::Link;
 use super::materials::Materials;
 use super::sentinel;
 use super::session::{Session, is_master};
-use super::signals::Signals;
 use crate::config::Config;
+use crate::log::log_key;
 use std::sync::Arc;
 
 /// A connection that is logged in, to one of the configured Redis.
 pub(crate) struct Connection {
     pub(crate) link: Link,
     /// What it pushes.
-    pub(crate) signals: Arc<Signals>,
+    pub(crate) invalidations: Arc<Invalidations>,
     /// Where it goes, fit for printing.
     pub(crate) endpoint: String,
     /// Why it pushes nothing, where it does not.
@@ -130,15 +131,17 @@ impl Connector {
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, String> {
         let redis = &self.config.redis;
         let materials = Materials::gather(redis, endpoint).await?;
-        let signals = Arc::new(Signals::new(&self.config.hashes));
+        let keys = self.config.hashes.iter();
+        let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
+        let invalidations = Arc::new(Invalidations::new(keys));
         let limit = redis.connect_timeout;
         let session = match self.purpose {
-            Purpose::Follow => Session::begin(endpoint, &materials, &signals, limit).await?,
+            Purpose::Follow => Session::begin(endpoint, &materials, &invalidations, limit).await?,
             Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
         };
         Ok(Connection {
             link: session.link,
-            signals,
+            invalidations,
             endpoint: endpoint.to_string(),
             no_tracking: session.no_tracking,
         })

@@ -3,8 +3,8 @@
 
 use super::endpoint::Secret;
 use super::guarded::{Gauge, Guarded};
+use super::invalidations::Invalidations;
 use super::refusal::Refusal;
-use super::signals::Signals;
 use super::stream::Stream;
 use crate::printable::reason;
 use redis::aio::MultiplexedConnection;
@@ -52,11 +52,11 @@ impl fmt::Display for Failure {
 pub(crate) enum Protocol<'a> {
     /// RESP2: no pushes.
     Resp2,
-    /// RESP3, logged in by the same command; pushes go to the signals.
+    /// RESP3, logged in by the same command; pushes go to the invalidations.
     Resp3 {
         username: Option<&'a str>,
         password: Option<&'a Secret>,
-        signals: Arc<Signals>,
+        invalidations: Arc<Invalidations>,
     },
 }
 
@@ -93,7 +93,7 @@ impl Link {
         if let Protocol::Resp3 {
             username,
             password,
-            signals,
+            invalidations,
         } = protocol
         {
             info = info.set_protocol(ProtocolVersion::RESP3);
@@ -104,7 +104,7 @@ impl Link {
                 }
             }
             let take = move |push: PushInfo| {
-                signals.push(&push);
+                invalidations.push(&push);
                 Ok::<(), std::convert::Infallible>(())
             };
             config = config.set_push_sender(take);
@@ -154,23 +154,38 @@ impl Link {
         }
     }
 
-    /// Asks several questions at once. Their answers share one budget, and an
-    /// error reply to any is a [`Failure::Refused`].
-    pub(crate) async fn ask_all(&mut self, questions: &Pipeline) -> Result<Vec<Value>, Failure> {
+    /// Asks several questions at once, and gives the answer to each. Together
+    /// the answers have one budget.
+    ///
+    /// # Errors
+    /// [`Failure::Lost`], never a refusal: these are among the answers.
+    pub(crate) async fn ask_all(
+        &mut self,
+        questions: &[Cmd],
+        silence: Duration,
+    ) -> Result<Vec<Result<Value, Refusal>>, Failure> {
+        let mut pipeline = Pipeline::with_capacity(questions.len());
+        for question in questions {
+            pipeline.add_command(question.clone());
+        }
         self.gauge.asked();
         let answers = self
             .connection
-            .send_packed_commands(questions, 0, questions.len());
-        let answers = match patient(&self.gauge, SILENCE, answers).await {
+            .send_packed_commands(&pipeline, 0, pipeline.len());
+        let answers = match patient(&self.gauge, silence, answers).await {
             Ok(Ok(answers)) => answers,
             Ok(Err(error)) => return Err(failure(&self.gauge, error)),
             Err(why) => return Err(Failure::Lost(why)),
         };
-        let refused = answers.iter().find_map(|answer| match answer {
-            Value::ServerError(error) => Some(Refusal::from(error)),
-            _ => None,
-        });
-        refused.map_or(Ok(answers), |refusal| Err(Failure::Refused(refusal)))
+        if answers.len() != questions.len() {
+            let why = "there are fewer answers than questions";
+            return Err(Failure::Lost(why.to_owned()));
+        }
+        let told = |answer| match answer {
+            Value::ServerError(error) => Err(Refusal::from(&error)),
+            answer => Ok(answer),
+        };
+        Ok(answers.into_iter().map(told).collect())
     }
 
     /// When the last byte came, or the last question went.

@@ -41,6 +41,16 @@ impl Refusal {
         self.code == "ERR" && self.text.eq_ignore_ascii_case("syntax error")
     }
 
+    /// Whether the user may not do this, or not with this key.
+    pub(crate) fn is_denial(&self) -> bool {
+        self.code == "NOPERM"
+    }
+
+    /// Whether a transaction was given up.
+    pub(crate) fn is_aborted(&self) -> bool {
+        matches!(self.code.as_str(), "EXECABORT" | "CROSSSLOT")
+    }
+
     /// Whether the connection can go on and only this one hash not be read.
     pub(crate) fn is_of_one_hash(&self) -> bool {
         matches!(self.code.as_str(), "WRONGTYPE" | "NOPERM" | "MOVED" | "ASK")

@@ -12,10 +12,9 @@
 //! - *Suspended*: not at all until some time has passed, where even the names
 //!   pass the budget or the user may not measure.
 //!
-//! The reader writes the plan and the session reads it; the follower holds it,
-//! because it outlives a connection.
+//! It outlives a connection.
 
-use super::reader::{SCAN_ABOVE, STEP};
+use super::scan::{SCAN_ABOVE, STEP};
 use crate::connect::BUDGET;
 use std::time::{Duration, Instant};
 
@@ -69,7 +68,7 @@ impl Sizes {
     /// with room for what is added meanwhile. A step of HSCAN can give a few
     /// times the fields it is asked for.
     fn fit(&self) -> bool {
-        let steps = self.fields > SCAN_ABOVE.unsigned_abs();
+        let steps = self.fields > SCAN_ABOVE;
         let step = self.largest.saturating_mul(4 * STEP as u64);
         self.too_long == 0 && (self.bytes <= BUDGET / 2 || steps && step <= BUDGET)
     }
@@ -128,13 +127,6 @@ impl ReadPlan {
         match self.state {
             State::Suspended { until, .. } => Some(until),
             State::Whole | State::Measured { .. } => None,
-        }
-    }
-
-    /// The operator wants it read now: ends a suspension.
-    pub(super) fn resume(&mut self, now: Instant) {
-        if let State::Suspended { until, .. } = &mut self.state {
-            *until = (*until).min(now);
         }
     }
 
@@ -244,12 +236,7 @@ mod tests {
             sizes(&[(24, 2000); 20_000]),
             now + seconds(600),
         );
-        plan.done(
-            Way::Measured,
-            sizes(&[(24, 2000); 20_000]),
-            now + seconds(700),
-        );
-        assert_eq!(plan.way(now + seconds(700)), Ok(Way::Whole));
+        assert_eq!(plan.way(now + seconds(600)), Ok(Way::Whole));
     }
 
     #[test]
@@ -274,16 +261,6 @@ mod tests {
         plan.overflowed(Way::Whole, now);
         plan.overflowed(Way::Measured, now);
         assert_eq!(plan.retry_at(), Some(now + 2 * FIRST_REST));
-    }
-
-    #[test]
-    fn the_operator_ends_a_suspension() {
-        let (mut plan, now) = (ReadPlan::default(), Instant::now());
-        plan.overflowed(Way::Whole, now);
-        plan.overflowed(Way::Measured, now);
-        assert!(plan.way(now).is_err());
-        plan.resume(now);
-        assert_eq!(plan.way(now), Ok(Way::Measured));
     }
 
     #[test]

@@ -1,18 +1,56 @@
-//! One connection, from its first full read until it is lost.
+//! One connection, from its first question until it is lost.
+//!
+//! # The protocol
+//!
+//! Every question is one transaction. It asks each hash for its length and for
+//! what is new in its log, and besides for one thing at most: a step of a scan,
+//! or roles that must be read again. So whatever else is going on, each answer
+//! brings every hash up to what was logged by that moment, and what a scan reads
+//! is compared with what was known at that same moment.
+//!
+//! 1. *Greeting.* The first question asks for the logs, and what Redis says of
+//!    itself. If our entry is still in a log, what was logged meanwhile is known
+//!    by that, and told at once.
+//! 2. *First round.* Every hash is scanned, since there may have been changes
+//!    that were not logged.
+//! 3. *Watching.* Redis pushes what changes. A push of a log is followed by a
+//!    question for the logs, and that is all a logged change takes. A hash that
+//!    is pushed before its log, or whose length is not what it should be, was
+//!    changed without the log, and is scanned.
+//! 4. *Resync.* From time to time every hash is scanned although nothing was
+//!    pushed: a change that is not logged is not pushed if it comes between the
+//!    push of another change and the question that follows it.
+//!
+//! What a scan found is used as it is if it is of one moment: it was read by one
+//! question, or nothing but the log has changed the hash meanwhile; and there is
+//! no other hash that is known to have changed and was not read. Otherwise the
+//! roles that changed are read again ([`confirmation`](super::confirmation)),
+//! and those in which fields are missing have to wait
+//! ([`unsettled`](super::unsettled)).
 
 use super::alarm::Alarm;
 use super::backoff::random;
-use super::event::{Control, Event, HashRead, Pass, Trust};
-use super::origin::{Origin, info};
-use super::pacer::Pacer;
-use super::plan::ReadPlan;
-use super::reader::{Reader, Trouble};
-use super::watch::{Seen, Watch};
+use super::checkpoint::Checkpoint;
+use super::confirmation::{self, Changed, Confirmation};
+use super::draft::Gone;
+use super::event::{Batch, Event, HashBatch};
+use super::hash::{Hash, ServerFacts};
+use super::info::{Info, Section};
+use super::load::Load;
+use super::loss_counters::LossCounters;
+use super::plan::Way;
+use super::question::{Answer, Outcome, Place, Question};
+use super::replication_identity::ReplicationIdentity;
+use super::round::Round;
+use super::scan::SCAN_ABOVE;
+use super::trouble::Trouble;
+use super::unsettled::{Decision, Later};
+use super::wish::Cause;
 use crate::config::Config;
-use crate::connect::{Connection, Failure, Link, SILENCE, is_master};
-use redis::cmd;
+use crate::connect::{Connection, Failure, Pushed, Refusal, SILENCE, is_master};
+use redis::{Value, cmd};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 
 /// An idle connection is asked whether it lives after so long without a byte.
 const IDLE: Duration = Duration::from_millis(2_800);
@@ -21,79 +59,159 @@ const IDLE: Duration = Duration::from_millis(2_800);
 /// within 5 s.
 const ANSWERS: Duration = Duration::from_millis(1_800);
 
-/// What the connections share.
-pub(super) struct Outside<'a> {
-    pub(super) config: &'a Config,
-    pub(super) events: &'a Sender<Event>,
-    pub(super) control: &'a mut Receiver<Control>,
-    /// How each hash is read.
-    pub(super) plans: &'a mut [ReadPlan],
-    /// Whose data was read last, where that is known.
-    pub(super) origin: &'a mut Option<Origin>,
+/// How often a hash of which nothing was known is scanned again before it is
+/// told, because it changed meanwhile.
+const FRESH_ATTEMPTS: u8 = 3;
+
+/// What outlives a connection.
+pub(super) struct Memory {
+    pub(super) hashes: Vec<Hash>,
+    load: Load,
+    /// Whether the user may use transactions, as far as is known.
+    transactions: bool,
+    /// A connection was lost before this one.
+    failed: bool,
 }
 
-impl Outside<'_> {
-    /// Tells what happened. When nobody listens any more this waits until the
-    /// follower is dropped.
-    pub(super) async fn tell(&self, event: Event) {
-        if self.events.send(event).await.is_err() {
-            std::future::pending().await
-        }
-    }
-
-    /// Waits until the operator says to accept; for ever when nobody can.
-    pub(super) async fn told_to_accept(&mut self) {
-        match self.control.recv().await {
-            Some(Control::Accept) => {}
-            None => std::future::pending().await,
+impl Memory {
+    /// With what is known of the hashes.
+    pub(super) fn new(hashes: Vec<Hash>) -> Memory {
+        Memory {
+            hashes,
+            load: Load::default(),
+            transactions: true,
+            failed: false,
         }
     }
 }
 
-/// Which hashes to read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// Those that changed.
-    Dirty,
-    /// All.
-    Full,
-    /// All, and the operator accepts what is found.
-    Accept,
+/// How much of what Redis says of itself is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Nothing,
+    /// Whose data it has.
+    Identity,
+    /// And what it counts of losses, and how many clients it has.
+    Everything,
+}
+
+impl Depth {
+    fn sections(self) -> &'static [Section] {
+        match self {
+            Depth::Nothing => &[],
+            Depth::Identity => &[Section::Replication],
+            Depth::Everything => &[
+                Section::Server,
+                Section::Replication,
+                Section::Stats,
+                Section::CommandStats,
+                Section::Clients,
+                Section::Memory,
+            ],
+        }
+    }
+}
+
+/// What one question asks for, besides lengths and logs.
+struct Inquiry {
+    /// The hashes whose scans take their next step by it.
+    steps: Vec<usize>,
+    /// Those whose scans begin with it.
+    begins: Vec<usize>,
+    /// Those whose scans end with it.
+    closes: Vec<usize>,
+    /// The roles that are read again.
+    confirms: Vec<Changed>,
+    depth: Depth,
+}
+
+impl Inquiry {
+    fn of_logs() -> Inquiry {
+        Inquiry {
+            steps: Vec::new(),
+            begins: Vec::new(),
+            closes: Vec::new(),
+            confirms: Vec::new(),
+            depth: Depth::Nothing,
+        }
+    }
+
+    fn is_of_logs(&self) -> bool {
+        self.steps.is_empty() && self.closes.is_empty() && self.confirms.is_empty()
+    }
 }
 
 /// What there is to do.
 enum Task {
-    Read(Scope),
+    Ask(Inquiry),
+    /// Everything is to be read again.
+    Resync,
     Ping,
+    /// Something may have been pushed.
     Look,
     Stop(String),
 }
 
+/// What the user may not ask for. It is done without.
+#[derive(Debug, Default)]
+struct Denied {
+    info: bool,
+    time_to_live: bool,
+    fields: bool,
+}
+
 /// One connection at work.
 pub(super) struct Session<'a> {
-    outside: Outside<'a>,
+    config: &'a Config,
+    events: &'a Sender<Event>,
+    memory: &'a mut Memory,
     connection: Connection,
-    watches: Vec<Watch>,
-    pacer: Pacer,
-    /// When everything is to be read again.
-    full_at: Instant,
-    /// FLUSHALL and FLUSHDB so far, where we poll and may know.
-    flushes: Option<u64>,
+    denied: Denied,
+    greeted: bool,
+    run_id: String,
+    /// The number of the last scan that began.
+    scans: u64,
+    /// The flushes that were noticed.
+    flushes: u64,
+    /// How long the answer took that is being compared.
+    took: Duration,
+    /// Scans that have yet to be closed, all by one question, and how much that
+    /// is to ask.
+    closing: (Vec<usize>, Depth),
+    confirmation: Confirmation,
+    round: Option<Round>,
+    resync_at: Instant,
     /// Whether everything was read once.
     complete: bool,
+    attempts: u8,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(outside: Outside<'a>, connection: Connection) -> Session<'a> {
-        let hashes = outside.config.hashes.len();
+    pub(super) fn new(
+        config: &'a Config,
+        events: &'a Sender<Event>,
+        memory: &'a mut Memory,
+        connection: Connection,
+    ) -> Session<'a> {
+        let hashes = memory.hashes.len();
+        memory.hashes.iter_mut().for_each(Hash::connected);
         Session {
-            outside,
+            config,
+            events,
+            memory,
             connection,
-            watches: (0..hashes).map(|_| Watch::reconnected()).collect(),
-            pacer: Pacer::default(),
-            full_at: Instant::now(),
-            flushes: None,
+            denied: Denied::default(),
+            greeted: false,
+            run_id: String::new(),
+            scans: 0,
+            flushes: 0,
+            took: Duration::ZERO,
+            closing: (Vec::new(), Depth::Nothing),
+            confirmation: Confirmation::default(),
+            round: Some(Round::new(hashes)),
+            resync_at: Instant::now(),
             complete: false,
+            attempts: 0,
         }
     }
 
@@ -102,240 +220,802 @@ impl<'a> Session<'a> {
         self.complete
     }
 
-    /// Follows until the connection is lost, and says why it was. `accept`:
-    /// the operator accepts what the first read finds.
-    pub(super) async fn run(&mut self, accept: bool) -> String {
-        let first = if accept { Scope::Accept } else { Scope::Full };
-        let mut task = Task::Read(first);
+    /// Follows until the connection is lost, and says why it was.
+    pub(super) async fn run(&mut self) -> String {
         let alarm = match Alarm::new() {
             Ok(alarm) => alarm,
             Err(error) => return format!("cannot make a timer: {error}"),
         };
-        loop {
-            let done = match task {
-                Task::Read(scope) => self.pass(scope).await,
+        let why = loop {
+            let done = match self.next(&alarm).await {
+                Task::Ask(inquiry) => self.ask(inquiry).await,
+                Task::Resync => self.resync().await,
                 Task::Ping => self.ping().await,
-                Task::Look => {
-                    self.take_signals();
-                    Ok(())
-                }
-                Task::Stop(why) => return why,
+                Task::Look => Ok(()),
+                Task::Stop(why) => Err(why),
             };
-            task = match done {
-                Ok(()) => self.next(&alarm).await,
-                Err(why) => Task::Stop(why),
-            };
-        }
+            if let Err(why) = done {
+                break why;
+            }
+        };
+        self.memory.failed = true;
+        why
     }
 
     fn polls(&self) -> bool {
         self.connection.no_tracking.is_some()
     }
 
+    /// What a scan of everything costs Redis.
+    fn cost(&self) -> Duration {
+        let costs = self.memory.hashes.iter().map(|hash| hash.pacer.cost());
+        costs.sum()
+    }
+
+    /// How long Redis may be silent while it owes an answer.
+    fn patience(&self) -> Duration {
+        self.memory.load.patience(self.cost())
+    }
+
+    // --- What to do next -----------------------------------------------------
+
     /// Waits for something to do.
     async fn next(&mut self, alarm: &Alarm) -> Task {
         let now = Instant::now();
-        let wanted = if self.watches.iter().any(|watch| watch.dirty) {
-            now
-        } else {
-            let retries = self.outside.plans.iter().filter_map(ReadPlan::retry_at);
-            retries.fold(self.full_at, Instant::min)
-        };
-        let read_at = self.pacer.earliest(wanted);
+        self.look(now);
+        if self.round.is_none() && self.resync_at <= now {
+            return Task::Resync;
+        }
+        if let Some(inquiry) = self.next_inquiry(now) {
+            return Task::Ask(inquiry);
+        }
         let ping_at = self.connection.link.last() + IDLE;
-        let due = read_at.min(ping_at);
+        let resync_at = self.round.is_none().then_some(self.resync_at);
+        let scans = self.memory.hashes.iter().filter_map(Hash::due);
+        let due = scans.chain(resync_at).fold(ping_at, Instant::min);
         tokio::select! {
             biased;
             why = self.connection.link.lost() => Task::Stop(why),
-            () = self.outside.told_to_accept() => Task::Read(Scope::Accept),
-            () = self.connection.signals.wait() => Task::Look,
-            rung = alarm.at(due) => match read_at <= ping_at {
-                _ if rung.is_err() => Task::Stop("the timer fails".to_owned()),
-                true if self.full_at <= Instant::now() => Task::Read(Scope::Full),
-                true => Task::Read(Scope::Dirty),
-                false => Task::Ping,
+            () = self.connection.invalidations.wait() => Task::Look,
+            rung = alarm.at(due) => match rung {
+                Err(_) => Task::Stop("the timer fails".to_owned()),
+                Ok(()) if ping_at <= due => Task::Ping,
+                Ok(()) => Task::Look,
             },
         }
     }
 
-    /// Takes note of what was pushed. Says whether it was a flush.
-    fn take_signals(&mut self) -> bool {
-        let pending = self.connection.signals.take();
-        for (watch, changed) in self.watches.iter_mut().zip(pending.changed) {
-            watch.dirty |= changed;
-            if pending.flushed {
-                watch.flushed();
+    /// Takes note of what was pushed.
+    fn look(&mut self, now: Instant) {
+        let flushes = self.connection.invalidations.flushes();
+        let flushed = flushes != self.flushes;
+        self.flushes = flushes;
+        let unread = self.connection.invalidations.unread();
+        let load = self.memory.load;
+        for (hash, pushed) in self.memory.hashes.iter_mut().zip(unread) {
+            let due = turn(load, hash, now);
+            if flushed {
+                hash.flushed(flushes, due);
+            }
+            if pushed == Pushed::Hash && !hash.is_suspected() {
+                hash.wish(Cause::Change, due);
             }
         }
-        pending.flushed
+    }
+
+    /// What is to be asked now, if anything.
+    fn next_inquiry(&mut self, now: Instant) -> Option<Inquiry> {
+        if !self.greeted {
+            return Some(Inquiry {
+                depth: Depth::Everything,
+                ..Inquiry::of_logs()
+            });
+        }
+        if !self.confirmation.is_empty() {
+            return Some(Inquiry {
+                confirms: self.confirmation.next(),
+                depth: Depth::Identity,
+                ..Inquiry::of_logs()
+            });
+        }
+        if !self.closing.0.is_empty() {
+            let (closes, depth) =
+                std::mem::replace(&mut self.closing, (Vec::new(), Depth::Nothing));
+            return Some(Inquiry {
+                closes,
+                depth,
+                ..Inquiry::of_logs()
+            });
+        }
+        let at_once = self.due_at_once(now);
+        if !at_once.is_empty() {
+            return Some(self.begin_at_once(at_once, now));
+        }
+        if let Some(step) = self.next_step(now) {
+            return Some(step);
+        }
+        let unread = self.connection.invalidations.unread();
+        let pushed = |pushed: &Pushed| matches!(pushed, Pushed::Log | Pushed::LogThenHash);
+        let hashes = &self.memory.hashes;
+        let unsized_due = |hash: &Hash| is_due(hash, now) && !hash.is_sized();
+        let asks = unread.iter().any(pushed)
+            || hashes
+                .iter()
+                .any(|hash| hash.has_more() || unsized_due(hash));
+        asks.then(Inquiry::of_logs)
+    }
+
+    /// The hashes that are to be scanned now and are so small that one question
+    /// reads them: all hashes, where one reads all.
+    fn due_at_once(&mut self, now: Instant) -> Vec<usize> {
+        let free = |hash: &Hash| hash.scan().is_none() && hash.can_be_read();
+        let mut small = Vec::new();
+        let (mut all, mut fields) = (true, 0);
+        for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
+            if !hash.can_be_read() {
+                continue;
+            }
+            fields += hash.length();
+            let fits = hash.fits_at_once(now);
+            all &= fits && free(hash);
+            if fits && free(hash) && is_due(hash, now) && hash.is_sized() {
+                small.push(index);
+            }
+        }
+        if small.is_empty() {
+            return small;
+        }
+        let hashes = &self.memory.hashes;
+        if all && fields <= SCAN_ABOVE {
+            let free = hashes.iter().enumerate().filter(|(_, hash)| free(hash));
+            return free.map(|(index, _)| index).collect();
+        }
+        let mut fields = 0;
+        let fits = |index: &usize| {
+            fields += hashes.get(*index).map_or(0, Hash::length);
+            fields <= SCAN_ABOVE
+        };
+        let some: Vec<usize> = small.iter().copied().take_while(fits).collect();
+        if some.is_empty() {
+            small.into_iter().take(1).collect()
+        } else {
+            some
+        }
+    }
+
+    fn begin_at_once(&mut self, hashes: Vec<usize>, now: Instant) -> Inquiry {
+        self.begin_round_if_all(hashes.len());
+        let mut counters = false;
+        for &index in &hashes {
+            counters |= self.begin(index, now);
+        }
+        let depth = if counters {
+            Depth::Everything
+        } else {
+            Depth::Identity
+        };
+        Inquiry {
+            steps: hashes.clone(),
+            begins: hashes.clone(),
+            closes: hashes,
+            depth,
+            ..Inquiry::of_logs()
+        }
+    }
+
+    /// Where so many hashes are all there are, their scan is one of everything.
+    fn begin_round_if_all(&mut self, hashes: usize) {
+        let readable = self.memory.hashes.iter().filter(|hash| hash.can_be_read());
+        if self.round.is_none() && readable.count() == hashes {
+            self.round = Some(Round::new(self.memory.hashes.len()));
+        }
+    }
+
+    /// Begins a scan. Says whether the counters are to be asked for, whatever it
+    /// finds.
+    fn begin(&mut self, index: usize, now: Instant) -> bool {
+        if let Some(round) = &mut self.round {
+            round.reads(now);
+        }
+        self.scans += 1;
+        let (number, flushes, polls) = (self.scans, self.flushes, self.polls());
+        let Some(hash) = self.memory.hashes.get_mut(index) else {
+            return false;
+        };
+        hash.begin(number, flushes, now);
+        if let Some(scan) = hash.scan_mut() {
+            // Where nothing is pushed, it cannot be told.
+            scan.torn = polls && !scan.is_exact();
+        }
+        hash.scan().is_some_and(|scan| scan.cause != Cause::Change) || !hash.is_undisturbed()
+    }
+
+    /// The next step of a scan in steps: of the one under way, or of one that is
+    /// due.
+    fn next_step(&mut self, now: Instant) -> Option<Inquiry> {
+        let hashes = &self.memory.hashes;
+        let under_way = hashes.iter().position(|hash| hash.scan().is_some());
+        let Some(index) = under_way else {
+            let due = |hash: &Hash| is_due(hash, now) && hash.is_sized();
+            let index = hashes.iter().position(due)?;
+            self.begin_round_if_all(1);
+            self.begin(index, now);
+            return Some(Inquiry {
+                steps: vec![index],
+                begins: vec![index],
+                ..Inquiry::of_logs()
+            });
+        };
+        let hash = hashes.get(index)?;
+        if !hash.scan()?.is_read() {
+            return Some(Inquiry {
+                steps: vec![index],
+                ..Inquiry::of_logs()
+            });
+        }
+        let suspicion = hash.scan()?.cause != Cause::Change || !hash.is_undisturbed();
+        let depth = if suspicion {
+            Depth::Everything
+        } else {
+            Depth::Identity
+        };
+        Some(Inquiry {
+            closes: vec![index],
+            depth,
+            ..Inquiry::of_logs()
+        })
+    }
+
+    // --- Asking --------------------------------------------------------------
+
+    /// Asks a question, and takes in what is answered.
+    async fn ask(&mut self, inquiry: Inquiry) -> Result<(), String> {
+        let question = self.compose(&inquiry);
+        if question.is_empty() {
+            // Nothing may be asked for, until the next resync.
+            self.connection.invalidations.asking();
+            return self.take(inquiry, Answer::default()).await;
+        }
+        let (patience, transactions) = (self.patience(), self.memory.transactions);
+        let asked = Instant::now();
+        self.connection.invalidations.asking();
+        let Session {
+            connection, memory, ..
+        } = self;
+        let link = &mut connection.link;
+        let answered = async {
+            if transactions {
+                question.ask(link, patience).await
+            } else {
+                let answer = question.ask_plainly(link, patience).await;
+                answer.map(Outcome::Answered)
+            }
+        };
+        // While Redis works on this, the answer before is compared.
+        let took = self.took;
+        let compared = async {
+            tokio::task::yield_now().await;
+            memory
+                .hashes
+                .iter_mut()
+                .try_for_each(|hash| compare(hash, took))
+        };
+        let (outcome, compared) = tokio::join!(answered, compared);
+        compared?;
+        self.took = asked.elapsed();
+        let refused = match outcome {
+            Ok(Outcome::Answered(answer)) => {
+                let denied = answer.denied();
+                if denied.is_empty() {
+                    return self.take(inquiry, answer).await;
+                }
+                denied
+            }
+            Ok(Outcome::Refused(refused)) => refused,
+            Ok(Outcome::NoTransactions) => {
+                self.memory.transactions = false;
+                Vec::new()
+            }
+            Err(failure) => return Err(self.failed(&inquiry, &failure)),
+        };
+        self.connection.invalidations.unanswered();
+        self.take_back(inquiry);
+        refused
+            .into_iter()
+            .try_for_each(|(place, refusal)| self.deny(place, &refusal))
+    }
+
+    fn compose(&self, inquiry: &Inquiry) -> Question {
+        let mut question = Question::default();
+        let hashes = &self.memory.hashes;
+        for (index, hash) in hashes.iter().enumerate() {
+            hash.ask(index, self.memory.transactions, &mut question);
+        }
+        for &index in &inquiry.steps {
+            if let Some(hash) = hashes.get(index) {
+                hash.ask_step(index, &mut question);
+            }
+        }
+        for &index in &inquiry.closes {
+            if let Some(hash) = hashes.get(index).filter(|_| !self.denied.time_to_live) {
+                let pttl = cmd("PTTL").arg(&hash.key).to_owned();
+                question.add(Place::TimeToLive(index), pttl);
+            }
+        }
+        let key = |index: usize| hashes.get(index).map_or("", |hash| hash.key.as_str());
+        confirmation::ask(&inquiry.confirms, key, &mut question);
+        if !self.denied.info {
+            for &section in inquiry.depth.sections() {
+                question.add(Place::Info(section), section.question());
+            }
+        }
+        question
+    }
+
+    /// The question was not answered: what it asked for is still to be asked.
+    fn take_back(&mut self, inquiry: Inquiry) {
+        self.confirmation.give_back(inquiry.confirms);
+        // A scan of one question begins anew, when its hash is next asked for.
+        for index in inquiry.begins {
+            let now = Instant::now();
+            if let Some(hash) = self.memory.hashes.get_mut(index) {
+                hash.take_back_scan(now);
+            }
+        }
+        if inquiry.steps.is_empty() && !inquiry.closes.is_empty() {
+            self.closing = (inquiry.closes, inquiry.depth);
+        }
+    }
+
+    /// The user may not ask for something.
+    fn deny(&mut self, place: Place, refusal: &Refusal) -> Result<(), String> {
+        let lasting = refusal.is_of_one_hash() || refusal.is_unknown();
+        if !lasting {
+            return Err(refusal.to_string());
+        }
+        match place {
+            Place::Info(_) => self.denied.info = true,
+            Place::TimeToLive(_) => self.denied.time_to_live = true,
+            Place::Fields(_) => {
+                self.denied.fields = true;
+                self.confirm_nothing();
+            }
+            Place::Log(index) | Place::Length(index) | Place::Scan(index) => {
+                if refusal.is_unknown() && !matches!(place, Place::Log(_)) {
+                    return Err(refusal.to_string());
+                }
+                if let Some(hash) = self.memory.hashes.get_mut(index) {
+                    hash.deny(place, refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection was lost over this question. What was too large for it is
+    /// asked for in another way next time.
+    fn failed(&mut self, inquiry: &Inquiry, failure: &Failure) -> String {
+        if self.connection.link.overflowed() {
+            let confirmed = inquiry.confirms.iter().map(|changed| changed.hash);
+            let read: Vec<usize> = inquiry.steps.iter().copied().chain(confirmed).collect();
+            for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
+                if inquiry.is_of_logs() {
+                    hash.shorten_pages();
+                } else if read.contains(&index) {
+                    hash.overflowed();
+                }
+            }
+        }
+        failure.to_string()
+    }
+
+    // --- Answers -------------------------------------------------------------
+
+    /// Takes in the answer to a question.
+    async fn take(&mut self, inquiry: Inquiry, mut answer: Answer) -> Result<(), String> {
+        let now = Instant::now();
+        let facts = self.take_info(&mut answer);
+        let pushes = self.connection.invalidations.answered();
+        self.look(now);
+        let load = self.memory.load;
+        for (index, (hash, pushes)) in self.memory.hashes.iter_mut().zip(pushes).enumerate() {
+            let due = turn(load, hash, now);
+            let operated = hash.take_log(index, &mut answer, due)?;
+            hash.take_pushes(pushes, operated, inquiry.begins.contains(&index), due);
+        }
+        for &index in &inquiry.steps {
+            if let Some(hash) = self.memory.hashes.get_mut(index) {
+                hash.take_step(index, &mut answer)?;
+            }
+        }
+        if !inquiry.closes.is_empty() {
+            for &index in &inquiry.steps {
+                if let Some(hash) = self.memory.hashes.get_mut(index) {
+                    compare(hash, self.took)?;
+                }
+            }
+            self.close(&inquiry, &facts, &mut answer, now);
+        }
+        if !inquiry.confirms.is_empty() {
+            self.confirm(inquiry.confirms, &mut answer, now)?;
+        }
+        if !self.greeted {
+            self.greet(now);
+        }
+        self.tell(now).await;
+        Ok(())
+    }
+
+    /// What Redis says of itself.
+    fn take_info(&mut self, answer: &mut Answer) -> ServerFacts {
+        let mut info = Info::default();
+        for (_, section) in answer.sections() {
+            if let Ok(section) = section {
+                info.add(&section);
+            }
+        }
+        if let Some(run_id) = info.field("run_id") {
+            self.run_id = run_id.to_owned();
+        }
+        if let Some(clients) = info.number("connected_clients") {
+            let after_failure = self.memory.failed && !self.complete;
+            self.memory.load.said(clients, after_failure);
+        }
+        ServerFacts {
+            identity: ReplicationIdentity::read(&info, &self.run_id),
+            losses: LossCounters::read(&info),
+        }
+    }
+
+    /// The logs were read, and everything is to be scanned: at once where
+    /// nothing is known, and each follower in its turn where much is.
+    fn greet(&mut self, now: Instant) {
+        self.greeted = true;
+        let fresh = self.memory.hashes.iter().any(Hash::is_fresh);
+        let spread = self.memory.load.spread(self.cost(), random());
+        let due = if fresh { now } else { now + spread };
+        for hash in &mut self.memory.hashes {
+            hash.greet(due);
+        }
+    }
+
+    /// Scans were read to their ends, by this question.
+    fn close(&mut self, inquiry: &Inquiry, facts: &ServerFacts, answer: &mut Answer, now: Instant) {
+        let closes = &inquiry.closes;
+        let hashes = &self.memory.hashes;
+        let scanned = |index: &&usize| {
+            hashes
+                .get(**index)
+                .is_some_and(|hash| hash.scan().is_some())
+        };
+        let counters = closes
+            .iter()
+            .filter(scanned)
+            .any(|&index| hashes.get(index).is_some_and(Hash::needs_counters));
+        if counters && inquiry.depth != Depth::Everything {
+            self.closing = (closes.clone(), Depth::Everything);
+            return;
+        }
+        let torn_together = self.may_be_of_several_moments(inquiry);
+        let awaited = self.suspects(closes);
+        for &index in closes {
+            let ttl = answer.take(Place::TimeToLive(index)).next();
+            let ttl = ttl
+                .and_then(Result::ok)
+                .map(|ttl| matches!(ttl, Value::Int(0..)));
+            self.close_one(index, torn_together, &awaited, facts, ttl, now);
+        }
+        self.confirm_what_waited(closes);
+    }
+
+    /// Several hashes that were read one after the other, while something was
+    /// pushed or could not be.
+    fn may_be_of_several_moments(&self, inquiry: &Inquiry) -> bool {
+        let hashes = &self.memory.hashes;
+        let disturbed = |&index: &usize| {
+            let scan = hashes.get(index).and_then(Hash::scan);
+            scan.is_some_and(|scan| scan.disturbed)
+        };
+        !self.memory.transactions
+            && hashes.len() > 1
+            && (self.polls() || inquiry.closes.iter().any(disturbed))
+    }
+
+    /// The other hashes that are known to have changed and were not read since.
+    fn suspects(&self, but: &[usize]) -> Vec<Later> {
+        let hashes = self.memory.hashes.iter().enumerate();
+        hashes
+            .filter(|(index, hash)| !but.contains(index) && hash.is_suspected())
+            .map(|(hash, _)| Later {
+                hash,
+                than: self.scans,
+            })
+            .collect()
+    }
+
+    fn close_one(
+        &mut self,
+        index: usize,
+        torn_together: bool,
+        others: &[Later],
+        facts: &ServerFacts,
+        ttl: Option<bool>,
+        now: Instant,
+    ) {
+        let (polls, load) = (self.polls(), self.memory.load);
+        let readable = !self.denied.fields;
+        let Some(hash) = self.memory.hashes.get_mut(index) else {
+            return;
+        };
+        let Some(way) = hash.scan().map(super::scan::Scan::way) else {
+            self.done(index);
+            return;
+        };
+        let torn = !hash.close_scan() || torn_together;
+        let fresh = hash.is_fresh();
+        let gone = hash.verdict(facts);
+        if fresh || !torn && others.is_empty() {
+            hash.adopt(gone);
+            hash.finish_scan(facts, ttl, !polls, now);
+        } else {
+            let roles = hash.changed_roles();
+            hash.finish_scan(facts, ttl, !polls, now);
+            let again = torn && readable && way == Way::Whole;
+            for read in roles {
+                let changed = Changed {
+                    hash: index,
+                    read,
+                    gone,
+                    torn,
+                };
+                if again {
+                    self.confirmation.add(changed);
+                } else {
+                    self.settle(changed, now);
+                }
+            }
+        }
+        let Some(hash) = self.memory.hashes.get_mut(index) else {
+            return;
+        };
+        let again = !self.complete && !polls && torn && self.attempts < FRESH_ATTEMPTS;
+        if again && (fresh || self.attempts > 0) {
+            // Nothing was told yet, so it may as well be right.
+            self.attempts += 1;
+            hash.wish(Cause::First, now);
+        } else {
+            if torn && fresh {
+                hash.wish(Cause::Change, turn(load, hash, now));
+            }
+            self.done(index);
+        }
+    }
+
+    /// Roles of other hashes that have waited for these.
+    fn confirm_what_waited(&mut self, closed: &[usize]) {
+        if self.denied.fields {
+            let now = Instant::now();
+            for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
+                if !closed.contains(&index) && hash.has_unsettled() {
+                    hash.wish(Cause::Change, now);
+                }
+            }
+            return;
+        }
+        let hashes = &self.memory.hashes;
+        let completed = |later: Later| {
+            let hash = hashes.get(later.hash);
+            is_complete(hash.and_then(Hash::completed), later)
+        };
+        for (index, hash) in hashes.iter().enumerate() {
+            if closed.contains(&index) {
+                continue;
+            }
+            for read in hash.ready_roles(completed) {
+                self.confirmation.add(Changed {
+                    hash: index,
+                    read,
+                    gone: Gone::Removed,
+                    torn: false,
+                });
+            }
+        }
+    }
+
+    /// Roles cannot be read again. What a scan found of them is what there is;
+    /// those that waited for other hashes are to be scanned.
+    fn confirm_nothing(&mut self) {
+        let now = Instant::now();
+        for changed in self.confirmation.give_up() {
+            if changed.torn {
+                self.settle(changed, now);
+            } else if let Some(hash) = self.memory.hashes.get_mut(changed.hash) {
+                hash.wish(Cause::Change, now);
+            }
+        }
+    }
+
+    /// Roles were read again, at one moment.
+    fn confirm(
+        &mut self,
+        mut some: Vec<Changed>,
+        answer: &mut Answer,
+        now: Instant,
+    ) -> Result<(), String> {
+        if let Err(trouble) = confirmation::read(&mut some, answer) {
+            let (Trouble::Hash(why) | Trouble::Lost(why)) = trouble;
+            return Err(why);
+        }
+        for changed in some {
+            self.settle(changed, now);
+        }
+        Ok(())
+    }
+
+    /// A role was read at one moment.
+    fn settle(&mut self, mut changed: Changed, now: Instant) {
+        let index = changed.hash;
+        let mut awaited = self.suspects(&[index]);
+        let scans = self.scans;
+        let done: Vec<Option<u64>> = self.memory.hashes.iter().map(Hash::completed).collect();
+        let completed = |later: Later| is_complete(done.get(later.hash).copied().flatten(), later);
+        let load = self.memory.load;
+        let Some(hash) = self.memory.hashes.get_mut(index) else {
+            return;
+        };
+        if changed.torn || hash.is_suspected() {
+            awaited.push(Later {
+                hash: index,
+                than: scans,
+            });
+        }
+        if hash.is_flushed() {
+            changed.gone = Gone::Lost;
+        }
+        let decision = hash.settle(changed.read, changed.gone, awaited, completed);
+        if decision == Decision::Wait && changed.torn && !hash.is_suspected() {
+            hash.wish(Cause::Change, turn(load, hash, now));
+        }
+    }
+
+    /// A hash was read, or cannot be.
+    fn done(&mut self, index: usize) {
+        if let Some(round) = &mut self.round {
+            round.done(index);
+        }
+    }
+
+    // --- Telling -------------------------------------------------------------
+
+    /// Tells what became known, if it is of one moment.
+    async fn tell(&mut self, now: Instant) {
+        let hashes = &mut self.memory.hashes;
+        if hashes.iter().any(Hash::has_more) || !self.confirmation.is_empty() {
+            return;
+        }
+        if let Some(round) = &mut self.round {
+            for (index, hash) in hashes.iter().enumerate() {
+                if hash.is_unreadable() {
+                    round.done(index);
+                }
+            }
+        }
+        let full = self.round.as_ref().and_then(|round| round.took(now));
+        let read = |hash: &Hash| hash.completed().is_some_and(|number| number > 0);
+        if !self.complete && full.is_none() && hashes.iter().any(read) {
+            // Some hashes were read and others not: that is no one moment.
+            return;
+        }
+        let mut batch = Vec::new();
+        for (hash, known) in hashes.iter_mut().enumerate() {
+            if let Some(outcome) = known.tell(full.is_some()) {
+                batch.push(HashBatch { hash, outcome });
+            }
+        }
+        if full.is_some() {
+            self.round = None;
+            self.complete = true;
+            self.resync_at = now + self.until_resync();
+        }
+        if batch.is_empty() && full.is_none() {
+            return;
+        }
+        let hashes = self.memory.hashes.iter();
+        let checkpoint = Checkpoint {
+            hashes: hashes
+                .map(|hash| (hash.key.clone(), hash.checkpoint()))
+                .collect(),
+        };
+        let batch = Batch {
+            hashes: batch,
+            full,
+            checkpoint,
+        };
+        tell(self.events, Event::Changes(batch)).await;
+    }
+
+    // --- From time to time ---------------------------------------------------
+
+    /// How long until everything is read again; with jitter where nothing
+    /// hurries, so that a fleet does not read in step.
+    fn until_resync(&self) -> Duration {
+        let (config, load, cost) = (self.config, self.memory.load, self.cost());
+        if self.polls() {
+            load.poll(config.poll_interval.min(config.resync_interval), cost)
+        } else {
+            let interval = load.resync(config.resync_interval, cost);
+            interval.mul_f64(0.9 + 0.2 * random())
+        }
+    }
+
+    /// Has everything read again.
+    async fn resync(&mut self) -> Result<(), String> {
+        self.check_master().await?;
+        let now = Instant::now();
+        let cause = if self.polls() {
+            Cause::Poll
+        } else {
+            Cause::Resync
+        };
+        self.round = Some(Round::new(self.memory.hashes.len()));
+        self.denied = Denied::default();
+        self.memory.transactions = true;
+        for hash in &mut self.memory.hashes {
+            hash.try_what_was_denied();
+            hash.wish(cause, now);
+        }
+        Ok(())
+    }
+
+    /// A master that sentinels named may have been demoted meanwhile.
+    async fn check_master(&mut self) -> Result<(), String> {
+        if self.config.redis.sentinel.is_none() {
+            return Ok(());
+        }
+        let (tracking, patience) = (!self.polls(), self.patience());
+        match is_master(&mut self.connection.link, tracking, patience).await? {
+            Some(false) => Err("this Redis is no longer the master".to_owned()),
+            Some(true) | None => Ok(()),
+        }
     }
 
     async fn ping(&mut self) -> Result<(), String> {
-        match self.connection.link.ask_within(&cmd("PING"), ANSWERS).await {
+        let answers = ANSWERS + self.patience().saturating_sub(SILENCE);
+        match self.connection.link.ask_within(&cmd("PING"), answers).await {
             // An error is an answer too.
             Ok(_) | Err(Failure::Refused(_)) => Ok(()),
             Err(Failure::Lost(why)) => Err(why),
         }
     }
-
-    /// Reads hashes and passes them on.
-    async fn pass(&mut self, scope: Scope) -> Result<(), String> {
-        let start = Instant::now();
-        for (watch, plan) in self.watches.iter_mut().zip(&*self.outside.plans) {
-            watch.dirty |= plan.retry_at().is_some_and(|at| at <= start);
-        }
-        // Where all have changed, this is a full read as well, and the next can wait.
-        let full = scope != Scope::Dirty || self.watches.iter().all(|watch| watch.dirty);
-        if full {
-            self.check_master().await?;
-            if self.polls() && !self.complete {
-                self.flushes = flushes(&mut self.connection.link).await?;
-            }
-        }
-        let origin = match self.complete {
-            true => None,
-            false => self.recognise().await?,
-        };
-        self.take_signals();
-        let mut hashes = Vec::new();
-        for hash in 0..self.watches.len() {
-            if full || self.watches.get(hash).is_some_and(|watch| watch.dirty) {
-                hashes.push(self.read(hash, scope).await?);
-            }
-        }
-        let now = Instant::now();
-        let cost = now - start;
-        self.pacer.finished(now, cost);
-        if full {
-            self.full_at = now + self.until_next();
-            self.complete = true;
-            if origin.is_some() {
-                *self.outside.origin = origin;
-            }
-        }
-        self.outside
-            .tell(Event::Read(Pass { hashes, cost, full }))
-            .await;
-        Ok(())
-    }
-
-    /// Asks whose data this is. Where it is not known to go on from what was
-    /// read before, what is missing in it was lost.
-    async fn recognise(&mut self) -> Result<Option<Origin>, String> {
-        let connection = &mut self.connection;
-        let origin = Origin::ask(&mut connection.link, &connection.endpoint).await?;
-        if let (Some(origin), Some(earlier)) = (&origin, &self.outside.origin)
-            && !origin.goes_on_from(earlier)
-        {
-            self.watches.iter_mut().for_each(Watch::replaced);
-        }
-        Ok(origin)
-    }
-
-    /// How long until everything is read again; with jitter where nothing
-    /// hurries, so that a fleet does not read in step.
-    fn until_next(&self) -> Duration {
-        match self.polls() {
-            true => self
-                .outside
-                .config
-                .poll_interval
-                .min(self.outside.config.resync_interval),
-            false => self
-                .outside
-                .config
-                .resync_interval
-                .mul_f64(0.9 + 0.2 * random()),
-        }
-    }
-
-    async fn read(&mut self, hash: usize, scope: Scope) -> Result<HashRead, String> {
-        let key = self
-            .outside
-            .config
-            .hashes
-            .get(hash)
-            .map_or("", String::as_str);
-        let Some(plan) = self.outside.plans.get_mut(hash) else {
-            return Err("a hash that nobody configured".to_owned());
-        };
-        if scope == Scope::Accept {
-            plan.resume(Instant::now());
-        }
-        if let Some(watch) = self.watches.get_mut(hash) {
-            watch.dirty = false;
-        }
-        let mut reader = Reader {
-            link: &mut self.connection.link,
-            signals: &self.connection.signals,
-        };
-        let outcome = match reader.read(hash, key, plan).await {
-            Ok(pairs) => Ok(pairs),
-            Err(Trouble::Hash(why)) => Err(why),
-            Err(Trouble::Lost(why)) => return Err(why),
-        };
-        let seen = match &outcome {
-            Ok(pairs) if pairs.is_empty() => Seen::Empty,
-            Ok(_) => Seen::Some,
-            Err(_) => Seen::Nothing,
-        };
-        let mut flushed = self.take_signals();
-        if seen == Seen::Empty && self.polls() {
-            flushed |= self.flushed_meanwhile(hash).await?;
-        }
-        let trust = match self.watches.get_mut(hash) {
-            Some(watch) if scope == Scope::Accept && seen != Seen::Nothing => watch.accepted(),
-            Some(watch) => watch.read(seen, flushed),
-            None => Trust::Live,
-        };
-        Ok(HashRead {
-            hash,
-            outcome,
-            trust,
-        })
-    }
-
-    /// Where nothing is pushed: whether a hash that we would believe to be
-    /// empty is so because of a flush.
-    async fn flushed_meanwhile(&mut self, hash: usize) -> Result<bool, String> {
-        let trusted = |watch: &Watch| watch.is_trusted();
-        if self.flushes.is_none() || !self.watches.get(hash).is_some_and(trusted) {
-            return Ok(false);
-        }
-        let now = flushes(&mut self.connection.link).await?;
-        let flushed = now.is_some_and(|now| now > 0) && now != self.flushes;
-        self.flushes = now;
-        if flushed {
-            self.watches.iter_mut().for_each(Watch::flushed);
-        }
-        Ok(flushed)
-    }
-
-    /// A master that sentinels named may have been demoted meanwhile.
-    async fn check_master(&mut self) -> Result<(), String> {
-        if self.outside.config.redis.sentinel.is_none() || !self.complete {
-            return Ok(());
-        }
-        let tracking = !self.polls();
-        match is_master(&mut self.connection.link, tracking, SILENCE).await? {
-            Some(false) => Err("this Redis is no longer the master".to_owned()),
-            Some(true) | None => Ok(()),
-        }
-    }
 }
 
-/// How often Redis was flushed, as far as this user may know.
-async fn flushes(link: &mut Link) -> Result<Option<u64>, String> {
-    let Some(text) = info(link, "commandstats").await? else {
-        return Ok(None);
-    };
-    let count = |line: &str| -> Option<u64> {
-        let rest = line
-            .strip_prefix("cmdstat_flushall:calls=")
-            .or_else(|| line.strip_prefix("cmdstat_flushdb:calls="))?;
-        rest.split(',').next()?.parse().ok()
-    };
-    Ok(Some(
-        text.lines().filter_map(count).fold(0, u64::saturating_add),
-    ))
+/// When a hash is scanned that has changed now: a fleet takes turns.
+fn turn(load: Load, hash: &Hash, now: Instant) -> Instant {
+    now + load.spread(hash.pacer.cost(), random())
+}
+
+/// Whether a scan that is waited for was made, or will not be.
+fn is_complete(completed: Option<u64>, later: Later) -> bool {
+    completed.is_none_or(|number| number > later.than)
+}
+
+fn is_due(hash: &Hash, now: Instant) -> bool {
+    hash.due().is_some_and(|due| due <= now)
+}
+
+/// Compares what an answer that took so long has brought of a hash.
+fn compare(hash: &mut Hash, took: Duration) -> Result<(), String> {
+    let (fields, bytes) = hash.compare()?;
+    if fields > 0 {
+        hash.pacer.answered(fields, bytes, took);
+    }
+    Ok(())
+}
+
+/// Tells what happened. When nobody listens any more this waits until the
+/// follower is dropped.
+pub(super) async fn tell(events: &Sender<Event>, event: Event) {
+    if events.send(event).await.is_err() {
+        std::future::pending().await
+    }
 }

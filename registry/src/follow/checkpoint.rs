@@ -1,0 +1,49 @@
+//! Which state of Redis a mirror stands for.
+
+use super::loss_counters::LossCounters;
+use super::mark::Mark;
+use super::replication_identity::ReplicationIdentity;
+use crate::pairs::Pairs;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which state of Redis a mirror stands for, so that a follower that starts
+/// from the mirror can tell what was deleted meanwhile from what got lost.
+///
+/// The daemon saves it beside the last good table, always after the table it
+/// belongs to: an older checkpoint is harmless, a newer one is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// By the keys of the hashes.
+    #[serde(default)]
+    pub(super) hashes: BTreeMap<String, HashCheckpoint>,
+}
+
+/// The same of one hash.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HashCheckpoint {
+    /// Up to where its log is known.
+    #[serde(default)]
+    pub(super) mark: Mark,
+    /// Something was changed without the log after that.
+    #[serde(default)]
+    pub(super) unlogged: bool,
+    /// The hash had a time to live.
+    #[serde(default)]
+    pub(super) ttl: bool,
+    /// What INFO said when the hash was read last.
+    #[serde(default)]
+    pub(super) identity: Option<ReplicationIdentity>,
+    #[serde(default)]
+    pub(super) losses: Option<LossCounters>,
+}
+
+/// What the daemon knew when it ran last; a follower begins with it.
+#[derive(Debug, Default)]
+pub struct Baseline {
+    /// The raw fields in use that are not retained, by index into
+    /// `Config::hashes`.
+    pub hashes: Vec<Pairs>,
+    /// What they stand for.
+    pub checkpoint: Checkpoint,
+}
