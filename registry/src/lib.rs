@@ -22,7 +22,7 @@
 //! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +ping +info +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +multi +exec +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in

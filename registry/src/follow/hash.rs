@@ -11,7 +11,7 @@ use super::question::{Answer, Place, Question, Reply};
 use super::replica::{Content, Replica};
 use super::replication_identity::ReplicationIdentity;
 use super::role::role_of;
-use super::scan::Scan;
+use super::scan::{Scan, needed};
 use super::trouble::{Trouble, strange};
 use super::unsettled::{Decision, Later, Unsettled};
 use super::verdict::{Case, LogEvidence, ThenAndNow};
@@ -183,14 +183,30 @@ impl Hash {
     }
 
     /// The user may not ask for this.
-    pub(super) fn deny(&mut self, what: Place, refusal: &Refusal) {
-        if let Place::Log(_) = what {
-            self.now.log_denied = true;
-            self.now.more = false;
-        } else {
-            self.now.denied = true;
-            self.cannot_be_read(Unreadable::Refused(refusal.to_string()));
+    ///
+    /// # Errors
+    /// Why the connection is of no more use.
+    pub(super) fn deny(&mut self, what: Place, refusal: &Refusal) -> Result<(), String> {
+        let now = Instant::now();
+        let measured = self.plan.way(now) == Ok(Way::Measured);
+        match what {
+            Place::Log(_) => {
+                self.now.log_denied = true;
+                self.now.more = false;
+            }
+            Place::Scan(_) if measured => match needed(refusal.clone()) {
+                Trouble::Lost(why) => return Err(why),
+                Trouble::Hash(why) => {
+                    self.plan.cannot_measure(&why, now);
+                    self.cannot_be_read(Unreadable::Failed(why));
+                }
+            },
+            _ => {
+                self.now.denied = true;
+                self.cannot_be_read(Unreadable::Refused(refusal.to_string()));
+            }
         }
+        Ok(())
     }
 
     /// It is time to see whether the user may by now.

@@ -11,11 +11,10 @@
 
 use super::plan::{Sizes, Way};
 use super::question::Reply;
-use super::replica::{Content, Replica};
+use super::replica::{Content, Full, MOST_FIELDS, Replica};
 use super::trouble::{Trouble, strange};
 use super::wish::Cause;
 use crate::connect::Refusal;
-use crate::pairs::Pairs;
 use crate::record::{MAX_FIELD, MAX_VALUE};
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
@@ -63,15 +62,14 @@ enum Stage {
     /// The names, all of them or from this cursor on.
     Names {
         cursor: Option<Vec<u8>>,
-        names: Pairs,
+        names: Vec<Vec<u8>>,
         taken: u64,
     },
-    /// The lengths of the values of these names, from the `next` on.
-    Lengths { names: Pairs, next: usize },
+    /// The lengths of the values of the last of these names.
+    Lengths { names: Vec<Vec<u8>> },
     /// The values of these batches of names, before the next lengths.
     Values {
-        names: Pairs,
-        next: usize,
+        names: Vec<Vec<u8>>,
         batches: VecDeque<Vec<Vec<u8>>>,
     },
     /// Nothing: everything was read.
@@ -99,7 +97,7 @@ impl Scan {
             Way::Whole => Stage::AtOnce,
             Way::Measured => Stage::Names {
                 cursor: large.then_some(start),
-                names: Pairs::new(),
+                names: Vec::new(),
                 taken: 0,
             },
         };
@@ -165,7 +163,8 @@ impl Scan {
                 cursor: Some(cursor),
                 ..
             } => vec![hscan(key, cursor).arg("NOVALUES").to_owned()],
-            Stage::Lengths { names, next } => some_names(names, *next)
+            Stage::Lengths { names } => last_names(names)
+                .iter()
                 .map(|name| cmd("HSTRLEN").arg(key).arg(name).to_owned())
                 .collect(),
             Stage::Values { batches, .. } => batches
@@ -202,7 +201,7 @@ impl Scan {
             } => {
                 let answer = only(answers, "HKEYS")?.map_err(needed)?;
                 add_names(&mut names, answer, "HKEYS")?;
-                lengths(names, 0)
+                lengths_of_all(names)
             }
             Stage::Names {
                 cursor: Some(_),
@@ -212,7 +211,7 @@ impl Scan {
                 // Redis 7.4 and later can leave the values out.
                 Err(refusal) if refusal.is_syntax() => Stage::Names {
                     cursor: None,
-                    names: Pairs::new(),
+                    names: Vec::new(),
                     taken: 0,
                 },
                 answer => {
@@ -224,29 +223,21 @@ impl Scan {
                             names,
                             taken,
                         },
-                        None => lengths(names, 0),
+                        None => lengths_of_all(names),
                     }
                 }
             },
-            Stage::Lengths { names, next } => self.measured(names, next, answers)?,
-            Stage::Values {
-                names,
-                next,
-                mut batches,
-            } => {
+            Stage::Lengths { names } => self.measured(names, answers)?,
+            Stage::Values { names, mut batches } => {
                 let asked = batches.pop_front().unwrap_or_default();
                 let Value::Array(values) = only(answers, "HMGET")?.map_err(needed)? else {
                     return Err(strange("HMGET"));
                 };
                 self.page = Some(Page::Values(asked, values));
                 if batches.is_empty() {
-                    lengths(names, next)
+                    lengths(names)
                 } else {
-                    Stage::Values {
-                        names,
-                        next,
-                        batches,
-                    }
+                    Stage::Values { names, batches }
                 }
             }
             Stage::Read => Stage::Read,
@@ -254,25 +245,19 @@ impl Scan {
         Ok(())
     }
 
-    /// The values of some names have these lengths: which to ask for.
-    fn measured(
-        &mut self,
-        names: Pairs,
-        next: usize,
-        answers: Vec<Reply>,
-    ) -> Result<Stage, Trouble> {
+    /// The values of the last names have these lengths: which to ask for.
+    fn measured(&mut self, mut names: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Stage, Trouble> {
+        let some = names.split_off(names.len() - last_names(&names).len());
         let mut batches: VecDeque<Vec<Vec<u8>>> = VecDeque::new();
         let mut bytes = BATCH;
-        let mut aside = Vec::new();
-        let asked = answers.len();
-        for (name, answer) in some_names(&names, next).zip(answers) {
+        for (name, answer) in some.into_iter().zip(answers) {
             let Value::Int(length) = answer.map_err(needed)? else {
                 return Err(strange("HSTRLEN"));
             };
             let length = u64::try_from(length).map_err(|_| strange("HSTRLEN"))?;
             // A name that was cut is asked for no more: nothing has that name.
             if name.len() > MAX_FIELD || length > MAX_VALUE as u64 {
-                aside.push((name.to_vec(), length));
+                self.aside(&name, length)?;
                 continue;
             }
             if bytes.saturating_add(length) > BATCH {
@@ -281,23 +266,13 @@ impl Scan {
             }
             bytes += length;
             if let Some(batch) = batches.back_mut() {
-                batch.push(name.to_vec());
+                batch.push(name);
             }
         }
-        for (name, length) in aside {
-            // A page of its own would be asked for nothing: it is staged here,
-            // as whatever is compared later.
-            self.aside(&name, length)?;
-        }
-        let next = next + asked.max(1);
         Ok(if batches.is_empty() {
-            lengths(names, next)
+            lengths(names)
         } else {
-            Stage::Values {
-                names,
-                next,
-                batches,
-            }
+            Stage::Values { names, batches }
         })
     }
 
@@ -392,7 +367,7 @@ impl Scan {
     }
 }
 
-fn full(full: super::replica::Full) -> Trouble {
+fn full(full: Full) -> Trouble {
     Trouble::Hash(full.to_string())
 }
 
@@ -402,16 +377,26 @@ fn hscan(key: &str, cursor: &[u8]) -> Cmd {
     hscan
 }
 
-fn some_names(names: &Pairs, from: usize) -> impl Iterator<Item = &[u8]> {
-    (from..from.saturating_add(STEP)).map_while(|at| names.get(at).map(|(name, _)| name))
+/// The names whose values are measured next.
+fn last_names(names: &[Vec<u8>]) -> &[Vec<u8>] {
+    names
+        .get(names.len().saturating_sub(STEP)..)
+        .unwrap_or_default()
 }
 
-fn lengths(names: Pairs, next: usize) -> Stage {
-    if next < names.len() {
-        Stage::Lengths { names, next }
-    } else {
+fn lengths(names: Vec<Vec<u8>>) -> Stage {
+    if names.is_empty() {
         Stage::Read
+    } else {
+        Stage::Lengths { names }
     }
+}
+
+/// The same with the names just read, some of which may be there twice.
+fn lengths_of_all(mut names: Vec<Vec<u8>>) -> Stage {
+    names.sort_unstable();
+    names.dedup();
+    lengths(names)
 }
 
 /// The only answer to one question.
@@ -446,19 +431,19 @@ fn next_step(cursor: Vec<u8>, taken: u64, fields: u64) -> Result<Option<(Vec<u8>
 }
 
 /// Adds the names of an answer that holds nothing else.
-fn add_names(names: &mut Pairs, answer: Value, command: &str) -> Result<(), Trouble> {
+fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(), Trouble> {
     let Value::Array(found) = answer else {
         return Err(strange(command));
     };
     for name in found {
-        let Value::BulkString(name) = name else {
+        let Value::BulkString(mut name) = name else {
             return Err(strange(command));
         };
-        let name = name.get(..=MAX_FIELD).unwrap_or(&name);
-        let fits = names.len() < super::replica::MOST_FIELDS;
-        if !fits || names.push(name, b"").is_err() {
-            return Err(full(super::replica::Full));
+        if names.len() >= MOST_FIELDS {
+            return Err(full(Full));
         }
+        name.truncate(MAX_FIELD + 1);
+        names.push(name);
     }
     Ok(())
 }

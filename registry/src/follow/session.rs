@@ -520,9 +520,11 @@ impl<'a> Session<'a> {
         };
         self.connection.invalidations.unanswered();
         self.take_back(inquiry);
-        refused
-            .into_iter()
-            .try_for_each(|(place, refusal)| self.deny(place, &refusal))
+        for (place, refusal) in refused {
+            self.deny(place, &refusal)?;
+        }
+        self.tell(Instant::now()).await;
+        Ok(())
     }
 
     fn compose(&self, inquiry: &Inquiry) -> Question {
@@ -581,11 +583,8 @@ impl<'a> Session<'a> {
                 self.confirm_nothing();
             }
             Place::Log(index) | Place::Length(index) | Place::Scan(index) => {
-                if refusal.is_unknown() && !matches!(place, Place::Log(_)) {
-                    return Err(refusal.to_string());
-                }
                 if let Some(hash) = self.memory.hashes.get_mut(index) {
-                    hash.deny(place, refusal);
+                    hash.deny(place, refusal)?;
                 }
             }
         }

@@ -3,50 +3,24 @@
 
 use crate::peer::{Peer, manners};
 use crate::server::{Redis, wait_for};
-use crate::watcher::{Contents, Watcher};
+use crate::watcher::Watcher;
 use cloudhosts_registry::{Event, Value, ValueError};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-fn fill(redis: &mut Redis, fields: usize) {
-    let mut fill = redis::pipe();
-    for n in 0..fields {
-        fill.cmd("HSET")
-            .arg("cloudhosts")
-            .arg(format!("role-{n}"))
-            .arg("10.0.0.1")
-            .ignore();
-    }
-    fill.exec(redis.admin()).unwrap();
-}
-
-fn truth(redis: &mut Redis) -> Contents {
-    redis::cmd("HGETALL")
-        .arg("cloudhosts")
-        .query(redis.admin())
-        .unwrap()
-}
+use std::time::Duration;
 
 fn until_truth(watcher: &mut Watcher, redis: &mut Redis) {
-    // After a read that took T there are 9 T of rest, and a build for tests is slow.
-    let end = Instant::now() + Duration::from_secs(120);
-    let truth = truth(redis);
-    while watcher.hashes.get(&0) != Some(&truth) {
-        let left = end.saturating_duration_since(Instant::now());
-        assert!(
-            watcher.event_within(left).is_some(),
-            "the last state is never seen"
-        );
-    }
+    let truth = redis.fields("cloudhosts");
+    watcher.until_mirror("the last state", |hashes| hashes[0].fields == truth);
+    assert!(watcher.hashes[0].retained.is_empty());
 }
 
 #[test]
 fn a_hash_that_changes_while_it_is_scanned_is_right_in_the_end() {
     let mut redis = Redis::start(&[]);
-    fill(&mut redis, 30_000);
+    redis.fill("cloudhosts", 30_000);
     let mut watcher = Watcher::of(&redis.url());
-    let read = watcher.pass();
-    assert_eq!(read.hashes[0].outcome.as_ref().unwrap().len(), 30_000);
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 30_000);
     let stop = AtomicBool::new(false);
     let url = redis.url();
     std::thread::scope(|scope| {
@@ -76,12 +50,7 @@ fn a_hash_that_changes_while_it_is_scanned_is_right_in_the_end() {
             }
         });
         for _ in 0..3 {
-            let pass =
-                watcher.until_within(Duration::from_secs(90), "a pass", |event| match event {
-                    Event::Read(pass) => Some(pass.hashes[0].outcome.as_ref().unwrap().len()),
-                    _ => None,
-                });
-            assert_eq!(pass, watcher.hashes[&0].len(), "a field is there twice");
+            watcher.full();
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -91,9 +60,9 @@ fn a_hash_that_changes_while_it_is_scanned_is_right_in_the_end() {
 #[test]
 fn a_hash_that_shrank_is_read_right() {
     let mut redis = Redis::start(&[]);
-    fill(&mut redis, 40_000);
+    redis.fill("cloudhosts", 40_000);
     let mut watcher = Watcher::of(&redis.url());
-    watcher.pass();
+    watcher.full();
     // Nine tenths go: Redis shrinks its table while we read.
     let mut go = redis::pipe();
     for n in 11_000..40_000 {
@@ -116,32 +85,21 @@ fn values_too_large_for_one_reply_are_read_in_several() {
     let mut watcher = Watcher::of(&redis.url());
     let why = watcher.disconnected();
     assert!(why.contains("64 MiB"), "{why}");
-    let pass = watcher.pass();
-    assert_eq!(pass.hashes[0].outcome.as_ref().unwrap().len(), 80);
-    assert!(watcher.hashes[&0].values().all(|read| *read == value));
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 80);
+    assert!(watcher.hashes[0].fields.values().all(|read| *read == value));
 }
 
 /// More than a connection takes for one question.
 const GIANT: usize = 70_000_000;
 
-/// What Redis says of itself: the number that follows this.
-fn info(redis: &mut Redis, section: &str, before: &str) -> u64 {
-    let text: String = redis::cmd("INFO")
-        .arg(section)
-        .query(redis.admin())
-        .unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(before));
-    let digits = |line: &str| -> String { line.chars().take_while(char::is_ascii_digit).collect() };
-    line.map_or(0, |line| digits(line).parse().unwrap())
-}
-
 /// All that Redis has sent to anybody.
 fn sent(redis: &mut Redis) -> u64 {
-    info(redis, "stats", "total_net_output_bytes:")
+    redis.info("stats", "total_net_output_bytes:")
 }
 
 fn is_refused(watcher: &Watcher, field: &str) -> bool {
-    let value = watcher.hashes[&0].get(field);
+    let value = watcher.hashes[0].fields.get(field);
     value.is_some_and(|value| Value::parse(value.as_bytes()) == Err(ValueError::TooLong))
 }
 
@@ -154,27 +112,20 @@ fn a_giant_value_is_left_aside_until_it_is_gone() {
     redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(GIANT)]);
     let why = watcher.disconnected();
     assert!(why.contains("64 MiB"), "{why}");
-    watcher.pass();
-    assert!(is_refused(&watcher, "b"), "{:?}", watcher.hashes[&0].keys());
-    assert_eq!(watcher.hashes[&0]["a"], "10.0.0.1");
+    watcher.full();
+    assert!(
+        is_refused(&watcher, "b"),
+        "{:?}",
+        watcher.hashes[0].fields.keys()
+    );
+    assert_eq!(watcher.hashes[0].fields["a"], "10.0.0.1");
 
     // The others are followed, and nothing large is sent any more.
     let before = sent(&mut redis);
     for n in 0..20 {
         let address = format!("10.0.1.{n}");
         redis.run(&format!("HSET cloudhosts a {address}"));
-        watcher.until("the change", |event| match event {
-            Event::Disconnected { why, .. } => panic!("{why}"),
-            Event::Read(pass) => {
-                let pairs = pass.hashes[0].outcome.as_ref().unwrap();
-                assert_eq!(pairs.len(), 2);
-                pairs
-                    .iter()
-                    .any(|(_, value)| value == address.as_bytes())
-                    .then_some(())
-            }
-            Event::Connected { .. } => None,
-        });
+        watcher.until_mirror("the change", |hashes| hashes[0].fields["a"] == address);
         assert!(is_refused(&watcher, "b"));
     }
     let sent = sent(&mut redis) - before;
@@ -182,14 +133,17 @@ fn a_giant_value_is_left_aside_until_it_is_gone() {
 
     // Without it the hash is read at once again.
     redis.run("HDEL cloudhosts b");
-    let calls = |redis: &mut Redis| info(redis, "commandstats", "cmdstat_hgetall:calls=");
-    let before = calls(&mut redis);
+    let before = redis.calls("hgetall");
     let mut n = 0;
     wait_for("one question for the hash", || {
         n += 1;
         redis.run(&format!("HSET cloudhosts a 10.0.2.{}", n % 256));
-        watcher.event_within(Duration::from_millis(500));
-        calls(&mut redis) > before
+        watcher
+            .event_within(Duration::from_millis(500))
+            .inspect(|event| {
+                assert!(!matches!(event, Event::Disconnected { .. }), "{event:?}");
+            });
+        redis.calls("hgetall") > before
     });
 }
 
@@ -200,12 +154,12 @@ fn a_value_too_long_to_be_used_is_sent_once() {
     redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(5_000_000)]);
     let before = sent(&mut redis);
     let mut watcher = Watcher::of(&redis.url());
-    watcher.pass();
+    watcher.full();
     for n in 0..10 {
         redis.run(&format!("HSET cloudhosts a {n}"));
-        watcher.pass();
+        watcher.full();
         assert!(is_refused(&watcher, "b"));
-        assert_eq!(watcher.hashes[&0]["a"], n.to_string());
+        assert_eq!(watcher.hashes[0].fields["a"], n.to_string());
     }
     let sent = sent(&mut redis) - before;
     assert!(sent < 6_000_000, "{sent} bytes for 11 reads");
@@ -225,7 +179,7 @@ fn a_giant_field_name_makes_its_hash_unreadable_and_leaves_the_others() {
     ));
     let why = watcher.until_unreadable();
     assert!(why.contains("HDEL") && why.contains("field name"), "{why}");
-    assert_eq!(watcher.hashes[&1]["a"], "1");
+    watcher.until_hash_holds(1, &[("a", "1")]);
     // For as long as it rests, changes come at once and cost nothing.
     for n in 0..20 {
         redis.run(&format!("HSET good a {n}"));
@@ -238,20 +192,6 @@ fn a_giant_field_name_makes_its_hash_unreadable_and_leaves_the_others() {
     // Once it is gone the hash is read again, by itself.
     redis.command(&["HDEL", "bad", &name]);
     watcher.until_hash_holds(0, &[("a", "19")]);
-}
-
-#[test]
-fn the_operator_need_not_wait_for_a_hash_with_a_giant_field_name() {
-    let mut redis = Redis::start(&[]);
-    let name = "x".repeat(GIANT);
-    redis.command(&["HSET", "cloudhosts", &name, "1", "a", "1"]);
-    let mut watcher = Watcher::of(&redis.url());
-    watcher.until_unreadable();
-    redis.command(&["HDEL", "cloudhosts", &name]);
-    let start = Instant::now();
-    watcher.accept();
-    watcher.until_holds(&[("a", "1")]);
-    assert!(start.elapsed() < Duration::from_secs(8));
 }
 
 /// A Redis of version 7.4 or later with 20,000 fields, one of which is giant,
@@ -281,8 +221,8 @@ fn a_scan_without_values_measures_a_hash_of_many_fields() {
         _ => manners(words).unwrap(),
     });
     let mut watcher = Watcher::of(&peer.url);
-    watcher.pass();
-    assert_eq!(watcher.hashes[&0].len(), 2);
-    assert_eq!(watcher.hashes[&0]["a"], "10.0.0.1");
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 2);
+    assert_eq!(watcher.hashes[0].fields["a"], "10.0.0.1");
     assert!(is_refused(&watcher, "b"));
 }
