@@ -71,7 +71,13 @@ pub(super) struct Memory {
     transactions: bool,
     /// A connection was lost before this one.
     failed: bool,
+    /// The answer to a question that read several hashes was too large. Until
+    /// then each is read by a question of its own, which tells whose it was.
+    apart_until: Option<Instant>,
 }
+
+/// How long hashes are read by questions of their own.
+const APART: Duration = Duration::from_secs(15 * 60);
 
 impl Memory {
     /// With what is known of the hashes.
@@ -81,6 +87,7 @@ impl Memory {
             load: Load::default(),
             transactions: true,
             failed: false,
+            apart_until: None,
         }
     }
 }
@@ -365,6 +372,10 @@ impl<'a> Session<'a> {
         if small.is_empty() {
             return small;
         }
+        if self.memory.apart_until.is_some_and(|until| now < until) {
+            small.truncate(1);
+            return small;
+        }
         let hashes = &self.memory.hashes;
         if all && fields <= SCAN_ABOVE {
             let free = hashes.iter().enumerate().filter(|(_, hash)| free(hash));
@@ -596,7 +607,13 @@ impl<'a> Session<'a> {
     fn failed(&mut self, inquiry: &Inquiry, failure: &Failure) -> String {
         if self.connection.link.overflowed() {
             let confirmed = inquiry.confirms.iter().map(|changed| changed.hash);
-            let read: Vec<usize> = inquiry.steps.iter().copied().chain(confirmed).collect();
+            let mut read: Vec<usize> = inquiry.steps.iter().copied().chain(confirmed).collect();
+            read.sort_unstable();
+            read.dedup();
+            if read.len() > 1 {
+                self.memory.apart_until = Some(Instant::now() + APART);
+                return failure.to_string();
+            }
             for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
                 if inquiry.is_of_logs() {
                     hash.shorten_pages();
