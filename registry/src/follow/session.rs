@@ -514,7 +514,7 @@ impl<'a> Session<'a> {
         let (outcome, compared) = tokio::join!(answered, compared);
         compared?;
         self.took = asked.elapsed();
-        let refused = match outcome {
+        let mut refused = match outcome {
             Ok(Outcome::Answered(answer)) => {
                 let denied = answer.denied();
                 if denied.is_empty() {
@@ -531,6 +531,8 @@ impl<'a> Session<'a> {
         };
         self.connection.invalidations.unanswered();
         self.take_back(inquiry);
+        // A thousand lengths are one right.
+        refused.dedup_by_key(|(place, _)| *place);
         for (place, refusal) in refused {
             self.deny(place, &refusal)?;
         }
