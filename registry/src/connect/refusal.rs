@@ -46,6 +46,11 @@ impl Refusal {
         self.code == "NOPERM"
     }
 
+    /// Whether Redis has no memory left for it.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.code == "OOM"
+    }
+
     /// Whether a transaction was given up.
     pub(crate) fn is_aborted(&self) -> bool {
         matches!(self.code.as_str(), "EXECABORT" | "CROSSSLOT")

@@ -4,20 +4,19 @@ use super::checkpoint::HashCheckpoint;
 use super::draft::{Draft, Gone};
 use super::event::Changes;
 use super::loss_counters::LossCounters;
-use super::mark::Mark;
 use super::pacer::Pacer;
 use super::plan::{ReadPlan, Way};
 use super::question::{Answer, Place, Question, Reply};
 use super::replica::{Content, Replica};
 use super::replication_identity::ReplicationIdentity;
-use super::role::role_of;
+use super::role::{drops, role_of};
 use super::scan::{Scan, needed};
 use super::trouble::{Trouble, strange};
 use super::unsettled::{Decision, Later, Unsettled};
 use super::verdict::{Case, LogEvidence, ThenAndNow};
 use super::wish::{Cause, Wish};
 use crate::connect::{Pushed, Pushes, Refusal};
-use crate::log::{Entry, Operation, log_key};
+use crate::log::{DropScope, Entry, Operation, log_key};
 use crate::pairs::Pairs;
 use redis::{Value, cmd};
 use std::collections::{HashMap, HashSet};
@@ -90,7 +89,13 @@ struct Connected {
     page: usize,
     /// The last page of the log was full.
     more: bool,
-    evidence: LogEvidence,
+    /// What the log says of whether the data goes on since the last scan.
+    evidence: Option<LogEvidence>,
+    /// What has been dropped since the last scan, where the log does not prove
+    /// that the data went on until then: it is of what the scan will miss.
+    drops: Vec<DropScope>,
+    /// Whether the last question asked for the log.
+    log_read: bool,
     /// How many fields the hash had after the newest entry, if that says so.
     newest_len: Option<u64>,
     /// The pushes before the next question belong to entries that were read.
@@ -243,12 +248,14 @@ impl Hash {
             };
         }
         // Where it is refused, or is no stream, there is no log.
-        let operated = match log {
-            Some(Ok(log)) => self.take_entries(&log, due),
-            Some(Err(_)) | None => {
-                self.now.more = false;
-                false
-            }
+        let operated = if let Some(Ok(log)) = log {
+            self.now.log_read = true;
+            self.take_entries(&log, due)
+        } else {
+            self.now.log_read = false;
+            self.now.more = false;
+            self.now.evidence = Some(LogEvidence::Absent);
+            false
         };
         self.compare_length(due);
         Ok(operated)
@@ -283,10 +290,13 @@ impl Hash {
         } else {
             PAGE.min(self.largest_page)
         };
-        if self.now.evidence != LogEvidence::Broken {
-            self.now.evidence = read.evidence;
-        }
-        if read.evidence == LogEvidence::Broken {
+        self.now.evidence = match self.now.evidence {
+            None | Some(LogEvidence::Continues) => Some(read.evidence),
+            proven_otherwise => proven_otherwise,
+        };
+        // What was scanned without the log is newer than what it tells now.
+        let behind = std::mem::take(&mut self.known.behind);
+        if behind || read.evidence == LogEvidence::Broken {
             self.wish(Cause::Change, due);
         }
         if read.newest_len.is_some() {
@@ -294,13 +304,14 @@ impl Hash {
         }
         let mut operated = false;
         for entry in read.entries {
-            operated |= self.apply(entry, due);
+            operated |= self.apply(entry, behind, due);
         }
         operated
     }
 
-    /// Applies one entry; says whether it told of a change of the hash.
-    fn apply(&mut self, entry: Entry, due: Instant) -> bool {
+    /// Applies one entry, or where that is behind, only what it drops. Says
+    /// whether it told of a change of the hash.
+    fn apply(&mut self, entry: Entry, behind: bool, due: Instant) -> bool {
         // Data that has this entry has all that was changed before it.
         self.known.unlogged = false;
         self.now.newest_len = entry.len;
@@ -308,6 +319,7 @@ impl Hash {
         for operation in entry.operations {
             operated |= !matches!(operation, Operation::Drop(_));
             match operation {
+                Operation::Set { .. } | Operation::Delete { .. } if behind => {}
                 Operation::Set { field, value } => {
                     if self.set(&field, Content::of(&value)).is_err() {
                         self.wish(Cause::Change, due);
@@ -319,7 +331,12 @@ impl Hash {
                     self.draft.gone(&field, Gone::Removed);
                     self.overrule(&field);
                 }
-                Operation::Drop(scope) => self.draft.dropped(scope),
+                Operation::Drop(scope) => {
+                    if !self.is_undisturbed() && self.now.evidence != Some(LogEvidence::Continues) {
+                        self.now.drops.push(scope.clone());
+                    }
+                    self.draft.dropped(scope);
+                }
                 Operation::Reset => self.wish(Cause::Change, due),
             }
         }
@@ -609,7 +626,7 @@ impl Hash {
     /// What is missing was deleted, or got lost.
     pub(super) fn verdict(&self, facts: &ServerFacts) -> Gone {
         let case = Case {
-            log: self.now.evidence,
+            log: self.now.evidence.unwrap_or_default(),
             unlogged: self.known.unlogged,
             watched: self.now.watched,
             flushed: self.now.flushed.is_some(),
@@ -747,9 +764,12 @@ impl Hash {
         !self.now.unsettled.is_empty()
     }
 
+    /// A field is not there any more.
     fn lose(&mut self, field: &[u8], gone: Gone) {
         if self.replica.remove(field) {
-            self.draft.gone(field, gone);
+            let dropped = self.now.drops.iter().any(|scope| drops(scope, field));
+            self.draft
+                .gone(field, if dropped { Gone::Removed } else { gone });
         }
     }
 
@@ -759,7 +779,7 @@ impl Hash {
     fn note_unlogged(&mut self, found: bool) {
         let last_was_logged = self.now.newest_len.is_some()
             && self.now.newest_len == self.now.length
-            && (self.fresh || self.now.evidence != LogEvidence::Continues);
+            && (self.fresh || self.now.evidence != Some(LogEvidence::Continues));
         self.known.unlogged |= found && !last_was_logged;
     }
 
@@ -797,11 +817,9 @@ impl Hash {
         {
             self.now.flushed = None;
         }
-        self.now.evidence = if matches!(self.known.mark, Mark::At(_)) {
-            LogEvidence::Continues
-        } else {
-            LogEvidence::Absent
-        };
+        self.now.evidence = None;
+        self.now.drops.clear();
+        self.known.behind |= !self.now.log_read;
     }
 
     /// The number of the last scan that is complete; none where it cannot be

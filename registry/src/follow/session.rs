@@ -67,8 +67,8 @@ const FRESH_ATTEMPTS: u8 = 3;
 pub(super) struct Memory {
     pub(super) hashes: Vec<Hash>,
     load: Load,
-    /// Whether the user may use transactions, as far as is known.
-    transactions: bool,
+    /// Until when transactions are not tried, because there are none.
+    plain_until: Option<Instant>,
     /// A connection was lost before this one.
     failed: bool,
     /// The answer to a question that read several hashes was too large. Until
@@ -85,12 +85,18 @@ impl Memory {
         Memory {
             hashes,
             load: Load::default(),
-            transactions: true,
+            plain_until: None,
             failed: false,
             apart_until: None,
         }
     }
 }
+
+/// How long no transaction is tried while Redis is out of memory.
+const OUT_OF_MEMORY: Duration = Duration::from_secs(5);
+
+/// The same where they are refused, at most: a resync tries again.
+const REFUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// How much of what Redis says of itself is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +186,8 @@ pub(super) struct Session<'a> {
     scans: u64,
     /// The flushes that were noticed.
     flushes: u64,
+    /// The last question was asked without a transaction.
+    plain: bool,
     /// How long the answer took that is being compared.
     took: Duration,
     /// Scans that have yet to be closed, all by one question, and how much that
@@ -212,6 +220,7 @@ impl<'a> Session<'a> {
             run_id: String::new(),
             scans: 0,
             flushes: 0,
+            plain: false,
             took: Duration::ZERO,
             closing: (Vec::new(), Depth::Nothing),
             confirmation: Confirmation::default(),
@@ -481,21 +490,22 @@ impl<'a> Session<'a> {
 
     /// Asks a question, and takes in what is answered.
     async fn ask(&mut self, inquiry: Inquiry) -> Result<(), String> {
-        let question = self.compose(&inquiry);
+        let asked = Instant::now();
+        let transaction = self.memory.plain_until.is_none_or(|until| until <= asked);
+        let question = self.compose(&inquiry, transaction);
         if question.is_empty() {
             // Nothing may be asked for, until the next resync.
             self.connection.invalidations.asking();
             return self.take(inquiry, Answer::default()).await;
         }
-        let (patience, transactions) = (self.patience(), self.memory.transactions);
-        let asked = Instant::now();
+        let patience = self.patience();
         self.connection.invalidations.asking();
         let Session {
             connection, memory, ..
         } = self;
         let link = &mut connection.link;
         let answered = async {
-            if transactions {
+            if transaction {
                 question.ask(link, patience).await
             } else {
                 let answer = question.ask_plainly(link, patience).await;
@@ -518,13 +528,19 @@ impl<'a> Session<'a> {
             Ok(Outcome::Answered(answer)) => {
                 let denied = answer.denied();
                 if denied.is_empty() {
+                    self.plain = !transaction;
                     return self.take(inquiry, answer).await;
                 }
                 denied
             }
             Ok(Outcome::Refused(refused)) => refused,
-            Ok(Outcome::NoTransactions) => {
-                self.memory.transactions = false;
+            Ok(Outcome::NoTransactions { out_of_memory }) => {
+                let pause = if out_of_memory {
+                    OUT_OF_MEMORY
+                } else {
+                    REFUSED
+                };
+                self.memory.plain_until = Some(asked + pause);
                 Vec::new()
             }
             Err(failure) => return Err(self.failed(&inquiry, &failure)),
@@ -540,11 +556,11 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn compose(&self, inquiry: &Inquiry) -> Question {
+    fn compose(&self, inquiry: &Inquiry, transaction: bool) -> Question {
         let mut question = Question::default();
         let hashes = &self.memory.hashes;
         for (index, hash) in hashes.iter().enumerate() {
-            hash.ask(index, self.memory.transactions, &mut question);
+            hash.ask(index, transaction, &mut question);
         }
         for &index in &inquiry.steps {
             if let Some(hash) = hashes.get(index) {
@@ -734,9 +750,7 @@ impl<'a> Session<'a> {
             let scan = hashes.get(index).and_then(Hash::scan);
             scan.is_some_and(|scan| scan.disturbed)
         };
-        !self.memory.transactions
-            && hashes.len() > 1
-            && (self.polls() || inquiry.closes.iter().any(disturbed))
+        self.plain && hashes.len() > 1 && (self.polls() || inquiry.closes.iter().any(disturbed))
     }
 
     /// The other hashes that are known to have changed and were not read since.
@@ -977,7 +991,7 @@ impl<'a> Session<'a> {
         };
         self.round = Some(Round::new(self.memory.hashes.len()));
         self.denied = Denied::default();
-        self.memory.transactions = true;
+        self.memory.plain_until = None;
         for hash in &mut self.memory.hashes {
             hash.try_what_was_denied();
             hash.wish(cause, now);

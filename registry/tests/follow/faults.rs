@@ -1,7 +1,7 @@
 //! A Redis that dies, stops, comes back or is elsewhere: what becomes of the
 //! connection. What becomes of the names stands in `losses.rs`.
 
-use crate::server::{Redis, free_port};
+use crate::server::{Redis, free_port, wait_for};
 use crate::watcher::Watcher;
 use cloudhosts_registry::Event;
 use std::time::{Duration, Instant};
@@ -99,4 +99,29 @@ fn a_killed_connection_comes_back_at_once() {
     assert!(retry_in <= Duration::from_millis(50), "{retry_in:?}");
     watcher.full();
     watcher.until_holds(&[("a", "1")]);
+}
+
+#[test]
+fn a_redis_that_is_out_of_memory_is_followed() {
+    let mut redis = Redis::start(&["--maxmemory-policy", "noeviction"]);
+    redis.logged(&[("a", Some("1")), ("b", Some("2")), ("c", Some("3"))]);
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.full();
+    redis.run("CONFIG SET maxmemory 1");
+    // It takes no more, and queues nothing for a transaction.
+    redis.run("HDEL cloudhosts a");
+    watcher.until_holds(&[("b", "2"), ("c", "3")]);
+    redis.run("CONFIG SET maxmemory 0");
+    redis.logged(&[("b", Some("4"))]);
+    redis.run("HSET cloudhosts b 5");
+    watcher.until_holds(&[("b", "5"), ("c", "3")]);
+    // Once the log is read again, it does not bring back what is older.
+    let before = redis.calls("exec");
+    wait_for("transactions", || {
+        redis.run("HSET cloudhosts c 6");
+        watcher.event_within(Duration::from_millis(100));
+        redis.calls("exec") > before
+    });
+    redis.logged(&[("d", Some("7"))]);
+    watcher.until_holds(&[("b", "5"), ("c", "6"), ("d", "7")]);
 }

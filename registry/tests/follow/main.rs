@@ -12,6 +12,8 @@ mod certs;
 mod faults;
 mod hostile;
 mod large;
+mod log;
+mod losses;
 mod peer;
 mod polling;
 mod sentinel;

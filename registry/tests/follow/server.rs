@@ -163,6 +163,7 @@ impl Redis {
     /// A hash of so many fields, `role-0` and so on.
     pub fn fill(&mut self, hash: &str, fields: usize) {
         let mut fill = redis::pipe();
+        fill.cmd("PING").ignore();
         for n in 0..fields {
             let field = format!("role-{n}");
             fill.cmd("HSET")
@@ -244,7 +245,9 @@ fn spawn(dir: &Dir, port: u16, args: &[String]) -> Option<Child> {
         }
         let url = format!("redis+unix://{}", socket.display());
         let answers = redis::Client::open(url).unwrap().get_connection();
-        if answers.is_ok() {
+        // Not before it has read what it saved.
+        let loaded = |mut to: redis::Connection| redis::cmd("PING").exec(&mut to).is_ok();
+        if answers.is_ok_and(loaded) {
             return Some(child);
         }
         assert!(Instant::now() < end, "redis-server does not answer");
