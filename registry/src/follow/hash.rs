@@ -10,7 +10,7 @@ use super::question::{Answer, Place, Question, Reply};
 use super::replica::{Content, Replica};
 use super::replication_identity::ReplicationIdentity;
 use super::role::{drops, role_of};
-use super::scan::{Scan, needed};
+use super::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE, Scan, needed};
 use super::trouble::{Trouble, strange};
 use super::unsettled::{Decision, Later, Unsettled};
 use super::verdict::{Case, LogEvidence, ThenAndNow};
@@ -20,7 +20,10 @@ use crate::log::{DropScope, Entry, Operation, log_key};
 use crate::pairs::Pairs;
 use redis::{Value, cmd};
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// For so long a hash is read at once that changed under a scan.
+const TURBULENT: Duration = Duration::from_secs(10);
 
 /// Entries of the log that are asked for at a time.
 const PAGE: usize = 256;
@@ -74,6 +77,8 @@ pub(super) struct Hash {
     /// What reading it costs, and the rest that follows.
     pub(super) pacer: Pacer,
     largest_page: usize,
+    /// It has changed under a scan, and may again.
+    turbulent_until: Option<Instant>,
     now: Connected,
 }
 
@@ -141,6 +146,7 @@ impl Hash {
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
+            turbulent_until: None,
             now: Connected::default(),
         }
     }
@@ -478,7 +484,7 @@ impl Hash {
     // --- Scans ---------------------------------------------------------------
 
     /// Begins the scan that is wished for.
-    pub(super) fn begin(&mut self, number: u64, flushes: u64, now: Instant) {
+    pub(super) fn begin(&mut self, number: u64, flushes: u64, at_once: bool, now: Instant) {
         let cause = self
             .now
             .wish
@@ -487,7 +493,7 @@ impl Hash {
         match self.plan.way(now) {
             Ok(way) => {
                 self.replica.begin_pass();
-                let scan = Scan::new(number, cause, flushes, way, self.length());
+                let scan = Scan::new(number, cause, flushes, way, at_once);
                 self.now.scan = Some(scan);
             }
             Err(why) => self.cannot_be_read(Unreadable::Failed(why)),
@@ -511,10 +517,28 @@ impl Hash {
         self.now.scan.as_mut()
     }
 
-    /// Whether it is to be read by one question alone: the number of fields of
-    /// one that is.
-    pub(super) fn fits_at_once(&mut self, now: Instant) -> bool {
-        self.plan.way(now) == Ok(Way::Whole) && self.length() <= super::scan::SCAN_ABOVE
+    /// Whether it is to be read at once: because it is small, or because it
+    /// keeps changing under its scans, or would do so `unnoticed`.
+    pub(super) fn fits_at_once(&mut self, unnoticed: bool, now: Instant) -> bool {
+        let turbulent = unnoticed || self.turbulent_until.is_some_and(|until| now < until);
+        self.plan.way(now) == Ok(Way::Whole)
+            && (self.length() <= SCAN_ABOVE || turbulent && self.can_be_at_once())
+    }
+
+    fn can_be_at_once(&self) -> bool {
+        let (fields, bytes) = AT_ONCE_AT_MOST;
+        self.length() <= fields && self.replica.bytes() <= bytes
+    }
+
+    /// The scan was torn. Has it made once more, at once, if that can be.
+    pub(super) fn scan_at_once(&mut self, now: Instant) -> bool {
+        let can = self.can_be_at_once();
+        let Some(scan) = self.now.scan.take_if(|scan| can && !scan.is_exact()) else {
+            return false;
+        };
+        self.turbulent_until = now.checked_add(TURBULENT);
+        self.wish(scan.cause, now);
+        true
     }
 
     /// Asks for the next step of the scan.
@@ -757,6 +781,16 @@ impl Hash {
             }
         }
         decision
+    }
+
+    /// The fields of a role that moved out of another hash were read here at
+    /// the same moment. What is there is used.
+    pub(super) fn adopt_moved(&mut self, read: ReadRole) {
+        for (field, value) in read.fields {
+            if let Some(value) = value {
+                let _ = self.set(&field, Content::of(&value));
+            }
+        }
     }
 
     /// Whether a role is left as it was.

@@ -31,10 +31,10 @@
 use super::alarm::Alarm;
 use super::backoff::random;
 use super::checkpoint::Checkpoint;
-use super::confirmation::{self, Changed, Confirmation};
+use super::confirmation::{self, Changed, Confirmation, Why};
 use super::draft::Gone;
 use super::event::{Batch, Event, HashBatch};
-use super::hash::{Hash, ServerFacts};
+use super::hash::{Hash, ReadRole, ServerFacts};
 use super::info::{Info, Section};
 use super::load::Load;
 use super::loss_counters::LossCounters;
@@ -42,7 +42,7 @@ use super::plan::Way;
 use super::question::{Answer, Outcome, Place, Question};
 use super::replication_identity::ReplicationIdentity;
 use super::round::Round;
-use super::scan::SCAN_ABOVE;
+use super::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE};
 use super::trouble::Trouble;
 use super::unsettled::{Decision, Later};
 use super::wish::Cause;
@@ -361,53 +361,58 @@ impl<'a> Session<'a> {
         asks.then(Inquiry::of_logs)
     }
 
-    /// The hashes that are to be scanned now and are so small that one question
-    /// reads them: all hashes, where one reads all.
+    /// The hashes that are to be scanned now, by one question: all hashes, where
+    /// one reads all.
     fn due_at_once(&mut self, now: Instant) -> Vec<usize> {
-        let free = |hash: &Hash| hash.scan().is_none() && hash.can_be_read();
-        let mut small = Vec::new();
-        let (mut all, mut fields) = (true, 0);
+        let polls = self.polls();
+        let mut fit = Vec::new();
+        let (mut all_fit, mut fields) = (true, 0);
         for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
-            if !hash.can_be_read() {
-                continue;
+            if hash.can_be_read() {
+                let fits = hash.fits_at_once(polls, now) && hash.scan().is_none();
+                all_fit &= fits;
+                fields += hash.length();
+                fit.extend(fits.then_some(index));
             }
-            fields += hash.length();
-            let fits = hash.fits_at_once(now);
-            all &= fits && free(hash);
-            if fits && free(hash) && is_due(hash, now) && hash.is_sized() {
-                small.push(index);
-            }
-        }
-        if small.is_empty() {
-            return small;
-        }
-        if self.memory.apart_until.is_some_and(|until| now < until) {
-            small.truncate(1);
-            return small;
         }
         let hashes = &self.memory.hashes;
-        if all && fields <= SCAN_ABOVE {
-            let free = hashes.iter().enumerate().filter(|(_, hash)| free(hash));
-            return free.map(|(index, _)| index).collect();
-        }
-        let mut fields = 0;
-        let fits = |index: &usize| {
-            fields += hashes.get(*index).map_or(0, Hash::length);
-            fields <= SCAN_ABOVE
+        let is = |index: &usize, is: fn(&Hash, Instant) -> bool| {
+            hashes.get(*index).is_some_and(|hash| is(hash, now))
         };
-        let some: Vec<usize> = small.iter().copied().take_while(fits).collect();
-        if some.is_empty() {
-            small.into_iter().take(1).collect()
-        } else {
-            some
+        let Some(&first) = fit.iter().find(|&index| is(index, is_ready)) else {
+            return Vec::new();
+        };
+        if self.memory.apart_until.is_some_and(|until| now < until) {
+            return vec![first];
         }
+        if all_fit && fields <= SCAN_ABOVE {
+            return fit;
+        }
+        // A large hash that is read at once takes with it whatever would have to
+        // wait for it.
+        let large = fit.iter().find(|&index| is(index, is_large_and_ready));
+        let (first, also, most): (_, fn(&Hash, Instant) -> bool, _) = match large {
+            Some(&large) => (large, is_concerned, AT_ONCE_AT_MOST.0),
+            None => (first, is_ready, SCAN_ABOVE),
+        };
+        let length = |index: usize| hashes.get(index).map_or(0, Hash::length);
+        let mut fields = length(first);
+        fit.retain(|&index| {
+            if index == first {
+                return true;
+            }
+            let fits = is(&index, also) && fields + length(index) <= most;
+            fields += if fits { length(index) } else { 0 };
+            fits
+        });
+        fit
     }
 
     fn begin_at_once(&mut self, hashes: Vec<usize>, now: Instant) -> Inquiry {
         self.begin_round_if_all(hashes.len());
         let mut counters = false;
         for &index in &hashes {
-            counters |= self.begin(index, now);
+            counters |= self.begin(index, true, now);
         }
         let depth = if counters {
             Depth::Everything
@@ -433,7 +438,7 @@ impl<'a> Session<'a> {
 
     /// Begins a scan. Says whether the counters are to be asked for, whatever it
     /// finds.
-    fn begin(&mut self, index: usize, now: Instant) -> bool {
+    fn begin(&mut self, index: usize, at_once: bool, now: Instant) -> bool {
         if let Some(round) = &mut self.round {
             round.reads(now);
         }
@@ -442,12 +447,17 @@ impl<'a> Session<'a> {
         let Some(hash) = self.memory.hashes.get_mut(index) else {
             return false;
         };
-        hash.begin(number, flushes, now);
+        hash.begin(number, flushes, at_once, now);
         if let Some(scan) = hash.scan_mut() {
             // Where nothing is pushed, it cannot be told.
             scan.torn = polls && !scan.is_exact();
         }
         hash.scan().is_some_and(|scan| scan.cause != Cause::Change) || !hash.is_undisturbed()
+    }
+
+    /// How many fields a hash has.
+    fn length(&self, index: usize) -> u64 {
+        self.memory.hashes.get(index).map_or(0, Hash::length)
     }
 
     /// The next step of a scan in steps: of the one under way, or of one that is
@@ -456,10 +466,10 @@ impl<'a> Session<'a> {
         let hashes = &self.memory.hashes;
         let under_way = hashes.iter().position(|hash| hash.scan().is_some());
         let Some(index) = under_way else {
-            let due = |hash: &Hash| is_due(hash, now) && hash.is_sized();
-            let index = hashes.iter().position(due)?;
+            let index = hashes.iter().position(|hash| is_ready(hash, now))?;
             self.begin_round_if_all(1);
-            self.begin(index, now);
+            let at_once = self.length(index) <= SCAN_ABOVE;
+            self.begin(index, at_once, now);
             return Some(Inquiry {
                 steps: vec![index],
                 begins: vec![index],
@@ -784,6 +794,9 @@ impl<'a> Session<'a> {
             return;
         };
         let torn = !hash.close_scan() || torn_together;
+        if torn && hash.scan_at_once(now) {
+            return;
+        }
         let fresh = hash.is_fresh();
         let gone = hash.verdict(facts);
         if fresh || !torn && others.is_empty() {
@@ -798,10 +811,10 @@ impl<'a> Session<'a> {
                     hash: index,
                     read,
                     gone,
-                    torn,
+                    why: if torn { Why::Torn } else { Why::Waited },
                 };
                 if again {
-                    self.confirmation.add(changed);
+                    self.confirm_with_others(changed);
                 } else {
                     self.settle(changed, now);
                 }
@@ -839,19 +852,38 @@ impl<'a> Session<'a> {
             let hash = hashes.get(later.hash);
             is_complete(hash.and_then(Hash::completed), later)
         };
+        let mut ready = Vec::new();
         for (index, hash) in hashes.iter().enumerate() {
-            if closed.contains(&index) {
-                continue;
-            }
-            for read in hash.ready_roles(completed) {
-                self.confirmation.add(Changed {
+            if !closed.contains(&index) {
+                ready.extend(hash.ready_roles(completed).into_iter().map(|read| Changed {
                     hash: index,
                     read,
                     gone: Gone::Removed,
-                    torn: false,
-                });
+                    why: Why::Waited,
+                }));
             }
         }
+        for changed in ready {
+            self.confirm_with_others(changed);
+        }
+    }
+
+    /// Has a role read again, and at the same moment the fields of these names in
+    /// other hashes that have changed: what is missing may have moved there.
+    fn confirm_with_others(&mut self, changed: Changed) {
+        for other in self.suspects(&[changed.hash]) {
+            let unread = |(field, _): &(Vec<u8>, Option<Vec<u8>>)| (field.clone(), None);
+            self.confirmation.add(Changed {
+                hash: other.hash,
+                read: ReadRole {
+                    role: changed.read.role.clone(),
+                    fields: changed.read.fields.iter().map(unread).collect(),
+                },
+                gone: Gone::Removed,
+                why: Why::Moved,
+            });
+        }
+        self.confirmation.add(changed);
     }
 
     /// Roles cannot be read again. What a scan found of them is what there is;
@@ -859,7 +891,7 @@ impl<'a> Session<'a> {
     fn confirm_nothing(&mut self) {
         let now = Instant::now();
         for changed in self.confirmation.give_up() {
-            if changed.torn {
+            if changed.why == Why::Torn {
                 self.settle(changed, now);
             } else if let Some(hash) = self.memory.hashes.get_mut(changed.hash) {
                 hash.wish(Cause::Change, now);
@@ -895,7 +927,12 @@ impl<'a> Session<'a> {
         let Some(hash) = self.memory.hashes.get_mut(index) else {
             return;
         };
-        if changed.torn || hash.is_suspected() {
+        if changed.why == Why::Moved {
+            hash.adopt_moved(changed.read);
+            return;
+        }
+        let torn = changed.why == Why::Torn;
+        if torn || hash.is_suspected() {
             awaited.push(Later {
                 hash: index,
                 than: scans,
@@ -905,7 +942,7 @@ impl<'a> Session<'a> {
             changed.gone = Gone::Lost;
         }
         let decision = hash.settle(changed.read, changed.gone, awaited, completed);
-        if decision == Decision::Wait && changed.torn && !hash.is_suspected() {
+        if decision == Decision::Wait && torn && !hash.is_suspected() {
             hash.wish(Cause::Change, turn(load, hash, now));
         }
     }
@@ -1029,6 +1066,20 @@ fn turn(load: Load, hash: &Hash, now: Instant) -> Instant {
 /// Whether a scan that is waited for was made, or will not be.
 fn is_complete(completed: Option<u64>, later: Later) -> bool {
     completed.is_none_or(|number| number > later.than)
+}
+
+/// Whether it is to be scanned now, and is known to be as large as it is.
+fn is_ready(hash: &Hash, now: Instant) -> bool {
+    is_due(hash, now) && hash.is_sized()
+}
+
+fn is_large_and_ready(hash: &Hash, now: Instant) -> bool {
+    is_ready(hash, now) && hash.length() > SCAN_ABOVE
+}
+
+/// Whether others may have to wait for it to be scanned, or it for others.
+fn is_concerned(hash: &Hash, now: Instant) -> bool {
+    is_ready(hash, now) || hash.is_suspected() || hash.has_unsettled()
 }
 
 fn is_due(hash: &Hash, now: Instant) -> bool {

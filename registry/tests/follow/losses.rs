@@ -55,9 +55,14 @@ fn on_both(first: &Redis, second: &Redis) -> String {
     )
 }
 
+fn save(redis: &mut Redis) {
+    // For a new replica it may be saving already.
+    wait_for("a save", || redis::cmd("SAVE").exec(redis.admin()).is_ok());
+}
+
 /// A server that begins with what another has saved by now.
 fn from_save_of(redis: &mut Redis) -> Redis {
-    redis.run("SAVE");
+    save(redis);
     let dir = Dir::new();
     let (from, to) = (redis.dir.path(), dir.path());
     std::fs::copy(from.join("dump.rdb"), to.join("dump.rdb")).unwrap();
@@ -139,7 +144,7 @@ fn a_replica_that_returns_alone_with_an_older_save_is_a_loss() {
         replicates(&mut replica, &master);
         master.run("HSET cloudhosts a 1");
         has(&mut replica, "a", 1);
-        replica.run("SAVE");
+        save(&mut replica);
         write_both(&mut master, logged);
         has(&mut replica, "b", 1);
         let mut watcher = Watcher::with(&on_both(&master, &replica));
