@@ -101,6 +101,9 @@ struct Connected {
     drops: Vec<DropScope>,
     /// Whether the last question asked for the log.
     log_read: bool,
+    /// The log told of something that it does not have any more, and that was
+    /// not scanned for since.
+    log_gap: bool,
     /// How many fields the hash had after the newest entry, if that says so.
     newest_len: Option<u64>,
     /// The pushes before the next question belong to entries that were read.
@@ -300,6 +303,7 @@ impl Hash {
             None | Some(LogEvidence::Continues) => Some(read.evidence),
             proven_otherwise => proven_otherwise,
         };
+        self.now.log_gap |= read.evidence == LogEvidence::Broken;
         // What was scanned without the log is newer than what it tells now.
         let behind = std::mem::take(&mut self.known.behind);
         if behind || read.evidence == LogEvidence::Broken {
@@ -387,6 +391,12 @@ impl Hash {
     /// Whether the log has to be read on before anything may be told.
     pub(super) fn has_more(&self) -> bool {
         self.now.more
+    }
+
+    /// Whether it changed in a way that its log cannot tell. What the logs of
+    /// other hashes tell may be half of the same change.
+    pub(super) fn is_half_known(&self) -> bool {
+        self.is_suspected() && (self.now.log_gap || !self.now.log_read)
     }
 
     // --- Pushes --------------------------------------------------------------
@@ -852,6 +862,7 @@ impl Hash {
             self.now.flushed = None;
         }
         self.now.evidence = None;
+        self.now.log_gap = false;
         self.now.drops.clear();
         self.known.behind |= !self.now.log_read;
     }

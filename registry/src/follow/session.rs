@@ -188,6 +188,8 @@ pub(super) struct Session<'a> {
     flushes: u64,
     /// The last question was asked without a transaction.
     plain: bool,
+    /// Among what is yet to be told are changes that logs told of.
+    logged: bool,
     /// How long the answer took that is being compared.
     took: Duration,
     /// Scans that have yet to be closed, all by one question, and how much that
@@ -221,6 +223,7 @@ impl<'a> Session<'a> {
             scans: 0,
             flushes: 0,
             plain: false,
+            logged: false,
             took: Duration::ZERO,
             closing: (Vec::new(), Depth::Nothing),
             confirmation: Confirmation::default(),
@@ -665,6 +668,7 @@ impl<'a> Session<'a> {
         for (index, (hash, pushes)) in self.memory.hashes.iter_mut().zip(pushes).enumerate() {
             let due = turn(load, hash, now);
             let operated = hash.take_log(index, &mut answer, due)?;
+            self.logged |= operated;
             hash.take_pushes(pushes, operated, inquiry.begins.contains(&index), due);
         }
         for &index in &inquiry.steps {
@@ -962,6 +966,7 @@ impl<'a> Session<'a> {
         if hashes.iter().any(Hash::has_more) || !self.confirmation.is_empty() {
             return;
         }
+        let half_known = self.logged && hashes.len() > 1 && hashes.iter().any(Hash::is_half_known);
         if let Some(round) = &mut self.round {
             for (index, hash) in hashes.iter().enumerate() {
                 if hash.is_unreadable() {
@@ -971,7 +976,8 @@ impl<'a> Session<'a> {
         }
         let full = self.round.as_ref().and_then(|round| round.took(now));
         let read = |hash: &Hash| hash.completed().is_some_and(|number| number > 0);
-        if !self.complete && full.is_none() && hashes.iter().any(read) {
+        let begun = !self.complete && hashes.iter().any(read);
+        if full.is_none() && (begun || half_known) {
             // Some hashes were read and others not: that is no one moment.
             return;
         }
@@ -981,6 +987,7 @@ impl<'a> Session<'a> {
                 batch.push(HashBatch { hash, outcome });
             }
         }
+        self.logged = false;
         if full.is_some() {
             self.round = None;
             self.complete = true;

@@ -180,6 +180,20 @@ impl Redis {
         self.run("CLIENT KILL TYPE normal SKIPME yes");
     }
 
+    /// Cuts off those to whom changes are pushed.
+    pub fn cut_followers(&mut self) {
+        let clients: String = redis::cmd("CLIENT")
+            .arg("LIST")
+            .query(self.admin())
+            .unwrap();
+        for client in clients.lines().filter(|client| client.contains(" flags=t")) {
+            let id = client.split(' ').find_map(|word| word.strip_prefix("id="));
+            let kill = ["KILL", "ID", id.unwrap()];
+            // It may be gone by itself.
+            let _ = redis::cmd("CLIENT").arg(&kill).exec(self.admin());
+        }
+    }
+
     pub fn admin(&mut self) -> &mut redis::Connection {
         let url = format!("redis+unix://{}/s", self.dir.path().display());
         let connect = || redis::Client::open(url).unwrap().get_connection().unwrap();
