@@ -3,6 +3,7 @@
 use crate::server::{Redis, free_port};
 use crate::watcher::Watcher;
 use cloudhosts_registry::{Event, Trust};
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -104,7 +105,7 @@ fn a_stopped_redis_is_noticed_within_5_seconds() {
     for watcher in &mut watchers {
         watcher.until_holds(&[("a", "1")]);
     }
-    redis.signal("-STOP");
+    redis.signal(Signal::STOP);
     let stopped = Instant::now();
     for watcher in &mut watchers {
         let why = watcher.disconnected();
@@ -115,7 +116,7 @@ fn a_stopped_redis_is_noticed_within_5_seconds() {
             stopped.elapsed()
         );
     }
-    redis.signal("-CONT");
+    redis.signal(Signal::CONT);
     for watcher in &mut watchers {
         assert_eq!(watcher.until_holds(&[("a", "1")]), Trust::Reconnected);
     }
@@ -129,7 +130,7 @@ fn a_redis_that_stops_while_it_owes_an_answer_is_noticed() {
         redis.url()
     ));
     watcher.pass();
-    redis.signal("-STOP");
+    redis.signal(Signal::STOP);
     let stopped = Instant::now();
     watcher.disconnected();
     assert!(
@@ -137,7 +138,7 @@ fn a_redis_that_stops_while_it_owes_an_answer_is_noticed() {
         "{:?}",
         stopped.elapsed()
     );
-    redis.signal("-CONT");
+    redis.signal(Signal::CONT);
     watcher.connected();
     redis.run("HSET cloudhosts a 1");
     watcher.until_holds(&[("a", "1")]);
