@@ -188,10 +188,11 @@ impl Machine {
         Process::start(command)
     }
 
-    /// A command outside, to which the mounts of the inside are shown.
+    /// A command outside, to which the mounts and the processes of the inside are shown.
     pub(crate) fn beside(&self, program: &str) -> Command {
         let mut command = bounded("nsenter");
-        command.args(["-t", &self.leader.to_string(), "-m", "--", program]);
+        let leader = self.leader.to_string();
+        command.args(["-t", &leader, "-m", "-p", "--", program]);
         command
     }
 
