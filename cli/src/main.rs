@@ -83,7 +83,13 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     match &arguments.verb {
         Verb::Register(verb) => {
-            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            // Who holds a role waits for what is not there yet, and that may be the password, too.
+            let read = if matches!(verb, register::Verb::Hold(_)) {
+                Config::load_without_secrets
+            } else {
+                Config::load
+            };
+            let config = load(read).map_err(|error| Failure::Usage(error.to_string()))?;
             register::run(verb, config, &common.hash)
         }
         Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),

@@ -113,7 +113,8 @@ impl Config {
     }
 
     /// The same for programs that never connect to Redis and may be run by
-    /// people who are not allowed to read its password.
+    /// people who are not allowed to read its password; and for those that go
+    /// on trying, to which the password may come later.
     ///
     /// # Errors
     /// Names the file and the line, and says what to do.
