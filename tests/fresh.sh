@@ -34,8 +34,8 @@ mkdir -p "$fresh"
 if [ ! -e "$base" ] || [ "$(cat "$fresh/packages" 2>&1)" != "$packages" ]; then
     say "making a minimal $release with $packages"
     rm -f "$base"
-    mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$fresh/apt.conf" "$release" "$base.new"
-    mv "$base.new" "$base"
+    mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$fresh/apt.conf" "$release" "$fresh/new.tar"
+    mv "$fresh/new.tar" "$base"
     echo "$packages" >"$fresh/packages"
 fi
 
