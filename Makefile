@@ -170,7 +170,7 @@ tools: ## install the pinned tools of the checks and the packages, into target/t
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does
-	@tests/deps.sh all
+	@tests/deps.sh all $(TARGET)/tools
 
 .PHONY: package-deps
 package-deps: ## the same for the programs that make and test packages

@@ -24,8 +24,9 @@ impl Sentinel {
                 master.port
             ),
         );
-        let child = Command::new("redis-sentinel")
+        let child = Command::new("redis-server")
             .arg(file)
+            .arg("--sentinel")
             .stdout(Stdio::null())
             .spawn()
             .unwrap();

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bootstrap;
 mod common;
 mod daemon;
 mod document;
