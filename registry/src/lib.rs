@@ -40,6 +40,7 @@ mod probe;
 pub mod record;
 pub mod register;
 pub mod status;
+mod unreadable;
 
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
@@ -47,3 +48,4 @@ pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
 pub use pairs::Pairs;
 pub use probe::{Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};
+pub use unreadable::{Unreadable, UnreadableCode};

@@ -2,12 +2,21 @@
 
 use super::endpoint::Endpoint;
 use super::link::Link;
+use super::lookout::Lookout;
 use super::materials::Materials;
 use super::sentinel;
 use super::session::{Session, is_master};
 use super::signals::Signals;
+use super::survey::Survey;
 use crate::config::Config;
+use crate::unreadable::UnreadableCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// After so long a hash that can't be read is read again, and the other URLs are
+/// visited: that the user has got the right, or a node the slot, is not pushed.
+pub(super) const AGAIN: Duration = Duration::from_secs(10);
 
 /// A connection that is logged in, to one of the configured Redis.
 pub(crate) struct Connection {
@@ -18,6 +27,90 @@ pub(crate) struct Connection {
     pub(crate) endpoint: String,
     /// Why it pushes nothing, where it does not.
     pub(crate) no_tracking: Option<String>,
+    /// Why each hash can't be read over it, where it can't.
+    unreadable: Vec<Option<UnreadableCode>>,
+    /// When these are read again, where no push will tell.
+    again_at: Option<Instant>,
+    /// What there was to choose from, where there are several URLs.
+    choice: Option<Choice>,
+}
+
+/// Beside a connection that was chosen from several URLs.
+struct Choice {
+    /// What it let us read when it was chosen.
+    survey: Survey,
+    /// How many hashes can't be read over it, but perhaps at another URL.
+    elsewhere: watch::Sender<usize>,
+    lookout: Lookout,
+}
+
+impl Connection {
+    /// Takes note of whether a hash could be read, which decides whether another
+    /// URL is looked for.
+    ///
+    /// # Errors
+    /// The hash has gone to another node of the cluster since this URL was
+    /// chosen: it is time to choose again.
+    pub(crate) fn note(
+        &mut self,
+        hash: usize,
+        unreadable: Option<UnreadableCode>,
+    ) -> Result<(), String> {
+        if let Some(noted) = self.unreadable.get_mut(hash) {
+            *noted = unreadable;
+        }
+        let elsewhere = self.elsewhere().count();
+        if elsewhere == 0 {
+            self.again_at = None;
+        } else if self.again_at.is_none() {
+            self.again_at = Some(Instant::now() + AGAIN);
+        }
+        let Some(choice) = &self.choice else {
+            return Ok(());
+        };
+        let moved = Some(UnreadableCode::Moved);
+        if unreadable == moved && choice.survey.of(hash) != moved {
+            return Err("a hash lives on another node of the cluster now".to_owned());
+        }
+        choice.elsewhere.send_if_modified(|known| {
+            let before = std::mem::replace(known, elsewhere);
+            before != elsewhere
+        });
+        Ok(())
+    }
+
+    /// When hashes are to be read again that can't be read, though nothing is
+    /// pushed.
+    pub(crate) fn again_at(&self) -> Option<Instant> {
+        self.again_at
+    }
+
+    /// Which these are, once their time has come.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<usize> {
+        if self.again_at.take_if(|again_at| *again_at <= now).is_some() {
+            self.elsewhere().collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The hashes that may be read elsewhere, or here when things have changed.
+    fn elsewhere(&self) -> impl Iterator<Item = usize> {
+        let codes = self.unreadable.iter().enumerate();
+        codes.filter_map(|(hash, code)| {
+            code.filter(|code| code.may_be_read_elsewhere())
+                .map(|_| hash)
+        })
+    }
+
+    /// Waits until another Redis should be in the place of this one, and says
+    /// why.
+    pub(crate) async fn superseded(&self) -> String {
+        match &self.choice {
+            Some(choice) => choice.lookout.found().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// No URL worked.
@@ -32,6 +125,9 @@ pub(crate) struct Down {
 /// A lost connection is sought first where it was, since most often a Redis
 /// comes back; then at the other URLs in their order. When none works the
 /// next round starts with the first again.
+///
+/// Of several URLs that work, as those of the nodes of a cluster, the one is
+/// followed that lets us read all hashes, or else most of them.
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
@@ -70,15 +166,40 @@ impl Connector {
         let urls = &self.config.redis.urls;
         let others = (0..urls.len()).filter(|&at| at != self.last);
         let mut tried = Vec::new();
+        let mut best: Option<(usize, Connection, Survey)> = None;
         for at in std::iter::once(self.last).chain(others) {
             let Some(url) = urls.get(at) else { continue };
-            match self.try_one(url).await {
-                Ok(connection) => {
-                    self.last = at;
-                    return Ok(connection);
+            let mut connection = match self.try_one(url).await {
+                Ok(connection) => connection,
+                Err(why) => {
+                    tried.push((url.to_string(), why));
+                    continue;
+                }
+            };
+            if !self.has_choice() {
+                self.last = at;
+                return Ok(connection);
+            }
+            let limit = self.config.redis.connect_timeout;
+            match Survey::make(&mut connection.link, &self.config.hashes, limit).await {
+                Ok(survey) => {
+                    let missing = survey.elsewhere();
+                    if best
+                        .as_ref()
+                        .is_none_or(|(_, _, best)| missing < best.elsewhere())
+                    {
+                        best = Some((at, connection, survey));
+                    }
+                    if missing == 0 {
+                        break;
+                    }
                 }
                 Err(why) => tried.push((url.to_string(), why)),
             }
+        }
+        if let Some((at, connection, survey)) = best {
+            self.last = at;
+            return Ok(self.chosen(at, connection, survey));
         }
         self.last = 0;
         Err(match tried.as_slice() {
@@ -98,6 +219,42 @@ impl Connector {
                 }
             }
         })
+    }
+
+    /// Whether the connection is to be chosen by what each URL lets us read.
+    fn has_choice(&self) -> bool {
+        self.purpose == Purpose::Follow && self.others() > 0
+    }
+
+    /// A connection that was chosen from several.
+    fn chosen(&self, at: usize, connection: Connection, survey: Survey) -> Connection {
+        let Some(url) = self.config.redis.urls.get(at) else {
+            return connection;
+        };
+        let (elsewhere, known) = watch::channel(survey.elsewhere());
+        let lookout = Lookout::over_urls(self.config.clone(), url.clone(), known);
+        Connection {
+            choice: Some(Choice {
+                survey,
+                elsewhere,
+                lookout,
+            }),
+            ..connection
+        }
+    }
+
+    /// How many other URLs there are at which another Redis may be found.
+    pub(crate) fn others(&self) -> usize {
+        let redis = &self.config.redis;
+        match redis.sentinel {
+            Some(_) => 0,
+            None => redis.urls.len().saturating_sub(1),
+        }
+    }
+
+    /// Begins with the next URL at the next attempt.
+    pub(crate) fn skip(&mut self) {
+        self.last = (self.last + 1) % self.config.redis.urls.len().max(1);
     }
 
     async fn try_one(&self, url: &Endpoint) -> Result<Connection, String> {
@@ -141,6 +298,9 @@ impl Connector {
             signals,
             endpoint: endpoint.to_string(),
             no_tracking: session.no_tracking,
+            unreadable: vec![None; self.config.hashes.len()],
+            again_at: None,
+            choice: None,
         })
     }
 }

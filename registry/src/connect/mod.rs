@@ -4,18 +4,22 @@
 //! [`Endpoint`] is where, `materials` what it takes (password, TLS), `stream`
 //! opens the bytes, `guarded` watches them, `link` is one question and its
 //! answer, `refusal` what Redis says no to, `session` logs in, `sentinel`
-//! finds the master and `connector` tries one URL after the other.
+//! finds the master and `connector` tries one URL after the other. `survey` is
+//! what each of several URLs lets us read, and `lookout` looks meanwhile whether
+//! another Redis should be in the place of the one that is connected.
 
 mod connector;
 mod endpoint;
 mod guarded;
 mod link;
+mod lookout;
 mod materials;
 mod refusal;
 mod sentinel;
 mod session;
 mod signals;
 mod stream;
+mod survey;
 
 pub use endpoint::{Endpoint, EndpointError};
 
