@@ -1,123 +1,45 @@
 //! One URL after the other, until one works.
 
+use super::connection::{Choice, Connection};
 use super::endpoint::Endpoint;
-use super::link::Link;
 use super::lookout::Lookout;
 use super::materials::Materials;
-use super::sentinel;
+use super::sentinels::Sentinels;
 use super::session::{Session, is_master};
 use super::signals::Signals;
 use super::survey::Survey;
 use crate::config::Config;
-use crate::unreadable::UnreadableCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-/// After so long a hash that can't be read is read again, and the other URLs are
-/// visited: that the user has got the right, or a node the slot, is not pushed.
-pub(super) const AGAIN: Duration = Duration::from_secs(10);
-
-/// A connection that is logged in, to one of the configured Redis.
-pub(crate) struct Connection {
-    pub(crate) link: Link,
-    /// What it pushes.
-    pub(crate) signals: Arc<Signals>,
-    /// Where it goes, fit for printing.
-    pub(crate) endpoint: String,
-    /// Why it pushes nothing, where it does not.
-    pub(crate) no_tracking: Option<String>,
-    /// Why each hash can't be read over it, where it can't.
-    unreadable: Vec<Option<UnreadableCode>>,
-    /// When these are read again, where no push will tell.
-    again_at: Option<Instant>,
-    /// What there was to choose from, where there are several URLs.
-    choice: Option<Choice>,
-}
-
-/// Beside a connection that was chosen from several URLs.
-struct Choice {
-    /// What it let us read when it was chosen.
-    survey: Survey,
-    /// How many hashes can't be read over it, but perhaps at another URL.
-    elsewhere: watch::Sender<usize>,
-    lookout: Lookout,
-}
-
-impl Connection {
-    /// Takes note of whether a hash could be read, which decides whether another
-    /// URL is looked for.
-    ///
-    /// # Errors
-    /// The hash has gone to another node of the cluster since this URL was
-    /// chosen: it is time to choose again.
-    pub(crate) fn note(
-        &mut self,
-        hash: usize,
-        unreadable: Option<UnreadableCode>,
-    ) -> Result<(), String> {
-        if let Some(noted) = self.unreadable.get_mut(hash) {
-            *noted = unreadable;
-        }
-        let elsewhere = self.elsewhere().count();
-        if elsewhere == 0 {
-            self.again_at = None;
-        } else if self.again_at.is_none() {
-            self.again_at = Some(Instant::now() + AGAIN);
-        }
-        let Some(choice) = &self.choice else {
-            return Ok(());
-        };
-        let moved = Some(UnreadableCode::Moved);
-        if unreadable == moved && choice.survey.of(hash) != moved {
-            return Err("a hash lives on another node of the cluster now".to_owned());
-        }
-        choice.elsewhere.send_if_modified(|known| {
-            let before = std::mem::replace(known, elsewhere);
-            before != elsewhere
-        });
-        Ok(())
-    }
-
-    /// When hashes are to be read again that can't be read, though nothing is
-    /// pushed.
-    pub(crate) fn again_at(&self) -> Option<Instant> {
-        self.again_at
-    }
-
-    /// Which these are, once their time has come.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<usize> {
-        if self.again_at.take_if(|again_at| *again_at <= now).is_some() {
-            self.elsewhere().collect()
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// The hashes that may be read elsewhere, or here when things have changed.
-    fn elsewhere(&self) -> impl Iterator<Item = usize> {
-        let codes = self.unreadable.iter().enumerate();
-        codes.filter_map(|(hash, code)| {
-            code.filter(|code| code.may_be_read_elsewhere())
-                .map(|_| hash)
-        })
-    }
-
-    /// Waits until another Redis should be in the place of this one, and says
-    /// why.
-    pub(crate) async fn superseded(&self) -> String {
-        match &self.choice {
-            Some(choice) => choice.lookout.found().await,
-            None => std::future::pending().await,
-        }
-    }
-}
 
 /// No URL worked.
 pub(crate) struct Down {
     /// What was tried, fit for printing.
     pub(crate) endpoint: String,
     pub(crate) why: String,
+}
+
+impl Down {
+    /// What was tried, and why each was in vain.
+    fn from(tried: &[(String, String)]) -> Down {
+        match tried {
+            [(endpoint, why)] => Down {
+                endpoint: endpoint.clone(),
+                why: why.clone(),
+            },
+            all => {
+                let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
+                let whys: Vec<String> = all
+                    .iter()
+                    .map(|(url, why)| format!("{url}: {why}"))
+                    .collect();
+                Down {
+                    endpoint: endpoints.join(", "),
+                    why: whys.join("; "),
+                }
+            }
+        }
+    }
 }
 
 /// Connects, and remembers which URL worked.
@@ -127,7 +49,8 @@ pub(crate) struct Down {
 /// next round starts with the first again.
 ///
 /// Of several URLs that work, as those of the nodes of a cluster, the one is
-/// followed that lets us read all hashes, or else most of them.
+/// followed that lets us read all hashes, or else most of them. Where the URLs
+/// are those of sentinels, all are asked each time.
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
@@ -163,6 +86,9 @@ impl Connector {
 
     /// Tries every URL once.
     pub(crate) async fn connect(&mut self) -> Result<Connection, Down> {
+        if self.config.redis.sentinel.is_some() {
+            return self.connect_by_sentinels().await;
+        }
         let urls = &self.config.redis.urls;
         let others = (0..urls.len()).filter(|&at| at != self.last);
         let mut tried = Vec::new();
@@ -202,23 +128,38 @@ impl Connector {
             return Ok(self.chosen(at, connection, survey));
         }
         self.last = 0;
-        Err(match tried.as_slice() {
-            [(endpoint, why)] => Down {
-                endpoint: endpoint.clone(),
-                why: why.clone(),
-            },
-            all => {
-                let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
-                let whys: Vec<String> = all
-                    .iter()
-                    .map(|(url, why)| format!("{url}: {why}"))
-                    .collect();
-                Down {
-                    endpoint: endpoints.join(", "),
-                    why: whys.join("; "),
-                }
-            }
-        })
+        Err(Down::from(&tried))
+    }
+
+    /// Connects to the master that the sentinels name.
+    async fn connect_by_sentinels(&self) -> Result<Connection, Down> {
+        let sentinels = Sentinels::ask(&self.config).await;
+        let Some((master, by)) = sentinels.master() else {
+            return Err(Down::from(&sentinels.failures()));
+        };
+        let down = |why: String| Down {
+            endpoint: by.to_string(),
+            why: format!("the master at {master}: {why}"),
+        };
+        let connection = self.open(master).await.map_err(down)?;
+        let connection = self.master(connection, "wait for the failover").await;
+        let mut connection = connection.map_err(down)?;
+        connection.master = Some(master.clone());
+        if self.purpose == Purpose::Follow {
+            self.watch_master(&mut connection);
+        }
+        Ok(connection)
+    }
+
+    /// Has the sentinels asked, from now on, whether the master is another. A
+    /// connection that is used once does without.
+    pub(crate) fn watch_master(&self, connection: &mut Connection) {
+        if let Some(master) = &connection.master
+            && connection.lookout.is_none()
+        {
+            let lookout = Lookout::over_sentinels(self.config.clone(), master.clone());
+            connection.lookout = Some(lookout);
+        }
     }
 
     /// Whether the connection is to be chosen by what each URL lets us read.
@@ -234,11 +175,8 @@ impl Connector {
         let (elsewhere, known) = watch::channel(survey.elsewhere());
         let lookout = Lookout::over_urls(self.config.clone(), url.clone(), known);
         Connection {
-            choice: Some(Choice {
-                survey,
-                elsewhere,
-                lookout,
-            }),
+            choice: Some(Choice { survey, elsewhere }),
+            lookout: Some(lookout),
             ..connection
         }
     }
@@ -258,20 +196,11 @@ impl Connector {
     }
 
     async fn try_one(&self, url: &Endpoint) -> Result<Connection, String> {
-        let redis = &self.config.redis;
-        let Some(name) = &redis.sentinel else {
-            let connection = self.open(url).await?;
-            return match self.purpose {
-                Purpose::Follow => Ok(connection),
-                Purpose::Write => self.master(connection, "name the master in urls").await,
-            };
-        };
-        let master = sentinel::master(url, name, redis).await?;
-        let at_master = |why: String| format!("the master at {master}: {why}");
-        let connection = self.open(&master).await.map_err(at_master)?;
-        self.master(connection, "wait for the failover")
-            .await
-            .map_err(at_master)
+        let connection = self.open(url).await?;
+        match self.purpose {
+            Purpose::Follow => Ok(connection),
+            Purpose::Write => self.master(connection, "name the master in urls").await,
+        }
     }
 
     /// The connection, unless a replica is at its end; and what to do then.
@@ -301,6 +230,8 @@ impl Connector {
             unreadable: vec![None; self.config.hashes.len()],
             again_at: None,
             choice: None,
+            master: None,
+            lookout: None,
         })
     }
 }

@@ -103,9 +103,10 @@ impl Registrar {
         }
     }
 
-    /// Asks a question that stands alone. Where the keys live on another node of
+    /// Asks a question that stands alone, of the master of now. Where the keys live on another node of
     /// a cluster, which has then done nothing, the other URLs are asked.
     async fn ask_owner(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+        self.leave_deposed();
         let mut others = self.connector.others();
         loop {
             let said = match self.try_asking(question).await? {
@@ -146,6 +147,17 @@ impl Registrar {
     /// Forgets the connection: what it was about is given up.
     pub(super) fn hang_up(&mut self) {
         self.connection = None;
+    }
+
+    /// Hangs up where the sentinels have named another master meanwhile: of a
+    /// connection that is used again, they are asked from then on.
+    fn leave_deposed(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            self.connector.watch_master(connection);
+            if connection.is_superseded() {
+                self.connection = None;
+            }
+        }
     }
 
     async fn connection(&mut self) -> Result<&mut Connection, Trouble> {

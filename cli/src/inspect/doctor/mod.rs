@@ -7,6 +7,7 @@
 //! - [`daemon`]: the socket, the status, the table;
 //! - [`rights`]: who gets at these;
 //! - [`redis`]: Redis, as the daemon sees it;
+//! - [`sentinel`]: the sentinels, and whether their master is followed;
 //! - [`urls`]: whether the names in Redis cover the host of Redis;
 //! - [`names`]: what comes of all that.
 
@@ -16,6 +17,7 @@ mod module;
 mod names;
 mod redis;
 mod rights;
+mod sentinel;
 mod switch;
 mod urls;
 
@@ -50,6 +52,7 @@ pub(crate) fn run(
             report.add(daemon::table(&config))?;
             report.add([rights::look(&config)])?;
             report.add(redis::look(&config))?;
+            report.add(sentinel::look(&config))?;
             report.add(urls::look(&config))?;
             report.add([switch::cache()])?;
             report.add(names::look(&config))?;
