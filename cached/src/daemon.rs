@@ -301,6 +301,7 @@ impl Daemon {
         match self.report.update(mirror, SystemTime::now()) {
             Some((State::Live, _)) => info!("live"),
             Some((State::Guarded, reason)) => warn!("guarded: {reason}"),
+            Some((State::Unreadable, reason)) => warn!("unreadable: {reason}"),
             Some((State::Reconnecting, _)) | None => {}
         }
     }

@@ -72,6 +72,7 @@ fn table(status: &Status, gone: bool) -> String {
         State::Live => "live",
         State::Reconnecting => "reconnecting",
         State::Guarded => "guarded",
+        State::Unreadable => "unreadable",
     };
     let mut lines = Lines::default();
     lines.add(state, since(status.since));

@@ -4,7 +4,6 @@
 use super::endpoint::Secret;
 use super::guarded::{Gauge, Guarded};
 use super::refusal::Refusal;
-use super::signals::Signals;
 use super::stream::Stream;
 use crate::printable::reason;
 use redis::aio::MultiplexedConnection;
@@ -48,15 +47,18 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Takes what is pushed.
+pub(crate) type OnPush = Box<dyn Fn(&PushInfo) + Send + Sync>;
+
 /// How to speak to Redis.
 pub(crate) enum Protocol<'a> {
     /// RESP2: no pushes.
     Resp2,
-    /// RESP3, logged in by the same command; pushes go to the signals.
+    /// RESP3, logged in by the same command.
     Resp3 {
         username: Option<&'a str>,
         password: Option<&'a Secret>,
-        signals: Arc<Signals>,
+        pushed: OnPush,
     },
 }
 
@@ -93,7 +95,7 @@ impl Link {
         if let Protocol::Resp3 {
             username,
             password,
-            signals,
+            pushed,
         } = protocol
         {
             info = info.set_protocol(ProtocolVersion::RESP3);
@@ -104,7 +106,7 @@ impl Link {
                 }
             }
             let take = move |push: PushInfo| {
-                signals.push(&push);
+                pushed(&push);
                 Ok::<(), std::convert::Infallible>(())
             };
             config = config.set_push_sender(take);

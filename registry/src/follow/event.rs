@@ -1,6 +1,7 @@
 //! What the follower tells, and what it can be told.
 
 use crate::pairs::Pairs;
+use crate::unreadable::Unreadable;
 use std::time::Duration;
 
 /// How changes become known.
@@ -70,8 +71,8 @@ pub struct Pass {
 pub struct HashRead {
     /// Which, as an index into `Config::hashes`.
     pub hash: usize,
-    /// What is in it, or why it cannot be read (fit for a terminal).
-    pub outcome: Result<Pairs, String>,
+    /// What is in it, or why it cannot be read.
+    pub outcome: Result<Pairs, Unreadable>,
     /// Whether it can be believed that the rest is meant to be gone.
     pub trust: Trust,
 }

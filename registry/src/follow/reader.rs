@@ -4,6 +4,7 @@
 use crate::connect::{Failure, Link, Refusal, Signals};
 use crate::pairs::Pairs;
 use crate::record::MAX_VALUE;
+use crate::unreadable::{Unreadable, UnreadableCode};
 use redis::{Cmd, Value, cmd};
 
 /// Above so many fields a hash is read in steps: HGETALL of 100,000 blocks
@@ -27,7 +28,7 @@ const MOST_BYTES: usize = 2 * 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// This hash cannot be read; the connection is as good as before.
-    Hash(String),
+    Hash(Unreadable),
     /// The connection is of no more use.
     Lost(String),
 }
@@ -43,9 +44,10 @@ impl From<Failure> for Trouble {
 
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Trouble {
-        match refusal.is_of_one_hash() {
-            true => Trouble::Hash(refusal.to_string()),
-            false => Trouble::Lost(refusal.to_string()),
+        let why = refusal.to_string();
+        match refusal.unreadable() {
+            Some(code) => Trouble::Hash(Unreadable { code, why }),
+            None => Trouble::Lost(why),
         }
     }
 }
@@ -173,9 +175,10 @@ fn add(pairs: &mut Pairs, field: Value, value: Value, command: &str) -> Result<(
     let fits = pairs.len() < MOST_PAIRS && pairs.bytes() < MOST_BYTES;
     let added = fits && pairs.push(&field, value).is_ok();
     added.then_some(()).ok_or_else(|| {
-        Trouble::Hash(format!(
-            "the hash has more than {MOST_PAIRS} fields or {MOST_BYTES} bytes"
-        ))
+        Trouble::Hash(Unreadable {
+            code: UnreadableCode::TooLarge,
+            why: format!("the hash has more than {MOST_PAIRS} fields or {MOST_BYTES} bytes"),
+        })
     })
 }
 

@@ -137,13 +137,17 @@ impl<'a> Session<'a> {
         let dirty = self.watches.iter().any(|watch| watch.dirty);
         let read_at = match dirty {
             true => self.pacer.earliest(now),
-            false => self.pacer.earliest(self.full_at),
+            false => {
+                let again = self.connection.again_at().unwrap_or(self.full_at);
+                self.pacer.earliest(self.full_at.min(again))
+            }
         };
         let ping_at = self.connection.link.last() + IDLE;
         let due = read_at.min(ping_at);
         tokio::select! {
             biased;
             why = self.connection.link.lost() => Task::Stop(why),
+            why = self.connection.superseded() => Task::Stop(why),
             () = self.outside.told_to_accept() => Task::Read(Scope::Accept),
             () = self.connection.signals.wait() => Task::Look,
             rung = alarm.at(due) => match read_at <= ping_at {
@@ -178,6 +182,11 @@ impl<'a> Session<'a> {
     /// Reads hashes and passes them on.
     async fn pass(&mut self, scope: Scope) -> Result<(), String> {
         let start = Instant::now();
+        for hash in self.connection.take_due(start) {
+            if let Some(watch) = self.watches.get_mut(hash) {
+                watch.dirty = true;
+            }
+        }
         // Where all have changed, this is a full read as well, and the next can wait.
         let full = scope != Scope::Dirty || self.watches.iter().all(|watch| watch.dirty);
         if full {
@@ -264,7 +273,7 @@ impl<'a> Session<'a> {
         };
         let outcome = match reader.read(hash, key, careful).await {
             Ok(pairs) => Ok(pairs),
-            Err(Trouble::Hash(why)) => Err(why),
+            Err(Trouble::Hash(unreadable)) => Err(unreadable),
             Err(Trouble::Lost(why)) => {
                 if self.connection.link.overflowed()
                     && let Some(careful) = self.outside.careful.get_mut(hash)
@@ -274,6 +283,8 @@ impl<'a> Session<'a> {
                 return Err(why);
             }
         };
+        let unreadable = outcome.as_ref().err().map(|unreadable| unreadable.code);
+        self.connection.note(hash, unreadable)?;
         let seen = match &outcome {
             Ok(pairs) if pairs.is_empty() => Seen::Empty,
             Ok(_) => Seen::Some,

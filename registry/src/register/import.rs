@@ -35,6 +35,7 @@ impl Import {
             Trouble::Unanswered(why) => Trouble::Away(format!("{why}; nothing was changed")),
             other => other,
         };
+        registrar.seek(&self.hash).await.map_err(not_yet)?;
         let commands = self.commands();
         let last = commands.len().saturating_sub(1);
         for (at, command) in commands.iter().enumerate() {

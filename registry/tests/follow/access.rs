@@ -87,6 +87,7 @@ fn one_hash_that_may_not_be_read_leaves_the_others() {
             .outcome
             .as_ref()
             .unwrap_err()
+            .why
             .starts_with("NOPERM")
     );
 }

@@ -1,9 +1,11 @@
 //! A Redis that dies, stops, comes back empty or elsewhere.
 
-use crate::server::{Redis, free_port};
+use crate::peer::{Peer, manners};
+use crate::server::{Redis, free_port, wait_for};
 use crate::watcher::Watcher;
 use cloudhosts_registry::{Event, Trust};
 use rustix::process::Signal;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -162,6 +164,49 @@ fn urls_are_tried_in_turn() {
     );
     redis.start_again();
     assert_eq!(watcher.connected().0, redis.tcp_url());
+}
+
+#[test]
+fn a_first_url_that_is_loading_or_without_its_slots_gives_way_to_the_next() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 1");
+    for error in [
+        "LOADING Redis is loading the dataset in memory",
+        "CLUSTERDOWN Hash slot not served",
+        "MOVED 3999 127.0.0.1:6381",
+        "NOPERM this user has no permissions",
+    ] {
+        let peer = Peer::answering(move |words| {
+            manners(words).unwrap_or_else(|| format!("-{error}\r\n").into_bytes())
+        });
+        let text = format!(
+            "[redis]\nurls = [\"{}\", \"{}\"]\n",
+            peer.url,
+            redis.tcp_url()
+        );
+        let mut watcher = Watcher::with(&text);
+        assert_eq!(watcher.connected().0, redis.tcp_url(), "{error}");
+        watcher.until_holds(&[("a", "1")]);
+    }
+}
+
+#[test]
+fn of_two_urls_that_both_refuse_the_first_is_kept_without_haste() {
+    let error = "-NOPERM this user has no permissions\r\n";
+    let refusing =
+        || Peer::answering(|words| manners(words).unwrap_or_else(|| error.as_bytes().to_vec()));
+    let (first, second) = (refusing(), refusing());
+    let mut watcher = Watcher::with(&format!(
+        "resync_interval = \"100ms\"\n[redis]\nurls = [\"{}\", \"{}\"]\n",
+        first.url, second.url
+    ));
+    assert_eq!(watcher.connected().0, first.url);
+    // it reads and looks at the other meanwhile, and stays
+    wait_for("some visits", || {
+        let event = watcher.event();
+        assert!(matches!(event, Event::Read(_)), "{event:?}");
+        second.connections.load(Ordering::Relaxed) > 5
+    });
 }
 
 #[test]

@@ -200,7 +200,11 @@ impl Watcher {
     /// Waits until the first hash cannot be read, and says why.
     pub fn until_unreadable(&mut self) -> String {
         self.until("an unreadable hash", |event| match event {
-            Event::Read(pass) => pass.hashes[0].outcome.as_ref().err().cloned(),
+            Event::Read(pass) => pass.hashes[0]
+                .outcome
+                .as_ref()
+                .err()
+                .map(|why| why.why.clone()),
             _ => None,
         })
     }

@@ -80,6 +80,11 @@ fn state(status: &Status) -> Finding {
         ),
         // The guard has a line of its own.
         State::Guarded => Finding::ok("daemon", format_args!("connected; guarded since {since}")),
+        // So has each hash that can't be read.
+        State::Unreadable => Finding::ok(
+            "daemon",
+            format_args!("connected; unreadable since {since}"),
+        ),
     }
 }
 

@@ -6,15 +6,6 @@ use cloudhosts_registry::probe;
 use super::daemon::clock_of_redis;
 use super::finding::Finding;
 
-/// While the module crashes whoever looks a name up.
-pub(super) fn not_visited() -> Finding {
-    Finding::warning(
-        "redis",
-        "not visited while the module crashes",
-        "mend that first",
-    )
-}
-
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let probe = match probe(config) {
         Ok(probe) => probe,
