@@ -49,6 +49,6 @@ pub use connect::{Endpoint, EndpointError};
 pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{Probe, probe};
+pub use probe::{NotRead, Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};
 pub use unreadable::{Unreadable, UnreadableCode};

@@ -8,6 +8,7 @@ use redis::{Value, cmd};
 
 use crate::config::Config;
 use crate::connect::{Connection, Connector, Failure};
+use crate::unreadable::UnreadableCode;
 
 /// Up to here a hash is read at once, as the daemon does it; above, one step of
 /// HSCAN shows the same right.
@@ -27,9 +28,30 @@ pub struct Probe {
     pub no_info: Option<String>,
     /// The hashes that are configured: how many fields each has, or why it can't
     /// be read.
-    pub hashes: Vec<(String, Result<u64, String>)>,
+    pub hashes: Vec<(String, Result<u64, NotRead>)>,
     /// What the time is there, where Redis says.
     pub time: Option<SystemTime>,
+}
+
+/// Why a visit could not read a hash.
+#[derive(Debug)]
+pub struct NotRead {
+    /// Why, where it is the hash; none where it is the connection.
+    pub code: Option<UnreadableCode>,
+    /// The same in words for the operator.
+    pub why: String,
+}
+
+impl From<Failure> for NotRead {
+    fn from(failure: Failure) -> NotRead {
+        NotRead {
+            code: match &failure {
+                Failure::Refused(refusal) => refusal.unreadable(),
+                Failure::Lost(_) => None,
+            },
+            why: failure.to_string(),
+        }
+    }
 }
 
 /// Pays the visit. Each URL is given `connect_timeout`, each answer 4 s.
@@ -65,20 +87,19 @@ async fn visit(config: &Config) -> Result<Probe, String> {
 }
 
 /// How many fields a hash has, with all the rights used that reading it takes.
-async fn fields(connection: &mut Connection, key: &str) -> Result<u64, String> {
-    let say = |failure: Failure| failure.to_string();
+async fn fields(connection: &mut Connection, key: &str) -> Result<u64, NotRead> {
+    let strange = |why: String| NotRead { code: None, why };
     let link = &mut connection.link;
-    let count = match link.ask(cmd("HLEN").arg(key)).await.map_err(say)? {
+    let count = match link.ask(cmd("HLEN").arg(key)).await? {
         Value::Int(count) => count,
-        other => return Err(format!("HLEN answers {other:?}")),
+        other => return Err(strange(format!("HLEN answers {other:?}"))),
     };
     link.ask(cmd("HSCAN").arg(key).arg(0).arg("COUNT").arg(1))
-        .await
-        .map_err(say)?;
+        .await?;
     if count <= AT_ONCE {
-        link.ask(cmd("HGETALL").arg(key)).await.map_err(say)?;
+        link.ask(cmd("HGETALL").arg(key)).await?;
     }
-    u64::try_from(count).map_err(|error| error.to_string())
+    u64::try_from(count).map_err(|error| strange(error.to_string()))
 }
 
 /// The clock of Redis, which the daemon's user need not be allowed to ask.

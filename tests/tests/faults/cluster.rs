@@ -149,7 +149,11 @@ fn a_key_of_another_type_is_not_live_and_takes_no_name_away() {
     );
     assert_eq!(status(&world).0, Some(1));
     let doctor = world.cloudhosts(&["doctor"]);
-    assert_eq!(doctor.status.code(), Some(1), "{}", stdout(&doctor));
+    let said = stdout(&doctor);
+    assert_eq!(doctor.status.code(), Some(1), "{said}");
+    // it is the key that is wrong, and no right
+    let wrong = |check: &str| said.contains(&format!("{:<9}{check:<11}", "wrong"));
+    assert!(wrong("redis") && !wrong("acl"), "{said}");
     world.redis.cli(&["DEL", HASH]);
     world.hset(&[("web", "10.0.0.6")]);
     world.sees("web", &["10.0.0.6"]);
