@@ -16,3 +16,5 @@ mod watch;
 pub(crate) use backoff::random;
 pub use event::{Control, Event, HashRead, Mode, Pass, Trust};
 pub use follower::follow;
+pub(crate) use plan::ReadPlan;
+pub(crate) use reader::{Reader, Trouble};

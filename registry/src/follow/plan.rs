@@ -77,7 +77,7 @@ impl Sizes {
 
 /// How to read a hash next, and when.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ReadPlan {
+pub(crate) struct ReadPlan {
     state: State,
     /// Replies of late that passed the budget.
     overflows: u32,

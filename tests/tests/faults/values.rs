@@ -104,6 +104,30 @@ fn bad_fields() -> Vec<Vec<u8>> {
     fields
 }
 
+#[test]
+fn a_giant_value_is_left_aside() {
+    let world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    let giant = "redis.call('HSET', KEYS[1], 'web', string.rep('x', 70000000))";
+    world.redis.cli(&["EVAL", giant, "1", HASH]);
+    let reason = world.daemon.wait_for_rejected(HASH, "web");
+    assert!(reason.contains("longer than"), "{reason}");
+    let status = world.daemon.wait_for_state("live");
+    assert_eq!(
+        status["rejected"]["fields"][0]["effect"], "kept",
+        "{status}"
+    );
+    world.hset(&[("db", "10.0.0.7")]);
+    world.sees("db", &["10.0.0.7"]);
+    steady.holds(&world, "while its value is giant");
+    assert_eq!(world.daemon.status()["state"], "live");
+    world.hset(&[("web", "10.0.0.8")]);
+    world.sees("web", &["10.0.0.8"]);
+    world.daemon.wait_for("nothing is rejected", |status| {
+        status["rejected"]["count"] == 0
+    });
+}
+
 /// Everything that somebody may look at, as it is written.
 fn shown(world: &World) -> Vec<(&'static str, Vec<u8>)> {
     let status = world.cloudhosts(&["status"]);
