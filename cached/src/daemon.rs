@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
 
+use crate::exposures::Exposures;
 use crate::last_good::LastGood;
 use crate::mirror::Mirror;
 use crate::publisher::{Keeper, Sealed, digest};
@@ -45,6 +46,7 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
     let epoch = EpochPage::new(monotonic()).map_err(system)?;
     let server = Server::start(&config.socket, epoch)?;
+    let config = Arc::new(config);
     let mut daemon = Daemon::new(&config, server);
     daemon.ready();
     daemon.restore().await;
@@ -53,7 +55,7 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     // waits with it.
     let (events, mut happened) = mpsc::channel(1);
     let (control, controlled) = mpsc::channel(1);
-    let following = tokio::spawn(follow(Arc::new(config), events, controlled));
+    let following = tokio::spawn(follow(config, events, controlled));
     let mut watchdog =
         sd_notify::watchdog_enabled().map(|limit| interval((limit / 3).max(WATCHDOG_LEAST)));
     loop {
@@ -123,6 +125,7 @@ struct Daemon {
     chore: Option<JoinHandle<io::Result<Duration>>>,
     report: Report,
     last_good: LastGood,
+    exposures: Exposures,
     /// What was logged last, so that nothing is logged twice.
     problems: Rejected,
     trouble: String,
@@ -131,7 +134,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(config: &Config, server: Server) -> Daemon {
+    fn new(config: &Arc<Config>, server: Server) -> Daemon {
         let last_good = LastGood::new(&config.state_dir);
         Daemon {
             server,
@@ -141,6 +144,7 @@ impl Daemon {
             chore: None,
             report: Report::new(config.status_file.clone(), SystemTime::now()),
             last_good,
+            exposures: Exposures::new(Arc::clone(config)),
             problems: Rejected::default(),
             trouble: String::new(),
             published: false,
@@ -169,6 +173,7 @@ impl Daemon {
     /// Tells systemd that processes can attach.
     fn ready(&mut self) {
         notify(&[NotifyState::Ready]);
+        self.exposures.look();
         self.report.write_now();
     }
 
@@ -182,6 +187,7 @@ impl Daemon {
                     Mode::Polling { why } => format!("polling: {why}"),
                 };
                 info!("connected to {endpoint}, {mode}");
+                self.exposures.look();
                 self.trouble.clear();
                 self.report.connected(&endpoint, &mode, now);
                 self.update();
