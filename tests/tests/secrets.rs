@@ -123,11 +123,11 @@ fn a_password_file_that_others_can_read_is_warned_of() {
     assert!(said.contains("chmod o-rwx"), "{said}");
     let doctor = || stdout(&world.cloudhosts(&["doctor"]));
     let said = doctor();
-    assert!(said.contains("warning  secrets "), "{said}");
+    assert!(said.contains("warning  password "), "{said}");
 
     set_mode(&password, 0o640);
     let said = doctor();
-    assert!(said.contains("ok       secrets "), "{said}");
+    assert!(said.contains("ok       password "), "{said}");
     let (code, said) = checked(&world);
     assert_eq!((code, said.contains("chmod")), (Some(0), false), "{said}");
 }

@@ -36,7 +36,7 @@ fn where_all_is_well_each_line_says_ok() {
     assert_eq!(code, 0, "{said}");
     for check in [
         "nsswitch", "module", "socket", "daemon", "guard", "rejected", "table", "clock", "rights",
-        "redis", "acl", "nscd", "names",
+        "password", "redis", "acl", "nscd", "names",
     ] {
         says(&said, "ok", check, &[]);
     }

@@ -6,7 +6,7 @@
 //! - [`module`]: what glibc loads;
 //! - [`daemon`]: the socket, the status, the table;
 //! - [`rights`]: who gets at these;
-//! - [`secrets`]: who gets at the password;
+//! - [`password`]: who gets at the password;
 //! - [`redis`]: Redis, as the daemon sees it;
 //! - [`names`]: what comes of all that.
 
@@ -14,9 +14,9 @@ mod daemon;
 mod finding;
 mod module;
 mod names;
+mod password;
 mod redis;
 mod rights;
-mod secrets;
 mod switch;
 
 use cloudhosts_registry::config::{Config, ConfigError};
@@ -50,7 +50,7 @@ pub(crate) fn run(
             report.add(daemon::status(&config))?;
             report.add(daemon::table(&config))?;
             report.add([rights::look(&config)])?;
-            report.add(secrets::look(&config))?;
+            report.add(password::look(&config))?;
             report.add(match crashes {
                 false => redis::look(&config),
                 // To look its host up would load the module into this process.

@@ -4,7 +4,7 @@ use cloudhosts_registry::config::{Config, Exposure};
 
 use super::finding::Finding;
 
-const CHECK: &str = "secrets";
+const CHECK: &str = "password";
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let exposures = config.exposures();
