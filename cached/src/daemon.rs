@@ -18,6 +18,7 @@ use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
 
 use crate::exposures::Exposures;
+use crate::journal;
 use crate::last_good::LastGood;
 use crate::mirror::Mirror;
 use crate::publisher::{Keeper, Sealed, digest};
@@ -67,6 +68,7 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
             done = finished(&mut daemon.chore) => daemon.chore_done(done),
             () = until(daemon.keeper.wakes(Instant::now())), if daemon.chore.is_none() => {}
             () = until(daemon.report.wakes(Instant::now())) => {}
+            () = until(journal::due()) => journal::tell_left_out(Some(Instant::now())),
             _ = hangup.recv() => {
                 info!("SIGHUP: what Redis says now is accepted");
                 // Full means that one is on its way already.
@@ -350,6 +352,7 @@ impl Daemon {
             warn!("can't write {}: {error}", self.last_good.path().display());
         }
         self.report.stopped(SystemTime::now());
+        journal::tell_left_out(None);
     }
 }
 
