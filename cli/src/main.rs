@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_registry::config::{Config, ConfigError, hide_passwords};
 
 use outcome::{Failure, Outcome};
 
@@ -65,6 +65,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(exposure) = hide_passwords(&arguments.common.redis_url) {
+        eprintln!("cloudhosts: {exposure}; {}", exposure.remedy());
+    }
     match run(&arguments) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
@@ -83,13 +86,11 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     match &arguments.verb {
         Verb::Register(verb) => {
-            // Who holds a role waits for what is not there yet, and that may be the password, too.
-            let read = if matches!(verb, register::Verb::Hold(_)) {
-                Config::load_without_secrets
-            } else {
-                Config::load
-            };
-            let config = load(read).map_err(|error| Failure::Usage(error.to_string()))?;
+            let config = load(match verb.waits() {
+                true => Config::load_without_secrets,
+                false => Config::load,
+            });
+            let config = config.map_err(|error| Failure::Usage(error.to_string()))?;
             register::run(verb, config, &common.hash)
         }
         Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),

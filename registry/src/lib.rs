@@ -22,7 +22,7 @@
 //! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
@@ -30,7 +30,8 @@
 //! `resetchannels` out. Another database than 0 needs `+select` as well.
 //! Without `+client|tracking` changes are polled. `+info` tells whether a
 //! Redis is the same as before, and a flush from a DEL where changes are
-//! polled.
+//! polled. `+hkeys +hstrlen +hmget` are used only while something in a hash is
+//! too large to be transferred.
 
 pub mod config;
 mod connect;

@@ -42,6 +42,14 @@ pub(crate) enum Verb {
     Import(import::Arguments),
 }
 
+impl Verb {
+    /// Whether it goes on trying until Redis can be reached. A password that is
+    /// not there yet is then waited for, like a Redis that is not.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Verb::Hold(_))
+    }
+}
+
 /// What all of them are given.
 pub(crate) struct Setting {
     config: Config,

@@ -8,8 +8,8 @@ use super::stream::Stream;
 use crate::printable::reason;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, PushInfo, RedisConnectionInfo,
-    RedisError, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,
+    RedisConnectionInfo, RedisError, Value,
 };
 use std::fmt;
 use std::net::IpAddr;
@@ -154,6 +154,25 @@ impl Link {
             Ok(Err(error)) => Err(failure(&self.gauge, error)),
             Err(why) => Err(Failure::Lost(why)),
         }
+    }
+
+    /// Asks several questions at once. Their answers share one budget, and an
+    /// error reply to any is a [`Failure::Refused`].
+    pub(crate) async fn ask_all(&mut self, questions: &Pipeline) -> Result<Vec<Value>, Failure> {
+        self.gauge.asked();
+        let answers = self
+            .connection
+            .send_packed_commands(questions, 0, questions.len());
+        let answers = match patient(&self.gauge, SILENCE, answers).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) => return Err(failure(&self.gauge, error)),
+            Err(why) => return Err(Failure::Lost(why)),
+        };
+        let refused = answers.iter().find_map(|answer| match answer {
+            Value::ServerError(error) => Some(Refusal::from(error)),
+            _ => None,
+        });
+        refused.map_or(Ok(answers), |refusal| Err(Failure::Refused(refusal)))
     }
 
     /// When the last byte came, or the last question went.

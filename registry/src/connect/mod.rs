@@ -29,6 +29,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use connection::Connection;
 pub(crate) use connector::Connector;
 pub(crate) use endpoint::{MAX_SOCKET_PATH, Secret};
+pub(crate) use guarded::BUDGET;
 pub(crate) use link::{Failure, Link, SILENCE};
 pub(crate) use refusal::Refusal;
 pub(crate) use sentinels::Sentinels;

@@ -47,6 +47,11 @@ impl Refusal {
         }
     }
 
+    /// Whether Redis knows the command, but not with these arguments.
+    pub(crate) fn is_syntax(&self) -> bool {
+        self.code == "ERR" && self.text.eq_ignore_ascii_case("syntax error")
+    }
+
     /// The same, with the password struck out wherever it is quoted.
     pub(crate) fn without(mut self, secret: Option<&Secret>) -> Refusal {
         if let Some(secret) = secret {

@@ -2,6 +2,7 @@
 
 use super::backoff::{Backoff, random};
 use super::event::{Control, Event, Mode};
+use super::plan::ReadPlan;
 use super::session::{Outside, Session};
 use crate::config::Config;
 use crate::connect::Connector;
@@ -25,7 +26,7 @@ pub async fn follow(config: Arc<Config>, events: Sender<Event>, control: Receive
 async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<Control>) {
     let mut connector = Connector::new(config.clone());
     let mut backoff = Backoff::default();
-    let mut careful = vec![false; config.hashes.len()];
+    let mut plans = vec![ReadPlan::default(); config.hashes.len()];
     let mut origin = None;
     let mut accept = false;
     loop {
@@ -33,7 +34,7 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
             config: &config,
             events,
             control: &mut control,
-            careful: &mut careful,
+            plans: &mut plans,
             origin: &mut origin,
         };
         let (endpoint, why) = match connector.connect().await {
@@ -63,7 +64,7 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
             config: &config,
             events,
             control: &mut control,
-            careful: &mut careful,
+            plans: &mut plans,
             origin: &mut origin,
         };
         let disconnected = Event::Disconnected {

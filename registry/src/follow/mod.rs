@@ -2,10 +2,13 @@
 
 mod alarm;
 mod backoff;
+mod collect;
 mod event;
 mod follower;
+mod measured;
 mod origin;
 mod pacer;
+mod plan;
 mod reader;
 mod session;
 mod watch;
@@ -13,3 +16,5 @@ mod watch;
 pub(crate) use backoff::random;
 pub use event::{Control, Event, HashRead, Mode, Pass, Trust};
 pub use follower::follow;
+pub(crate) use plan::ReadPlan;
+pub(crate) use reader::{Reader, Trouble};

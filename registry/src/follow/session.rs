@@ -5,6 +5,7 @@ use super::backoff::random;
 use super::event::{Control, Event, HashRead, Pass, Trust};
 use super::origin::{Origin, info};
 use super::pacer::Pacer;
+use super::plan::ReadPlan;
 use super::reader::{Reader, Trouble};
 use super::watch::{Seen, Watch};
 use crate::config::Config;
@@ -25,8 +26,8 @@ pub(super) struct Outside<'a> {
     pub(super) config: &'a Config,
     pub(super) events: &'a Sender<Event>,
     pub(super) control: &'a mut Receiver<Control>,
-    /// Hashes whose values are too large to be read at once.
-    pub(super) careful: &'a mut [bool],
+    /// How each hash is read.
+    pub(super) plans: &'a mut [ReadPlan],
     /// Whose data was read last, where that is known.
     pub(super) origin: &'a mut Option<Origin>,
 }
@@ -134,14 +135,15 @@ impl<'a> Session<'a> {
     /// Waits for something to do.
     async fn next(&mut self, alarm: &Alarm) -> Task {
         let now = Instant::now();
-        let dirty = self.watches.iter().any(|watch| watch.dirty);
-        let read_at = match dirty {
-            true => self.pacer.earliest(now),
-            false => {
-                let again = self.connection.again_at().unwrap_or(self.full_at);
-                self.pacer.earliest(self.full_at.min(again))
-            }
+        let wanted = if self.watches.iter().any(|watch| watch.dirty) {
+            now
+        } else {
+            let retries = self.outside.plans.iter().filter_map(ReadPlan::retry_at);
+            retries
+                .chain(self.connection.again_at())
+                .fold(self.full_at, Instant::min)
         };
+        let read_at = self.pacer.earliest(wanted);
         let ping_at = self.connection.link.last() + IDLE;
         let due = read_at.min(ping_at);
         tokio::select! {
@@ -186,6 +188,9 @@ impl<'a> Session<'a> {
             if let Some(watch) = self.watches.get_mut(hash) {
                 watch.dirty = true;
             }
+        }
+        for (watch, plan) in self.watches.iter_mut().zip(&*self.outside.plans) {
+            watch.dirty |= plan.retry_at().is_some_and(|at| at <= start);
         }
         // Where all have changed, this is a full read as well, and the next can wait.
         let full = scope != Scope::Dirty || self.watches.iter().all(|watch| watch.dirty);
@@ -259,11 +264,12 @@ impl<'a> Session<'a> {
             .hashes
             .get(hash)
             .map_or("", String::as_str);
-        let careful = self
-            .outside
-            .careful
-            .get(hash)
-            .is_some_and(|&careful| careful);
+        let Some(plan) = self.outside.plans.get_mut(hash) else {
+            return Err("a hash that nobody configured".to_owned());
+        };
+        if scope == Scope::Accept {
+            plan.resume(Instant::now());
+        }
         if let Some(watch) = self.watches.get_mut(hash) {
             watch.dirty = false;
         }
@@ -271,17 +277,10 @@ impl<'a> Session<'a> {
             link: &mut self.connection.link,
             signals: &self.connection.signals,
         };
-        let outcome = match reader.read(hash, key, careful).await {
+        let outcome = match reader.read(hash, key, plan).await {
             Ok(pairs) => Ok(pairs),
             Err(Trouble::Hash(unreadable)) => Err(unreadable),
-            Err(Trouble::Lost(why)) => {
-                if self.connection.link.overflowed()
-                    && let Some(careful) = self.outside.careful.get_mut(hash)
-                {
-                    *careful = true;
-                }
-                return Err(why);
-            }
+            Err(Trouble::Lost(why)) => return Err(why),
         };
         let unreadable = outcome.as_ref().err().map(|unreadable| unreadable.code);
         self.connection.note(hash, unreadable)?;

@@ -2,13 +2,14 @@
 
 use crate::certs;
 use crate::server::{Dir, Redis};
-use crate::watcher::Watcher;
+use crate::watcher::{Contents, Watcher};
 use cloudhosts_registry::{Mode, Trust};
 use std::fs;
 
 /// The line of the crate's documentation, and so of the README.
 const ACL: &str = "ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* \
-                   resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking";
+                   resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +ping +info \
+                   +client|tracking";
 
 fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {
     let file = dir.file("password", &format!("{password}\n"));
@@ -44,10 +45,24 @@ fn the_acl_of_the_readme_is_enough() {
     assert_eq!(pass.hashes[1].outcome.as_ref().unwrap().len(), 11_000);
     redis.run("HSET cloudhosts:private a 2");
     assert_eq!(watcher.until_hash_holds(0, &[("a", "2")]), Trust::Live);
+    // With a value that is too long in both, they are measured.
+    let large = "x".repeat(2_000_000);
+    for value in [large.as_str(), "10.0.0.1"] {
+        for hash in ["cloudhosts", "cloudhosts:private"] {
+            redis.command(&["HSET", hash, "large", value]);
+        }
+        let is_told = |contents: &Contents| match contents.get("large") {
+            Some(told) => (told.len() > 1_000_000) == (value == large),
+            None => false,
+        };
+        while !watcher.hashes.values().all(is_told) {
+            watcher.event();
+        }
+    }
     // Long enough for a PING: nothing at all was refused.
     std::thread::sleep(std::time::Duration::from_secs(3));
     redis.run("HSET cloudhosts:private a 3");
-    watcher.until_hash_holds(0, &[("a", "3")]);
+    watcher.until_hash_holds(0, &[("a", "3"), ("large", "10.0.0.1")]);
     let refused: Vec<redis::Value> = redis::cmd("ACL").arg("LOG").query(redis.admin()).unwrap();
     assert!(refused.is_empty(), "{refused:?}");
 }
@@ -69,6 +84,27 @@ fn each_right_of_the_acl_is_needed() {
             why.starts_with(sign) && why.contains("README"),
             "{right}: {why}"
         );
+    }
+}
+
+#[test]
+fn a_right_that_is_missing_to_leave_a_giant_value_aside_is_named() {
+    for right in ["hkeys", "hstrlen", "hmget"] {
+        let mut redis = Redis::start(&[]);
+        redis.run(ACL);
+        redis.run(&format!("ACL SETUSER cloudhosts -{right}"));
+        redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(70_000_000), "a", "1"]);
+        redis.run("HSET cloudhosts:private a 1");
+        let dir = Dir::new();
+        let hashes = "hashes = [\"cloudhosts\", \"cloudhosts:private\"]\n";
+        let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
+        let why = watcher.until_unreadable();
+        let told = ["NOPERM", right, "README", "too large"];
+        assert!(told.iter().all(|word| why.contains(word)), "{right}: {why}");
+        assert_eq!(watcher.hashes[&1]["a"], "1");
+        // Without the value the rights of before do, by themselves.
+        redis.run("HDEL cloudhosts b");
+        watcher.until_hash_holds(0, &[("a", "1")]);
     }
 }
 

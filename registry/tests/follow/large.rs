@@ -1,8 +1,10 @@
-//! Hashes that are read in steps.
+//! Hashes that are read in steps, and hashes with something in them that is too
+//! large.
 
-use crate::server::Redis;
+use crate::peer::{Peer, manners};
+use crate::server::{Redis, wait_for};
 use crate::watcher::{Contents, Watcher};
-use cloudhosts_registry::Event;
+use cloudhosts_registry::{Event, Value, ValueError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -105,7 +107,7 @@ fn a_hash_that_shrank_is_read_right() {
 }
 
 #[test]
-fn values_too_large_for_one_reply_are_read_in_small_steps() {
+fn values_too_large_for_one_reply_are_read_in_several() {
     let mut redis = Redis::start(&[]);
     let value = "x".repeat(1_000_000);
     for n in 0..80 {
@@ -116,4 +118,171 @@ fn values_too_large_for_one_reply_are_read_in_small_steps() {
     assert!(why.contains("64 MiB"), "{why}");
     let pass = watcher.pass();
     assert_eq!(pass.hashes[0].outcome.as_ref().unwrap().len(), 80);
+    assert!(watcher.hashes[&0].values().all(|read| *read == value));
+}
+
+/// More than a connection takes for one question.
+const GIANT: usize = 70_000_000;
+
+/// What Redis says of itself: the number that follows this.
+fn info(redis: &mut Redis, section: &str, before: &str) -> u64 {
+    let text: String = redis::cmd("INFO")
+        .arg(section)
+        .query(redis.admin())
+        .unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(before));
+    let digits = |line: &str| -> String { line.chars().take_while(char::is_ascii_digit).collect() };
+    line.map_or(0, |line| digits(line).parse().unwrap())
+}
+
+/// All that Redis has sent to anybody.
+fn sent(redis: &mut Redis) -> u64 {
+    info(redis, "stats", "total_net_output_bytes:")
+}
+
+fn is_refused(watcher: &Watcher, field: &str) -> bool {
+    let value = watcher.hashes[&0].get(field);
+    value.is_some_and(|value| Value::parse(value.as_bytes()) == Err(ValueError::TooLong))
+}
+
+#[test]
+fn a_giant_value_is_left_aside_until_it_is_gone() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 10.0.0.1 b 10.0.0.2");
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.until_holds(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(GIANT)]);
+    let why = watcher.disconnected();
+    assert!(why.contains("64 MiB"), "{why}");
+    watcher.pass();
+    assert!(is_refused(&watcher, "b"), "{:?}", watcher.hashes[&0].keys());
+    assert_eq!(watcher.hashes[&0]["a"], "10.0.0.1");
+
+    // The others are followed, and nothing large is sent any more.
+    let before = sent(&mut redis);
+    for n in 0..20 {
+        let address = format!("10.0.1.{n}");
+        redis.run(&format!("HSET cloudhosts a {address}"));
+        watcher.until("the change", |event| match event {
+            Event::Disconnected { why, .. } => panic!("{why}"),
+            Event::Read(pass) => {
+                let pairs = pass.hashes[0].outcome.as_ref().unwrap();
+                assert_eq!(pairs.len(), 2);
+                pairs
+                    .iter()
+                    .any(|(_, value)| value == address.as_bytes())
+                    .then_some(())
+            }
+            Event::Connected { .. } => None,
+        });
+        assert!(is_refused(&watcher, "b"));
+    }
+    let sent = sent(&mut redis) - before;
+    assert!(sent < 1_000_000, "{sent} bytes for 20 changes");
+
+    // Without it the hash is read at once again.
+    redis.run("HDEL cloudhosts b");
+    let calls = |redis: &mut Redis| info(redis, "commandstats", "cmdstat_hgetall:calls=");
+    let before = calls(&mut redis);
+    let mut n = 0;
+    wait_for("one question for the hash", || {
+        n += 1;
+        redis.run(&format!("HSET cloudhosts a 10.0.2.{}", n % 256));
+        watcher.event_within(Duration::from_millis(500));
+        calls(&mut redis) > before
+    });
+}
+
+#[test]
+fn a_value_too_long_to_be_used_is_sent_once() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 1");
+    redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(5_000_000)]);
+    let before = sent(&mut redis);
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.pass();
+    for n in 0..10 {
+        redis.run(&format!("HSET cloudhosts a {n}"));
+        watcher.pass();
+        assert!(is_refused(&watcher, "b"));
+        assert_eq!(watcher.hashes[&0]["a"], n.to_string());
+    }
+    let sent = sent(&mut redis) - before;
+    assert!(sent < 6_000_000, "{sent} bytes for 11 reads");
+}
+
+#[test]
+fn a_giant_field_name_makes_its_hash_unreadable_and_leaves_the_others() {
+    let mut redis = Redis::start(&[]);
+    let name = "x".repeat(GIANT);
+    redis.run("HSET bad a 1");
+    redis.run("HSET good a 1");
+    redis.command(&["HSET", "bad", &name, "1"]);
+    let before = sent(&mut redis);
+    let mut watcher = Watcher::with(&format!(
+        "hashes = [\"bad\", \"good\"]\n[redis]\nurls = [\"{}\"]\n",
+        redis.url()
+    ));
+    let why = watcher.until_unreadable();
+    assert!(why.contains("HDEL") && why.contains("field name"), "{why}");
+    assert_eq!(watcher.hashes[&1]["a"], "1");
+    // For as long as it rests, changes come at once and cost nothing.
+    for n in 0..20 {
+        redis.run(&format!("HSET good a {n}"));
+        let value = n.to_string();
+        watcher.until_hash_holds(1, &[("a", &value)]);
+        redis.run(&format!("HSET bad a {n}"));
+    }
+    let sent = sent(&mut redis) - before;
+    assert!(sent < 300_000_000, "{sent} bytes");
+    // Once it is gone the hash is read again, by itself.
+    redis.command(&["HDEL", "bad", &name]);
+    watcher.until_hash_holds(0, &[("a", "19")]);
+}
+
+#[test]
+fn the_operator_need_not_wait_for_a_hash_with_a_giant_field_name() {
+    let mut redis = Redis::start(&[]);
+    let name = "x".repeat(GIANT);
+    redis.command(&["HSET", "cloudhosts", &name, "1", "a", "1"]);
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.until_unreadable();
+    redis.command(&["HDEL", "cloudhosts", &name]);
+    let start = Instant::now();
+    watcher.accept();
+    watcher.until_holds(&[("a", "1")]);
+    assert!(start.elapsed() < Duration::from_secs(8));
+}
+
+/// A Redis of version 7.4 or later with 20,000 fields, one of which is giant,
+/// as far as its answers are asked for.
+#[test]
+fn a_scan_without_values_measures_a_hash_of_many_fields() {
+    let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+    let peer = Peer::answering(move |words| match words[0].as_str() {
+        "HLEN" => b":20000\r\n".to_vec(),
+        "HSCAN" if words.last().is_some_and(|word| word == "NOVALUES") => {
+            let next = if words[2] == "0" { "7" } else { "0" };
+            let name = if words[2] == "0" { "a" } else { "b" };
+            // A field may come twice.
+            let names = format!("*2\r\n{}{}", bulk(name), bulk("a"));
+            format!("*2\r\n{}{names}", bulk(next)).into_bytes()
+        }
+        "HSCAN" => {
+            let giant = bulk(&"x".repeat(GIANT));
+            format!("*2\r\n{}*2\r\n{}{giant}", bulk("0"), bulk("b")).into_bytes()
+        }
+        "HSTRLEN" if words[2] == "b" => format!(":{GIANT}\r\n").into_bytes(),
+        "HSTRLEN" => b":8\r\n".to_vec(),
+        "HMGET" => {
+            assert_eq!(words[2..], ["a"]);
+            format!("*1\r\n{}", bulk("10.0.0.1")).into_bytes()
+        }
+        _ => manners(words).unwrap(),
+    });
+    let mut watcher = Watcher::of(&peer.url);
+    watcher.pass();
+    assert_eq!(watcher.hashes[&0].len(), 2);
+    assert_eq!(watcher.hashes[&0]["a"], "10.0.0.1");
+    assert!(is_refused(&watcher, "b"));
 }

@@ -5,7 +5,7 @@ use crate::watcher::Watcher;
 use cloudhosts_registry::{Mode, Trust};
 
 const USER: &str = "ACL SETUSER cloudhosts on >secret resetkeys %R~cloudhosts \
-                    resetchannels -@all +hlen +hgetall +hscan +ping";
+                    resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +ping";
 
 fn polling(redis: &Redis) -> Watcher {
     let mut url = redis.url();

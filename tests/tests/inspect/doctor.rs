@@ -39,7 +39,7 @@ fn where_all_is_well_each_line_says_ok() {
     assert_eq!(code, 0, "{said}");
     for check in [
         "nsswitch", "module", "socket", "daemon", "guard", "rejected", "table", "clock", "rights",
-        "redis", "acl", "urls", "nscd", "names",
+        "password", "redis", "acl", "urls", "nscd", "names",
     ] {
         says(&said, "ok", check, &[]);
     }
@@ -255,6 +255,13 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let (code, said) = doctor(&world);
     assert_eq!(code, 0, "{said}");
     says(&said, "ok", "acl", &[]);
+    // also where a value is too large to be read
+    let giant = "redis.call('HSET', KEYS[1], 'db', string.rep('x', 70000000))";
+    world.redis.cli(&["EVAL", giant, "1", "cloudhosts"]);
+    world.daemon.wait_for_rejected("cloudhosts", "db");
+    let said = doctor(&world).1;
+    says(&said, "ok", "acl", &[]);
+    world.redis.cli(&["HDEL", "cloudhosts", "db"]);
     let grant = |rights: &str| {
         let all = ["ACL", "SETUSER", "cloudhosts", "reset"];
         world
@@ -267,6 +274,9 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
         ("+hlen", "wrong", "acl"),
         ("+ping", "wrong", "acl"),
         ("+info", "warning", "acl"),
+        ("+hkeys", "warning", "acl"),
+        ("+hstrlen", "warning", "acl"),
+        ("+hmget", "warning", "acl"),
         ("+client|tracking", "warning", "redis"),
     ] {
         grant(&rights.replace(missing, ""));

@@ -6,6 +6,7 @@
 //! - [`module`]: what glibc loads;
 //! - [`daemon`]: the socket, the status, the table;
 //! - [`rights`]: who gets at these;
+//! - [`password`]: who gets at the password;
 //! - [`redis`]: Redis, as the daemon sees it;
 //! - [`sentinel`]: the sentinels, and whether their master is followed;
 //! - [`urls`]: whether the names in Redis cover the host of Redis;
@@ -15,6 +16,7 @@ mod daemon;
 mod finding;
 mod module;
 mod names;
+mod password;
 mod redis;
 mod rights;
 mod sentinel;
@@ -51,6 +53,7 @@ pub(crate) fn run(
             report.add(daemon::status(&config))?;
             report.add(daemon::table(&config))?;
             report.add([rights::look(&config)])?;
+            report.add(password::look(&config))?;
             report.add(redis::look(&config))?;
             report.add(sentinel::look(&config))?;
             report.add(urls::look(&config))?;

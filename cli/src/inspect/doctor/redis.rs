@@ -48,15 +48,22 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     let ping = probe.no_ping.iter().map(|why| format!("PING: {why}"));
     refused.extend(ping);
     const REMEDY: &str = "the line that grants them is in cloudhosts-registry(7)";
-    findings.push(match (refused.is_empty(), &probe.no_info) {
-        (true, None) => Finding::ok("acl", "all that the daemon asks is allowed"),
-        (true, Some(why)) => {
-            let says =
-                format_args!("a Redis that was started again looks like the same: INFO: {why}");
-            Finding::warning("acl", says, REMEDY)
-        }
-        (false, _) => Finding::wrong("acl", refused.join("; "), REMEDY),
-    });
+    findings.push(
+        match (refused.is_empty(), &probe.no_info, &probe.no_measuring) {
+            (true, None, None) => Finding::ok("acl", "all that the daemon asks is allowed"),
+            (true, Some(why), _) => {
+                let says =
+                    format_args!("a Redis that was started again looks like the same: INFO: {why}");
+                Finding::warning("acl", says, REMEDY)
+            }
+            (true, None, Some(why)) => {
+                let says =
+                    format_args!("one value that is too large makes its hash unreadable: {why}");
+                Finding::warning("acl", says, REMEDY)
+            }
+            (false, _, _) => Finding::wrong("acl", refused.join("; "), REMEDY),
+        },
+    );
     let readable: Vec<u64> = probe
         .hashes
         .iter()
