@@ -1,13 +1,19 @@
 //! Many roles at once, in one transaction.
 
-use super::change::quoted;
+use super::author::Author;
+use super::change::{logged, quoted};
 use super::registrar::Registrar;
 use super::role::{Role, Where};
+use super::script::Script;
 use super::trouble::Trouble;
+use crate::log::MAX_OPERATIONS;
 use redis::{Cmd, Value, cmd};
 
 /// How many fields one HSET sets.
 const PORTION: usize = 1_000;
+
+/// What the log calls it.
+const VERB: &str = "import";
 
 /// Roles to be set in a hash, all or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,23 +41,15 @@ impl Import {
             Trouble::Unanswered(why) => Trouble::Away(format!("{why}; nothing was changed")),
             other => other,
         };
-        let commands = self.commands();
-        let last = commands.len().saturating_sub(1);
-        for (at, command) in commands.iter().enumerate() {
-            if at == last {
-                break;
-            }
+        for (at, command) in self.queued(registrar.author()).iter().enumerate() {
             if let Err(trouble) = registrar.ask(command).await {
                 // An unfinished transaction ends with its connection.
                 registrar.hang_up();
                 return Err(not_yet(trouble));
             }
-            progress((at * PORTION).min(self.roles.len()));
+            progress((at.saturating_sub(1) * PORTION).min(self.roles.len()));
         }
-        let Some(exec) = commands.last() else {
-            return Ok(());
-        };
-        match registrar.ask(exec).await? {
+        match registrar.ask(&cmd("EXEC")).await? {
             Value::Array(answers) => match answers.iter().find_map(error_of) {
                 Some(error) => Err(Trouble::Refused(error)),
                 None => Ok(()),
@@ -62,9 +60,22 @@ impl Import {
         }
     }
 
-    /// The same as lines for `redis-cli`.
+    /// What does the same without the script, as lines for `redis-cli`. (What
+    /// the script finds is there already it does not write, and `--replace`
+    /// removes field by field where that is less.)
     #[must_use]
     pub fn spelled(&self) -> Vec<String> {
+        let mut commands = Vec::new();
+        if self.replace && self.roles.is_empty() {
+            commands.push(cmd("DEL").arg(&self.hash).to_owned());
+        } else if self.replace {
+            commands.push(cmd("DEL").arg(self.staged()).to_owned());
+            commands.extend(self.sets(&self.staged()));
+            let rename = cmd("RENAME").arg(self.staged()).arg(&self.hash).to_owned();
+            commands.push(rename);
+        } else {
+            commands.extend(self.sets(&self.hash));
+        }
         let line = |command: &Cmd| {
             let words = command.args_iter().filter_map(|arg| match arg {
                 redis::Arg::Simple(word) => Some(quoted(&String::from_utf8_lossy(word))),
@@ -72,35 +83,62 @@ impl Import {
             });
             words.collect::<Vec<_>>().join(" ")
         };
-        self.commands().iter().map(line).collect()
+        let mut lines = vec!["MULTI".to_owned(), self.entry()];
+        lines.extend(commands.iter().map(line));
+        lines.push("EXEC".to_owned());
+        lines
     }
 
-    fn commands(&self) -> Vec<Cmd> {
-        let mut commands = vec![cmd("MULTI")];
-        let prepared = format!("{}:import", self.hash);
-        let key = match self.replace {
-            true => &prepared,
-            false => &self.hash,
-        };
+    /// The line that appends to the log.
+    fn entry(&self) -> String {
         if self.replace {
-            commands.push(cmd("DEL").arg(&prepared).to_owned());
+            return logged(&self.hash, VERB, &[(".drop", "*"), (".reset", "")]);
         }
-        for portion in self.roles.chunks(PORTION) {
+        if self.roles.len() > MAX_OPERATIONS {
+            return logged(&self.hash, VERB, &[(".reset", "")]);
+        }
+        let fields: Vec<String> = self
+            .roles
+            .iter()
+            .map(|(role, _)| format!("+{role}"))
+            .collect();
+        let values = self.roles.iter().map(|(_, at)| at.as_str());
+        let operations: Vec<(&str, &str)> = fields.iter().map(String::as_str).zip(values).collect();
+        logged(&self.hash, VERB, &operations)
+    }
+
+    /// The transaction, without its end: the roles into a hash beside the one
+    /// that is meant, and the script that takes them from there. It stands in a
+    /// transaction because a script cannot be given a million words at once.
+    fn queued(&self, author: &Author) -> Vec<Cmd> {
+        let staged = self.staged();
+        let clean = cmd("DEL").arg(&staged).to_owned();
+        let hash = std::iter::once(self.hash.as_str());
+        let mut script = Script::Import.call(hash, std::slice::from_ref(&staged), VERB, author);
+        script.arg(if self.replace { "replace" } else { "merge" });
+        let mut commands = vec![cmd("MULTI"), clean.clone()];
+        commands.extend(self.sets(&staged));
+        commands.extend([script, clean]);
+        commands
+    }
+
+    /// The commands that set the roles in that hash.
+    fn sets(&self, key: &str) -> Vec<Cmd> {
+        let portion = |portion: &[(Role, Where)]| {
             let mut hset = cmd("HSET");
             hset.arg(key);
             for (role, at) in portion {
                 hset.arg(role.to_string()).arg(at.as_str());
             }
-            commands.push(hset);
-        }
-        if self.replace {
-            commands.push(match self.roles.is_empty() {
-                false => cmd("RENAME").arg(&prepared).arg(&self.hash).to_owned(),
-                true => cmd("DEL").arg(&self.hash).to_owned(),
-            });
-        }
-        commands.push(cmd("EXEC"));
-        commands
+            hset
+        };
+        self.roles.chunks(PORTION).map(portion).collect()
+    }
+
+    /// The hash that stands beside the one that is meant, within the
+    /// transaction.
+    fn staged(&self) -> String {
+        format!("{}:import", self.hash)
     }
 }
 

@@ -47,9 +47,11 @@
 //! # What the Redis user needs
 //!
 //! ```text
-//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +del +rename +multi +exec
+//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +xadd +xlen +xrange +xread +del +rename +multi +exec
 //! ```
 
+mod accept;
+mod author;
 mod change;
 mod holder;
 mod import;
@@ -58,9 +60,11 @@ mod role;
 mod script;
 mod trouble;
 
+pub use accept::Accept;
 pub use change::{Change, Place, Verb};
 pub use holder::{Beat, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 pub use import::Import;
 pub use registrar::{Done, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};
 pub use trouble::Trouble;
+pub(crate) use trouble::passes;

@@ -6,7 +6,7 @@ use std::fs::File;
 use cloudhosts_tests::process::{stderr, stdout};
 use serde_json::{Value, json};
 
-use crate::common::{Registry, map};
+use crate::common::{LOG, Registry, map};
 
 const HOSTS: &str = "127.0.0.1 localhost\n::1 ip6-localhost\n\n# ours\n10.0.0.5 db db.internal\n\
                      fd00::5\tDB. # both\n10.0.0.6 web\n";
@@ -69,8 +69,8 @@ fn a_file_replaces_everything_in_one_step() {
     assert_eq!(registry.hash(), map(&all));
     assert_eq!(
         registry.redis.cli(&["DBSIZE"]),
-        "1",
-        "nothing is left behind"
+        "2",
+        "nothing is left behind but the hash and its log"
     );
 
     // an older set-up whose query failed does not empty the registry
@@ -79,7 +79,7 @@ fn a_file_replaces_everything_in_one_step() {
     assert!(said.contains("--allow-empty"), "{said}");
     assert_eq!(registry.hash(), map(&all));
     registry.prints(&["import", "--replace", "--allow-empty", &empty]);
-    assert_eq!(registry.redis.cli(&["DBSIZE"]), "0");
+    assert_eq!(registry.redis.cli(&["KEYS", "*"]), LOG);
 }
 
 #[test]

@@ -1,5 +1,9 @@
--- What all scripts have in common. A script is given three keys for each hash:
--- the hash itself, its leases and its held fields (see ../mod.rs).
+-- What all scripts have in common. A script is given four keys for each hash:
+-- the hash itself, its log, its leases and its held fields (see ../mod.rs).
+-- ARGV begins with what the log is told: the verb, who it is, and a nonce.
+-- What follows is the script's own, and counted from 1.
+local VERB, BY, NONCE = unpack(ARGV, 1, 3)
+for _ = 1, 3 do table.remove(ARGV, 1) end
 
 -- Not fields, but what the sorted set of leases says of itself.
 local RENEWED = '!renewed' -- when anybody last renewed
@@ -15,19 +19,27 @@ local BATCH = 64
 -- Above so many fields a hash is not walked for the sake of a lease.
 local WALKABLE = 100000
 
--- The keys of the hash number `n`. A key of another type, or a user who may not write, ends the
--- script here, before anything is written: no field is called ''.
+-- The keys of the hash number `n`, and why it cannot be written to, if so. A key of another type,
+-- or a user who may not write, ends the script here, before anything is written: no field is
+-- called ''.
 local function book(n)
-  local it = { hash = KEYS[3 * n - 2], leases = KEYS[3 * n - 1], held = KEYS[3 * n] }
-  it.fields = redis.call('HLEN', it.hash)
+  local it = { hash = KEYS[4 * n - 3], log = KEYS[4 * n - 2], leases = KEYS[4 * n - 1], held = KEYS[4 * n] }
   redis.call('HDEL', it.hash, '')
   redis.call('ZREM', it.leases, '')
   redis.call('ZREM', it.held, '')
-  return it
+  local length = redis.pcall('XLEN', it.log)
+  if type(length) == 'number' then return it end
+  if not string.find(length.err, '^%-?WRONGTYPE') then return it, length end
+  return it, redis.error_reply('ERR ' .. it.log .. ' is not a stream, and the change log of '
+    .. it.hash .. ' belongs there: rename that key, or delete it')
 end
 
 local books = {}
-for n = 1, #KEYS / 3 do books[n] = book(n) end
+for n = 1, math.floor(#KEYS / 4) do
+  local it, refusal = book(n)
+  if refusal then return refusal end
+  books[n] = it
+end
 
 -- The time by the clock of Redis, in ms.
 local function clock()
@@ -41,13 +53,6 @@ local function whole(number) return string.format('%.0f', number) end
 local function role_of(field)
   local role = string.lower(string.match(field, '^[^/]*'))
   return (string.gsub(role, '([^.])%.$', '%1'))
-end
-
--- Deletes fields in portions that fit on the stack.
-local function delete(it, fields)
-  for from = 1, #fields, 500 do
-    redis.call('HDEL', it.hash, unpack(fields, from, math.min(from + 499, #fields)))
-  end
 end
 
 -- Walks the hash for the fields of a role in every spelling; the first that `enough` accepts
@@ -106,30 +111,4 @@ local function forget(it, lines)
     redis.call('ZREM', it.leases, one.field)
   end
   if redis.call('ZCARD', it.held) == 0 then redis.call('ZREM', it.leases, RENEWED, WALKED) end
-end
-
--- Removes leased fields; one that has another value by now was written by somebody else, and
--- stays.
-local function remove(it, lines)
-  for _, one in ipairs(lines) do
-    if redis.call('HGET', it.hash, one.field) == one.value then
-      redis.call('HDEL', it.hash, one.field)
-    end
-  end
-  forget(it, lines)
-end
-
--- Ends what was kept of a role because it was the last, now that `field` holds it: at once; or,
--- with `grace`, leaves who was cut off as long as `field` was half of its lease to be back as well.
-local function supersede(it, role, field, grace)
-  local gone = {}
-  for _, one in ipairs(held_of(it, role)) do
-    local at = ends(it, one.field)
-    if one.field ~= field and at == KEPT and grace then
-      redis.call('ZADD', it.leases, whole(clock() + one.lease / 2), one.field)
-    elseif one.field ~= field and (at == KEPT or not at) then
-      gone[#gone + 1] = one
-    end
-  end
-  remove(it, gone)
 end

@@ -8,7 +8,9 @@ for n, it in ipairs(books) do
   redis.call('ZADD', it.leases, whole(now), RENEWED)
   local all = held_of(it, role)
   local others = renewed(all, now, it) > 0 or has_plain(it, role, all, now, false)
-  if others then remove(it, lines) else forget(it, {}) end
+  if others then withdraw(it, lines) end
+  commit(it, VERB)
+  forget(it, others and lines or {})
   answer[n] = { others and 1 or 0, others and { field } or {}, {} }
 end
 return answer

@@ -7,15 +7,17 @@ for n, it in ipairs(books) do
   elapse(it, now)
   local at = ends(it, field)
   local known = at and at > now and redis.call('ZSCORE', it.held, line)
-  local before = known or held_as(it, field)
+  local was = redis.call('HGET', it.hash, field)
+  if was ~= value then note(it, field, value, was and 0 or 1) end
+  local before = known and {} or held_as(it, field)
+  local superseded = known and {} or supersede(it, role, field, #before > 0)
+  commit(it, VERB)
   if not known then
     forget(it, before)
     redis.call('ZADD', it.held, 0, line)
+    forget(it, superseded)
   end
   redis.call('ZADD', it.leases, whole(now + lease), field)
-  local was = redis.call('HGET', it.hash, field)
-  if was ~= value then redis.call('HSET', it.hash, field, value) end
-  if not known then supersede(it, role, field, #before > 0) end
   expire(it, now)
   redis.call('ZADD', it.leases, whole(now), RENEWED)
   answer[n] = { was ~= value and 1 or 0, was and was ~= value and { was } or {}, {} }

@@ -45,21 +45,47 @@ local function has_plain(it, role, lines, now, patient)
     local is = redis.call('HGET', it.hash, one.field)
     if is and is ~= one.value then return true end
   end
-  if it.fields > WALKABLE then return false end
+  local fields = redis.call('HLEN', it.hash)
+  if fields > WALKABLE then return false end
   if patient then
     -- Walks take a tenth of the time at most; one that lies far ahead is by a clock set back.
     local next = tonumber(redis.call('ZSCORE', it.leases, WALKED) or 0)
     if now < next and next - now < 60000 then return nil end
-    redis.call('ZADD', it.leases, whole(now + it.fields / 100), WALKED)
+    redis.call('ZADD', it.leases, whole(now + fields / 100), WALKED)
   end
   local _, other = walk(it, role, function(field) return not held[field] end)
   return other ~= nil
 end
 
+-- Drafts the end of leased fields; one that has another value by now was written by somebody else,
+-- and stays.
+local function withdraw(it, lines)
+  for _, one in ipairs(lines) do
+    if value_of(it, one.field) == one.value then draft(it, one.field, false) end
+  end
+end
+
+-- Drafts the end of what was kept of a role because it was the last, now that `field` holds it; the
+-- lines to forget. With `grace`, who was cut off as long as `field` was has half of its lease to be
+-- back as well.
+local function supersede(it, role, field, grace)
+  local gone = {}
+  for _, one in ipairs(held_of(it, role)) do
+    local at = ends(it, one.field)
+    if one.field ~= field and at == KEPT and grace then
+      redis.call('ZADD', it.leases, whole(clock() + one.lease / 2), one.field)
+    elseif one.field ~= field and (at == KEPT or not at) then
+      gone[#gone + 1] = one
+    end
+  end
+  withdraw(it, gone)
+  return gone
+end
+
 -- Removes the fields of some of the leases that ran out, where somebody else has renewed that role
 -- since; who died together with all others stays with them.
 local function expire(it, now)
-  local roles = {}
+  local roles, gone = {}, {}
   local over = redis.call('ZRANGEBYSCORE', it.leases, 0, whole(now), 'WITHSCORES', 'LIMIT', 0, BATCH + 2)
   for n = 1, #over, 2 do
     local field, at = over[n], tonumber(over[n + 1])
@@ -74,12 +100,17 @@ local function expire(it, now)
         roles[role] = known
       end
       if known.plain or known.renewed > at then
-        remove(it, held)
+        withdraw(it, held)
+        for _, one in ipairs(held) do gone[#gone + 1] = one end
       elseif known.renewed == 0 and known.plain == false then
         redis.call('ZADD', it.leases, KEPT, field)
       end
     elseif field ~= RENEWED and field ~= WALKED then
       redis.call('ZREM', it.leases, field)
     end
+  end
+  if #gone > 0 then
+    commit(it, 'expire')
+    forget(it, gone)
   end
 end
