@@ -13,6 +13,7 @@
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
 //! - [`log`]: the change log beside a hash: what changed, entry by entry.
+//! - [`History`]: reads the log once more, for people.
 //! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
@@ -35,6 +36,7 @@
 pub mod config;
 mod connect;
 pub mod follow;
+mod history;
 pub mod log;
 pub mod pairs;
 mod printable;
@@ -46,6 +48,7 @@ pub mod status;
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
 pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
+pub use history::{History, HistoryError};
 pub use pairs::Pairs;
 pub use probe::{Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};
