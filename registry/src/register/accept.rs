@@ -4,7 +4,7 @@ use super::author::Author;
 use super::change::logged;
 use super::registrar::Registrar;
 use super::role::Role;
-use super::script::Script;
+use super::script::{Own, Script};
 use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
 use redis::Cmd;
@@ -36,10 +36,12 @@ impl Accept {
     }
 
     fn command(&self, author: &Author) -> Cmd {
+        let own = Own {
+            keys: &[],
+            arguments: &self.scopes(),
+        };
         let hashes = self.hashes.iter().map(String::as_str);
-        let mut command = Script::Accept.call(hashes, &[], VERB, author);
-        command.arg(self.scopes());
-        command
+        Script::Accept.call(hashes, own, VERB, author)
     }
 
     /// The same as lines for `redis-cli`.

@@ -2,7 +2,7 @@
 
 use super::author::Author;
 use super::role::{Role, Where};
-use super::script::Script;
+use super::script::{Own, Script};
 use crate::log::{MAX_LEN, log_key};
 use redis::Cmd;
 use std::time::Duration;
@@ -72,19 +72,21 @@ impl Change {
             Verb::Hold(_) => Script::Hold,
             Verb::End => Script::End,
         };
+        let lease = match self.verb {
+            Verb::Hold(lease) => Some(lease.as_millis().to_string()),
+            _ => None,
+        };
+        let mut arguments = vec![self.role.name()];
+        arguments.extend(self.role.member());
+        arguments.extend(lease.as_deref());
+        let values = self.places.iter().filter_map(|place| place.at.as_ref());
+        arguments.extend(values.map(Where::as_str));
         let hashes = self.places.iter().map(|place| place.hash.as_str());
-        let mut command = script.call(hashes, &[], self.verb.name(), author);
-        command.arg(self.role.name());
-        if let Some(member) = self.role.member() {
-            command.arg(member);
-        }
-        if let Verb::Hold(lease) = self.verb {
-            command.arg(lease.as_millis().to_string());
-        }
-        for place in &self.places {
-            command.arg(place.at.as_ref().map(Where::as_str));
-        }
-        command
+        let own = Own {
+            keys: &[],
+            arguments: &arguments,
+        };
+        script.call(hashes, own, self.verb.name(), author)
     }
 
     /// What the command does, as lines for `redis-cli`; what no command of Redis

@@ -4,7 +4,7 @@ use super::author::Author;
 use super::change::{logged, quoted};
 use super::registrar::Registrar;
 use super::role::{Role, Where};
-use super::script::Script;
+use super::script::{Own, Script};
 use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
 use redis::{Cmd, Value, cmd};
@@ -113,9 +113,13 @@ impl Import {
     fn queued(&self, author: &Author) -> Vec<Cmd> {
         let staged = self.staged();
         let clean = cmd("DEL").arg(&staged).to_owned();
+        let how = if self.replace { "replace" } else { "merge" };
+        let own = Own {
+            keys: &[&staged],
+            arguments: &[how],
+        };
         let hash = std::iter::once(self.hash.as_str());
-        let mut script = Script::Import.call(hash, std::slice::from_ref(&staged), VERB, author);
-        script.arg(if self.replace { "replace" } else { "merge" });
+        let script = Script::Import.call(hash, own, VERB, author);
         let mut commands = vec![cmd("MULTI"), clean.clone()];
         commands.extend(self.sets(&staged));
         commands.extend([script, clean]);

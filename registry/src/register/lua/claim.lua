@@ -1,5 +1,7 @@
 -- ARGV: the role, and for each hash its value; without values, the role goes.
 local role, answer = ARGV[1], {}
+local refusal = refused(books)
+if refusal then return refusal end
 for n, it in ipairs(books) do
   local value, alive = ARGV[1 + n], {}
   local lines = held_of(it, role)

@@ -6,33 +6,33 @@ local drops = replace and { '*' } or nil
 -- Above so many fields what differs is not sought; it takes about 0.2 s at that many.
 local COMPARABLE = 100000
 
--- Calls `each` with the pairs of a hash, page by page, until it has had enough.
+-- Calls `each` with fields and values of a hash, page by page, until it has had enough.
 local function pages(key, each)
   local cursor, enough = '0', false
   repeat
-    local page = redis.call('HSCAN', key, cursor, 'COUNT', 1000)
-    cursor = page[1]
-    enough = each(page[2])
+    local scanned = call('HSCAN', key, cursor, 'COUNT', 1000)
+    cursor = scanned[1]
+    enough = each(scanned[2])
   until cursor == '0' or enough
 end
 
 -- Drafts what differs, until that is too much for an entry; whether it is not.
 local function compared()
-  local lengths = redis.call('HLEN', staged) + (replace and redis.call('HLEN', it.hash) or 0)
+  local lengths = call('HLEN', staged) + (replace and call('HLEN', it.hash) or 0)
   if lengths > COMPARABLE then return false end
   local new = {}
-  local function too_many() return #it.order > MAX_OPERATIONS end
-  pages(staged, function(pairs)
-    for at = 1, #pairs, 2 do
-      new[pairs[at]] = true
-      draft(it, pairs[at], pairs[at + 1])
+  local function too_many() return it.order and #it.order > MAX_OPERATIONS end
+  pages(staged, function(page)
+    for at = 1, #page, 2 do
+      new[page[at]] = true
+      draft(it, page[at], page[at + 1])
     end
     return too_many()
   end)
   if replace and not too_many() then
-    pages(it.hash, function(pairs)
-      for at = 1, #pairs, 2 do
-        if not new[pairs[at]] then draft(it, pairs[at], false) end
+    pages(it.hash, function(page)
+      for at = 1, #page, 2 do
+        if not new[page[at]] then draft(it, page[at], false) end
       end
       return too_many()
     end)
@@ -40,17 +40,19 @@ local function compared()
   return not too_many()
 end
 
+local refusal = refused(books)
+if refusal then return refusal end
 if compared() then
-  local count = #it.order
+  local count = it.order and #it.order or 0
   commit(it, VERB, drops)
   return count
 end
 append(it, VERB, replace and { '.drop', '*', '.reset', '' } or { '.reset', '' })
 if not replace then
-  pages(staged, function(pairs) portions('HSET', it.hash, pairs) end)
-elseif redis.call('HLEN', staged) > 0 then
-  redis.call('RENAME', staged, it.hash)
+  pages(staged, function(page) portions('HSET', it.hash, page) end)
+elseif call('HLEN', staged) > 0 then
+  call('RENAME', staged, it.hash)
 else
-  redis.call('DEL', it.hash)
+  call('DEL', it.hash)
 end
 return nil
