@@ -4,7 +4,7 @@ use super::author::Author;
 use super::change::logged;
 use super::registrar::Registrar;
 use super::role::Role;
-use super::script::{Own, Script};
+use super::script::Script;
 use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
 use redis::Cmd;
@@ -36,12 +36,10 @@ impl Accept {
     }
 
     fn command(&self, author: &Author) -> Cmd {
-        let own = Own {
-            keys: &[],
-            arguments: &self.scopes(),
-        };
+        let scopes = self.scopes();
+        let arguments: Vec<&[u8]> = scopes.iter().map(|scope| scope.as_bytes()).collect();
         let hashes = self.hashes.iter().map(String::as_str);
-        Script::Accept.call(hashes, own, VERB, author)
+        Script::Accept.call(hashes, &arguments, VERB, author)
     }
 
     /// The same as lines for `redis-cli`.

@@ -2,7 +2,7 @@
 
 use super::author::Author;
 use super::role::{Role, Where};
-use super::script::{Own, Script};
+use super::script::Script;
 use crate::log::{MAX_LEN, log_key};
 use redis::Cmd;
 use std::time::Duration;
@@ -76,17 +76,15 @@ impl Change {
             Verb::Hold(lease) => Some(lease.as_millis().to_string()),
             _ => None,
         };
-        let mut arguments = vec![self.role.name()];
-        arguments.extend(self.role.member());
-        arguments.extend(lease.as_deref());
         let values = self.places.iter().filter_map(|place| place.at.as_ref());
-        arguments.extend(values.map(Where::as_str));
+        let arguments: Vec<&[u8]> = std::iter::once(self.role.name())
+            .chain(self.role.member())
+            .chain(lease.as_deref())
+            .chain(values.map(Where::as_str))
+            .map(str::as_bytes)
+            .collect();
         let hashes = self.places.iter().map(|place| place.hash.as_str());
-        let own = Own {
-            keys: &[],
-            arguments: &arguments,
-        };
-        script.call(hashes, own, self.verb.name(), author)
+        script.call(hashes, &arguments, self.verb.name(), author)
     }
 
     /// What the command does, as lines for `redis-cli`; what no command of Redis

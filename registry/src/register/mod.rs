@@ -47,7 +47,7 @@
 //! # What the Redis user needs
 //!
 //! ```text
-//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +xadd +xlen +xrange +xread +del +rename +multi +exec
+//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +xadd +xlen +xrange +xread +del +rename +multi +exec +watch
 //! ```
 
 mod accept;

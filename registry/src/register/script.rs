@@ -15,6 +15,7 @@ pub(super) enum Script {
     Hold,
     End,
     Import,
+    Reset,
     Accept,
 }
 
@@ -40,6 +41,8 @@ impl Script {
             LazyLock::new(|| sent(&[COMMON, LOG, LEASES, include_str!("lua/end.lua")]));
         static IMPORT: LazyLock<String> =
             LazyLock::new(|| sent(&[COMMON, LOG, include_str!("lua/import.lua")]));
+        static RESET: LazyLock<String> =
+            LazyLock::new(|| sent(&[COMMON, LOG, include_str!("lua/reset.lua")]));
         static ACCEPT: LazyLock<String> =
             LazyLock::new(|| sent(&[COMMON, LOG, include_str!("lua/accept.lua")]));
         match self {
@@ -49,23 +52,22 @@ impl Script {
             Script::Hold => &HOLD,
             Script::End => &END,
             Script::Import => &IMPORT,
+            Script::Reset => &RESET,
             Script::Accept => &ACCEPT,
         }
     }
 
-    /// The command that runs it for these hashes, with more keys and arguments
-    /// of its own. `verb` and `author` are what the log says of it.
+    /// The command that runs it for these hashes, with arguments of its own.
+    /// `verb` and `author` are what the log says of it.
     pub(super) fn call<'h>(
         self,
         hashes: impl ExactSizeIterator<Item = &'h str>,
-        own: Own<'_>,
+        arguments: &[&[u8]],
         verb: &str,
         author: &Author,
     ) -> Cmd {
         let mut command = cmd("EVAL");
-        command
-            .arg(self.text())
-            .arg(4 * hashes.len() + own.keys.len());
+        command.arg(self.text()).arg(4 * hashes.len());
         for hash in hashes {
             command
                 .arg(hash)
@@ -73,19 +75,10 @@ impl Script {
                 .arg(format!("{hash}:leases"))
                 .arg(format!("{hash}:leases:held"));
         }
-        command.arg(own.keys).arg(own.arguments);
+        command.arg(arguments);
         command.arg(verb).arg(author.to_string()).arg(nonce());
         command
     }
-}
-
-/// What one script is given and the others are not.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Own<'a> {
-    /// Behind the keys of the hashes.
-    pub(super) keys: &'a [&'a str],
-    /// Before what all are told.
-    pub(super) arguments: &'a [&'a str],
 }
 
 /// A random number that no other entry has: 16 hexadecimal digits.
@@ -116,6 +109,7 @@ mod tests {
             Script::Hold,
             Script::End,
             Script::Import,
+            Script::Reset,
             Script::Accept,
         ] {
             let text = script.text();

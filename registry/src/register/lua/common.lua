@@ -29,7 +29,7 @@ local function book(n)
 end
 
 local books = {}
-for n = 1, math.floor(#KEYS / 4) do books[n] = book(n) end
+for n = 1, #KEYS / 4 do books[n] = book(n) end
 
 -- Why one of these logs cannot be written to, as the answer of the script. To be asked before
 -- anything is written.
