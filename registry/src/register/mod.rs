@@ -5,6 +5,15 @@
 //! (`script`, in Lua), or one transaction ([`Import`]). A [`Holder`] does it
 //! again and again, so that a role ends when its machine does.
 //!
+//! [`Accept`] changes no hash: what daemons retain is no longer wanted.
+//!
+//! # The change log
+//!
+//! Each script is given four keys for each hash: the hash, its log, and those
+//! of its leases. It drafts what is to change in the hash, appends that to the
+//! log ([`crate::log`]) as one entry, and then makes it so (`lua/log.lua`).
+//! Whether the log is a stream it asks before it writes anything.
+//!
 //! # Leases
 //!
 //! A field that is held has a lease. What is known of leases stands beside the
