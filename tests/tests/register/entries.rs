@@ -31,9 +31,12 @@ impl Entry {
             field.starts_with(['+', '-']) || [".drop", ".reset"].contains(&field.as_str())
         });
         let mut words: Vec<String> = operations
-            .map(|(field, value)| match value.is_empty() {
-                true => field.clone(),
-                false => format!("{field}={value}"),
+            .map(|(field, value)| {
+                if value.is_empty() {
+                    field.clone()
+                } else {
+                    format!("{field}={value}")
+                }
             })
             .collect();
         words.sort();
