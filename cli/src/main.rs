@@ -6,6 +6,7 @@
 mod child;
 mod completions;
 mod getent;
+mod history;
 mod inspect;
 mod local;
 mod nscd;
@@ -55,6 +56,8 @@ struct Common {
 enum Verb {
     #[command(flatten)]
     Register(register::Verb),
+    /// Print the change log: when, who, what
+    History(history::Arguments),
     #[command(flatten)]
     Inspect(inspect::Verb),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
@@ -92,6 +95,10 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             });
             let config = config.map_err(|error| Failure::Usage(error.to_string()))?;
             register::run(verb, config, &common.hash)
+        }
+        Verb::History(arguments) => {
+            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            history::run(arguments, config)
         }
         Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.

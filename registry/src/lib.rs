@@ -13,6 +13,8 @@
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
+//! - [`log`]: the change log beside a hash: what changed, entry by entry.
+//! - [`History`]: reads the log once more, for people.
 //! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
@@ -36,6 +38,8 @@
 pub mod config;
 mod connect;
 pub mod follow;
+mod history;
+pub mod log;
 mod masters;
 pub mod pairs;
 mod printable;
@@ -48,6 +52,7 @@ mod unreadable;
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
 pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
+pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
 pub use probe::{NotRead, Probe, probe};

@@ -1,7 +1,8 @@
 //! Has changes made: connects, asks, and says in words what went wrong.
 
+use super::author::Author;
 use super::change::Change;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, passes};
 use crate::config::Config;
 use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
 use crate::unreadable::UnreadableCode;
@@ -29,6 +30,8 @@ pub struct Registrar {
     connection: Option<Connection>,
     /// How long an answer may take.
     patience: Duration,
+    /// Who the change log says made the changes.
+    author: Author,
 }
 
 impl Registrar {
@@ -39,6 +42,7 @@ impl Registrar {
             connector: Connector::to_write(config),
             connection: None,
             patience: SILENCE,
+            author: Author::of_this_process(),
         }
     }
 
@@ -68,7 +72,7 @@ impl Registrar {
     /// # Errors
     /// Redis cannot be reached, or says no.
     pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
-        let answer = self.ask_owner(&change.command()).await?;
+        let answer = self.ask_owner(&change.command(&self.author)).await?;
         let done = |one: &Value| {
             let Value::Array(parts) = one else {
                 return None;
@@ -88,6 +92,11 @@ impl Registrar {
         let all: Option<Vec<Done>> = places.iter().map(done).collect();
         all.filter(|all| all.len() == change.places.len())
             .ok_or_else(|| Trouble::Refused(not_understood()))
+    }
+
+    /// Who the change log says makes the changes.
+    pub(super) fn author(&self) -> &Author {
+        &self.author
     }
 
     /// Sees that the connection is to the node of a cluster that has this hash,
@@ -163,14 +172,29 @@ impl Registrar {
     async fn connection(&mut self) -> Result<&mut Connection, Trouble> {
         if self.connection.is_none() {
             let made = self.connector.connect().await;
-            let made =
+            let mut made =
                 made.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+            logged_in(&mut made, self.patience).await?;
             return Ok(self.connection.insert(made));
         }
         // There is one; the borrow checker wants to be shown.
         self.connection
             .as_mut()
             .ok_or_else(|| Trouble::Away("there is no connection".to_owned()))
+    }
+}
+
+/// Sees that Redis does not want a password first. It would answer a question
+/// of more than ten words with a protocol error, which does not say so.
+async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<(), Trouble> {
+    match connection.link.ask_within(&cmd("TIME"), patience).await {
+        Err(Failure::Refused(refusal)) if refusal.code() == "NOAUTH" => {
+            let endpoint = connection.endpoint.clone();
+            Err(Said { endpoint, refusal }.into())
+        }
+        Err(Failure::Lost(why)) => Err(Trouble::Away(format!("{}: {why}", connection.endpoint))),
+        // What else it may say will be said of the question proper.
+        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
     }
 }
 
@@ -188,10 +212,10 @@ struct Said {
 impl From<Said> for Trouble {
     fn from(Said { endpoint, refusal }: Said) -> Trouble {
         let said = format!("{endpoint}: {refusal}");
-        match refusal.code() {
-            "LOADING" | "BUSY" | "OOM" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "MISCONF"
-            | "NOREPLICAS" | "TRYAGAIN" => Trouble::Away(said),
-            _ => Trouble::Refused(said),
+        if passes(&refusal) {
+            Trouble::Away(said)
+        } else {
+            Trouble::Refused(said)
         }
     }
 }

@@ -226,7 +226,12 @@ fn redis_is_visited_as_the_daemon_would() {
     world.redis.cli(&["FLUSHALL"]);
     world.daemon.wait_for_state("guarded");
     let said = doctor(&world).1;
-    says(&said, "wrong", "guard", &["1 of cloudhosts", "reload"]);
+    says(
+        &said,
+        "wrong",
+        "guard",
+        &["1 of cloudhosts", "cloudhosts accept"],
+    );
     says(&said, "warning", "redis", &["no field in cloudhosts"]);
     world.redis.kill();
     world.daemon.wait_for_state("reconnecting");

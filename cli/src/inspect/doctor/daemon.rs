@@ -108,7 +108,7 @@ fn guard(status: &Status) -> Finding {
         false => Finding::wrong(
             "guard",
             format_args!("Redis has lost fields that are kept: {}", lost.join(", ")),
-            "register them anew, or accept the loss: systemctl reload cloudhosts-cached",
+            "register them anew, or accept the loss: cloudhosts accept",
         ),
     }
 }
