@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
 
+use crate::exposures::Exposures;
+use crate::journal;
 use crate::last_good::LastGood;
 use crate::mirror::Mirror;
 use crate::publisher::{Keeper, Sealed, digest};
@@ -45,6 +47,7 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
     let epoch = EpochPage::new(monotonic()).map_err(system)?;
     let server = Server::start(&config.socket, epoch)?;
+    let config = Arc::new(config);
     let mut daemon = Daemon::new(&config, server);
     daemon.ready();
     daemon.restore().await;
@@ -53,7 +56,7 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     // waits with it.
     let (events, mut happened) = mpsc::channel(1);
     let (control, controlled) = mpsc::channel(1);
-    let following = tokio::spawn(follow(Arc::new(config), events, controlled));
+    let following = tokio::spawn(follow(config, events, controlled));
     let mut watchdog =
         sd_notify::watchdog_enabled().map(|limit| interval((limit / 3).max(WATCHDOG_LEAST)));
     loop {
@@ -65,6 +68,7 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
             done = finished(&mut daemon.chore) => daemon.chore_done(done),
             () = until(daemon.keeper.wakes(Instant::now())), if daemon.chore.is_none() => {}
             () = until(daemon.report.wakes(Instant::now())) => {}
+            () = until(journal::due()) => journal::tell_left_out(Some(Instant::now())),
             _ = hangup.recv() => {
                 info!("SIGHUP: what Redis says now is accepted");
                 // Full means that one is on its way already.
@@ -123,6 +127,7 @@ struct Daemon {
     chore: Option<JoinHandle<io::Result<Duration>>>,
     report: Report,
     last_good: LastGood,
+    exposures: Exposures,
     /// What was logged last, so that nothing is logged twice.
     problems: Rejected,
     trouble: String,
@@ -131,7 +136,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(config: &Config, server: Server) -> Daemon {
+    fn new(config: &Arc<Config>, server: Server) -> Daemon {
         let last_good = LastGood::new(&config.state_dir);
         Daemon {
             server,
@@ -141,6 +146,7 @@ impl Daemon {
             chore: None,
             report: Report::new(config.status_file.clone(), SystemTime::now()),
             last_good,
+            exposures: Exposures::new(Arc::clone(config)),
             problems: Rejected::default(),
             trouble: String::new(),
             published: false,
@@ -169,6 +175,7 @@ impl Daemon {
     /// Tells systemd that processes can attach.
     fn ready(&mut self) {
         notify(&[NotifyState::Ready]);
+        self.exposures.look();
         self.report.write_now();
     }
 
@@ -182,6 +189,7 @@ impl Daemon {
                     Mode::Polling { why } => format!("polling: {why}"),
                 };
                 info!("connected to {endpoint}, {mode}");
+                self.exposures.look();
                 self.trouble.clear();
                 self.report.connected(&endpoint, &mode, now);
                 self.update();
@@ -301,6 +309,7 @@ impl Daemon {
         match self.report.update(mirror, SystemTime::now()) {
             Some((State::Live, _)) => info!("live"),
             Some((State::Guarded, reason)) => warn!("guarded: {reason}"),
+            Some((State::Unreadable, reason)) => warn!("unreadable: {reason}"),
             Some((State::Reconnecting, _)) | None => {}
         }
     }
@@ -344,6 +353,7 @@ impl Daemon {
             warn!("can't write {}: {error}", self.last_good.path().display());
         }
         self.report.stopped(SystemTime::now());
+        journal::tell_left_out(None);
     }
 }
 

@@ -8,10 +8,11 @@
 //! - [`server`]: the socket at which processes fetch it.
 //!
 //! Beside them [`last_good`] is the file, [`report`] the status file,
-//! [`journal`] the log, and [`daemon`] the loop that ties them together.
+//! [`journal`] the log, [`exposures`] warns of passwords that others can read, and [`daemon`] the loop that ties them together.
 #![forbid(unsafe_code)]
 
 pub mod daemon;
+pub mod exposures;
 pub mod journal;
 pub mod last_good;
 pub mod mirror;

@@ -134,6 +134,8 @@ impl Report {
         } else if let Some(failure) = &self.failure {
             let reason = format!("no new table can be made, the last one answers: {failure}");
             (State::Guarded, reason)
+        } else if let Some(unreadable) = unreadable {
+            (State::Unreadable, unreadable)
         } else if mirror.is_guarded() {
             let kept: usize = self.status.hashes.iter().map(|hash| hash.kept).sum();
             let reason = format!(
@@ -142,7 +144,7 @@ impl Report {
             );
             (State::Guarded, reason)
         } else {
-            (State::Live, unreadable.unwrap_or_default())
+            (State::Live, String::new())
         };
         if self.status.reason != reason {
             self.status.reason = reason;

@@ -1,6 +1,7 @@
 //! One Redis hash: what was read last, what is believed of it, and what is
 //! kept when Redis seems to have lost it.
 
+use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::config::Allow;
 use cloudhosts_registry::follow::Trust;
 use cloudhosts_registry::pairs::Pairs;
@@ -21,7 +22,7 @@ pub struct Hash {
     problems: Problems,
     /// Fields that Redis lost, of those in use.
     kept: usize,
-    unreadable: Option<String>,
+    unreadable: Option<Unreadable>,
 }
 
 impl Hash {
@@ -74,14 +75,14 @@ impl Hash {
     }
 
     /// Notes that it can't be read. What it held stays in use.
-    pub fn unreadable(&mut self, why: &str) {
-        if self.unreadable.as_deref() != Some(why) {
+    pub fn unreadable(&mut self, unreadable: Unreadable) {
+        if self.unreadable.as_ref() != Some(&unreadable) {
             warn!(
-                "the hash {} can't be read, what it held stays: {why}",
+                "the hash {} can't be read, what it held stays: {unreadable}",
                 self.key
             );
         }
-        self.unreadable = Some(why.into());
+        self.unreadable = Some(unreadable);
     }
 
     /// The pairs that can be used; where a value can't, the last one that
@@ -196,7 +197,8 @@ impl Hash {
             key: self.key.clone(),
             fields: self.fields.len(),
             kept: self.kept,
-            unreadable: self.unreadable.clone(),
+            unreadable: self.unreadable.as_ref().map(ToString::to_string),
+            unreadable_code: self.unreadable.as_ref().map(|why| why.code),
         }
     }
 }

@@ -89,7 +89,7 @@ impl Mirror {
             };
             match read.outcome {
                 Ok(pairs) => changed |= hash.read(&pairs, read.trust, &self.allow),
-                Err(why) => hash.unreadable(&why),
+                Err(unreadable) => hash.unreadable(unreadable),
             }
         }
         changed

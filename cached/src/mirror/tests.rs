@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::follow::{HashRead, Pass, Trust};
 use cloudhosts_registry::pairs::Pairs;
+use cloudhosts_registry::{Unreadable, UnreadableCode};
 use cloudhosts_table::{Name, View};
 
 use super::Mirror;
@@ -441,7 +442,10 @@ fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
     let changed = fleet.mirror.apply(Pass {
         hashes: vec![HashRead {
             hash: 0,
-            outcome: Err("WRONGTYPE".into()),
+            outcome: Err(Unreadable {
+                code: UnreadableCode::WrongType,
+                why: "WRONGTYPE".into(),
+            }),
             trust: Trust::Live,
         }],
         cost: Duration::ZERO,
@@ -449,8 +453,8 @@ fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
     });
     assert!(!changed);
     assert_eq!(
-        fleet.mirror.hashes()[0].unreadable.as_deref(),
-        Some("WRONGTYPE")
+        fleet.mirror.hashes()[0].unreadable_code,
+        Some(UnreadableCode::WrongType)
     );
     assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
 }

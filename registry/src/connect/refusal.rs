@@ -2,6 +2,7 @@
 
 use super::endpoint::Secret;
 use crate::printable::reason;
+use crate::unreadable::UnreadableCode;
 use redis::ServerError;
 use std::fmt;
 
@@ -36,6 +37,16 @@ impl Refusal {
         self.code == "NOPROTO" || self.code == "ERR" && text.starts_with("unknown ")
     }
 
+    /// Why this one hash can't be read, where the connection can go on.
+    pub(crate) fn unreadable(&self) -> Option<UnreadableCode> {
+        match self.code.as_str() {
+            "MOVED" | "ASK" | "CROSSSLOT" => Some(UnreadableCode::Moved),
+            "NOPERM" => Some(UnreadableCode::NoPerm),
+            "WRONGTYPE" => Some(UnreadableCode::WrongType),
+            _ => None,
+        }
+    }
+
     /// Whether Redis knows the command, but not with these arguments.
     pub(crate) fn is_syntax(&self) -> bool {
         self.code == "ERR" && self.text.eq_ignore_ascii_case("syntax error")
@@ -53,12 +64,7 @@ impl Refusal {
 
     /// Whether a transaction was given up.
     pub(crate) fn is_aborted(&self) -> bool {
-        matches!(self.code.as_str(), "EXECABORT" | "CROSSSLOT")
-    }
-
-    /// Whether the connection can go on and only this one hash not be read.
-    pub(crate) fn is_of_one_hash(&self) -> bool {
-        matches!(self.code.as_str(), "WRONGTYPE" | "NOPERM" | "MOVED" | "ASK")
+        self.code == "EXECABORT"
     }
 
     /// The same, with the password struck out wherever it is quoted.
@@ -145,7 +151,8 @@ mod tests {
             shown.contains("password_file") && !shown.contains('\x1b'),
             "{shown}"
         );
-        assert!(Refusal::new("WRONGTYPE", "x").is_of_one_hash());
-        assert!(!Refusal::new("LOADING", "x").is_of_one_hash());
+        let wrong_type = Refusal::new("WRONGTYPE", "x").unreadable();
+        assert_eq!(wrong_type, Some(UnreadableCode::WrongType));
+        assert_eq!(Refusal::new("LOADING", "x").unreadable(), None);
     }
 }

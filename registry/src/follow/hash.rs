@@ -18,6 +18,7 @@ use super::wish::{Cause, Wish};
 use crate::connect::{Pushed, Pushes, Refusal};
 use crate::log::{DropScope, Entry, Operation, log_key};
 use crate::pairs::Pairs;
+use crate::unreadable::Unreadable;
 use redis::{Value, cmd};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -47,16 +48,16 @@ enum Told {
     #[default]
     Nothing,
     Readable,
-    Unreadable(String),
+    Unreadable(Unreadable),
 }
 
-/// Why a hash cannot be read.
+/// What keeps a hash from being read.
 #[derive(Debug)]
-enum Unreadable {
+enum Obstacle {
     /// Redis refuses even its length. That may end at any moment.
-    Refused(String),
+    Refused(Unreadable),
     /// Reading it failed, and is tried again as the plan says.
-    Failed(String),
+    Failed(Unreadable),
 }
 
 /// One hash.
@@ -89,7 +90,7 @@ struct Connected {
     /// until the next resync.
     denied: bool,
     log_denied: bool,
-    unreadable: Option<Unreadable>,
+    obstacle: Option<Obstacle>,
     length: Option<u64>,
     page: usize,
     /// The last page of the log was full.
@@ -169,12 +170,14 @@ impl Hash {
 
     /// Whether it may be asked for, as far as is known.
     pub(super) fn can_be_read(&self) -> bool {
-        !self.now.denied && !matches!(self.now.unreadable, Some(Unreadable::Refused(_)))
+        !self.now.denied && !matches!(self.now.obstacle, Some(Obstacle::Refused(_)))
     }
 
-    /// Whether it cannot be read.
-    pub(super) fn is_unreadable(&self) -> bool {
-        self.now.unreadable.is_some()
+    /// Why it cannot be read.
+    pub(super) fn unreadable(&self) -> Option<&Unreadable> {
+        match self.now.obstacle.as_ref()? {
+            Obstacle::Refused(why) | Obstacle::Failed(why) => Some(why),
+        }
     }
 
     /// Whether nothing was ever known of it.
@@ -212,13 +215,16 @@ impl Hash {
                 Trouble::Lost(why) => return Err(why),
                 Trouble::Hash(why) => {
                     self.plan.cannot_measure(&why, now);
-                    self.cannot_be_read(Unreadable::Failed(why));
+                    self.cannot_be_read(Obstacle::Failed(why));
                 }
             },
-            _ => {
-                self.now.denied = true;
-                self.cannot_be_read(Unreadable::Refused(refusal.to_string()));
-            }
+            _ => match Trouble::from(refusal.clone()) {
+                Trouble::Lost(why) => return Err(why),
+                Trouble::Hash(why) => {
+                    self.now.denied = true;
+                    self.cannot_be_read(Obstacle::Refused(why));
+                }
+            },
         }
         Ok(())
     }
@@ -251,7 +257,7 @@ impl Hash {
             return match why {
                 Trouble::Lost(why) => Err(why),
                 Trouble::Hash(why) => {
-                    self.cannot_be_read(Unreadable::Refused(why));
+                    self.cannot_be_read(Obstacle::Refused(why));
                     Ok(false)
                 }
             };
@@ -284,8 +290,8 @@ impl Hash {
         if let Some(wish) = &mut self.now.wish {
             wish.sized = true;
         }
-        if let Some(Unreadable::Refused(_)) = self.now.unreadable {
-            self.now.unreadable = None;
+        if let Some(Obstacle::Refused(_)) = self.now.obstacle {
+            self.now.obstacle = None;
             self.wish(Cause::Change, due);
         }
         Ok(())
@@ -376,7 +382,7 @@ impl Hash {
             && !self.now.more
             && self.now.scan.is_none()
             && !self.is_suspected()
-            && self.now.unreadable.is_none();
+            && self.now.obstacle.is_none();
         if quiet && self.length_differs(self.replica.len()) {
             self.wish(Cause::Change, due);
         }
@@ -483,12 +489,12 @@ impl Hash {
             .scan
             .as_ref()
             .is_some_and(|scan| scan.cause.is_suspicion());
-        (wished || scanned) && self.now.unreadable.is_none()
+        (wished || scanned) && self.now.obstacle.is_none()
     }
 
     /// Whether it has yet to be read on this connection.
     pub(super) fn is_unread(&self) -> bool {
-        self.now.completed == 0 && self.now.unreadable.is_none()
+        self.now.completed == 0 && self.now.obstacle.is_none()
     }
 
     // --- Scans ---------------------------------------------------------------
@@ -506,7 +512,7 @@ impl Hash {
                 let scan = Scan::new(number, cause, flushes, way, at_once);
                 self.now.scan = Some(scan);
             }
-            Err(why) => self.cannot_be_read(Unreadable::Failed(why)),
+            Err(why) => self.cannot_be_read(Obstacle::Failed(why)),
         }
     }
 
@@ -588,7 +594,7 @@ impl Hash {
                 if measured {
                     self.plan.cannot_measure(&why, Instant::now());
                 }
-                self.cannot_be_read(Unreadable::Failed(why));
+                self.cannot_be_read(Obstacle::Failed(why));
                 Ok(())
             }
         }
@@ -601,13 +607,13 @@ impl Hash {
         }
     }
 
-    fn cannot_be_read(&mut self, why: Unreadable) {
+    fn cannot_be_read(&mut self, why: Obstacle) {
         self.now.scan = None;
         self.now.wish = None;
-        if let (Unreadable::Failed(_), Some(at)) = (&why, self.plan.retry_at()) {
+        if let (Obstacle::Failed(_), Some(at)) = (&why, self.plan.retry_at()) {
             self.now.wish = Some(Wish::join(None, Cause::Change, at));
         }
-        self.now.unreadable = Some(why);
+        self.now.obstacle = Some(why);
     }
 
     /// What the scan misses, in fields.
@@ -852,7 +858,7 @@ impl Hash {
             self.known.ttl = ttl;
         }
         self.now.completed = scan.number;
-        self.now.unreadable = None;
+        self.now.obstacle = None;
         self.now.watched = tracked;
         if self
             .now
@@ -870,21 +876,22 @@ impl Hash {
     /// The number of the last scan that is complete; none where it cannot be
     /// read.
     pub(super) fn completed(&self) -> Option<u64> {
-        self.now.unreadable.is_none().then_some(self.now.completed)
+        self.now.obstacle.is_none().then_some(self.now.completed)
     }
 
     // --- Telling -------------------------------------------------------------
 
     /// What there is to tell the mirror. `anyway`: also why it cannot be read,
     /// although that was told.
-    pub(super) fn tell(&mut self, anyway: bool) -> Option<Result<Changes, String>> {
-        if let Some(Unreadable::Refused(why) | Unreadable::Failed(why)) = &self.now.unreadable {
+    pub(super) fn tell(&mut self, anyway: bool) -> Option<Result<Changes, Unreadable>> {
+        if let Some(why) = self.unreadable() {
+            let why = why.clone();
             let told = Told::Unreadable(why.clone());
             if self.told == told && !anyway {
                 return None;
             }
             self.told = told;
-            return Some(Err(why.clone()));
+            return Some(Err(why));
         }
         if self.draft.is_empty() && self.told == Told::Readable {
             return None;

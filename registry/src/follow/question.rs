@@ -133,7 +133,7 @@ impl Question {
             Some(Err(_)) if !refused.is_empty() => Ok(Outcome::Refused(refused)),
             // The right to EXEC is missing; or the keys are those of several
             // nodes of a cluster.
-            Some(Err(refusal)) if refusal.is_aborted() || refusal.is_of_one_hash() => {
+            Some(Err(refusal)) if refusal.is_aborted() || refusal.unreadable().is_some() => {
                 Ok(Outcome::NoTransactions {
                     out_of_memory: false,
                 })

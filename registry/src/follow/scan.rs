@@ -17,6 +17,7 @@ use super::trouble::{Trouble, strange};
 use super::wish::Cause;
 use crate::connect::Refusal;
 use crate::record::{MAX_FIELD, MAX_VALUE};
+use crate::unreadable::{Unreadable, UnreadableCode};
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 
@@ -373,7 +374,10 @@ impl Scan {
 }
 
 fn full(full: Full) -> Trouble {
-    Trouble::Hash(full.to_string())
+    Trouble::Hash(Unreadable {
+        code: UnreadableCode::TooLarge,
+        why: full.to_string(),
+    })
 }
 
 fn hscan(key: &str, cursor: &[u8]) -> Cmd {
@@ -456,11 +460,14 @@ fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(
 /// Why measuring cannot go on. Redis may refuse the questions that nothing else
 /// asks: then this hash cannot be read, and the others can.
 pub(super) fn needed(refusal: Refusal) -> Trouble {
-    if refusal.is_of_one_hash() || refusal.is_unknown() {
-        Trouble::Hash(format!(
-            "it is too large to be read at once, and the values that are too long \
-             cannot be left aside: {refusal}"
-        ))
+    if refusal.unreadable().is_some() || refusal.is_unknown() {
+        Trouble::Hash(Unreadable {
+            code: refusal.unreadable().unwrap_or(UnreadableCode::TooLarge),
+            why: format!(
+                "it is too large to be read at once, and the values that are too long \
+                 cannot be left out: {refusal}"
+            ),
+        })
     } else {
         Trouble::from(refusal)
     }

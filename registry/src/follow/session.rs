@@ -291,10 +291,14 @@ impl<'a> Session<'a> {
         let ping_at = self.connection.link.last() + IDLE;
         let resync_at = self.round.is_none().then_some(self.resync_at);
         let scans = self.memory.hashes.iter().filter_map(Hash::due);
-        let due = scans.chain(resync_at).fold(ping_at, Instant::min);
+        let due = scans
+            .chain(resync_at)
+            .chain(self.connection.again_at())
+            .fold(ping_at, Instant::min);
         tokio::select! {
             biased;
             why = self.connection.link.lost() => Task::Stop(why),
+            why = self.connection.superseded() => Task::Stop(why),
             () = self.connection.invalidations.wait() => Task::Look,
             rung = alarm.at(due) => match rung {
                 Err(_) => Task::Stop("the timer fails".to_owned()),
@@ -304,8 +308,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes note of what was pushed.
+    /// Takes note of what was pushed, and of what is to be tried again.
     fn look(&mut self, now: Instant) {
+        for index in self.connection.take_due(now) {
+            if let Some(hash) = self.memory.hashes.get_mut(index) {
+                hash.try_what_was_denied();
+                hash.wish(Cause::Change, now);
+            }
+        }
         let flushes = self.connection.invalidations.flushes();
         let flushed = flushes != self.flushes;
         self.flushes = flushes;
@@ -565,8 +575,7 @@ impl<'a> Session<'a> {
         for (place, refusal) in refused {
             self.deny(place, &refusal)?;
         }
-        self.tell(Instant::now()).await;
-        Ok(())
+        self.tell(Instant::now()).await
     }
 
     fn compose(&self, inquiry: &Inquiry, transaction: bool) -> Question {
@@ -613,7 +622,7 @@ impl<'a> Session<'a> {
 
     /// The user may not ask for something.
     fn deny(&mut self, place: Place, refusal: &Refusal) -> Result<(), String> {
-        let lasting = refusal.is_of_one_hash() || refusal.is_unknown();
+        let lasting = refusal.unreadable().is_some() || refusal.is_unknown();
         if !lasting {
             return Err(refusal.to_string());
         }
@@ -690,8 +699,7 @@ impl<'a> Session<'a> {
         if !self.greeted {
             self.greet(now);
         }
-        self.tell(now).await;
-        Ok(())
+        self.tell(now).await
     }
 
     /// What Redis says of itself.
@@ -911,8 +919,10 @@ impl<'a> Session<'a> {
         now: Instant,
     ) -> Result<(), String> {
         if let Err(trouble) = confirmation::read(&mut some, answer) {
-            let (Trouble::Hash(why) | Trouble::Lost(why)) = trouble;
-            return Err(why);
+            return Err(match trouble {
+                Trouble::Lost(why) => why,
+                Trouble::Hash(unreadable) => unreadable.why,
+            });
         }
         for changed in some {
             self.settle(changed, now);
@@ -961,15 +971,22 @@ impl<'a> Session<'a> {
     // --- Telling -------------------------------------------------------------
 
     /// Tells what became known, if it is of one moment.
-    async fn tell(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    /// Another Redis is to be chosen.
+    async fn tell(&mut self, now: Instant) -> Result<(), String> {
         let hashes = &mut self.memory.hashes;
+        for (index, hash) in hashes.iter().enumerate() {
+            let code = hash.unreadable().map(|unreadable| unreadable.code);
+            self.connection.note(index, code)?;
+        }
         if hashes.iter().any(Hash::has_more) || !self.confirmation.is_empty() {
-            return;
+            return Ok(());
         }
         let half_known = self.logged && hashes.len() > 1 && hashes.iter().any(Hash::is_half_known);
         if let Some(round) = &mut self.round {
             for (index, hash) in hashes.iter().enumerate() {
-                if hash.is_unreadable() {
+                if hash.unreadable().is_some() {
                     round.done(index);
                 }
             }
@@ -979,7 +996,7 @@ impl<'a> Session<'a> {
         let begun = !self.complete && hashes.iter().any(read);
         if full.is_none() && (begun || half_known) {
             // Some hashes were read and others not: that is no one moment.
-            return;
+            return Ok(());
         }
         let mut batch = Vec::new();
         for (hash, known) in hashes.iter_mut().enumerate() {
@@ -994,7 +1011,7 @@ impl<'a> Session<'a> {
             self.resync_at = now + self.until_resync();
         }
         if batch.is_empty() && full.is_none() {
-            return;
+            return Ok(());
         }
         let hashes = self.memory.hashes.iter();
         let checkpoint = Checkpoint {
@@ -1008,6 +1025,7 @@ impl<'a> Session<'a> {
             checkpoint,
         };
         tell(self.events, Event::Changes(batch)).await;
+        Ok(())
     }
 
     // --- From time to time ---------------------------------------------------

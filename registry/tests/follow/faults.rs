@@ -1,9 +1,12 @@
 //! A Redis that dies, stops, comes back or is elsewhere: what becomes of the
 //! connection. What becomes of the names stands in `losses.rs`.
 
+use crate::peer::{Peer, manners};
 use crate::server::{Redis, free_port, wait_for};
 use crate::watcher::Watcher;
 use cloudhosts_registry::Event;
+use rustix::process::Signal;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -31,7 +34,7 @@ fn a_stopped_redis_is_noticed_within_5_seconds() {
     for watcher in &mut watchers {
         watcher.until_holds(&[("a", "1")]);
     }
-    redis.signal("-STOP");
+    redis.signal(Signal::STOP);
     let stopped = Instant::now();
     for watcher in &mut watchers {
         let why = watcher.disconnected();
@@ -39,7 +42,7 @@ fn a_stopped_redis_is_noticed_within_5_seconds() {
         let took = stopped.elapsed();
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
-    redis.signal("-CONT");
+    redis.signal(Signal::CONT);
     for watcher in &mut watchers {
         watcher.full();
         watcher.until_holds(&[("a", "1")]);
@@ -54,12 +57,12 @@ fn a_redis_that_stops_while_it_owes_an_answer_is_noticed() {
         redis.url()
     ));
     watcher.full();
-    redis.signal("-STOP");
+    redis.signal(Signal::STOP);
     let stopped = Instant::now();
     watcher.disconnected();
     let took = stopped.elapsed();
     assert!(took < Duration::from_secs(5), "{took:?}");
-    redis.signal("-CONT");
+    redis.signal(Signal::CONT);
     watcher.connected();
     redis.run("HSET cloudhosts a 1");
     watcher.until_holds(&[("a", "1")]);
@@ -83,6 +86,49 @@ fn urls_are_tried_in_turn() {
     );
     redis.start_again();
     assert_eq!(watcher.connected().0, redis.tcp_url());
+}
+
+#[test]
+fn a_first_url_that_is_loading_or_without_its_slots_gives_way_to_the_next() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 1");
+    for error in [
+        "LOADING Redis is loading the dataset in memory",
+        "CLUSTERDOWN Hash slot not served",
+        "MOVED 3999 127.0.0.1:6381",
+        "NOPERM this user has no permissions",
+    ] {
+        let peer = Peer::answering(move |words| {
+            manners(words).unwrap_or_else(|| format!("-{error}\r\n").into_bytes())
+        });
+        let text = format!(
+            "[redis]\nurls = [\"{}\", \"{}\"]\n",
+            peer.url,
+            redis.tcp_url()
+        );
+        let mut watcher = Watcher::with(&text);
+        assert_eq!(watcher.connected().0, redis.tcp_url(), "{error}");
+        watcher.until_holds(&[("a", "1")]);
+    }
+}
+
+#[test]
+fn of_two_urls_that_both_refuse_the_first_is_kept_without_haste() {
+    let error = "-NOPERM this user has no permissions\r\n";
+    let refusing =
+        || Peer::answering(|words| manners(words).unwrap_or_else(|| error.as_bytes().to_vec()));
+    let (first, second) = (refusing(), refusing());
+    let mut watcher = Watcher::with(&format!(
+        "resync_interval = \"100ms\"\n[redis]\nurls = [\"{}\", \"{}\"]\n",
+        first.url, second.url
+    ));
+    assert_eq!(watcher.connected().0, first.url);
+    // it reads and looks at the other meanwhile, and stays
+    wait_for("some visits", || {
+        let event = watcher.event();
+        assert!(matches!(event, Event::Changes(_)), "{event:?}");
+        second.connections.load(Ordering::Relaxed) > 5
+    });
 }
 
 #[test]

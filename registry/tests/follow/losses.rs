@@ -4,6 +4,7 @@
 use crate::peer::Peer;
 use crate::server::{Dir, Redis, wait_for};
 use crate::watcher::Watcher;
+use rustix::process::Signal;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -166,12 +167,12 @@ fn a_replica_that_had_lost_its_master_before_is_a_loss_until_it_has_caught_up() 
         has(&mut replica, "a", 1);
         let mut watcher = Watcher::with(&on_both(&master, &replica));
         watcher.until_holds(&[("a", "1")]);
-        replica.signal("-STOP");
+        replica.signal(Signal::STOP);
         master.run("CLIENT KILL TYPE replica");
         write_both(&mut master, logged);
         watcher.until_holds(&BOTH);
         master.kill();
-        replica.signal("-CONT");
+        replica.signal(Signal::CONT);
         watcher.until_retains(&[("a", "1")], &[("b", "2")]);
         master.start_again();
         has(&mut replica, "b", 1);
@@ -322,13 +323,13 @@ fn a_deletion_during_a_full_resync_of_the_followed_replica_is_believed() {
         let mut watcher = Watcher::of(&replica.url());
         watcher.until_holds(&BOTH);
         let before = master.info("stats", "sync_full:");
-        replica.signal("-STOP");
+        replica.signal(Signal::STOP);
         master.run("CLIENT KILL TYPE replica");
         master.run("HDEL cloudhosts b");
         for _ in 0..10 {
             master.command(&["SET", "x", &"x".repeat(10_000)]);
         }
-        replica.signal("-CONT");
+        replica.signal(Signal::CONT);
         has(&mut replica, "b", 0);
         assert_eq!(master.info("stats", "sync_full:"), before + 1);
         watcher.until_holds(&[("a", "1")]);

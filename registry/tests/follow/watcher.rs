@@ -253,7 +253,7 @@ impl Watcher {
         self.checkpoint = batch.checkpoint.clone();
         for told in &batch.hashes {
             let hash = &mut self.hashes[told.hash];
-            hash.unreadable = told.outcome.as_ref().err().cloned();
+            hash.unreadable = told.outcome.as_ref().err().map(|why| why.why.clone());
             if let Ok(changes) = &told.outcome {
                 hash.take(changes);
             }
