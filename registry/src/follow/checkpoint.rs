@@ -3,6 +3,8 @@
 use super::loss_counters::LossCounters;
 use super::mark::Mark;
 use super::replication_identity::ReplicationIdentity;
+use super::verdict::LogEvidence;
+use crate::log::DropScope;
 use crate::pairs::Pairs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +27,17 @@ pub(super) struct HashCheckpoint {
     /// Up to where its log is known.
     #[serde(default)]
     pub(super) mark: Mark,
+    /// What the log has said, since the last scan, of whether the data goes on.
+    #[serde(default)]
+    pub(super) evidence: Option<LogEvidence>,
+    /// The log told of something that it does not have any more, and that was
+    /// not scanned for since.
+    #[serde(default)]
+    pub(super) gap: bool,
+    /// What has been dropped since the last scan, where the log does not prove
+    /// that the data went on until then: it is of what the scan will miss.
+    #[serde(default)]
+    pub(super) drops: Vec<DropScope>,
     /// The hash was scanned since, without the log: it is newer than that.
     #[serde(default)]
     pub(super) behind: bool,

@@ -31,6 +31,8 @@ pub(super) enum Why {
     Waited,
     /// A role of another hash may have moved here.
     Moved,
+    /// It has waited, and the log has told of it meanwhile.
+    Logged,
 }
 
 /// Roles that are to be read again, whole, and as many as possible at one

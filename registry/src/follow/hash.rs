@@ -78,6 +78,8 @@ pub(super) struct Hash {
     /// What reading it costs, and the rest that follows.
     pub(super) pacer: Pacer,
     largest_page: usize,
+    /// Roles of which the log told after a gap: they are partly as they are now.
+    told_after_gap: HashSet<Vec<u8>>,
     /// It has changed under a scan, and may again.
     turbulent_until: Option<Instant>,
     now: Connected,
@@ -95,16 +97,8 @@ struct Connected {
     page: usize,
     /// The last page of the log was full.
     more: bool,
-    /// What the log says of whether the data goes on since the last scan.
-    evidence: Option<LogEvidence>,
-    /// What has been dropped since the last scan, where the log does not prove
-    /// that the data went on until then: it is of what the scan will miss.
-    drops: Vec<DropScope>,
     /// Whether the last question asked for the log.
     log_read: bool,
-    /// The log told of something that it does not have any more, and that was
-    /// not scanned for since.
-    log_gap: bool,
     /// How many fields the hash had after the newest entry, if that says so.
     newest_len: Option<u64>,
     /// The pushes before the next question belong to entries that were read.
@@ -118,6 +112,8 @@ struct Connected {
     /// The number of the last flush that was pushed and is not settled.
     flushed: Option<u64>,
     unsettled: Unsettled,
+    /// Roles among these of which the log has told meanwhile.
+    overtaken: HashSet<Vec<u8>>,
 }
 
 /// A role with its fields, and their values as they were read.
@@ -150,6 +146,7 @@ impl Hash {
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
+            told_after_gap: HashSet::new(),
             turbulent_until: None,
             now: Connected::default(),
         }
@@ -157,6 +154,8 @@ impl Hash {
 
     /// A connection was made: what held for the one before does so no more.
     pub(super) fn connected(&mut self) {
+        // What was left as it was is not known to be so any more.
+        self.known.gap |= !self.now.unsettled.is_empty();
         self.now = Connected {
             page: PAGE.min(self.largest_page),
             ..Connected::default()
@@ -243,12 +242,13 @@ impl Hash {
     // --- The log -------------------------------------------------------------
 
     /// Takes its length, and what is new in its log. Says whether the log told
-    /// of a change of the hash. A scan that is wished for meanwhile is due at
-    /// `due`.
+    /// of a change of the hash. `begins`: the question was the first of a scan.
+    /// A scan that is wished for meanwhile is due at `due`.
     pub(super) fn take_log(
         &mut self,
         index: usize,
         answer: &mut Answer,
+        begins: bool,
         due: Instant,
     ) -> Result<bool, String> {
         let length = answer.take(Place::Length(index)).next();
@@ -265,11 +265,11 @@ impl Hash {
         // Where it is refused, or is no stream, there is no log.
         let operated = if let Some(Ok(log)) = log {
             self.now.log_read = true;
-            self.take_entries(&log, due)
+            self.take_entries(&log, begins, due)
         } else {
             self.now.log_read = false;
             self.now.more = false;
-            self.now.evidence = Some(LogEvidence::Absent);
+            self.weigh(LogEvidence::Absent);
             false
         };
         self.compare_length(due);
@@ -297,7 +297,7 @@ impl Hash {
         Ok(())
     }
 
-    fn take_entries(&mut self, log: &Value, due: Instant) -> bool {
+    fn take_entries(&mut self, log: &Value, begins: bool, due: Instant) -> bool {
         let read = self.known.mark.read(log, self.now.page);
         self.now.more = read.more;
         self.now.page = if read.more {
@@ -305,14 +305,18 @@ impl Hash {
         } else {
             PAGE.min(self.largest_page)
         };
-        self.now.evidence = match self.now.evidence {
-            None | Some(LogEvidence::Continues) => Some(read.evidence),
-            proven_otherwise => proven_otherwise,
-        };
-        self.now.log_gap |= read.evidence == LogEvidence::Broken;
+        self.weigh(read.evidence);
+        self.known.gap |= read.gap;
+        if let Some(scan) = &mut self.now.scan
+            && read.gap
+            && !begins
+        {
+            scan.gap = true;
+            scan.torn |= !scan.is_exact();
+        }
         // What was scanned without the log is newer than what it tells now.
         let behind = std::mem::take(&mut self.known.behind);
-        if behind || read.evidence == LogEvidence::Broken {
+        if behind || read.gap {
             self.wish(Cause::Change, due);
         }
         if read.newest_len.is_some() {
@@ -323,6 +327,14 @@ impl Hash {
             operated |= self.apply(entry, behind, due);
         }
         operated
+    }
+
+    /// What the log says now of whether the data goes on. What it once could not
+    /// prove since the last scan it cannot prove later either.
+    fn weigh(&mut self, evidence: LogEvidence) {
+        if matches!(self.known.evidence, None | Some(LogEvidence::Continues)) {
+            self.known.evidence = Some(evidence);
+        }
     }
 
     /// Applies one entry, or where that is behind, only what it drops. Says
@@ -348,8 +360,9 @@ impl Hash {
                     self.overrule(&field);
                 }
                 Operation::Drop(scope) => {
-                    if !self.is_undisturbed() && self.now.evidence != Some(LogEvidence::Continues) {
-                        self.now.drops.push(scope.clone());
+                    if !self.is_undisturbed() && self.known.evidence != Some(LogEvidence::Continues)
+                    {
+                        self.known.drops.push(scope.clone());
                     }
                     self.draft.dropped(scope);
                 }
@@ -359,8 +372,16 @@ impl Hash {
         operated
     }
 
-    /// A scan under way must not take this field back.
+    /// A scan under way must not take this field back, and a role that is left
+    /// as it was is so no longer.
     fn overrule(&mut self, field: &[u8]) {
+        let role = role_of(field);
+        if self.known.gap && !self.told_after_gap.contains(&*role) {
+            self.told_after_gap.insert(role.clone().into_owned());
+        }
+        if self.now.unsettled.fields_of(&role).is_some() {
+            self.now.overtaken.insert(role.into_owned());
+        }
         if let Some(scan) = &mut self.now.scan {
             scan.overrule(field);
         }
@@ -402,7 +423,7 @@ impl Hash {
     /// Whether it changed in a way that its log cannot tell. What the logs of
     /// other hashes tell may be half of the same change.
     pub(super) fn is_half_known(&self) -> bool {
-        self.is_suspected() && (self.now.log_gap || !self.now.log_read)
+        self.is_suspected() && (self.known.gap || !self.now.log_read)
     }
 
     // --- Pushes --------------------------------------------------------------
@@ -501,6 +522,9 @@ impl Hash {
 
     /// Begins the scan that is wished for.
     pub(super) fn begin(&mut self, number: u64, flushes: u64, at_once: bool, now: Instant) {
+        if !self.known.gap {
+            self.told_after_gap.clear();
+        }
         let cause = self
             .now
             .wish
@@ -666,7 +690,7 @@ impl Hash {
     /// What is missing was deleted, or got lost.
     pub(super) fn verdict(&self, facts: &ServerFacts) -> Gone {
         let case = Case {
-            log: self.now.evidence.unwrap_or_default(),
+            log: self.known.evidence.unwrap_or_default(),
             unlogged: self.known.unlogged,
             watched: self.now.watched,
             flushed: self.now.flushed.is_some(),
@@ -726,15 +750,12 @@ impl Hash {
             .chain(unseen.iter().copied())
             .map(|field| (role_of(field).into_owned(), Vec::new()))
             .collect();
-        let value = |content: Content<'_>| match content {
-            Content::Bytes(value) => value.to_vec(),
-            // Longer than may be is all that matters of it.
-            Content::TooLong => vec![b' '; crate::record::MAX_VALUE + 1],
-        };
         for (field, known) in replica.iter() {
             if let Some(fields) = roles.get_mut(&*role_of(field)) {
                 let read = staged.get(field).or(Some(known));
-                let read = read.filter(|_| !unseen.contains(field)).map(value);
+                let read = read
+                    .filter(|_| !unseen.contains(field))
+                    .map(Content::to_bytes);
                 fields.push((field.to_vec(), read));
             }
         }
@@ -742,7 +763,7 @@ impl Hash {
             if replica.get(field).is_none()
                 && let Some(fields) = roles.get_mut(&*role_of(field))
             {
-                fields.push((field.to_vec(), Some(value(content))));
+                fields.push((field.to_vec(), Some(content.to_bytes())));
             }
         }
         let found = !roles.is_empty();
@@ -767,6 +788,33 @@ impl Hash {
             .collect()
     }
 
+    /// Roles that were left as they were, and of which the log has told
+    /// meanwhile, each as far as it is known. Each is given once.
+    pub(super) fn take_overtaken(&mut self) -> Vec<ReadRole> {
+        let mut roles = Vec::new();
+        for role in std::mem::take(&mut self.now.overtaken) {
+            let Some(mut fields) = self.now.unsettled.fields_of(&role) else {
+                continue;
+            };
+            let ours = self.replica.iter().map(|(field, _)| field);
+            for field in ours.filter(|field| *role_of(field) == *role) {
+                if !fields.iter().any(|(known, _)| known == field) {
+                    fields.push((field.to_vec(), true));
+                }
+            }
+            let value = |field: &[u8]| self.replica.get(field).map(Content::to_bytes);
+            let fields = fields
+                .into_iter()
+                .map(|(field, there)| {
+                    let value = value(&field).filter(|_| there);
+                    (field, value)
+                })
+                .collect();
+            roles.push(ReadRole { role, fields });
+        }
+        roles
+    }
+
     /// A role was read at one moment: it is used as it is, or left as it was.
     pub(super) fn settle(
         &mut self,
@@ -778,8 +826,10 @@ impl Hash {
         let missing = read.fields.iter().filter(|(_, value)| value.is_none());
         let missing: HashSet<Vec<u8>> = missing.map(|(field, _)| field.clone()).collect();
         let fields = read.fields.iter().map(|(field, _)| field.clone()).collect();
-        // What is lost is retained: there is nothing to wait for.
-        let awaited = if gone == Gone::Lost {
+        // What is lost is retained: there is nothing to wait for. And a role that
+        // is partly as it is now cannot be left as it was.
+        let partly = self.told_after_gap.contains(&read.role);
+        let awaited = if partly || gone == Gone::Lost {
             Vec::new()
         } else {
             awaited
@@ -817,7 +867,7 @@ impl Hash {
     /// A field is not there any more.
     fn lose(&mut self, field: &[u8], gone: Gone) {
         if self.replica.remove(field) {
-            let dropped = self.now.drops.iter().any(|scope| drops(scope, field));
+            let dropped = self.known.drops.iter().any(|scope| drops(scope, field));
             self.draft
                 .gone(field, if dropped { Gone::Removed } else { gone });
         }
@@ -829,7 +879,7 @@ impl Hash {
     fn note_unlogged(&mut self, found: bool) {
         let last_was_logged = self.now.newest_len.is_some()
             && self.now.newest_len == self.now.length
-            && (self.fresh || self.now.evidence != Some(LogEvidence::Continues));
+            && (self.fresh || self.known.evidence != Some(LogEvidence::Continues));
         self.known.unlogged |= found && !last_was_logged;
     }
 
@@ -867,9 +917,11 @@ impl Hash {
         {
             self.now.flushed = None;
         }
-        self.now.evidence = None;
-        self.now.log_gap = false;
-        self.now.drops.clear();
+        if !scan.gap {
+            self.known.evidence = None;
+            self.known.gap = false;
+            self.known.drops.clear();
+        }
         self.known.behind |= !self.now.log_read;
     }
 

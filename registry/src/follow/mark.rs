@@ -13,6 +13,7 @@ pub(super) enum Mark {
     #[default]
     Unknown,
     /// It had no entry with a higher id than this: all there are now are new.
+    /// Where this is not 0-0 the log was cut off while it was followed.
     After(EntryId),
     /// Up to this entry.
     At(Position),
@@ -27,6 +28,8 @@ pub(super) struct Read {
     pub(super) more: bool,
     /// What follows for the question whether the data goes on.
     pub(super) evidence: LogEvidence,
+    /// Entries may be missing between these and those that are known.
+    pub(super) gap: bool,
     /// How many fields the hash had after the newest entry, where that is all
     /// that was asked for.
     pub(super) newest_len: Option<u64>,
@@ -60,10 +63,13 @@ impl Mark {
                 }
             }
             Mark::After(id) => {
+                // A log that is cut off may be cut off again.
+                let gap = *id != EntryId::default() && newest.is_some();
                 *self = newest.map_or(Mark::After(*id), Mark::At);
                 Read {
                     entries,
                     more,
+                    gap,
                     ..Read::default()
                 }
             }
@@ -81,6 +87,7 @@ impl Mark {
                     } else {
                         LogEvidence::Broken
                     },
+                    gap: !ours,
                     newest_len: None,
                 }
             }

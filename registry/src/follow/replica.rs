@@ -64,6 +64,14 @@ impl<'a> Content<'a> {
             Content::Bytes(value)
         }
     }
+
+    /// The value, or one that is too long as well.
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Content::Bytes(value) => value.to_vec(),
+            Content::TooLong => vec![b' '; MAX_VALUE + 1],
+        }
+    }
 }
 
 /// The hash has more fields or bytes than are held of one.

@@ -51,6 +51,8 @@ pub(super) struct Scan {
     pub(super) torn: bool,
     /// The hash or its log was changed at all since it began.
     pub(super) disturbed: bool,
+    /// The log has lost something since it began.
+    pub(super) gap: bool,
     exact: bool,
     way: Way,
     stage: Stage,
@@ -113,6 +115,7 @@ impl Scan {
             flushes,
             torn: false,
             disturbed: false,
+            gap: false,
             exact: matches!(stage, Stage::AtOnce),
             way,
             stage,

@@ -341,9 +341,16 @@ impl<'a> Session<'a> {
             });
         }
         if !self.confirmation.is_empty() {
+            let confirms = self.confirmation.next();
+            let flushed = |changed: &Changed| self.is_flushed(changed.hash);
+            let depth = if confirms.iter().any(flushed) {
+                Depth::Everything
+            } else {
+                Depth::Identity
+            };
             return Some(Inquiry {
-                confirms: self.confirmation.next(),
-                depth: Depth::Identity,
+                confirms,
+                depth,
                 ..Inquiry::of_logs()
             });
         }
@@ -676,9 +683,10 @@ impl<'a> Session<'a> {
         let load = self.memory.load;
         for (index, (hash, pushes)) in self.memory.hashes.iter_mut().zip(pushes).enumerate() {
             let due = turn(load, hash, now);
-            let operated = hash.take_log(index, &mut answer, due)?;
+            let begins = inquiry.begins.contains(&index);
+            let operated = hash.take_log(index, &mut answer, begins, due)?;
             self.logged |= operated;
-            hash.take_pushes(pushes, operated, inquiry.begins.contains(&index), due);
+            hash.take_pushes(pushes, operated, begins, due);
         }
         for &index in &inquiry.steps {
             if let Some(hash) = self.memory.hashes.get_mut(index) {
@@ -694,8 +702,9 @@ impl<'a> Session<'a> {
             self.close(&inquiry, &facts, &mut answer, now);
         }
         if !inquiry.confirms.is_empty() {
-            self.confirm(inquiry.confirms, &mut answer, now)?;
+            self.confirm(inquiry.confirms, &facts, &mut answer, now)?;
         }
+        self.confirm_what_was_logged(now);
         if !self.greeted {
             self.greet(now);
         }
@@ -880,6 +889,27 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Roles that have waited, and of which the log has told meanwhile: they are
+    /// used as they are now.
+    fn confirm_what_was_logged(&mut self, now: Instant) {
+        let mut overtaken = Vec::new();
+        for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
+            overtaken.extend(hash.take_overtaken().into_iter().map(|read| Changed {
+                hash: index,
+                read,
+                gone: Gone::Removed,
+                why: Why::Logged,
+            }));
+        }
+        for changed in overtaken {
+            if self.denied.fields {
+                self.settle(changed, now);
+            } else {
+                self.confirmation.add(changed);
+            }
+        }
+    }
+
     /// Has a role read again, and at the same moment the fields of these names in
     /// other hashes that have changed: what is missing may have moved there.
     fn confirm_with_others(&mut self, changed: Changed) {
@@ -903,7 +933,7 @@ impl<'a> Session<'a> {
     fn confirm_nothing(&mut self) {
         let now = Instant::now();
         for changed in self.confirmation.give_up() {
-            if changed.why == Why::Torn {
+            if matches!(changed.why, Why::Torn | Why::Logged) {
                 self.settle(changed, now);
             } else if let Some(hash) = self.memory.hashes.get_mut(changed.hash) {
                 hash.wish(Cause::Change, now);
@@ -915,6 +945,7 @@ impl<'a> Session<'a> {
     fn confirm(
         &mut self,
         mut some: Vec<Changed>,
+        facts: &ServerFacts,
         answer: &mut Answer,
         now: Instant,
     ) -> Result<(), String> {
@@ -924,14 +955,28 @@ impl<'a> Session<'a> {
                 Trouble::Hash(unreadable) => unreadable.why,
             });
         }
-        for changed in some {
+        for mut changed in some {
+            if self.is_flushed(changed.hash) && changed.why != Why::Moved {
+                // What is missing now may be so because of that.
+                if facts.losses.is_none() && !self.denied.info {
+                    self.confirmation.add(changed);
+                    continue;
+                }
+                let hash = self.memory.hashes.get(changed.hash);
+                changed.gone = hash.map_or(changed.gone, |hash| hash.verdict(facts));
+            }
             self.settle(changed, now);
         }
         Ok(())
     }
 
+    /// Whether a flush was pushed that is not settled for a hash.
+    fn is_flushed(&self, index: usize) -> bool {
+        self.memory.hashes.get(index).is_some_and(Hash::is_flushed)
+    }
+
     /// A role was read at one moment.
-    fn settle(&mut self, mut changed: Changed, now: Instant) {
+    fn settle(&mut self, changed: Changed, now: Instant) {
         let index = changed.hash;
         let mut awaited = self.suspects(&[index]);
         let scans = self.scans;
@@ -946,14 +991,13 @@ impl<'a> Session<'a> {
             return;
         }
         let torn = changed.why == Why::Torn;
-        if torn || hash.is_suspected() {
+        if changed.why == Why::Logged {
+            awaited.clear();
+        } else if torn || hash.is_suspected() {
             awaited.push(Later {
                 hash: index,
                 than: scans,
             });
-        }
-        if hash.is_flushed() {
-            changed.gone = Gone::Lost;
         }
         let decision = hash.settle(changed.read, changed.gone, awaited, completed);
         if decision == Decision::Wait && torn && !hash.is_suspected() {
@@ -983,7 +1027,7 @@ impl<'a> Session<'a> {
         if hashes.iter().any(Hash::has_more) || !self.confirmation.is_empty() {
             return Ok(());
         }
-        let half_known = self.logged && hashes.len() > 1 && hashes.iter().any(Hash::is_half_known);
+        let half_known = self.logged && hashes.iter().any(Hash::is_half_known);
         if let Some(round) = &mut self.round {
             for (index, hash) in hashes.iter().enumerate() {
                 if hash.unreadable().is_some() {
@@ -994,8 +1038,8 @@ impl<'a> Session<'a> {
         let full = self.round.as_ref().and_then(|round| round.took(now));
         let read = |hash: &Hash| hash.completed().is_some_and(|number| number > 0);
         let begun = !self.complete && hashes.iter().any(read);
-        if full.is_none() && (begun || half_known) {
-            // Some hashes were read and others not: that is no one moment.
+        if half_known || begun && full.is_none() {
+            // Some of it is known and some is not: that is no one moment.
             return Ok(());
         }
         let mut batch = Vec::new();

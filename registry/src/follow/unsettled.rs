@@ -73,6 +73,13 @@ impl Unsettled {
             .collect()
     }
 
+    /// All fields of a role, if it is one of these, and whether each is there.
+    pub(super) fn fields_of(&self, role: &[u8]) -> Option<Vec<(Vec<u8>, bool)>> {
+        let doubt = self.0.get(role)?;
+        let there = |field: &Vec<u8>| (field.clone(), !doubt.missing.contains(field));
+        Some(doubt.fields.iter().map(there).collect())
+    }
+
     /// What to do with a role of these fields, of which these are missing.
     /// `awaited`: scans that must be made before that is believed.
     pub(super) fn decide(

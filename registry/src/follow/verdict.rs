@@ -3,9 +3,11 @@
 use super::draft::Gone;
 use super::loss_counters::LossCounters;
 use super::replication_identity::ReplicationIdentity;
+use serde::{Deserialize, Serialize};
 
 /// What the log says of whether the data goes on from what was known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum LogEvidence {
     /// There is no log, or it was not read.
     #[default]

@@ -1,5 +1,7 @@
 //! What one entry does.
 
+use serde::{Deserialize, Serialize};
+
 /// One operation of an entry. All are absolute: doing one twice does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -22,7 +24,8 @@ pub enum Operation {
 }
 
 /// What daemons no longer retain, of what Redis has lost and they still answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DropScope {
     /// Whatever belongs to this role, in its normal form.
     Role(String),
