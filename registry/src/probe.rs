@@ -70,6 +70,8 @@ pub struct Refused {
 pub enum Need {
     /// Whether the connection is alive.
     Ping,
+    /// To read a hash of more than 10,000 fields.
+    Scan,
     /// Whether the data goes on from what was read before, and whether some of
     /// it was lost (INFO).
     Info,
@@ -161,8 +163,16 @@ fn questions(config: &Config) -> Vec<(Need, &'static str, Cmd)> {
     let key = config.hashes.first().map_or("", String::as_str);
     let of_hash = |name: &str| cmd(name).arg(key).to_owned();
     let of_field = |name: &str| cmd(name).arg(key).arg("").to_owned();
+    let mut scan = cmd("HSCAN");
+    scan.arg(key)
+        .arg(0)
+        .arg("MATCH")
+        .arg("/")
+        .arg("COUNT")
+        .arg(1);
     vec![
         (Need::Ping, "+ping", cmd("PING")),
+        (Need::Scan, "+hscan", scan),
         (Need::Info, "+info", Section::Server.question()),
         (Need::Fields, "+hkeys", of_hash("HKEYS")),
         (Need::Fields, "+hstrlen", of_field("HSTRLEN")),

@@ -79,7 +79,8 @@ fn rights(probe: &Probe) -> Finding {
             .iter()
             .filter(move |refused| refused.need == need)
     };
-    needed.extend(refused(Need::Ping).map(|ping| format!("PING: {}", ping.why)));
+    let used_always = refused(Need::Ping).chain(refused(Need::Scan));
+    needed.extend(used_always.map(|refused| format!("{}: {}", refused.command, refused.why)));
     if !needed.is_empty() {
         return Finding::wrong("acl", needed.join("; "), REMEDY);
     }
