@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         .build();
     let done = match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(daemon::run(config));
+            let done = runtime.block_on(daemon::run(config, || arguments.config()));
             // A name look-up of Redis's host may still be waiting for DNS.
             runtime.shutdown_background();
             done.map_err(|error| error.to_string())

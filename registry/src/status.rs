@@ -47,7 +47,7 @@ pub enum State {
     Live,
     /// There is no connection; the last good table answers.
     Reconnecting,
-    /// Redis seems to have lost its data: what it held before answers still.
+    /// Redis has lost fields, which are retained; or no newer table can be made.
     Guarded,
     /// A hash can't be read: what it held before answers still.
     Unreadable,
@@ -73,8 +73,8 @@ pub struct HashStatus {
     pub key: String,
     /// The fields that are used.
     pub fields: usize,
-    /// Of these, the fields that Redis lost and that are kept.
-    pub kept: usize,
+    /// Of these, the fields that are retained: Redis lost them.
+    pub retained: usize,
     /// Why it can't be read; what it held before is used.
     pub unreadable: Option<String>,
     /// The same for programs.
@@ -125,7 +125,7 @@ pub enum Effect {
     /// It is as if it were not there.
     Ignored,
     /// Its last good value is used.
-    Kept,
+    Retained,
     /// The rest of it is used.
     Used,
 }
@@ -134,7 +134,7 @@ impl std::fmt::Display for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Effect::Ignored => "ignored",
-            Effect::Kept => "its last good value is kept",
+            Effect::Retained => "its last good value is retained",
             Effect::Used => "the rest is used",
         })
     }

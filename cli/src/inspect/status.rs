@@ -81,7 +81,7 @@ fn table(status: &Status, gone: bool) -> String {
         );
     }
     for hash in &status.hashes {
-        let kept = match hash.kept {
+        let kept = match hash.retained {
             0 => String::new(),
             kept => format!(", of which Redis has lost {kept}"),
         };

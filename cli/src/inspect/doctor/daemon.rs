@@ -100,8 +100,8 @@ fn guard(status: &Status) -> Finding {
     let lost: Vec<String> = status
         .hashes
         .iter()
-        .filter(|hash| hash.kept > 0)
-        .map(|hash| format!("{} of {}", hash.kept, hash.key))
+        .filter(|hash| hash.retained > 0)
+        .map(|hash| format!("{} of {}", hash.retained, hash.key))
         .collect();
     match lost.is_empty() {
         true => Finding::ok("guard", "Redis has lost nothing that is in use"),
