@@ -14,6 +14,7 @@
 //! - [`config`], [`daemon`]: `cloudhosts-cached` and its configuration
 //! - [`caller`]: the C program that asks glibc, and the running process that follows changes
 //! - [`world`]: all of them together; what most tests start from
+//! - [`machine`]: another daemon on the same Redis
 //! - [`http`]: a tiny web server
 //! - [`rights`]: those that the documentation gives a Redis user
 //! - [`demo`]: what `make demo` shows
@@ -33,6 +34,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dir;
 pub mod http;
+pub mod machine;
 pub mod process;
 pub mod programs;
 pub mod redis;

@@ -1,7 +1,5 @@
 //! Many daemons on one Redis: what each costs it.
 
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::Scale;
@@ -10,8 +8,8 @@ use super::figures::{bytes, count, nanos, span, time};
 use super::names;
 use super::process_costs::Costs;
 use super::wire::Wire;
-use crate::process::Process;
-use crate::programs;
+use crate::daemon::Daemon;
+use crate::machine;
 use crate::wait;
 use crate::world::{HASH, World};
 
@@ -104,12 +102,11 @@ pub fn section(loads: &[Load]) -> Section {
 fn load(daemons: u32, names: u32) -> Load {
     let mut world = World::new().build();
     names::register(&world.redis, names);
-    let fleet: Vec<(Process, PathBuf)> = (0..daemons).map(|nth| daemon(&world, nth)).collect();
-    for (_, status) in &fleet {
-        wait::until("each is live", || {
-            let text = std::fs::read_to_string(status).unwrap_or_default();
-            text.contains("\"live\"").then_some(())
-        });
+    let fleet: Vec<Daemon> = (0..daemons)
+        .map(|nth| machine::daemon(&world, &format!("machine-{nth}"), world.config.clone()).0)
+        .collect();
+    for daemon in &fleet {
+        daemon.wait_for_state("live");
     }
     let mut wire = Wire::new(&world.redis);
     rest(&mut wire);
@@ -185,27 +182,4 @@ fn rest(wire: &mut Wire) {
         std::thread::sleep(Duration::from_millis(500));
         (wire.calls(&["hgetall", "hlen"]) <= before).then_some(())
     });
-}
-
-/// A daemon with a socket and files of its own; where its status is.
-fn daemon(world: &World, nth: u32) -> (Process, PathBuf) {
-    let own = world.dir.join(format!("daemon-{nth}"));
-    std::fs::create_dir(&own).expect("a directory of our own");
-    let config = own.join("cloudhosts.toml");
-    let at = |name: &str| own.join(name).display().to_string();
-    let (socket, state, status) = (at("socket"), at("state"), at("status.json"));
-    let url = world.redis.unix_url();
-    let text = format!(
-        "socket = '{socket}'\nstate_dir = '{state}'\nstatus_file = '{status}'\n[redis]\nurls = ['{url}']\n"
-    );
-    std::fs::write(&config, text).expect("a file of our own");
-    let daemon = programs::find(programs::DAEMON);
-    let mut command = world.sandbox.entrance().background(daemon);
-    command
-        .arg("--config")
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    (Process::start(command), own.join("status.json"))
 }

@@ -172,6 +172,73 @@ impl Newcomers {
     }
 }
 
+/// Something that is done again and again, as long as this lives.
+pub(crate) struct Busy {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Busy {
+    /// Begins. `turn` is told how often it was called before.
+    pub(crate) fn start(mut turn: impl FnMut(u64) + Send + 'static) -> Busy {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                turn(count);
+                count += 1;
+            }
+        });
+        let thread = Some(thread);
+        Busy { stop, thread }
+    }
+
+    /// Names of a hash that was filled change with HSET, a thousand a second.
+    pub(crate) fn churn(redis: &Redis, hash: &'static str, fields: u64) -> Busy {
+        let mut wire = Wire::new(redis);
+        Busy::start(move |count| {
+            let fields: Vec<String> = (0..10)
+                .map(|nth| format!("bulk-{}", (count * 10 + nth) * 7919 % fields))
+                .collect();
+            let value = format!(
+                "10.{}.{}.{}",
+                count >> 16 & 255,
+                count >> 8 & 255,
+                count & 255
+            );
+            let commands: Vec<Vec<&[u8]>> = fields
+                .iter()
+                .map(|field| vec![b"HSET", hash.as_bytes(), field.as_bytes(), value.as_bytes()])
+                .collect();
+            wire.send(&commands);
+            std::thread::sleep(Duration::from_millis(10));
+        })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // what it saw wrong it has said
+            let failed = thread.join().is_err();
+            assert!(!failed || std::thread::panicking(), "it went wrong");
+        }
+    }
+}
+
+/// Puts so many fields into a hash: `bulk-0`, and so on.
+pub(crate) fn fill(redis: &Redis, hash: &str, fields: u64) {
+    let commands: String = (0..fields)
+        .map(|number| {
+            let (high, middle, low) = (number >> 16, number >> 8 & 255, number & 255);
+            format!("HSET {hash} bulk-{number} 10.{high}.{middle}.{low}\n")
+        })
+        .collect();
+    redis.pipeline(&commands);
+}
+
 /// Starts a daemon by these words, in place of the world's own; its log and status are where the
 /// world's would be.
 pub(crate) fn launch(world: &World, words: &[&str]) -> Process {

@@ -10,10 +10,17 @@
 mod common;
 mod daemon;
 mod document;
+mod fleet;
+mod log;
+mod losses;
 mod network;
 mod proxy;
 mod redis;
+mod retained;
+mod stalls;
 mod state;
 mod storm;
 mod target;
+mod torn;
 mod values;
+mod writers;
