@@ -8,6 +8,7 @@
 //! - [`dir`]: a private directory, removed whatever happens
 //! - [`process`]: children that never outlive us, commands that cannot hang
 //! - [`wait`]: waiting for a condition, with a bound
+//! - [`busy`]: something that goes on in the background
 //! - [`programs`]: where the built programs are
 //! - [`tls`], [`redis`], [`sentinel`]: the servers
 //! - [`sandbox`]: the mount namespace
@@ -28,6 +29,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bench;
+pub mod busy;
 pub mod caller;
 pub mod config;
 pub mod daemon;

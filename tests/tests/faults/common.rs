@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use cloudhosts_tests::busy::Busy;
 use cloudhosts_tests::caller::{Answer, Caller, Watch};
 use cloudhosts_tests::process::{Process, succeed};
 use cloudhosts_tests::sandbox::Entrance;
@@ -172,60 +173,29 @@ impl Newcomers {
     }
 }
 
-/// Something that is done again and again, as long as this lives.
-pub(crate) struct Busy {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Busy {
-    /// Begins. `turn` is told how often it was called before.
-    pub(crate) fn start(mut turn: impl FnMut(u64) + Send + 'static) -> Busy {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut count = 0;
-            while !stopped.load(Ordering::Relaxed) {
-                turn(count);
-                count += 1;
-            }
-        });
-        let thread = Some(thread);
-        Busy { stop, thread }
-    }
-
-    /// Names of a hash that was filled change with HSET, a thousand a second.
-    pub(crate) fn churn(redis: &Redis, hash: &'static str, fields: u64) -> Busy {
-        let mut wire = Wire::new(redis);
-        Busy::start(move |count| {
-            let fields: Vec<String> = (0..10)
-                .map(|nth| format!("bulk-{}", (count * 10 + nth) * 7919 % fields))
-                .collect();
-            let value = format!(
-                "10.{}.{}.{}",
-                count >> 16 & 255,
-                count >> 8 & 255,
-                count & 255
-            );
-            let commands: Vec<Vec<&[u8]>> = fields
-                .iter()
-                .map(|field| vec![b"HSET", hash.as_bytes(), field.as_bytes(), value.as_bytes()])
-                .collect();
-            wire.send(&commands);
-            std::thread::sleep(Duration::from_millis(10));
-        })
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // what it saw wrong it has said
-            let failed = thread.join().is_err();
-            assert!(!failed || std::thread::panicking(), "it went wrong");
-        }
-    }
+/// Names of a hash that was filled change with HSET, a thousand a second, as long as this lives.
+pub(crate) fn churn(redis: &Redis, hash: &'static str, fields: u64) -> Busy {
+    let mut wire = Wire::new(redis);
+    Busy::start(move |count| {
+        let fields: Vec<String> = (0..10)
+            .map(|nth| format!("bulk-{}", (count * 10 + nth) * 7919 % fields))
+            .collect();
+        let [.., high, middle, low] = count.to_be_bytes();
+        let value = format!("10.{high}.{middle}.{low}");
+        let commands: Vec<Vec<&[u8]>> = fields
+            .iter()
+            .map(|field| {
+                vec![
+                    b"HSET".as_slice(),
+                    hash.as_bytes(),
+                    field.as_bytes(),
+                    value.as_bytes(),
+                ]
+            })
+            .collect();
+        wire.send(&commands);
+        std::thread::sleep(Duration::from_millis(10));
+    })
 }
 
 /// Puts so many fields into a hash: `bulk-0`, and so on.

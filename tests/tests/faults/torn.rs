@@ -8,7 +8,7 @@ use cloudhosts_tests::config::list;
 use cloudhosts_tests::machine::Machine;
 use cloudhosts_tests::world::HASH;
 
-use crate::common::{Busy, Wire, fill, soak};
+use crate::common::{Wire, churn, fill, soak};
 use crate::writers::{go, verb};
 
 /// How long changes are made.
@@ -77,7 +77,7 @@ fn a_role_that_is_taken_over_in_a_transaction_while_others_change() {
     world.hset(&[("db-master/a", MEMBERS[0]), ("db-master/b", MEMBERS[1])]);
     go(&mut world);
     let watch = Taken::after(world.watch("db-master"), &MEMBERS);
-    let churn = Busy::churn(&world.redis, HASH, fields);
+    let churning = churn(&world.redis, HASH, fields);
     let mut wire = Wire::new(&world.redis);
     let taken = |count: u64| format!("10.9.{}.{}", count / 250, 1 + count % 250);
     let take_over = |wire: &mut Wire, count: u64| {
@@ -100,7 +100,7 @@ fn a_role_that_is_taken_over_in_a_transaction_while_others_change() {
     watch.whole_until(&[&taken(count)], |addresses| {
         addresses == MEMBERS || addresses.len() == 1 && addresses[0].starts_with("10.9.")
     });
-    drop(churn);
+    drop(churning);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_role_that_is_taken_over_by_claim_in_both_views_while_others_change() {
         Taken::after(world.watch("db-master"), &[&at(0, 0, 1)]),
         Taken::after(elsewhere.watch("db-master"), &[&at(1, 0, 1)]),
     ];
-    let churn = VIEWS.map(|view| Busy::churn(&world.redis, view, FIELDS));
+    let churning = VIEWS.map(|view| churn(&world.redis, view, FIELDS));
     let (began, mut count) = (Instant::now(), 0);
     while began.elapsed() < length() {
         write(&["join", "db-master", "--member", "a"], count, 2);
@@ -147,7 +147,7 @@ fn a_role_that_is_taken_over_by_claim_in_both_views_while_others_change() {
             _ => false,
         });
     }
-    drop(churn);
+    drop(churning);
 }
 
 /// Moves `shop` from one hash to the other and back, each time in one transaction, which is `log`
