@@ -129,7 +129,7 @@ fn losses(probe: &Probe) -> Vec<Finding> {
             findings.push(Finding::warning(
                 "expiry",
                 format_args!("{key} has a time to live, after which all its names are gone"),
-                &format!("run: redis-cli PERSIST {key}"),
+                format!("run: redis-cli PERSIST {key}"),
             ));
         }
     }
