@@ -142,6 +142,14 @@ impl World {
     }
 }
 
+impl World {
+    /// Has every daemon give up what it retains of these roles, or of all where there is none.
+    pub fn accept(&self, roles: &[&str]) {
+        let output = self.cloudhosts(&[&["accept"], roles].concat());
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -181,7 +181,8 @@ fn poll_interval_counts_where_tracking_is_refused() {
         often.sees("web", &[address]);
     }
     assert_eq!(seldom.look_up("web").addresses, ["10.0.0.5"]);
-    seldom.daemon.signal(Signal::HUP);
+    assert!(seldom.daemon.terminate().success());
+    seldom.daemon.start();
     seldom.sees("web", &["10.0.0.6"]);
 }
 

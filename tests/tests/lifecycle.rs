@@ -88,7 +88,7 @@ fn a_running_process_follows_a_new_daemon() {
 }
 
 #[test]
-fn a_redis_that_lost_its_data_is_not_believed_until_sighup() {
+fn a_redis_that_lost_its_data_is_not_believed_until_it_is_accepted() {
     let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
     world.sees("web", &["10.0.0.5"]);
     world.redis.kill();
@@ -103,7 +103,7 @@ fn a_redis_that_lost_its_data_is_not_believed_until_sighup() {
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
     assert_eq!(world.caller().by_name("db").addresses, ["10.0.0.6"]);
 
-    world.daemon.signal(Signal::HUP);
+    world.accept(&[]);
     world.sees_none("web");
     world.sees_none("db");
     world.daemon.wait_for_state("live");
@@ -111,7 +111,7 @@ fn a_redis_that_lost_its_data_is_not_believed_until_sighup() {
 }
 
 #[test]
-fn after_a_flush_each_name_is_kept_until_it_is_written_again() {
+fn after_a_flush_each_name_is_retained_until_it_is_written_again() {
     for flush in ["FLUSHALL", "FLUSHDB"] {
         let world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
         world.sees("web", &["10.0.0.5"]);
@@ -121,9 +121,9 @@ fn after_a_flush_each_name_is_kept_until_it_is_written_again() {
         world.hset(&[("web", "10.0.0.7")]);
         world.sees("web", &["10.0.0.7"]);
         assert_eq!(world.look_up("db").addresses, ["10.0.0.6"], "{flush}");
-        let status = world
-            .daemon
-            .wait_for("one is kept", |status| status["hashes"][0]["kept"] == 1);
+        let status = world.daemon.wait_for("one is retained", |status| {
+            status["hashes"][0]["retained"] == 1
+        });
         assert_eq!(status["state"], "guarded");
         world.hset(&[("db", "10.0.0.8")]);
         world.sees("db", &["10.0.0.8"]);
@@ -140,7 +140,7 @@ fn a_guarded_daemon_keeps_its_names_over_a_restart() {
     world.daemon.start();
     world.daemon.wait_for_state("guarded");
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
-    world.daemon.signal(Signal::HUP);
+    world.accept(&[]);
     world.sees_none("web");
 }
 
