@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
 
+use crate::exposures::Exposures;
+use crate::journal;
 use crate::mirror::Mirror;
 use crate::publisher::{Done, Files, Keeper, Sealed, digest};
 use crate::reload::Difference;
@@ -64,6 +66,7 @@ pub async fn run(
             done = finished(&mut daemon.chore) => daemon.chore_done(done),
             () = until(daemon.keeper.wakes(Instant::now())), if daemon.chore.is_none() => {}
             () = until(daemon.report.wakes(Instant::now())) => {}
+            () = until(journal::due()) => journal::tell_left_out(Some(Instant::now())),
             _ = hangup.recv(), if idle => daemon.reload(reload()),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -148,6 +151,7 @@ struct Daemon {
     keeper: Keeper,
     chore: Option<JoinHandle<Done>>,
     report: Report,
+    exposures: Exposures,
     files: Files,
     /// The state of Redis that the mirror stands for.
     checkpoint: Checkpoint,
@@ -172,6 +176,7 @@ impl Daemon {
             keeper: Keeper::new(files.clone()),
             chore: None,
             report: Report::new(config.status_file.clone(), SystemTime::now()),
+            exposures: Exposures::new(Arc::clone(config)),
             files,
             checkpoint: Checkpoint::default(),
             problems: Rejected::default(),
@@ -284,6 +289,7 @@ impl Daemon {
     /// Tells systemd that processes can attach.
     fn ready(&mut self) {
         notify(&[NotifyState::Ready]);
+        self.exposures.look();
         self.report.write_now();
     }
 
@@ -297,6 +303,7 @@ impl Daemon {
                     Mode::Polling { why } => format!("polling: {why}"),
                 };
                 info!("connected to {endpoint}, {mode}");
+                self.exposures.look();
                 self.trouble.clear();
                 self.report.connected(&endpoint, &mode, now);
                 self.update();
@@ -425,6 +432,7 @@ impl Daemon {
         match self.report.update(mirror, SystemTime::now()) {
             Some((State::Live, _)) => info!("live"),
             Some((State::Guarded, reason)) => warn!("guarded: {reason}"),
+            Some((State::Unreadable, reason)) => warn!("unreadable: {reason}"),
             Some((State::Reconnecting, _)) | None => {}
         }
     }
@@ -469,6 +477,7 @@ impl Daemon {
             warn!("can't write {}: {error}", self.files.table.path().display());
         }
         self.report.stopped(SystemTime::now());
+        journal::tell_left_out(None);
     }
 }
 

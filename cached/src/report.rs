@@ -141,6 +141,8 @@ impl Report {
         } else if let Some(failure) = &self.failure {
             let reason = format!("no new table can be made, the last one answers: {failure}");
             (State::Guarded, reason)
+        } else if let Some(unreadable) = unreadable {
+            (State::Unreadable, unreadable)
         } else if mirror.is_guarded() {
             let hashes = self.status.hashes.iter();
             let retained: usize = hashes.map(|hash| hash.retained).sum();
@@ -151,7 +153,7 @@ impl Report {
             );
             (State::Guarded, reason)
         } else {
-            (State::Live, unreadable.unwrap_or_default())
+            (State::Live, String::new())
         };
         if self.status.reason != reason {
             self.status.reason = reason;

@@ -8,11 +8,13 @@
 //!   can, pushes changes ([`Endpoint`]).
 //! - [`follow()`]: reads the hashes in full at each connect, and again what
 //!   changes; says how far an empty hash can be believed ([`Trust`]).
-//! - [`probe()`]: one visit, to see whether the daemon could do all that.
+//! - [`probe()`]: one visit, to see whether the daemon could do all that;
+//!   [`masters()`]: what the sentinels say.
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
 //! - [`log`]: the change log beside a hash: what changed, entry by entry.
+//! - [`History`]: reads the log once more, for people.
 //! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
@@ -36,17 +38,23 @@
 pub mod config;
 mod connect;
 pub mod follow;
+mod history;
 pub mod log;
+mod masters;
 pub mod pairs;
 mod printable;
 mod probe;
 pub mod record;
 pub mod register;
 pub mod status;
+mod unreadable;
 
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
 pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, follow};
+pub use history::{History, HistoryError};
+pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{Probe, probe};
+pub use probe::{NotRead, Probe, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};
+pub use unreadable::{Unreadable, UnreadableCode};

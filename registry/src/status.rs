@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+pub use crate::unreadable::UnreadableCode;
 use serde::{Deserialize, Serialize};
 
 /// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
@@ -48,6 +49,8 @@ pub enum State {
     Reconnecting,
     /// Redis has lost fields, which are retained; or no newer table can be made.
     Guarded,
+    /// A hash can't be read: what it held before answers still.
+    Unreadable,
 }
 
 /// The connection to Redis.
@@ -74,6 +77,9 @@ pub struct HashStatus {
     pub retained: usize,
     /// Why it can't be read; what it held before is used.
     pub unreadable: Option<String>,
+    /// The same for programs.
+    #[serde(default)]
+    pub unreadable_code: Option<UnreadableCode>,
 }
 
 /// A read of all hashes.

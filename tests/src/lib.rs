@@ -15,6 +15,7 @@
 //! - [`caller`]: the C program that asks glibc, and the running process that follows changes
 //! - [`world`]: all of them together; what most tests start from
 //! - [`http`]: a tiny web server
+//! - [`nscd`]: nscd in front of a sandbox
 //! - [`rights`]: those that the documentation gives a Redis user
 //! - [`demo`]: what `make demo` shows
 //! - [`mod@bench`]: what `make bench` measures
@@ -33,6 +34,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dir;
 pub mod http;
+pub mod nscd;
 pub mod process;
 pub mod programs;
 pub mod redis;

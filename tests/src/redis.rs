@@ -29,6 +29,7 @@ struct Settings {
     tcp: bool,
     tls: Option<Tls>,
     users: Vec<String>,
+    cluster: bool,
     replica_of: Option<u16>,
 }
 
@@ -50,6 +51,12 @@ impl Builder {
     pub fn tls(mut self, tls: Tls) -> Builder {
         self.settings.tls = Some(tls);
         self
+    }
+
+    /// A node of a cluster, without slots at first.
+    pub fn cluster(mut self) -> Builder {
+        self.settings.cluster = true;
+        self.tcp()
     }
 
     /// One more user, as in an ACL file: `user NAME on >PASSWORD ...`. The default user may do
@@ -255,6 +262,9 @@ impl Redis {
         if let Some(port) = self.settings.replica_of {
             line(&format!("replicaof 127.0.0.1 {port}"));
             line("repl-diskless-sync-delay 0");
+        }
+        if self.settings.cluster {
+            line("cluster-enabled yes");
         }
         for user in &self.settings.users {
             line(user);

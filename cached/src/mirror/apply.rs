@@ -56,7 +56,7 @@ impl Mirror {
                     hash.readable();
                     changes.push((read.hash, of_hash));
                 }
-                Err(why) => hash.unreadable(why),
+                Err(unreadable) => hash.unreadable(unreadable.clone()),
             }
         }
         // Only now it is known what the hashes hold that are to be answered

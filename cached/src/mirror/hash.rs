@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::config::Allow;
 use cloudhosts_registry::follow::Changes;
 use cloudhosts_registry::log::DropScope;
@@ -26,7 +27,7 @@ pub(super) struct Hash {
     fields: usize,
     /// How many of these Redis has lost.
     retained: usize,
-    unreadable: Option<String>,
+    unreadable: Option<Unreadable>,
     /// The raw fields that can't be used, and why.
     pub(super) unusable: BTreeMap<Box<[u8]>, Unusable>,
     /// The fields in use with attributes that nobody here knows, and how many.
@@ -127,19 +128,20 @@ impl Hash {
             key: self.key.clone(),
             fields: self.fields,
             retained: self.retained,
-            unreadable: self.unreadable.clone(),
+            unreadable: self.unreadable.as_ref().map(ToString::to_string),
+            unreadable_code: self.unreadable.as_ref().map(|why| why.code),
         }
     }
 
     /// Notes that it can't be read. What it held stays in use.
-    pub(super) fn unreadable(&mut self, why: &str) {
-        if self.unreadable.as_deref() != Some(why) {
+    pub(super) fn unreadable(&mut self, unreadable: Unreadable) {
+        if self.unreadable.as_ref() != Some(&unreadable) {
             warn!(
-                "the hash {} can't be read, what it held stays: {why}",
+                "the hash {} can't be read, what it held stays: {unreadable}",
                 self.key
             );
         }
-        self.unreadable = Some(why.into());
+        self.unreadable = Some(unreadable);
     }
 
     /// Notes that it can be read.

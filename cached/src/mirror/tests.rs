@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
 use cloudhosts_registry::log::DropScope;
+use cloudhosts_registry::{Unreadable, UnreadableCode};
 use cloudhosts_table::{Name, View};
 
 use super::{Changed, Mirror};
@@ -551,11 +552,14 @@ fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1")]);
     let mut unreadable = batch(0, Changes::default());
-    unreadable.hashes[0].outcome = Err("WRONGTYPE".into());
+    unreadable.hashes[0].outcome = Err(Unreadable {
+        code: UnreadableCode::WrongType,
+        why: "WRONGTYPE".into(),
+    });
     assert_eq!(fleet.apply(&unreadable), Changed::Nothing);
     assert_eq!(
-        fleet.mirror.hashes()[0].unreadable.as_deref(),
-        Some("WRONGTYPE")
+        fleet.mirror.hashes()[0].unreadable_code,
+        Some(UnreadableCode::WrongType)
     );
     assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
     fleet.apply(&batch(0, Changes::default()));

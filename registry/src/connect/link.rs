@@ -3,7 +3,6 @@
 
 use super::endpoint::Secret;
 use super::guarded::{Gauge, Guarded};
-use super::invalidations::Invalidations;
 use super::refusal::Refusal;
 use super::stream::Stream;
 use crate::printable::reason;
@@ -48,15 +47,18 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Takes what is pushed.
+pub(crate) type OnPush = Box<dyn Fn(&PushInfo) + Send + Sync>;
+
 /// How to speak to Redis.
 pub(crate) enum Protocol<'a> {
     /// RESP2: no pushes.
     Resp2,
-    /// RESP3, logged in by the same command; pushes go to the invalidations.
+    /// RESP3, logged in by the same command.
     Resp3 {
         username: Option<&'a str>,
         password: Option<&'a Secret>,
-        invalidations: Arc<Invalidations>,
+        pushed: OnPush,
     },
 }
 
@@ -93,7 +95,7 @@ impl Link {
         if let Protocol::Resp3 {
             username,
             password,
-            invalidations,
+            pushed,
         } = protocol
         {
             info = info.set_protocol(ProtocolVersion::RESP3);
@@ -104,7 +106,7 @@ impl Link {
                 }
             }
             let take = move |push: PushInfo| {
-                invalidations.push(&push);
+                pushed(&push);
                 Ok::<(), std::convert::Infallible>(())
             };
             config = config.set_push_sender(take);

@@ -34,10 +34,11 @@ impl Session {
             Failure::Refused(refusal) => refusal.without(secret).to_string(),
             Failure::Lost(why) => why,
         };
+        let pushed = invalidations.clone();
         let resp3 = Protocol::Resp3 {
             username: materials.username.as_deref(),
             password: secret,
-            invalidations: invalidations.clone(),
+            pushed: Box::new(move |push| pushed.push(push)),
         };
         let stream = open(endpoint, materials, limit).await?;
         let (mut link, old) = match Link::start(stream, resp3, limit).await {

@@ -25,6 +25,9 @@ pub(super) struct HashCheckpoint {
     /// Up to where its log is known.
     #[serde(default)]
     pub(super) mark: Mark,
+    /// The hash was scanned since, without the log: it is newer than that.
+    #[serde(default)]
+    pub(super) behind: bool,
     /// Something was changed without the log after that.
     #[serde(default)]
     pub(super) unlogged: bool,

@@ -19,8 +19,18 @@ pub(super) struct Changed {
     pub(super) read: ReadRole,
     /// What its missing fields are.
     pub(super) gone: Gone,
-    /// The hash was changed under the scan.
-    pub(super) torn: bool,
+    pub(super) why: Why,
+}
+
+/// Why a role is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The hash was changed under the scan that found the role changed.
+    Torn,
+    /// It has waited for scans of this hash or of others.
+    Waited,
+    /// A role of another hash may have moved here.
+    Moved,
 }
 
 /// Roles that are to be read again, whole, and as many as possible at one

@@ -3,6 +3,7 @@
 use super::checkpoint::Checkpoint;
 use crate::log::DropScope;
 use crate::pairs::Pairs;
+use crate::unreadable::Unreadable;
 use std::time::Duration;
 
 /// How changes become known.
@@ -57,8 +58,8 @@ pub struct Batch {
 pub struct HashBatch {
     /// Which, as an index into `Config::hashes`.
     pub hash: usize,
-    /// What changed in it, or why it cannot be read (fit for a terminal).
-    pub outcome: Result<Changes, String>,
+    /// What changed in it, or why it cannot be read.
+    pub outcome: Result<Changes, Unreadable>,
 }
 
 /// What changed in one hash. Applied in this order: dropped, removed, lost, set.

@@ -4,24 +4,27 @@ use super::checkpoint::HashCheckpoint;
 use super::draft::{Draft, Gone};
 use super::event::Changes;
 use super::loss_counters::LossCounters;
-use super::mark::Mark;
 use super::pacer::Pacer;
 use super::plan::{ReadPlan, Way};
 use super::question::{Answer, Place, Question, Reply};
 use super::replica::{Content, Replica};
 use super::replication_identity::ReplicationIdentity;
-use super::role::role_of;
-use super::scan::{Scan, needed};
+use super::role::{drops, role_of};
+use super::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE, Scan, needed};
 use super::trouble::{Trouble, strange};
 use super::unsettled::{Decision, Later, Unsettled};
 use super::verdict::{Case, LogEvidence, ThenAndNow};
 use super::wish::{Cause, Wish};
 use crate::connect::{Pushed, Pushes, Refusal};
-use crate::log::{Entry, Operation, log_key};
+use crate::log::{DropScope, Entry, Operation, log_key};
 use crate::pairs::Pairs;
+use crate::unreadable::Unreadable;
 use redis::{Value, cmd};
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// For so long a hash is read at once that changed under a scan.
+const TURBULENT: Duration = Duration::from_secs(10);
 
 /// Entries of the log that are asked for at a time.
 const PAGE: usize = 256;
@@ -45,16 +48,16 @@ enum Told {
     #[default]
     Nothing,
     Readable,
-    Unreadable(String),
+    Unreadable(Unreadable),
 }
 
-/// Why a hash cannot be read.
+/// What keeps a hash from being read.
 #[derive(Debug)]
-enum Unreadable {
+enum Obstacle {
     /// Redis refuses even its length. That may end at any moment.
-    Refused(String),
+    Refused(Unreadable),
     /// Reading it failed, and is tried again as the plan says.
-    Failed(String),
+    Failed(Unreadable),
 }
 
 /// One hash.
@@ -75,6 +78,8 @@ pub(super) struct Hash {
     /// What reading it costs, and the rest that follows.
     pub(super) pacer: Pacer,
     largest_page: usize,
+    /// It has changed under a scan, and may again.
+    turbulent_until: Option<Instant>,
     now: Connected,
 }
 
@@ -85,12 +90,21 @@ struct Connected {
     /// until the next resync.
     denied: bool,
     log_denied: bool,
-    unreadable: Option<Unreadable>,
+    obstacle: Option<Obstacle>,
     length: Option<u64>,
     page: usize,
     /// The last page of the log was full.
     more: bool,
-    evidence: LogEvidence,
+    /// What the log says of whether the data goes on since the last scan.
+    evidence: Option<LogEvidence>,
+    /// What has been dropped since the last scan, where the log does not prove
+    /// that the data went on until then: it is of what the scan will miss.
+    drops: Vec<DropScope>,
+    /// Whether the last question asked for the log.
+    log_read: bool,
+    /// The log told of something that it does not have any more, and that was
+    /// not scanned for since.
+    log_gap: bool,
     /// How many fields the hash had after the newest entry, if that says so.
     newest_len: Option<u64>,
     /// The pushes before the next question belong to entries that were read.
@@ -136,6 +150,7 @@ impl Hash {
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
+            turbulent_until: None,
             now: Connected::default(),
         }
     }
@@ -155,12 +170,14 @@ impl Hash {
 
     /// Whether it may be asked for, as far as is known.
     pub(super) fn can_be_read(&self) -> bool {
-        !self.now.denied && !matches!(self.now.unreadable, Some(Unreadable::Refused(_)))
+        !self.now.denied && !matches!(self.now.obstacle, Some(Obstacle::Refused(_)))
     }
 
-    /// Whether it cannot be read.
-    pub(super) fn is_unreadable(&self) -> bool {
-        self.now.unreadable.is_some()
+    /// Why it cannot be read.
+    pub(super) fn unreadable(&self) -> Option<&Unreadable> {
+        match self.now.obstacle.as_ref()? {
+            Obstacle::Refused(why) | Obstacle::Failed(why) => Some(why),
+        }
     }
 
     /// Whether nothing was ever known of it.
@@ -198,13 +215,16 @@ impl Hash {
                 Trouble::Lost(why) => return Err(why),
                 Trouble::Hash(why) => {
                     self.plan.cannot_measure(&why, now);
-                    self.cannot_be_read(Unreadable::Failed(why));
+                    self.cannot_be_read(Obstacle::Failed(why));
                 }
             },
-            _ => {
-                self.now.denied = true;
-                self.cannot_be_read(Unreadable::Refused(refusal.to_string()));
-            }
+            _ => match Trouble::from(refusal.clone()) {
+                Trouble::Lost(why) => return Err(why),
+                Trouble::Hash(why) => {
+                    self.now.denied = true;
+                    self.cannot_be_read(Obstacle::Refused(why));
+                }
+            },
         }
         Ok(())
     }
@@ -237,18 +257,20 @@ impl Hash {
             return match why {
                 Trouble::Lost(why) => Err(why),
                 Trouble::Hash(why) => {
-                    self.cannot_be_read(Unreadable::Refused(why));
+                    self.cannot_be_read(Obstacle::Refused(why));
                     Ok(false)
                 }
             };
         }
         // Where it is refused, or is no stream, there is no log.
-        let operated = match log {
-            Some(Ok(log)) => self.take_entries(&log, due),
-            Some(Err(_)) | None => {
-                self.now.more = false;
-                false
-            }
+        let operated = if let Some(Ok(log)) = log {
+            self.now.log_read = true;
+            self.take_entries(&log, due)
+        } else {
+            self.now.log_read = false;
+            self.now.more = false;
+            self.now.evidence = Some(LogEvidence::Absent);
+            false
         };
         self.compare_length(due);
         Ok(operated)
@@ -268,8 +290,8 @@ impl Hash {
         if let Some(wish) = &mut self.now.wish {
             wish.sized = true;
         }
-        if let Some(Unreadable::Refused(_)) = self.now.unreadable {
-            self.now.unreadable = None;
+        if let Some(Obstacle::Refused(_)) = self.now.obstacle {
+            self.now.obstacle = None;
             self.wish(Cause::Change, due);
         }
         Ok(())
@@ -283,10 +305,14 @@ impl Hash {
         } else {
             PAGE.min(self.largest_page)
         };
-        if self.now.evidence != LogEvidence::Broken {
-            self.now.evidence = read.evidence;
-        }
-        if read.evidence == LogEvidence::Broken {
+        self.now.evidence = match self.now.evidence {
+            None | Some(LogEvidence::Continues) => Some(read.evidence),
+            proven_otherwise => proven_otherwise,
+        };
+        self.now.log_gap |= read.evidence == LogEvidence::Broken;
+        // What was scanned without the log is newer than what it tells now.
+        let behind = std::mem::take(&mut self.known.behind);
+        if behind || read.evidence == LogEvidence::Broken {
             self.wish(Cause::Change, due);
         }
         if read.newest_len.is_some() {
@@ -294,13 +320,14 @@ impl Hash {
         }
         let mut operated = false;
         for entry in read.entries {
-            operated |= self.apply(entry, due);
+            operated |= self.apply(entry, behind, due);
         }
         operated
     }
 
-    /// Applies one entry; says whether it told of a change of the hash.
-    fn apply(&mut self, entry: Entry, due: Instant) -> bool {
+    /// Applies one entry, or where that is behind, only what it drops. Says
+    /// whether it told of a change of the hash.
+    fn apply(&mut self, entry: Entry, behind: bool, due: Instant) -> bool {
         // Data that has this entry has all that was changed before it.
         self.known.unlogged = false;
         self.now.newest_len = entry.len;
@@ -308,6 +335,7 @@ impl Hash {
         for operation in entry.operations {
             operated |= !matches!(operation, Operation::Drop(_));
             match operation {
+                Operation::Set { .. } | Operation::Delete { .. } if behind => {}
                 Operation::Set { field, value } => {
                     if self.set(&field, Content::of(&value)).is_err() {
                         self.wish(Cause::Change, due);
@@ -319,7 +347,12 @@ impl Hash {
                     self.draft.gone(&field, Gone::Removed);
                     self.overrule(&field);
                 }
-                Operation::Drop(scope) => self.draft.dropped(scope),
+                Operation::Drop(scope) => {
+                    if !self.is_undisturbed() && self.now.evidence != Some(LogEvidence::Continues) {
+                        self.now.drops.push(scope.clone());
+                    }
+                    self.draft.dropped(scope);
+                }
                 Operation::Reset => self.wish(Cause::Change, due),
             }
         }
@@ -349,7 +382,7 @@ impl Hash {
             && !self.now.more
             && self.now.scan.is_none()
             && !self.is_suspected()
-            && self.now.unreadable.is_none();
+            && self.now.obstacle.is_none();
         if quiet && self.length_differs(self.replica.len()) {
             self.wish(Cause::Change, due);
         }
@@ -364,6 +397,12 @@ impl Hash {
     /// Whether the log has to be read on before anything may be told.
     pub(super) fn has_more(&self) -> bool {
         self.now.more
+    }
+
+    /// Whether it changed in a way that its log cannot tell. What the logs of
+    /// other hashes tell may be half of the same change.
+    pub(super) fn is_half_known(&self) -> bool {
+        self.is_suspected() && (self.now.log_gap || !self.now.log_read)
     }
 
     // --- Pushes --------------------------------------------------------------
@@ -450,18 +489,18 @@ impl Hash {
             .scan
             .as_ref()
             .is_some_and(|scan| scan.cause.is_suspicion());
-        (wished || scanned) && self.now.unreadable.is_none()
+        (wished || scanned) && self.now.obstacle.is_none()
     }
 
     /// Whether it has yet to be read on this connection.
     pub(super) fn is_unread(&self) -> bool {
-        self.now.completed == 0 && self.now.unreadable.is_none()
+        self.now.completed == 0 && self.now.obstacle.is_none()
     }
 
     // --- Scans ---------------------------------------------------------------
 
     /// Begins the scan that is wished for.
-    pub(super) fn begin(&mut self, number: u64, flushes: u64, now: Instant) {
+    pub(super) fn begin(&mut self, number: u64, flushes: u64, at_once: bool, now: Instant) {
         let cause = self
             .now
             .wish
@@ -470,10 +509,10 @@ impl Hash {
         match self.plan.way(now) {
             Ok(way) => {
                 self.replica.begin_pass();
-                let scan = Scan::new(number, cause, flushes, way, self.length());
+                let scan = Scan::new(number, cause, flushes, way, at_once);
                 self.now.scan = Some(scan);
             }
-            Err(why) => self.cannot_be_read(Unreadable::Failed(why)),
+            Err(why) => self.cannot_be_read(Obstacle::Failed(why)),
         }
     }
 
@@ -494,10 +533,28 @@ impl Hash {
         self.now.scan.as_mut()
     }
 
-    /// Whether it is to be read by one question alone: the number of fields of
-    /// one that is.
-    pub(super) fn fits_at_once(&mut self, now: Instant) -> bool {
-        self.plan.way(now) == Ok(Way::Whole) && self.length() <= super::scan::SCAN_ABOVE
+    /// Whether it is to be read at once: because it is small, or because it
+    /// keeps changing under its scans, or would do so `unnoticed`.
+    pub(super) fn fits_at_once(&mut self, unnoticed: bool, now: Instant) -> bool {
+        let turbulent = unnoticed || self.turbulent_until.is_some_and(|until| now < until);
+        self.plan.way(now) == Ok(Way::Whole)
+            && (self.length() <= SCAN_ABOVE || turbulent && self.can_be_at_once())
+    }
+
+    fn can_be_at_once(&self) -> bool {
+        let (fields, bytes) = AT_ONCE_AT_MOST;
+        self.length() <= fields && self.replica.bytes() <= bytes
+    }
+
+    /// The scan was torn. Has it made once more, at once, if that can be.
+    pub(super) fn scan_at_once(&mut self, now: Instant) -> bool {
+        let can = self.can_be_at_once();
+        let Some(scan) = self.now.scan.take_if(|scan| can && !scan.is_exact()) else {
+            return false;
+        };
+        self.turbulent_until = now.checked_add(TURBULENT);
+        self.wish(scan.cause, now);
+        true
     }
 
     /// Asks for the next step of the scan.
@@ -537,7 +594,7 @@ impl Hash {
                 if measured {
                     self.plan.cannot_measure(&why, Instant::now());
                 }
-                self.cannot_be_read(Unreadable::Failed(why));
+                self.cannot_be_read(Obstacle::Failed(why));
                 Ok(())
             }
         }
@@ -550,13 +607,13 @@ impl Hash {
         }
     }
 
-    fn cannot_be_read(&mut self, why: Unreadable) {
+    fn cannot_be_read(&mut self, why: Obstacle) {
         self.now.scan = None;
         self.now.wish = None;
-        if let (Unreadable::Failed(_), Some(at)) = (&why, self.plan.retry_at()) {
+        if let (Obstacle::Failed(_), Some(at)) = (&why, self.plan.retry_at()) {
             self.now.wish = Some(Wish::join(None, Cause::Change, at));
         }
-        self.now.unreadable = Some(why);
+        self.now.obstacle = Some(why);
     }
 
     /// What the scan misses, in fields.
@@ -609,7 +666,7 @@ impl Hash {
     /// What is missing was deleted, or got lost.
     pub(super) fn verdict(&self, facts: &ServerFacts) -> Gone {
         let case = Case {
-            log: self.now.evidence,
+            log: self.now.evidence.unwrap_or_default(),
             unlogged: self.known.unlogged,
             watched: self.now.watched,
             flushed: self.now.flushed.is_some(),
@@ -742,14 +799,27 @@ impl Hash {
         decision
     }
 
+    /// The fields of a role that moved out of another hash were read here at
+    /// the same moment. What is there is used.
+    pub(super) fn adopt_moved(&mut self, read: ReadRole) {
+        for (field, value) in read.fields {
+            if let Some(value) = value {
+                let _ = self.set(&field, Content::of(&value));
+            }
+        }
+    }
+
     /// Whether a role is left as it was.
     pub(super) fn has_unsettled(&self) -> bool {
         !self.now.unsettled.is_empty()
     }
 
+    /// A field is not there any more.
     fn lose(&mut self, field: &[u8], gone: Gone) {
         if self.replica.remove(field) {
-            self.draft.gone(field, gone);
+            let dropped = self.now.drops.iter().any(|scope| drops(scope, field));
+            self.draft
+                .gone(field, if dropped { Gone::Removed } else { gone });
         }
     }
 
@@ -759,7 +829,7 @@ impl Hash {
     fn note_unlogged(&mut self, found: bool) {
         let last_was_logged = self.now.newest_len.is_some()
             && self.now.newest_len == self.now.length
-            && (self.fresh || self.now.evidence != LogEvidence::Continues);
+            && (self.fresh || self.now.evidence != Some(LogEvidence::Continues));
         self.known.unlogged |= found && !last_was_logged;
     }
 
@@ -788,7 +858,7 @@ impl Hash {
             self.known.ttl = ttl;
         }
         self.now.completed = scan.number;
-        self.now.unreadable = None;
+        self.now.obstacle = None;
         self.now.watched = tracked;
         if self
             .now
@@ -797,31 +867,31 @@ impl Hash {
         {
             self.now.flushed = None;
         }
-        self.now.evidence = if matches!(self.known.mark, Mark::At(_)) {
-            LogEvidence::Continues
-        } else {
-            LogEvidence::Absent
-        };
+        self.now.evidence = None;
+        self.now.log_gap = false;
+        self.now.drops.clear();
+        self.known.behind |= !self.now.log_read;
     }
 
     /// The number of the last scan that is complete; none where it cannot be
     /// read.
     pub(super) fn completed(&self) -> Option<u64> {
-        self.now.unreadable.is_none().then_some(self.now.completed)
+        self.now.obstacle.is_none().then_some(self.now.completed)
     }
 
     // --- Telling -------------------------------------------------------------
 
     /// What there is to tell the mirror. `anyway`: also why it cannot be read,
     /// although that was told.
-    pub(super) fn tell(&mut self, anyway: bool) -> Option<Result<Changes, String>> {
-        if let Some(Unreadable::Refused(why) | Unreadable::Failed(why)) = &self.now.unreadable {
+    pub(super) fn tell(&mut self, anyway: bool) -> Option<Result<Changes, Unreadable>> {
+        if let Some(why) = self.unreadable() {
+            let why = why.clone();
             let told = Told::Unreadable(why.clone());
             if self.told == told && !anyway {
                 return None;
             }
             self.told = told;
-            return Some(Err(why.clone()));
+            return Some(Err(why));
         }
         if self.draft.is_empty() && self.told == Told::Readable {
             return None;

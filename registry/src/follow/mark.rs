@@ -1,7 +1,7 @@
 //! Up to where the log of a hash is known, and how it is read on from there.
 
 use super::verdict::LogEvidence;
-use crate::log::{Entry, Position};
+use crate::log::{Entry, EntryId, Position};
 use redis::{Cmd, Value, cmd};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ pub(super) enum Mark {
     /// It was never read, or our place in it was lost.
     #[default]
     Unknown,
-    /// It had no entry: all there are now are new.
-    Empty,
+    /// It had no entry with a higher id than this: all there are now are new.
+    After(EntryId),
     /// Up to this entry.
     At(Position),
 }
@@ -38,12 +38,8 @@ impl Mark {
     pub(super) fn question(&self, log: &str, page: usize) -> Cmd {
         let mut question = match self {
             Mark::Unknown => cmd("XREVRANGE").arg(log).arg("+").arg("-").to_owned(),
-            Mark::Empty => cmd("XRANGE").arg(log).arg("-").arg("+").to_owned(),
-            Mark::At(position) => {
-                let mut range = cmd("XRANGE");
-                range.arg(log).arg(position.id.to_string()).arg("+");
-                range
-            }
+            Mark::After(id) => range(log, id.next().unwrap_or(*id)),
+            Mark::At(position) => range(log, position.id),
         };
         let page = if *self == Mark::Unknown { 1 } else { page };
         question.arg("COUNT").arg(page);
@@ -57,14 +53,14 @@ impl Mark {
         let more = length(answer) >= page;
         match self {
             Mark::Unknown => {
-                *self = newest.map_or(Mark::Empty, Mark::At);
+                *self = newest.map_or(Mark::After(EntryId::default()), Mark::At);
                 Read {
                     newest_len: entries.last().and_then(|entry| entry.len),
                     ..Read::default()
                 }
             }
-            Mark::Empty => {
-                *self = newest.map_or(Mark::Empty, Mark::At);
+            Mark::After(id) => {
+                *self = newest.map_or(Mark::After(*id), Mark::At);
                 Read {
                     entries,
                     more,
@@ -76,7 +72,7 @@ impl Mark {
                 if ours {
                     entries.remove(0);
                 }
-                *self = newest.map_or(Mark::Unknown, Mark::At);
+                *self = newest.map_or(Mark::After(position.id), Mark::At);
                 Read {
                     more,
                     entries,
@@ -90,6 +86,12 @@ impl Mark {
             }
         }
     }
+}
+
+fn range(log: &str, from: EntryId) -> Cmd {
+    let mut range = cmd("XRANGE");
+    range.arg(log).arg(from.to_string()).arg("+");
+    range
 }
 
 /// How many elements an answer has, entries or not.
@@ -125,6 +127,10 @@ mod tests {
         })
     }
 
+    fn after(id: &str) -> Mark {
+        Mark::After(id.parse().unwrap())
+    }
+
     fn words(command: &Cmd) -> String {
         let packed = command.get_packed_command();
         let text = String::from_utf8(packed).unwrap();
@@ -136,7 +142,7 @@ mod tests {
     fn a_log_is_read_from_our_own_entry_on() {
         let question = |mark: &Mark| words(&mark.question("h:log", 256));
         assert_eq!(question(&Mark::Unknown), "XREVRANGE h:log + - COUNT 1");
-        assert_eq!(question(&Mark::Empty), "XRANGE h:log - + COUNT 256");
+        assert_eq!(question(&after("0-0")), "XRANGE h:log 0-1 + COUNT 256");
         assert_eq!(question(&at("5-1", "x")), "XRANGE h:log 5-1 + COUNT 256");
     }
 
@@ -162,14 +168,14 @@ mod tests {
 
         let mut mark = at("5-1", "x");
         let read = mark.read(&answer(&[]), 256);
-        assert_eq!((mark, read.evidence), (Mark::Unknown, LogEvidence::Broken));
+        assert_eq!((mark, read.evidence), (after("5-1"), LogEvidence::Broken));
     }
 
     #[test]
     fn a_log_that_was_empty_has_nothing_but_news() {
-        let mut mark = Mark::Empty;
+        let mut mark = after("0-0");
         let read = mark.read(&answer(&[]), 256);
-        assert_eq!((&mark, read.entries.len()), (&Mark::Empty, 0));
+        assert_eq!((&mark, read.entries.len()), (&after("0-0"), 0));
         let read = mark.read(&answer(&[("5-1", "x"), ("6-0", "")]), 2);
         assert_eq!(
             (mark, read.entries.len(), read.more),
@@ -187,12 +193,12 @@ mod tests {
         );
         let mut mark = Mark::Unknown;
         mark.read(&Value::Nil, 256);
-        assert_eq!(mark, Mark::Empty);
+        assert_eq!(mark, after("0-0"));
     }
 
     #[test]
     fn it_is_saved_as_text() {
-        for mark in [Mark::Unknown, Mark::Empty, at("5-1", "x")] {
+        for mark in [Mark::Unknown, after("0-0"), at("5-1", "x")] {
             let text = serde_json::to_string(&mark).unwrap();
             assert_eq!(serde_json::from_str::<Mark>(&text).unwrap(), mark);
         }

@@ -16,6 +16,7 @@
 
 use super::scan::{SCAN_ABOVE, STEP};
 use crate::connect::BUDGET;
+use crate::unreadable::{Unreadable, UnreadableCode};
 use std::time::{Duration, Instant};
 
 /// How long nothing too large must have been seen before a hash is read whole
@@ -95,7 +96,7 @@ enum State {
     Suspended {
         until: Instant,
         then: Way,
-        why: String,
+        why: Unreadable,
     },
 }
 
@@ -104,7 +105,7 @@ impl ReadPlan {
     ///
     /// # Errors
     /// Why it must not be read yet.
-    pub(super) fn way(&mut self, now: Instant) -> Result<Way, String> {
+    pub(super) fn way(&mut self, now: Instant) -> Result<Way, Unreadable> {
         if let State::Suspended { until, then, why } = &self.state {
             if now < *until {
                 return Err(why.clone());
@@ -158,22 +159,25 @@ impl ReadPlan {
             Way::Measured => State::Suspended {
                 until,
                 then: Way::Measured,
-                why: format!(
-                    "more than {} MiB came for its field names: one of them is far too long, \
-                     and nothing else can be read until it is deleted (HDEL)",
-                    BUDGET / (1024 * 1024)
-                ),
+                why: Unreadable {
+                    code: UnreadableCode::TooLarge,
+                    why: format!(
+                        "more than {} MiB came for its field names: one of them is far too \
+                         long, and nothing else can be read until it is deleted (HDEL)",
+                        BUDGET / (1024 * 1024)
+                    ),
+                },
             },
         };
     }
 
     /// Measuring failed, for a reason that stays (a right is missing): after a
     /// rest it is tried as a whole again.
-    pub(super) fn cannot_measure(&mut self, why: &str, now: Instant) {
+    pub(super) fn cannot_measure(&mut self, why: &Unreadable, now: Instant) {
         self.state = State::Suspended {
             until: now + self.rest(),
             then: Way::Whole,
-            why: why.to_owned(),
+            why: why.clone(),
         };
     }
 
@@ -247,7 +251,10 @@ mod tests {
         while now < start + seconds(24 * 3600) {
             plan.overflowed(Way::Measured, now);
             replies += 1;
-            assert!(plan.way(now).is_err_and(|why| why.contains("HDEL")));
+            assert!(
+                plan.way(now)
+                    .is_err_and(|unreadable| unreadable.why.contains("HDEL"))
+            );
             assert!(plan.retry_at().is_some_and(|at| at > now));
             now = plan.retry_at().unwrap_or(now);
             assert_eq!(plan.way(now), Ok(Way::Measured));
@@ -267,8 +274,12 @@ mod tests {
     fn where_it_cannot_be_measured_it_is_read_whole_after_a_rest() {
         let (mut plan, now) = (ReadPlan::default(), Instant::now());
         plan.overflowed(Way::Whole, now);
-        plan.cannot_measure("NOPERM", now);
-        assert_eq!(plan.way(now), Err("NOPERM".to_owned()));
+        let unreadable = Unreadable {
+            code: UnreadableCode::NoPerm,
+            why: "NOPERM".to_owned(),
+        };
+        plan.cannot_measure(&unreadable, now);
+        assert_eq!(plan.way(now), Err(unreadable));
         assert_eq!(plan.way(now + FIRST_REST), Ok(Way::Whole));
     }
 }

@@ -43,8 +43,9 @@ pub(super) enum Outcome {
     Answered(Answer),
     /// Nothing was done, because these commands may not be asked.
     Refused(Vec<(Place, Refusal)>),
-    /// Nothing was done, because there are no transactions here.
-    NoTransactions,
+    /// Nothing was done, because there are no transactions here; or for as long
+    /// as Redis is out of memory, when it queues no command.
+    NoTransactions { out_of_memory: bool },
 }
 
 /// The answers to a question.
@@ -107,7 +108,9 @@ impl Question {
         let mut replies = replies.into_iter();
         match replies.next() {
             Some(Err(refusal)) if refusal.is_denial() || refusal.is_unknown() => {
-                return Ok(Outcome::NoTransactions);
+                return Ok(Outcome::NoTransactions {
+                    out_of_memory: false,
+                });
             }
             Some(Err(refusal)) => return Err(Failure::Refused(refusal)),
             _ => {}
@@ -122,11 +125,18 @@ impl Question {
             Some(Ok(Value::Array(answers))) if answers.len() == places.len() => {
                 Ok(Outcome::Answered(Answer::new(places, answers)))
             }
+            Some(Err(_)) if refused.iter().any(|(_, why)| why.is_out_of_memory()) => {
+                Ok(Outcome::NoTransactions {
+                    out_of_memory: true,
+                })
+            }
             Some(Err(_)) if !refused.is_empty() => Ok(Outcome::Refused(refused)),
             // The right to EXEC is missing; or the keys are those of several
             // nodes of a cluster.
-            Some(Err(refusal)) if refusal.is_aborted() || refusal.is_of_one_hash() => {
-                Ok(Outcome::NoTransactions)
+            Some(Err(refusal)) if refusal.is_aborted() || refusal.unreadable().is_some() => {
+                Ok(Outcome::NoTransactions {
+                    out_of_memory: false,
+                })
             }
             Some(Err(refusal)) => Err(Failure::Refused(refusal)),
             _ => Err(Failure::Lost(

@@ -1,7 +1,8 @@
 //! Reading one hash whole, and finding out what differs from what was known.
 //!
 //! A small hash is read at once (HGETALL), a large one in steps (HSCAN), so that
-//! Redis is never blocked for long. While something in it is too large
+//! Redis is never blocked for long; one that keeps changing under its scans is
+//! read at once too, if it is not too large for that. While something in it is too large
 //! ([`ReadPlan`](super::plan::ReadPlan)) it is measured: the names first, then
 //! the lengths of the values, then the values that can be used. What cannot be
 //! used is never transferred.
@@ -16,12 +17,18 @@ use super::trouble::{Trouble, strange};
 use super::wish::Cause;
 use crate::connect::Refusal;
 use crate::record::{MAX_FIELD, MAX_VALUE};
+use crate::unreadable::{Unreadable, UnreadableCode};
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 
 /// Above so many fields a hash is read in steps: HGETALL of 100,000 blocks
 /// Redis for 40 ms.
 pub(super) const SCAN_ABOVE: u64 = 10_000;
+
+/// Up to so many fields, and bytes, a hash is read at once that keeps changing
+/// under its scans. It blocks Redis for some 40 ms, but takes less of its time
+/// than steps do.
+pub(super) const AT_ONCE_AT_MOST: (u64, usize) = (100_000, 16 * 1024 * 1024);
 
 /// Fields a step is asked for.
 pub(super) const STEP: usize = 1_000;
@@ -85,18 +92,17 @@ enum Page {
 }
 
 impl Scan {
-    /// A scan of a hash with so many fields. The replica is to begin a pass.
-    pub(super) fn new(number: u64, cause: Cause, flushes: u64, way: Way, fields: u64) -> Scan {
+    /// A scan, at once or in steps. The replica is to begin a pass.
+    pub(super) fn new(number: u64, cause: Cause, flushes: u64, way: Way, at_once: bool) -> Scan {
         let start = b"0".to_vec();
-        let large = fields > SCAN_ABOVE;
         let stage = match way {
-            Way::Whole if large => Stage::Steps {
+            Way::Whole if at_once => Stage::AtOnce,
+            Way::Whole => Stage::Steps {
                 cursor: start,
                 taken: 0,
             },
-            Way::Whole => Stage::AtOnce,
             Way::Measured => Stage::Names {
-                cursor: large.then_some(start),
+                cursor: (!at_once).then_some(start),
                 names: Vec::new(),
                 taken: 0,
             },
@@ -368,7 +374,10 @@ impl Scan {
 }
 
 fn full(full: Full) -> Trouble {
-    Trouble::Hash(full.to_string())
+    Trouble::Hash(Unreadable {
+        code: UnreadableCode::TooLarge,
+        why: full.to_string(),
+    })
 }
 
 fn hscan(key: &str, cursor: &[u8]) -> Cmd {
@@ -451,11 +460,14 @@ fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(
 /// Why measuring cannot go on. Redis may refuse the questions that nothing else
 /// asks: then this hash cannot be read, and the others can.
 pub(super) fn needed(refusal: Refusal) -> Trouble {
-    if refusal.is_of_one_hash() || refusal.is_unknown() {
-        Trouble::Hash(format!(
-            "it is too large to be read at once, and the values that are too long \
-             cannot be left aside: {refusal}"
-        ))
+    if refusal.unreadable().is_some() || refusal.is_unknown() {
+        Trouble::Hash(Unreadable {
+            code: refusal.unreadable().unwrap_or(UnreadableCode::TooLarge),
+            why: format!(
+                "it is too large to be read at once, and the values that are too long \
+                 cannot be left out: {refusal}"
+            ),
+        })
     } else {
         Trouble::from(refusal)
     }

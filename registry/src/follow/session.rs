@@ -31,10 +31,10 @@
 use super::alarm::Alarm;
 use super::backoff::random;
 use super::checkpoint::Checkpoint;
-use super::confirmation::{self, Changed, Confirmation};
+use super::confirmation::{self, Changed, Confirmation, Why};
 use super::draft::Gone;
 use super::event::{Batch, Event, HashBatch};
-use super::hash::{Hash, ServerFacts};
+use super::hash::{Hash, ReadRole, ServerFacts};
 use super::info::{Info, Section};
 use super::load::Load;
 use super::loss_counters::LossCounters;
@@ -42,7 +42,7 @@ use super::plan::Way;
 use super::question::{Answer, Outcome, Place, Question};
 use super::replication_identity::ReplicationIdentity;
 use super::round::Round;
-use super::scan::SCAN_ABOVE;
+use super::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE};
 use super::trouble::Trouble;
 use super::unsettled::{Decision, Later};
 use super::wish::Cause;
@@ -67,8 +67,8 @@ const FRESH_ATTEMPTS: u8 = 3;
 pub(super) struct Memory {
     pub(super) hashes: Vec<Hash>,
     load: Load,
-    /// Whether the user may use transactions, as far as is known.
-    transactions: bool,
+    /// Until when transactions are not tried, because there are none.
+    plain_until: Option<Instant>,
     /// A connection was lost before this one.
     failed: bool,
     /// The answer to a question that read several hashes was too large. Until
@@ -85,12 +85,18 @@ impl Memory {
         Memory {
             hashes,
             load: Load::default(),
-            transactions: true,
+            plain_until: None,
             failed: false,
             apart_until: None,
         }
     }
 }
+
+/// How long no transaction is tried while Redis is out of memory.
+const OUT_OF_MEMORY: Duration = Duration::from_secs(5);
+
+/// The same where they are refused, at most: a resync tries again.
+const REFUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// How much of what Redis says of itself is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +186,10 @@ pub(super) struct Session<'a> {
     scans: u64,
     /// The flushes that were noticed.
     flushes: u64,
+    /// The last question was asked without a transaction.
+    plain: bool,
+    /// Among what is yet to be told are changes that logs told of.
+    logged: bool,
     /// How long the answer took that is being compared.
     took: Duration,
     /// Scans that have yet to be closed, all by one question, and how much that
@@ -212,6 +222,8 @@ impl<'a> Session<'a> {
             run_id: String::new(),
             scans: 0,
             flushes: 0,
+            plain: false,
+            logged: false,
             took: Duration::ZERO,
             closing: (Vec::new(), Depth::Nothing),
             confirmation: Confirmation::default(),
@@ -279,10 +291,14 @@ impl<'a> Session<'a> {
         let ping_at = self.connection.link.last() + IDLE;
         let resync_at = self.round.is_none().then_some(self.resync_at);
         let scans = self.memory.hashes.iter().filter_map(Hash::due);
-        let due = scans.chain(resync_at).fold(ping_at, Instant::min);
+        let due = scans
+            .chain(resync_at)
+            .chain(self.connection.again_at())
+            .fold(ping_at, Instant::min);
         tokio::select! {
             biased;
             why = self.connection.link.lost() => Task::Stop(why),
+            why = self.connection.superseded() => Task::Stop(why),
             () = self.connection.invalidations.wait() => Task::Look,
             rung = alarm.at(due) => match rung {
                 Err(_) => Task::Stop("the timer fails".to_owned()),
@@ -292,8 +308,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes note of what was pushed.
+    /// Takes note of what was pushed, and of what is to be tried again.
     fn look(&mut self, now: Instant) {
+        for index in self.connection.take_due(now) {
+            if let Some(hash) = self.memory.hashes.get_mut(index) {
+                hash.try_what_was_denied();
+                hash.wish(Cause::Change, now);
+            }
+        }
         let flushes = self.connection.invalidations.flushes();
         let flushed = flushes != self.flushes;
         self.flushes = flushes;
@@ -352,53 +374,58 @@ impl<'a> Session<'a> {
         asks.then(Inquiry::of_logs)
     }
 
-    /// The hashes that are to be scanned now and are so small that one question
-    /// reads them: all hashes, where one reads all.
+    /// The hashes that are to be scanned now, by one question: all hashes, where
+    /// one reads all.
     fn due_at_once(&mut self, now: Instant) -> Vec<usize> {
-        let free = |hash: &Hash| hash.scan().is_none() && hash.can_be_read();
-        let mut small = Vec::new();
-        let (mut all, mut fields) = (true, 0);
+        let polls = self.polls();
+        let mut fit = Vec::new();
+        let (mut all_fit, mut fields) = (true, 0);
         for (index, hash) in self.memory.hashes.iter_mut().enumerate() {
-            if !hash.can_be_read() {
-                continue;
+            if hash.can_be_read() {
+                let fits = hash.fits_at_once(polls, now) && hash.scan().is_none();
+                all_fit &= fits;
+                fields += hash.length();
+                fit.extend(fits.then_some(index));
             }
-            fields += hash.length();
-            let fits = hash.fits_at_once(now);
-            all &= fits && free(hash);
-            if fits && free(hash) && is_due(hash, now) && hash.is_sized() {
-                small.push(index);
-            }
-        }
-        if small.is_empty() {
-            return small;
-        }
-        if self.memory.apart_until.is_some_and(|until| now < until) {
-            small.truncate(1);
-            return small;
         }
         let hashes = &self.memory.hashes;
-        if all && fields <= SCAN_ABOVE {
-            let free = hashes.iter().enumerate().filter(|(_, hash)| free(hash));
-            return free.map(|(index, _)| index).collect();
-        }
-        let mut fields = 0;
-        let fits = |index: &usize| {
-            fields += hashes.get(*index).map_or(0, Hash::length);
-            fields <= SCAN_ABOVE
+        let is = |index: &usize, is: fn(&Hash, Instant) -> bool| {
+            hashes.get(*index).is_some_and(|hash| is(hash, now))
         };
-        let some: Vec<usize> = small.iter().copied().take_while(fits).collect();
-        if some.is_empty() {
-            small.into_iter().take(1).collect()
-        } else {
-            some
+        let Some(&first) = fit.iter().find(|&index| is(index, is_ready)) else {
+            return Vec::new();
+        };
+        if self.memory.apart_until.is_some_and(|until| now < until) {
+            return vec![first];
         }
+        if all_fit && fields <= SCAN_ABOVE {
+            return fit;
+        }
+        // A large hash that is read at once takes with it whatever would have to
+        // wait for it.
+        let large = fit.iter().find(|&index| is(index, is_large_and_ready));
+        let (first, also, most): (_, fn(&Hash, Instant) -> bool, _) = match large {
+            Some(&large) => (large, is_concerned, AT_ONCE_AT_MOST.0),
+            None => (first, is_ready, SCAN_ABOVE),
+        };
+        let length = |index: usize| hashes.get(index).map_or(0, Hash::length);
+        let mut fields = length(first);
+        fit.retain(|&index| {
+            if index == first {
+                return true;
+            }
+            let fits = is(&index, also) && fields + length(index) <= most;
+            fields += if fits { length(index) } else { 0 };
+            fits
+        });
+        fit
     }
 
     fn begin_at_once(&mut self, hashes: Vec<usize>, now: Instant) -> Inquiry {
         self.begin_round_if_all(hashes.len());
         let mut counters = false;
         for &index in &hashes {
-            counters |= self.begin(index, now);
+            counters |= self.begin(index, true, now);
         }
         let depth = if counters {
             Depth::Everything
@@ -424,7 +451,7 @@ impl<'a> Session<'a> {
 
     /// Begins a scan. Says whether the counters are to be asked for, whatever it
     /// finds.
-    fn begin(&mut self, index: usize, now: Instant) -> bool {
+    fn begin(&mut self, index: usize, at_once: bool, now: Instant) -> bool {
         if let Some(round) = &mut self.round {
             round.reads(now);
         }
@@ -433,12 +460,17 @@ impl<'a> Session<'a> {
         let Some(hash) = self.memory.hashes.get_mut(index) else {
             return false;
         };
-        hash.begin(number, flushes, now);
+        hash.begin(number, flushes, at_once, now);
         if let Some(scan) = hash.scan_mut() {
             // Where nothing is pushed, it cannot be told.
             scan.torn = polls && !scan.is_exact();
         }
         hash.scan().is_some_and(|scan| scan.cause != Cause::Change) || !hash.is_undisturbed()
+    }
+
+    /// How many fields a hash has.
+    fn length(&self, index: usize) -> u64 {
+        self.memory.hashes.get(index).map_or(0, Hash::length)
     }
 
     /// The next step of a scan in steps: of the one under way, or of one that is
@@ -447,10 +479,10 @@ impl<'a> Session<'a> {
         let hashes = &self.memory.hashes;
         let under_way = hashes.iter().position(|hash| hash.scan().is_some());
         let Some(index) = under_way else {
-            let due = |hash: &Hash| is_due(hash, now) && hash.is_sized();
-            let index = hashes.iter().position(due)?;
+            let index = hashes.iter().position(|hash| is_ready(hash, now))?;
             self.begin_round_if_all(1);
-            self.begin(index, now);
+            let at_once = self.length(index) <= SCAN_ABOVE;
+            self.begin(index, at_once, now);
             return Some(Inquiry {
                 steps: vec![index],
                 begins: vec![index],
@@ -481,21 +513,22 @@ impl<'a> Session<'a> {
 
     /// Asks a question, and takes in what is answered.
     async fn ask(&mut self, inquiry: Inquiry) -> Result<(), String> {
-        let question = self.compose(&inquiry);
+        let asked = Instant::now();
+        let transaction = self.memory.plain_until.is_none_or(|until| until <= asked);
+        let question = self.compose(&inquiry, transaction);
         if question.is_empty() {
             // Nothing may be asked for, until the next resync.
             self.connection.invalidations.asking();
             return self.take(inquiry, Answer::default()).await;
         }
-        let (patience, transactions) = (self.patience(), self.memory.transactions);
-        let asked = Instant::now();
+        let patience = self.patience();
         self.connection.invalidations.asking();
         let Session {
             connection, memory, ..
         } = self;
         let link = &mut connection.link;
         let answered = async {
-            if transactions {
+            if transaction {
                 question.ask(link, patience).await
             } else {
                 let answer = question.ask_plainly(link, patience).await;
@@ -518,13 +551,19 @@ impl<'a> Session<'a> {
             Ok(Outcome::Answered(answer)) => {
                 let denied = answer.denied();
                 if denied.is_empty() {
+                    self.plain = !transaction;
                     return self.take(inquiry, answer).await;
                 }
                 denied
             }
             Ok(Outcome::Refused(refused)) => refused,
-            Ok(Outcome::NoTransactions) => {
-                self.memory.transactions = false;
+            Ok(Outcome::NoTransactions { out_of_memory }) => {
+                let pause = if out_of_memory {
+                    OUT_OF_MEMORY
+                } else {
+                    REFUSED
+                };
+                self.memory.plain_until = Some(asked + pause);
                 Vec::new()
             }
             Err(failure) => return Err(self.failed(&inquiry, &failure)),
@@ -536,15 +575,14 @@ impl<'a> Session<'a> {
         for (place, refusal) in refused {
             self.deny(place, &refusal)?;
         }
-        self.tell(Instant::now()).await;
-        Ok(())
+        self.tell(Instant::now()).await
     }
 
-    fn compose(&self, inquiry: &Inquiry) -> Question {
+    fn compose(&self, inquiry: &Inquiry, transaction: bool) -> Question {
         let mut question = Question::default();
         let hashes = &self.memory.hashes;
         for (index, hash) in hashes.iter().enumerate() {
-            hash.ask(index, self.memory.transactions, &mut question);
+            hash.ask(index, transaction, &mut question);
         }
         for &index in &inquiry.steps {
             if let Some(hash) = hashes.get(index) {
@@ -584,7 +622,7 @@ impl<'a> Session<'a> {
 
     /// The user may not ask for something.
     fn deny(&mut self, place: Place, refusal: &Refusal) -> Result<(), String> {
-        let lasting = refusal.is_of_one_hash() || refusal.is_unknown();
+        let lasting = refusal.unreadable().is_some() || refusal.is_unknown();
         if !lasting {
             return Err(refusal.to_string());
         }
@@ -639,6 +677,7 @@ impl<'a> Session<'a> {
         for (index, (hash, pushes)) in self.memory.hashes.iter_mut().zip(pushes).enumerate() {
             let due = turn(load, hash, now);
             let operated = hash.take_log(index, &mut answer, due)?;
+            self.logged |= operated;
             hash.take_pushes(pushes, operated, inquiry.begins.contains(&index), due);
         }
         for &index in &inquiry.steps {
@@ -660,8 +699,7 @@ impl<'a> Session<'a> {
         if !self.greeted {
             self.greet(now);
         }
-        self.tell(now).await;
-        Ok(())
+        self.tell(now).await
     }
 
     /// What Redis says of itself.
@@ -734,9 +772,7 @@ impl<'a> Session<'a> {
             let scan = hashes.get(index).and_then(Hash::scan);
             scan.is_some_and(|scan| scan.disturbed)
         };
-        !self.memory.transactions
-            && hashes.len() > 1
-            && (self.polls() || inquiry.closes.iter().any(disturbed))
+        self.plain && hashes.len() > 1 && (self.polls() || inquiry.closes.iter().any(disturbed))
     }
 
     /// The other hashes that are known to have changed and were not read since.
@@ -770,6 +806,9 @@ impl<'a> Session<'a> {
             return;
         };
         let torn = !hash.close_scan() || torn_together;
+        if torn && hash.scan_at_once(now) {
+            return;
+        }
         let fresh = hash.is_fresh();
         let gone = hash.verdict(facts);
         if fresh || !torn && others.is_empty() {
@@ -784,10 +823,10 @@ impl<'a> Session<'a> {
                     hash: index,
                     read,
                     gone,
-                    torn,
+                    why: if torn { Why::Torn } else { Why::Waited },
                 };
                 if again {
-                    self.confirmation.add(changed);
+                    self.confirm_with_others(changed);
                 } else {
                     self.settle(changed, now);
                 }
@@ -825,19 +864,38 @@ impl<'a> Session<'a> {
             let hash = hashes.get(later.hash);
             is_complete(hash.and_then(Hash::completed), later)
         };
+        let mut ready = Vec::new();
         for (index, hash) in hashes.iter().enumerate() {
-            if closed.contains(&index) {
-                continue;
-            }
-            for read in hash.ready_roles(completed) {
-                self.confirmation.add(Changed {
+            if !closed.contains(&index) {
+                ready.extend(hash.ready_roles(completed).into_iter().map(|read| Changed {
                     hash: index,
                     read,
                     gone: Gone::Removed,
-                    torn: false,
-                });
+                    why: Why::Waited,
+                }));
             }
         }
+        for changed in ready {
+            self.confirm_with_others(changed);
+        }
+    }
+
+    /// Has a role read again, and at the same moment the fields of these names in
+    /// other hashes that have changed: what is missing may have moved there.
+    fn confirm_with_others(&mut self, changed: Changed) {
+        for other in self.suspects(&[changed.hash]) {
+            let unread = |(field, _): &(Vec<u8>, Option<Vec<u8>>)| (field.clone(), None);
+            self.confirmation.add(Changed {
+                hash: other.hash,
+                read: ReadRole {
+                    role: changed.read.role.clone(),
+                    fields: changed.read.fields.iter().map(unread).collect(),
+                },
+                gone: Gone::Removed,
+                why: Why::Moved,
+            });
+        }
+        self.confirmation.add(changed);
     }
 
     /// Roles cannot be read again. What a scan found of them is what there is;
@@ -845,7 +903,7 @@ impl<'a> Session<'a> {
     fn confirm_nothing(&mut self) {
         let now = Instant::now();
         for changed in self.confirmation.give_up() {
-            if changed.torn {
+            if changed.why == Why::Torn {
                 self.settle(changed, now);
             } else if let Some(hash) = self.memory.hashes.get_mut(changed.hash) {
                 hash.wish(Cause::Change, now);
@@ -861,8 +919,10 @@ impl<'a> Session<'a> {
         now: Instant,
     ) -> Result<(), String> {
         if let Err(trouble) = confirmation::read(&mut some, answer) {
-            let (Trouble::Hash(why) | Trouble::Lost(why)) = trouble;
-            return Err(why);
+            return Err(match trouble {
+                Trouble::Lost(why) => why,
+                Trouble::Hash(unreadable) => unreadable.why,
+            });
         }
         for changed in some {
             self.settle(changed, now);
@@ -881,7 +941,12 @@ impl<'a> Session<'a> {
         let Some(hash) = self.memory.hashes.get_mut(index) else {
             return;
         };
-        if changed.torn || hash.is_suspected() {
+        if changed.why == Why::Moved {
+            hash.adopt_moved(changed.read);
+            return;
+        }
+        let torn = changed.why == Why::Torn;
+        if torn || hash.is_suspected() {
             awaited.push(Later {
                 hash: index,
                 than: scans,
@@ -891,7 +956,7 @@ impl<'a> Session<'a> {
             changed.gone = Gone::Lost;
         }
         let decision = hash.settle(changed.read, changed.gone, awaited, completed);
-        if decision == Decision::Wait && changed.torn && !hash.is_suspected() {
+        if decision == Decision::Wait && torn && !hash.is_suspected() {
             hash.wish(Cause::Change, turn(load, hash, now));
         }
     }
@@ -906,23 +971,32 @@ impl<'a> Session<'a> {
     // --- Telling -------------------------------------------------------------
 
     /// Tells what became known, if it is of one moment.
-    async fn tell(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    /// Another Redis is to be chosen.
+    async fn tell(&mut self, now: Instant) -> Result<(), String> {
         let hashes = &mut self.memory.hashes;
-        if hashes.iter().any(Hash::has_more) || !self.confirmation.is_empty() {
-            return;
+        for (index, hash) in hashes.iter().enumerate() {
+            let code = hash.unreadable().map(|unreadable| unreadable.code);
+            self.connection.note(index, code)?;
         }
+        if hashes.iter().any(Hash::has_more) || !self.confirmation.is_empty() {
+            return Ok(());
+        }
+        let half_known = self.logged && hashes.len() > 1 && hashes.iter().any(Hash::is_half_known);
         if let Some(round) = &mut self.round {
             for (index, hash) in hashes.iter().enumerate() {
-                if hash.is_unreadable() {
+                if hash.unreadable().is_some() {
                     round.done(index);
                 }
             }
         }
         let full = self.round.as_ref().and_then(|round| round.took(now));
         let read = |hash: &Hash| hash.completed().is_some_and(|number| number > 0);
-        if !self.complete && full.is_none() && hashes.iter().any(read) {
+        let begun = !self.complete && hashes.iter().any(read);
+        if full.is_none() && (begun || half_known) {
             // Some hashes were read and others not: that is no one moment.
-            return;
+            return Ok(());
         }
         let mut batch = Vec::new();
         for (hash, known) in hashes.iter_mut().enumerate() {
@@ -930,13 +1004,14 @@ impl<'a> Session<'a> {
                 batch.push(HashBatch { hash, outcome });
             }
         }
+        self.logged = false;
         if full.is_some() {
             self.round = None;
             self.complete = true;
             self.resync_at = now + self.until_resync();
         }
         if batch.is_empty() && full.is_none() {
-            return;
+            return Ok(());
         }
         let hashes = self.memory.hashes.iter();
         let checkpoint = Checkpoint {
@@ -950,6 +1025,7 @@ impl<'a> Session<'a> {
             checkpoint,
         };
         tell(self.events, Event::Changes(batch)).await;
+        Ok(())
     }
 
     // --- From time to time ---------------------------------------------------
@@ -977,7 +1053,7 @@ impl<'a> Session<'a> {
         };
         self.round = Some(Round::new(self.memory.hashes.len()));
         self.denied = Denied::default();
-        self.memory.transactions = true;
+        self.memory.plain_until = None;
         for hash in &mut self.memory.hashes {
             hash.try_what_was_denied();
             hash.wish(cause, now);
@@ -1015,6 +1091,20 @@ fn turn(load: Load, hash: &Hash, now: Instant) -> Instant {
 /// Whether a scan that is waited for was made, or will not be.
 fn is_complete(completed: Option<u64>, later: Later) -> bool {
     completed.is_none_or(|number| number > later.than)
+}
+
+/// Whether it is to be scanned now, and is known to be as large as it is.
+fn is_ready(hash: &Hash, now: Instant) -> bool {
+    is_due(hash, now) && hash.is_sized()
+}
+
+fn is_large_and_ready(hash: &Hash, now: Instant) -> bool {
+    is_ready(hash, now) && hash.length() > SCAN_ABOVE
+}
+
+/// Whether others may have to wait for it to be scanned, or it for others.
+fn is_concerned(hash: &Hash, now: Instant) -> bool {
+    is_ready(hash, now) || hash.is_suspected() || hash.has_unsettled()
 }
 
 fn is_due(hash: &Hash, now: Instant) -> bool {

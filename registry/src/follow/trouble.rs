@@ -1,12 +1,13 @@
 //! Why a hash was not read.
 
 use crate::connect::{Failure, Refusal};
+use crate::unreadable::Unreadable;
 
 /// Why a hash was not read.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// This hash cannot be read; the connection is as good as before.
-    Hash(String),
+    Hash(Unreadable),
     /// The connection is of no more use.
     Lost(String),
 }
@@ -22,10 +23,10 @@ impl From<Failure> for Trouble {
 
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Trouble {
-        if refusal.is_of_one_hash() {
-            Trouble::Hash(refusal.to_string())
-        } else {
-            Trouble::Lost(refusal.to_string())
+        let why = refusal.to_string();
+        match refusal.unreadable() {
+            Some(code) => Trouble::Hash(Unreadable { code, why }),
+            None => Trouble::Lost(why),
         }
     }
 }

@@ -5,7 +5,8 @@
 //! may be missing already, and those that came may have been passed before they
 //! were there. So a role in which fields are missing is left as it was known,
 //! until scans that started later miss the same fields too: these must have seen
-//! whatever came with it.
+//! whatever came with it. (A hash that is not too large for that is read at once
+//! instead, see [`scan`](super::scan).)
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +17,9 @@ pub(super) struct Later {
     pub(super) than: u64,
 }
 
-/// So often a role is left as it was because it keeps changing.
+/// So many scans in a row must find a role changed anew before it is used as it
+/// is, or find nothing of it before it is gone: while it keeps changing, one scan
+/// may miss all its fields.
 const PATIENCE: u8 = 3;
 
 /// One role that is left as it was.
@@ -93,14 +96,18 @@ impl Unsettled {
         if let Some(before) = before {
             let known = doubt.missing.is_subset(&before.missing);
             let complete = before.awaited.iter().all(|&later| completed(later));
-            // A role that never comes to rest is used as it is rather than
-            // never, unless nothing is left of it.
-            let tired = before.waits >= PATIENCE && doubt.missing.len() < doubt.fields.len();
-            if complete && (known || tired) {
+            let nothing = doubt.missing.len() == doubt.fields.len();
+            let tired = before.waits >= PATIENCE;
+            let settled = if nothing {
+                known && tired
+            } else {
+                known || tired
+            };
+            if complete && settled {
                 return Decision::Use;
             }
             doubt.waits = before.waits.saturating_add(u8::from(complete));
-            if known {
+            if known && !complete {
                 doubt.awaited = before.awaited;
             }
         }
@@ -177,12 +184,22 @@ mod tests {
     }
 
     #[test]
+    fn a_role_of_which_nothing_is_seen_is_gone_after_some_scans() {
+        let mut of = Unsettled::default();
+        let all = ["web", "web/1", "web/2"];
+        for scan in 1..=4 {
+            assert_eq!(decide(&mut of, &all, scan, scan), Decision::Wait, "{scan}");
+        }
+        assert_eq!(decide(&mut of, &all, 5, 5), Decision::Use);
+    }
+
+    #[test]
     fn other_hashes_may_have_to_be_read_first() {
         let mut of = Unsettled::default();
         let later = Later { hash: 1, than: 4 };
         let decide = |of: &mut Unsettled, done: u64| {
             let completed = |later: Later| later.hash == 1 && done > later.than;
-            let fields = names(&["shop"]);
+            let fields = names(&["shop", "shop/1"]);
             of.decide(b"shop", fields, set(&["shop"]), vec![later], completed)
         };
         assert_eq!(decide(&mut of, 4), Decision::Wait);

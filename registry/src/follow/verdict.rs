@@ -68,7 +68,7 @@ impl Case<'_> {
             LogEvidence::Continues => {
                 self.undisturbed() || !self.unlogged || self.has_all_that_was_read()
             }
-            LogEvidence::Broken => self.undisturbed() || self.is_undisturbed_process(),
+            LogEvidence::Broken => self.undisturbed() || self.is_same_process(),
             LogEvidence::Absent => self.undisturbed() || self.has_all_that_was_read(),
         }
     }
@@ -92,21 +92,18 @@ impl Case<'_> {
         now.continues(then) || now.is_same_master(then) && !reattached
     }
 
-    /// The same process, in which nothing was flushed: if our entry is not in
-    /// the log, it was trimmed.
-    fn is_undisturbed_process(&self) -> bool {
-        let same = self.identity.then.zip(self.identity.now);
+    /// The same process, with the same data: if our entry is not in the log, it
+    /// was trimmed, or flushed.
+    fn is_same_process(&self) -> bool {
+        let identities = self.identity.then.zip(self.identity.now);
         let losses = self.losses.then.zip(self.losses.now);
-        same.is_some_and(|(then, now)| now.is_same_process(then))
-            && losses.is_some_and(|(then, now)| {
-                !now.flushed_all_since(then)
-                    && !now.flushed_one_since(then)
-                    && !now.reattached_since(then)
-            })
+        identities.is_some_and(|(then, now)| now.is_same_process(then))
+            && losses.is_some_and(|(then, now)| !now.reattached_since(then))
     }
 
     /// Our database was flushed, or may have been. A log in which our entry
-    /// stands has not been.
+    /// stands has not been; and where most of a hash is still there, the flush
+    /// of one database was of another.
     fn was_flushed(&self) -> bool {
         if self.log == LogEvidence::Continues || self.undisturbed() {
             return false;
@@ -239,7 +236,9 @@ mod tests {
         };
         let same = identity("run1", "data1", 120, NONE);
         assert_eq!(broken(&same, ""), Gone::Removed);
-        assert_eq!(broken(&same, "cmdstat_flushdb:calls=1"), Gone::Lost);
+        assert_eq!(broken(&same, "cmdstat_flushdb:calls=1"), Gone::Removed);
+        let most = later(&same, "cmdstat_flushdb:calls=1", LogEvidence::Broken, true);
+        assert_eq!(most, Gone::Lost);
         assert_eq!(broken(&same, "cmdstat_flushall:calls=1"), Gone::Lost);
         assert_eq!(broken(&same, "cmdstat_replicaof:calls=1"), Gone::Lost);
         assert_eq!(broken(&identity("run1", "data1", 99, NONE), ""), Gone::Lost);

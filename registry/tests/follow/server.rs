@@ -1,5 +1,6 @@
 //! A private Redis that dies with its test.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -163,6 +164,7 @@ impl Redis {
     /// A hash of so many fields, `role-0` and so on.
     pub fn fill(&mut self, hash: &str, fields: usize) {
         let mut fill = redis::pipe();
+        fill.cmd("PING").ignore();
         for n in 0..fields {
             let field = format!("role-{n}");
             fill.cmd("HSET")
@@ -179,21 +181,28 @@ impl Redis {
         self.run("CLIENT KILL TYPE normal SKIPME yes");
     }
 
+    /// Cuts off those to whom changes are pushed.
+    pub fn cut_followers(&mut self) {
+        let clients: String = redis::cmd("CLIENT")
+            .arg("LIST")
+            .query(self.admin())
+            .unwrap();
+        for client in clients.lines().filter(|client| client.contains(" flags=t")) {
+            let id = client.split(' ').find_map(|word| word.strip_prefix("id="));
+            let kill = ["KILL", "ID", id.unwrap()];
+            // It may be gone by itself.
+            let _ = redis::cmd("CLIENT").arg(&kill).exec(self.admin());
+        }
+    }
+
     pub fn admin(&mut self) -> &mut redis::Connection {
         let url = format!("redis+unix://{}/s", self.dir.path().display());
         let connect = || redis::Client::open(url).unwrap().get_connection().unwrap();
         self.admin.get_or_insert_with(connect)
     }
 
-    pub fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub fn kill(&mut self) {
@@ -244,7 +253,9 @@ fn spawn(dir: &Dir, port: u16, args: &[String]) -> Option<Child> {
         }
         let url = format!("redis+unix://{}", socket.display());
         let answers = redis::Client::open(url).unwrap().get_connection();
-        if answers.is_ok() {
+        // Not before it has read what it saved.
+        let loaded = |mut to: redis::Connection| redis::cmd("PING").exec(&mut to).is_ok();
+        if answers.is_ok_and(loaded) {
             return Some(child);
         }
         assert!(Instant::now() < end, "redis-server does not answer");

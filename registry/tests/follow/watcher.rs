@@ -65,6 +65,30 @@ impl Mirrored {
     }
 }
 
+/// What a watcher knew when it ended.
+pub struct Past {
+    pub hashes: Vec<Mirrored>,
+    pub checkpoint: Checkpoint,
+}
+
+impl Past {
+    fn baseline(&self) -> Baseline {
+        let pairs = |hash: &Mirrored| {
+            let mut pairs = Pairs::new();
+            for (field, value) in &hash.fields {
+                pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
+            }
+            pairs
+        };
+        // It is saved as text.
+        let checkpoint = serde_json::to_string(&self.checkpoint).unwrap();
+        Baseline {
+            hashes: self.hashes.iter().map(pairs).collect(),
+            checkpoint: serde_json::from_str(&checkpoint).unwrap(),
+        }
+    }
+}
+
 pub struct Watcher {
     events: Option<mpsc::Receiver<Event>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -96,26 +120,17 @@ impl Watcher {
     }
 
     /// Follows on from what another watcher knew.
-    pub fn after(before: &Watcher, text: &str) -> Watcher {
-        let mut watcher = Watcher::from(text, before.baseline());
-        watcher.hashes.clone_from(&before.hashes);
+    pub fn since(past: &Past, text: &str) -> Watcher {
+        let mut watcher = Watcher::from(text, past.baseline());
+        watcher.hashes.clone_from(&past.hashes);
         watcher
     }
 
-    /// What a daemon that ends now knows.
-    pub fn baseline(&self) -> Baseline {
-        let pairs = |hash: &Mirrored| {
-            let mut pairs = Pairs::new();
-            for (field, value) in &hash.fields {
-                pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
-            }
-            pairs
-        };
-        // It is saved as text.
-        let checkpoint = serde_json::to_string(&self.checkpoint).unwrap();
-        Baseline {
-            hashes: self.hashes.iter().map(pairs).collect(),
-            checkpoint: serde_json::from_str(&checkpoint).unwrap(),
+    /// Ends, as a daemon does, and leaves what it knew.
+    pub fn end(self) -> Past {
+        Past {
+            hashes: self.hashes.clone(),
+            checkpoint: self.checkpoint.clone(),
         }
     }
 
@@ -238,7 +253,7 @@ impl Watcher {
         self.checkpoint = batch.checkpoint.clone();
         for told in &batch.hashes {
             let hash = &mut self.hashes[told.hash];
-            hash.unreadable = told.outcome.as_ref().err().cloned();
+            hash.unreadable = told.outcome.as_ref().err().map(|why| why.why.clone());
             if let Ok(changes) = &told.outcome {
                 hash.take(changes);
             }

@@ -2,18 +2,20 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use cloudhosts_table::client::AttachError;
-use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::clock::{Monotonic, monotonic};
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::shm::{EpochPage, MapError, seal_table};
-use cloudhosts_table::{OpenError, Unavailable};
+use cloudhosts_table::{OpenError, Settings, Unavailable};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::common::eventually;
 use crate::common::peer::{Daemon, Peer, message, send_raw};
@@ -219,6 +221,70 @@ fn two_descriptors_are_taken_and_none_leaks() {
     });
 }
 
+/// A TCP socket that takes half a minute to close: it lingers (SO_LINGER) until
+/// what was written is read, which nobody does. Its other end comes with it.
+fn lingering() -> (OwnedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (other, _) = listener.accept().unwrap();
+    set_socket_linger(&socket, Some(Duration::from_secs(30))).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    while socket.write(&[0; 1 << 16]).is_ok() {}
+    (socket.into(), other)
+}
+
+/// One that lingers, within a socket that it was sent to.
+fn nested() -> (OwnedFd, TcpStream) {
+    let (lingers, other) = lingering();
+    let (from, to) = UnixStream::pair().unwrap();
+    send_raw(&from, b"x", &[lingers.as_fd()]).unwrap();
+    (to.into(), other)
+}
+
+/// Sends a client these messages, so that what is in them is the client's alone.
+fn given(messages: Vec<(&[u8], Vec<OwnedFd>)>) -> Result<String, Unavailable> {
+    let setup = Setup::new();
+    let own = |(text, files): (&[u8], _)| (text.to_vec(), files);
+    let messages: Vec<(Vec<u8>, Vec<OwnedFd>)> = messages.into_iter().map(own).collect();
+    let messages = Mutex::new(messages);
+    let (sent, all_sent) = mpsc::channel();
+    let peer = Peer::new(&setup.socket(), move |client| {
+        let mut messages = messages.lock().unwrap();
+        for (text, files) in messages.drain(..) {
+            let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
+            let _ = send_raw(&client, &text, &files);
+        }
+        sent.send(client).unwrap();
+    });
+    let start = Instant::now();
+    let answer = setup.web();
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    drop((peer, all_sent));
+    answer
+}
+
+#[test]
+fn sockets_that_linger_hold_nobody_up() {
+    let _alone = alone();
+    for one in [lingering, nested] {
+        let right = message();
+        let (socket, _other) = one();
+        assert!(given(vec![(&right, vec![socket, epoch()])]).is_err());
+        let (socket, _other) = one();
+        assert!(given(vec![(&right, vec![table(), socket])]).is_err());
+        let (socket, _other) = one();
+        assert!(given(vec![(b"junk", vec![socket])]).is_err());
+        // Behind those that are right.
+        let (socket, _other) = one();
+        assert_eq!(given(vec![(&right, vec![table(), epoch(), socket])]), is(1));
+        // In a message that nobody waits for.
+        let (socket, _other) = one();
+        let messages = vec![(&right[..], vec![table(), epoch()]), (b"x", vec![socket])];
+        assert_eq!(given(messages), is(1));
+    }
+}
+
 /// Nothing at all, bytes with no end, a queue that is full: each comes to its
 /// end in time.
 #[test]
@@ -283,6 +349,47 @@ fn what_is_handed_over_can_not_be_changed() {
         assert!(again.set_len(1 << 20).is_err());
         assert_eq!(setup.web(), is(1));
         drop(peer);
+    });
+}
+
+/// A daemon that says it will live for ever, and dies: the next one is found.
+#[test]
+fn a_heartbeat_from_the_future_is_none() {
+    undisturbed(|| {
+        let _alone = alone();
+        let setup = Setup::new();
+        let daemon = Daemon::new(&setup.socket(), 1, &nth(1));
+        assert_eq!(setup.web(), is(1));
+        for ahead in [Duration::from_secs(3600), Duration::MAX] {
+            daemon.epoch.beat(monotonic() + ahead);
+            assert_eq!(setup.web(), is(1));
+        }
+        drop(daemon);
+        let _next = Daemon::new(&setup.socket(), 1, &nth(2));
+        // It may have been looked for just now.
+        assert_eq!(setup.web_in(Duration::from_secs(2)), is(2));
+    });
+}
+
+/// How long a table is served that no heart beats for is counted from when it
+/// came.
+#[test]
+fn a_heartbeat_from_the_future_makes_no_table_last_for_ever() {
+    undisturbed(|| {
+        let _alone = alone();
+        let setup = Setup::new();
+        let settings = Settings {
+            stale_max: Some(Duration::from_secs(60)),
+            ..crate::common::settings(1)
+        };
+        let table = crate::common::table_with(settings, &[("web", "10.0.0.1")]);
+        let daemon = Daemon::new(&setup.socket(), 1, &table);
+        assert_eq!(setup.web(), is(1));
+        daemon.epoch.beat(Monotonic(u64::MAX));
+        drop(daemon);
+        assert_eq!(setup.web_in(Duration::from_secs(59)), is(1));
+        let late = setup.web_in(Duration::from_secs(70));
+        assert!(matches!(late, Err(Unavailable::Stale(_))), "{late:?}");
     });
 }
 

@@ -1,19 +1,10 @@
 //! Redis, visited as the daemon would.
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::probe;
+use cloudhosts_registry::{NotRead, UnreadableCode, probe};
 
 use super::daemon::clock_of_redis;
 use super::finding::Finding;
-
-/// While the module crashes whoever looks a name up.
-pub(super) fn not_visited() -> Finding {
-    Finding::warning(
-        "redis",
-        "not visited while the module crashes",
-        "mend that first",
-    )
-}
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let probe = match probe(config) {
@@ -41,29 +32,42 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
             "use Redis 6 or later, and grant +client|tracking",
         ),
     }];
-    let refused = probe
-        .hashes
-        .iter()
-        .filter_map(|(key, fields)| match fields {
-            Ok(_) => None,
-            Err(why) => Some(format!("{key}: {why}")),
-        });
-    let ping = probe.no_ping.iter().map(|why| format!("PING: {why}"));
-    let refused: Vec<String> = refused.chain(ping).collect();
-    const REMEDY: &str = "the line that grants them is in cloudhosts-registry(7)";
-    findings.push(match (refused.is_empty(), &probe.no_info) {
-        (true, None) => Finding::ok("acl", "all that the daemon asks is allowed"),
-        (true, Some(why)) => {
-            let says =
-                format_args!("a Redis that was started again looks like the same: INFO: {why}");
-            Finding::warning("acl", says, REMEDY)
+    let (mut refused, mut unreadable) = (Vec::new(), Vec::new());
+    for (key, fields) in &probe.hashes {
+        if let Err(NotRead { code, why }) = fields {
+            let list = match code {
+                Some(UnreadableCode::NoPerm) => &mut refused,
+                _ => &mut unreadable,
+            };
+            list.push(format!("{key}: {why}"));
         }
-        (false, _) => Finding::wrong("acl", refused.join("; "), REMEDY),
-    });
+    }
+    if !unreadable.is_empty() {
+        findings.push(Finding::wrong("redis", unreadable.join("; "), ""));
+    }
+    let ping = probe.no_ping.iter().map(|why| format!("PING: {why}"));
+    refused.extend(ping);
+    const REMEDY: &str = "the line that grants them is in cloudhosts-registry(7)";
+    findings.push(
+        match (refused.is_empty(), &probe.no_info, &probe.no_measuring) {
+            (true, None, None) => Finding::ok("acl", "all that the daemon asks is allowed"),
+            (true, Some(why), _) => {
+                let says =
+                    format_args!("a Redis that was started again looks like the same: INFO: {why}");
+                Finding::warning("acl", says, REMEDY)
+            }
+            (true, None, Some(why)) => {
+                let says =
+                    format_args!("one value that is too large makes its hash unreadable: {why}");
+                Finding::warning("acl", says, REMEDY)
+            }
+            (false, _, _) => Finding::wrong("acl", refused.join("; "), REMEDY),
+        },
+    );
     let readable: Vec<u64> = probe
         .hashes
         .iter()
-        .filter_map(|(_, fields)| fields.clone().ok())
+        .filter_map(|(_, fields)| fields.as_ref().ok().copied())
         .collect();
     if !readable.is_empty() && readable.iter().all(|&fields| fields == 0) {
         let keys: Vec<&str> = probe.hashes.iter().map(|(key, _)| key.as_str()).collect();

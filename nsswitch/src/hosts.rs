@@ -7,43 +7,43 @@ use std::fmt;
 use std::ops::Range;
 
 /// What this project's module is called on the line.
-pub(crate) const WORD: &str = "cloudhosts";
+pub const WORD: &str = "cloudhosts";
 
 /// One `hosts:` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HostsLine {
+pub struct HostsLine {
     /// Where the word `hosts` ends.
-    pub(crate) name_end: usize,
+    pub name_end: usize,
     /// From behind the blanks and colons to the end of the line or to a comment.
-    pub(crate) data: Range<usize>,
+    pub data: Range<usize>,
     /// Where the next line begins.
-    pub(crate) end: usize,
+    pub end: usize,
     /// The services, in order; or what glibc would stumble over, and with it over
     /// the whole file.
-    pub(crate) services: Result<Vec<Service>, Malformed>,
+    pub services: Result<Vec<Service>, Malformed>,
 }
 
 /// One service and the actions behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Service {
+pub struct Service {
     /// As it is written.
-    pub(crate) name: String,
+    pub name: String,
     /// Where the name begins and the actions end.
-    pub(crate) span: Range<usize>,
+    pub span: Range<usize>,
     /// At which answers the search ends here.
-    pub(crate) returns: Returns,
+    pub returns: Returns,
 }
 
 /// At which answers of a service the search ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Returns([bool; 4]);
+pub struct Returns([bool; 4]);
 
 /// The answers, in the order of [`Returns`].
 const STATUSES: [&str; 4] = ["SUCCESS", "NOTFOUND", "UNAVAIL", "TRYAGAIN"];
 
 /// What is no list of services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,18 +56,18 @@ impl fmt::Display for Malformed {
 
 impl Service {
     /// Whether it is ours.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.name == WORD
     }
 
     /// Whether it asks the network, or a cache of what the network says: these
     /// belong behind ours.
-    pub(crate) fn asks_network(&self) -> bool {
+    pub fn asks_network(&self) -> bool {
         self.name == "dns" || self.name == "resolve" || self.name.starts_with("mdns")
     }
 
     /// Whether the search may end here for a name that it does not know.
-    pub(crate) fn ends_search(&self) -> bool {
+    pub fn ends_search(&self) -> bool {
         self.returns.without_answer().next().is_some()
     }
 }
@@ -76,7 +76,7 @@ impl Returns {
     const DEFAULT: Returns = Returns([true, false, false, false]);
 
     /// The answers other than success at which the search ends.
-    pub(crate) fn without_answer(self) -> impl Iterator<Item = &'static str> {
+    pub fn without_answer(self) -> impl Iterator<Item = &'static str> {
         let all = STATUSES.into_iter().zip(self.0);
         all.skip(1)
             .filter_map(|(status, ends)| ends.then_some(status))
@@ -85,18 +85,18 @@ impl Returns {
 
 impl HostsLine {
     /// The services; none where the line can't be read.
-    pub(crate) fn list(&self) -> &[Service] {
+    pub fn list(&self) -> &[Service] {
         self.services.as_deref().unwrap_or_default()
     }
 }
 
 /// The line that counts: the last one.
-pub(crate) fn effective(text: &[u8]) -> Option<HostsLine> {
+pub fn effective(text: &[u8]) -> Option<HostsLine> {
     all(text).into_iter().next_back()
 }
 
 /// All the `hosts:` lines of a file.
-pub(crate) fn all(text: &[u8]) -> Vec<HostsLine> {
+pub fn all(text: &[u8]) -> Vec<HostsLine> {
     let mut at = 0;
     let mut found = Vec::new();
     for line in text.split_inclusive(|&byte| byte == b'\n') {
