@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::daemon::CONFIG;
-use cloudhosts_tests::process::{Signal, stderr, stdout};
+use cloudhosts_tests::process::{stderr, stdout};
 use cloudhosts_tests::sentinel::{MASTER, Sentinel};
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::world::HASH;
