@@ -43,7 +43,7 @@ impl Daemon {
         }
     }
 
-    /// Writes its configuration, which it reads at the next start.
+    /// Writes its configuration, which it reads at the next start, or on SIGHUP.
     pub fn configure(&self, text: &str) {
         std::fs::write(&self.config, text).expect("a file of our own");
     }

@@ -60,7 +60,7 @@ impl Cost {
         let table = status["table_bytes"].as_f64().unwrap_or(f64::NAN);
         let before = Costs::of(pid);
         let read_before = status["last_full_read"]["at"].clone();
-        // which has it read everything, and accept what it finds
+        // which has it read the configuration, and then everything, again
         peers.daemon.signal(Signal::HUP);
         peers.daemon.wait_for("everything is read again", |status| {
             status["last_full_read"]["at"] != read_before
