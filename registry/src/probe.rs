@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::connect::{Connection, Connector, Failure, SILENCE};
+use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
 use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
 use crate::unreadable::{Unreadable, UnreadableCode};
@@ -121,7 +121,9 @@ async fn visit(config: &Config) -> Result<Probe, String> {
     let mut connection = connected.map_err(|down| format!("{}: {}", down.endpoint, down.why))?;
     let mut refused = Vec::new();
     for (need, command, question) in questions(&config) {
-        if let Err(Failure::Refused(refusal)) = connection.link.ask(&question).await {
+        if let Err(Failure::Refused(refusal)) = connection.link.ask(&question).await
+            && is_denied(&refusal)
+        {
             refused.push(Refused {
                 need,
                 command,
@@ -181,12 +183,19 @@ fn questions(config: &Config) -> Vec<(Need, &'static str, Cmd)> {
     ]
 }
 
+/// Whether the user may not ask this, or Redis does not know it. A refused EXEC
+/// is answered as a transaction that was given up.
+fn is_denied(refusal: &Refusal) -> bool {
+    let denied = refusal.unreadable() == Some(UnreadableCode::NoPerm);
+    denied || refusal.is_unknown() || refusal.is_aborted()
+}
+
 /// The rights that reading the change log takes, and which of them is missing.
 async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
     let mut refused = Vec::new();
     let mut note = |command, failure| {
         if let Failure::Refused(refusal) = failure
-            && refusal.unreadable() == Some(UnreadableCode::NoPerm)
+            && is_denied(&refusal)
         {
             refused.push(Refused {
                 need: Need::Log,

@@ -19,6 +19,8 @@ fn two_daemons_that_guard() -> (World, Machine) {
         world.sees(name, &[address]);
         other.caller.sees(name, &[address]);
     }
+    // Without it the process answers from the file of the first.
+    other.daemon.wait_for_state("live");
     world.redis.cli(&["FLUSHALL"]);
     world.daemon.wait_for_state("guarded");
     other.daemon.wait_for_state("guarded");

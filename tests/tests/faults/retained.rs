@@ -203,6 +203,8 @@ fn what_is_retained_of_a_role_goes_when_somebody_claims_or_releases_it() {
     world.cloudhosts(&["release", "queue"]);
     world.sees_none("queue");
     steady.holds(&world, "while other roles are claimed and released");
-    let status = world.daemon.wait_for_state("guarded");
-    assert_eq!(status["hashes"][0]["retained"], 1, "{status:#}");
+    let status = world.daemon.wait_for("one is retained", |status| {
+        status["hashes"][0]["retained"] == 1
+    });
+    assert_eq!(status["state"], "guarded", "{status:#}");
 }

@@ -276,7 +276,7 @@ fn what_cannot_be_used_is_told_and_what_was_good_stays() {
     }
     assert!(
         wrong.is_empty(),
-        "the last good value is not kept: {wrong:#?}"
+        "the last good value is not retained: {wrong:#?}"
     );
     let total = (values.len() + fields.len()) as u64;
     let status = world
