@@ -43,7 +43,6 @@ impl Daemon {
         }
     }
 
-<<<<<<< HEAD
     /// One that does not run yet, with its configuration, log and status in that directory: it is
     /// to be configured to have its socket and its state there too.
     pub fn elsewhere(sandbox: &Sandbox, directory: &Path) -> Daemon {
@@ -57,10 +56,7 @@ impl Daemon {
         }
     }
 
-    /// Writes its configuration, which it reads at the next start.
-=======
     /// Writes its configuration, which it reads at the next start, or on SIGHUP.
->>>>>>> mirror
     pub fn configure(&self, text: &str) {
         std::fs::write(&self.config, text).expect("a file of our own");
     }

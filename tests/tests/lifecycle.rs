@@ -88,11 +88,7 @@ fn a_running_process_follows_a_new_daemon() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn a_redis_that_lost_its_data_is_not_believed_until_it_is_accepted() {
-=======
-fn a_redis_that_lost_its_data_is_not_believed_until_that_is_accepted() {
->>>>>>> mirror
     let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
     world.sees("web", &["10.0.0.5"]);
     world.redis.kill();
@@ -109,20 +105,16 @@ fn a_redis_that_lost_its_data_is_not_believed_until_that_is_accepted() {
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
     assert_eq!(world.caller().by_name("db").addresses, ["10.0.0.6"]);
 
-<<<<<<< HEAD
-    world.accept(&[]);
-=======
     // a reload reads the configuration, and accepts nothing
     world.daemon.signal(Signal::HUP);
     world.daemon.wait_for_state("guarded");
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
 
-    assert!(world.cloudhosts(&["accept", "web"]).status.success());
->>>>>>> mirror
+    world.accept(&["web"]);
     world.sees_none("web");
     assert_eq!(world.look_up("db").addresses, ["10.0.0.6"]);
     world.daemon.wait_for_state("guarded");
-    assert!(world.cloudhosts(&["accept"]).status.success());
+    world.accept(&[]);
     world.sees_none("db");
     world.daemon.wait_for_state("live");
     assert!(world.daemon.runs());
@@ -158,11 +150,7 @@ fn a_guarded_daemon_retains_its_names_over_a_restart() {
     world.daemon.start();
     world.daemon.wait_for_state("guarded");
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
-<<<<<<< HEAD
     world.accept(&[]);
-=======
-    assert!(world.cloudhosts(&["accept"]).status.success());
->>>>>>> mirror
     world.sees_none("web");
 }
 

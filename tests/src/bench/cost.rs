@@ -59,14 +59,9 @@ impl Cost {
         let table = status["table_bytes"].as_f64().unwrap_or(f64::NAN);
         let before = Costs::of(pid);
         let read_before = status["last_full_read"]["at"].clone();
-<<<<<<< HEAD
         // which is not in the log, so that it reads everything
         let mut wire = Wire::new(&peers.redis);
         wire.change(Change::Plain, HASH, &names::name(0), "10.211.0.1");
-=======
-        // which has it read the configuration, and then everything, again
-        peers.daemon.signal(Signal::HUP);
->>>>>>> mirror
         peers.daemon.wait_for("everything is read again", |status| {
             status["last_full_read"]["at"] != read_before
         });

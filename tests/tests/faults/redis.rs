@@ -196,11 +196,7 @@ fn a_redis_that_comes_back_with_other_fields_takes_no_name_away() {
     world.sees("web", &["10.0.0.5"]);
     let status = world.daemon.wait_for_state("guarded");
     assert_eq!(status["hashes"][0]["retained"], 1, "{status:#}");
-<<<<<<< HEAD
     world.accept(&[]);
-=======
-    assert!(world.cloudhosts(&["accept"]).status.success());
->>>>>>> mirror
     world.sees_none("web");
     world.daemon.wait_for_state("live");
 }
