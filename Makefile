@@ -62,7 +62,7 @@ tsan: ## the threads of the client under ThreadSanitizer
 
 # Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
 .PHONY: bench
-bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 10 minutes)
+bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 11 minutes)
 	$(RELEASE)/bench
 
 .PHONY: bench-quick

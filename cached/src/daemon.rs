@@ -1,18 +1,20 @@
 //! The daemon's one loop: what follows from what happens.
 
+mod begin;
+mod following;
+
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_registry::config::{Config, ConfigError};
-use cloudhosts_registry::follow::{Baseline, Batch, Checkpoint, Event, Mode, follow};
+use cloudhosts_registry::follow::{Baseline, Batch, Checkpoint, Event, Mode};
 use cloudhosts_registry::status::{Rejected, State};
-use cloudhosts_table::View;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::shm::EpochPage;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
@@ -21,9 +23,9 @@ use crate::exposures::Exposures;
 use crate::journal;
 use crate::mirror::Mirror;
 use crate::publisher::{Done, Files, Keeper, Sealed, digest};
-use crate::reload::Difference;
 use crate::report::Report;
 use crate::server::{Server, ServerError};
+use following::{Following, happened};
 
 /// Least time between two signs of life for systemd's watchdog.
 const WATCHDOG_LEAST: Duration = Duration::from_millis(100);
@@ -77,29 +79,6 @@ pub async fn run(
     daemon.following = None;
     daemon.retire().await;
     Ok(())
-}
-
-/// A follower at work. Dropping it ends its connection.
-struct Following {
-    events: mpsc::Receiver<Event>,
-}
-
-impl Following {
-    fn start(config: &Arc<Config>, baseline: Baseline) -> Following {
-        // One place: while a batch is digested the next waits, and the follower
-        // waits with it. It ends when nobody receives.
-        let (sender, events) = mpsc::channel(1);
-        tokio::spawn(follow(Arc::clone(config), baseline, sender));
-        Following { events }
-    }
-}
-
-/// Waits for what a follower tells, which may not be there.
-async fn happened(following: &mut Option<Following>) -> Option<Event> {
-    match following {
-        Some(following) => following.events.recv().await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Waits for a task that may not be there.
@@ -161,7 +140,8 @@ struct Daemon {
     published: bool,
     /// The last table could not be made.
     failing: bool,
-    file_failing: bool,
+    /// The file that could not be written last.
+    unwritten: Option<PathBuf>,
 }
 
 impl Daemon {
@@ -183,97 +163,8 @@ impl Daemon {
             trouble: String::new(),
             published: false,
             failing: false,
-            file_failing: false,
+            unwritten: None,
         }
-    }
-
-    /// Goes on from the last good table, when there is one, and follows from
-    /// there.
-    fn restore(&mut self) {
-        let path = self.files.table.path().display().to_string();
-        let mut restored = None;
-        match self.files.table.load() {
-            Ok(None) => info!("there is no last good table yet at {path}"),
-            Ok(Some(bytes)) => restored = Some(bytes),
-            Err(error) => warn!("{path} is left aside: {error}"),
-        }
-        // Without the table the checkpoint stands for nothing.
-        if restored.is_some() {
-            self.checkpoint = self.saved_checkpoint();
-        }
-        self.work_on(move |mut mirror, checkpoint| {
-            let mut sealed = Ok(None);
-            if let Some(view) = restored.as_ref().and_then(|bytes| View::open(bytes).ok()) {
-                mirror.restore(&view);
-                info!("{} names restored from {path}", view.names());
-                sealed = digest(&mut mirror, None, true);
-            }
-            Digested {
-                baseline: Some(mirror.baseline(checkpoint.clone())),
-                sealed,
-                mirror,
-                full: None,
-                checkpoint,
-            }
-        });
-    }
-
-    /// What the last daemon saved beside its table.
-    fn saved_checkpoint(&self) -> Checkpoint {
-        let file = &self.files.checkpoint;
-        match file.load() {
-            Ok(saved) => saved.unwrap_or_default(),
-            Err(error) => {
-                warn!(
-                    "{} is left aside, so what was deleted meanwhile may be taken for lost: {error}",
-                    file.path().display()
-                );
-                Checkpoint::default()
-            }
-        }
-    }
-
-    /// Takes another configuration over, if it could be read.
-    fn reload(&mut self, config: Result<Config, ConfigError>) {
-        let mut config = match config {
-            Ok(config) => config,
-            Err(error) => {
-                error!("the configuration stays as it was: {error}");
-                return;
-            }
-        };
-        let mut states = vec![NotifyState::Reloading];
-        states.extend(NotifyState::monotonic_usec_now().ok());
-        notify(&states);
-        let difference = Difference::settle(&self.config, &mut config);
-        match difference.applied.join(", ") {
-            none if none.is_empty() => info!("the configuration was read again; nothing changed"),
-            keys => info!("the configuration was read again; changed: {keys}"),
-        }
-        if !difference.pending.is_empty() {
-            let keys = difference.pending.join(", ");
-            warn!("changed too, but only a restart takes it over: {keys}");
-        }
-        self.config = Arc::new(config);
-        self.following = None;
-        self.report.reloaded();
-        self.trouble.clear();
-        let config = Arc::clone(&self.config);
-        let make_table = self.published;
-        self.work_on(move |mirror, checkpoint| {
-            let mut mirror = mirror.reconfigured(&config);
-            let sealed = match make_table {
-                true => digest(&mut mirror, None, true),
-                false => Ok(None),
-            };
-            Digested {
-                baseline: Some(mirror.baseline(checkpoint.clone())),
-                sealed,
-                mirror,
-                full: None,
-                checkpoint,
-            }
-        });
     }
 
     /// Has something done with the mirror on a thread of its own.
@@ -429,12 +320,26 @@ impl Daemon {
     /// Brings the status up to date, and logs when the state has changed.
     fn update(&mut self) {
         let Some(mirror) = &self.mirror else { return };
-        match self.report.update(mirror, SystemTime::now()) {
-            Some((State::Live, _)) => info!("live"),
-            Some((State::Guarded, reason)) => warn!("guarded: {reason}"),
-            Some((State::Unreadable, reason)) => warn!("unreadable: {reason}"),
-            Some((State::Reconnecting, _)) | None => {}
+        let Some((state, reason)) = self.report.update(mirror, SystemTime::now()) else {
+            return;
+        };
+        let word = match state {
+            State::Live => "live",
+            State::Guarded => "guarded",
+            State::Unreadable => "unreadable",
+            State::Reconnecting => "reconnecting",
+        };
+        let line = match reason {
+            "" => word.to_owned(),
+            reason => format!("{word}: {reason}"),
+        };
+        match state {
+            State::Live => info!("{line}"),
+            State::Guarded | State::Unreadable => warn!("{line}"),
+            // Why there is no connection is logged as it happens.
+            State::Reconnecting => {}
         }
+        notify(&[NotifyState::Status(&line)]);
     }
 
     fn start_chore(&mut self) {
@@ -447,17 +352,23 @@ impl Daemon {
     }
 
     fn chore_done(&mut self, done: io::Result<Done>) {
-        let done = done.and_then(|done| self.keeper.done(Instant::now(), done));
-        let path = self.files.table.path().display();
-        match done {
-            Ok(()) if self.file_failing => info!("{path} is written again"),
-            Err(ref error) if !self.file_failing => warn!(
-                "can't write {path}: {error}; processes that start while there is no daemon \
-                 have no names, or older ones"
-            ),
-            _ => {}
+        let written = match done {
+            Ok(done) => self.keeper.done(Instant::now(), done),
+            Err(error) => {
+                error!("what was to be written to the state directory is not: {error}");
+                return;
+            }
+        };
+        match (written, self.unwritten.take()) {
+            (Ok(()), Some(path)) => info!("{} is written again", path.display()),
+            (Ok(()), None) => {}
+            (Err(failure), before) => {
+                if before.as_ref() != Some(&failure.path) {
+                    warn!("{failure}");
+                }
+                self.unwritten = Some(failure.path);
+            }
         }
-        self.file_failing = done.is_err();
     }
 
     /// Leaves: clients keep what they have, and new ones take the file.
@@ -472,9 +383,9 @@ impl Daemon {
             let _ = self.keeper.done(Instant::now(), done);
         }
         if self.published
-            && let Err(error) = self.keeper.last_chore().run().outcome
+            && let Err(failure) = self.keeper.last_chore().run().outcome
         {
-            warn!("can't write {}: {error}", self.files.table.path().display());
+            warn!("{failure}");
         }
         self.report.stopped(SystemTime::now());
         journal::tell_left_out(None);

@@ -1,10 +1,11 @@
 //! From the mirror to the processes: makes a table, seals it, and keeps the
 //! file of the last good one up to date.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_registry::follow::{Batch, Checkpoint};
@@ -120,10 +121,27 @@ pub struct Chore {
 #[derive(Debug)]
 pub struct Done {
     /// Whether all is in the files now.
-    pub outcome: io::Result<()>,
+    pub outcome: Result<(), Unwritten>,
     took: Duration,
     /// What is not.
     left: Newest,
+}
+
+/// A file could not be written. Displays with what follows from that.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// Which.
+    pub path: PathBuf,
+    error: io::Error,
+    /// What happens as long as it is not.
+    meanwhile: &'static str,
+}
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        write!(f, "can't write {path}: {}; {}", self.error, self.meanwhile)
+    }
 }
 
 impl Chore {
@@ -139,14 +157,24 @@ impl Chore {
         }
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        match &self.newest.table {
-            Some(table) => self.files.table.save(table)?,
-            None => self.files.table.touch()?,
-        }
+    fn write(&mut self) -> Result<(), Unwritten> {
+        let Files { table, checkpoint } = &self.files;
+        let written = match &self.newest.table {
+            Some(newest) => table.save(newest),
+            None => table.touch(),
+        };
+        written.map_err(|error| Unwritten {
+            path: table.path().into(),
+            error,
+            meanwhile: "processes that start while there is no daemon have no names, or older ones",
+        })?;
         self.newest.table = None;
-        if let Some(checkpoint) = &self.newest.checkpoint {
-            self.files.checkpoint.save(checkpoint)?;
+        if let Some(newest) = &self.newest.checkpoint {
+            checkpoint.save(newest).map_err(|error| Unwritten {
+                path: checkpoint.path().into(),
+                error,
+                meanwhile: "a daemon that starts may retain what is deleted while there is none",
+            })?;
         }
         self.newest.checkpoint = None;
         Ok(())
@@ -200,7 +228,10 @@ impl Keeper {
 
     /// A chore is done, or failed: then what is left of it is tried again,
     /// unless there is something newer.
-    pub fn done(&mut self, now: Instant, done: Done) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn done(&mut self, now: Instant, done: Done) -> Result<(), Unwritten> {
         self.rested = Some(now + (done.took * REST).max(LEAST));
         if self.newest.table.is_none() {
             self.newest.table = done.left.table;
@@ -234,7 +265,7 @@ mod tests {
         File::from(seal_table(b"table").unwrap())
     }
 
-    fn done(took: Duration, outcome: io::Result<()>, left: Newest) -> Done {
+    fn done(took: Duration, outcome: Result<(), Unwritten>, left: Newest) -> Done {
         Done {
             outcome,
             took,
@@ -285,7 +316,11 @@ mod tests {
         keeper.keep(table());
         keeper.keep_checkpoint(Checkpoint::default());
         let failed = keeper.chore(start).unwrap();
-        let full = io::Error::other("the disk is full");
+        let full = Unwritten {
+            path: PathBuf::new(),
+            error: io::Error::other("the disk is full"),
+            meanwhile: "",
+        };
         let failed = done(Duration::ZERO, Err(full), failed.newest);
         assert!(keeper.done(start, failed).is_err());
         // Both are tried again, in their order.

@@ -55,6 +55,6 @@ pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, f
 pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{NotRead, Probe, probe};
+pub use probe::{HashFacts, Need, NotRead, Probe, Refused, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};
 pub use unreadable::{Unreadable, UnreadableCode};

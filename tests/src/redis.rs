@@ -31,6 +31,7 @@ struct Settings {
     users: Vec<String>,
     cluster: bool,
     replica_of: Option<u16>,
+    lines: Vec<String>,
 }
 
 /// A Redis about to be started.
@@ -72,6 +73,12 @@ impl Builder {
         self
     }
 
+    /// One more line of `redis.conf`, which overrides what a Redis of ours has otherwise.
+    pub fn setting(mut self, line: &str) -> Builder {
+        self.settings.lines.push(line.to_owned());
+        self
+    }
+
     /// Starts it, and waits until it answers.
     pub fn start(self) -> Redis {
         std::fs::create_dir_all(&self.directory).expect("a directory of our own");
@@ -98,6 +105,11 @@ impl Redis {
             directory: directory.into(),
             settings: Settings::default(),
         }
+    }
+
+    /// What `SAVE` writes, and what it has when it starts.
+    pub fn dump(&self) -> PathBuf {
+        self.directory.join("dump.rdb")
     }
 
     /// Its Unix socket.
@@ -266,8 +278,8 @@ impl Redis {
         if self.settings.cluster {
             line("cluster-enabled yes");
         }
-        for user in &self.settings.users {
-            line(user);
+        for given in self.settings.users.iter().chain(&self.settings.lines) {
+            line(given);
         }
         text
     }
@@ -308,8 +320,10 @@ fn is_error(said: &str) -> bool {
 
 /// Waits until a replica has everything its master has.
 pub fn wait_for_replica(master: &Redis) {
+    // a new connection has written nothing, so WAIT alone would only count the replicas
     wait::until("the replica has caught up", || {
-        (master.cli(&["WAIT", "1", "1000"]) == "1").then_some(())
+        let said = master.script("SET waited-for 1\nDEL waited-for\nWAIT 1 1000\n");
+        said.trim_end().ends_with("\n1").then_some(())
     });
 }
 

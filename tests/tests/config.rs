@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::daemon::CONFIG;
-use cloudhosts_tests::process::{Signal, stderr, stdout};
+use cloudhosts_tests::process::{stderr, stdout};
 use cloudhosts_tests::sentinel::{MASTER, Sentinel};
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::world::HASH;
@@ -181,7 +181,8 @@ fn poll_interval_counts_where_tracking_is_refused() {
         often.sees("web", &[address]);
     }
     assert_eq!(seldom.look_up("web").addresses, ["10.0.0.5"]);
-    seldom.daemon.signal(Signal::HUP);
+    assert!(seldom.daemon.terminate().success());
+    seldom.daemon.start();
     seldom.sees("web", &["10.0.0.6"]);
 }
 

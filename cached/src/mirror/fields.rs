@@ -79,6 +79,21 @@ pub(super) struct Alias<'f> {
     pub(super) plain: bool,
 }
 
+/// Fields to be put in together: it takes less time than one by one, and less
+/// memory.
+#[derive(Debug, Default)]
+pub(super) struct Bulk {
+    fields: Vec<(Key, Field)>,
+}
+
+impl Bulk {
+    /// Adds a field, which is not there yet.
+    pub(super) fn push(&mut self, role: &str, hash: usize, member: &str, field: Field) {
+        let key = Key(Key::bytes(role, hash, member).into());
+        self.fields.push((key, field));
+    }
+}
+
 /// All fields in use.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
@@ -106,6 +121,11 @@ impl Fields {
     ) -> Option<Field> {
         let key = Key::bytes(role, hash, member);
         self.all.insert(Key(key.into()), field)
+    }
+
+    /// Puts many fields in.
+    pub(super) fn add(&mut self, bulk: Bulk) {
+        self.all.append(&mut bulk.fields.into_iter().collect());
     }
 
     /// Takes a field out.

@@ -11,7 +11,7 @@ use cloudhosts_registry::record::{Field as FieldName, MAX_VALUE};
 use cloudhosts_registry::status::HashStatus;
 use tracing::{info, warn};
 
-use super::fields::{Field, FieldRef, Fields};
+use super::fields::{Bulk, Field, FieldRef, Fields};
 use super::parsed::Parsed;
 use super::rejected::SHOWN;
 use super::spelled::{Spelled, write_field};
@@ -158,10 +158,19 @@ impl Hash {
     /// the value can't be used: then the last good value is still there.
     pub(super) fn apply(&mut self, changes: &Changes, fields: &mut Fields, allow: &Allow) -> bool {
         let mut changed = false;
+        let mut bulk = Bulk::default();
         for scope in &changes.dropped {
             changed |= self.drop_retained(scope, fields);
         }
-        for (raw, value) in changes.set.iter() {
+        let mut set: Vec<(&[u8], &[u8])> = changes.set.iter().collect();
+        if self.fields == 0 && set.len() > fields.len() {
+            // In the order in which they are put in.
+            set.sort_unstable();
+            set.retain(|(raw, value)| !self.gathered(raw, value, &mut bulk, allow));
+            changed |= self.fields > 0;
+            fields.add(bulk);
+        }
+        for (raw, value) in set {
             changed |= self.set(raw, value, fields, allow);
         }
         for raw in &changes.removed {
@@ -173,15 +182,31 @@ impl Hash {
         changed
     }
 
-    /// Takes a field up as a table of before has it.
-    pub(super) fn restore(
-        &mut self,
-        role: &str,
-        member: &str,
-        field: Field,
-        fields: &mut Fields,
-    ) -> bool {
-        self.put(role, member, field, fields)
+    /// Of fields that come in large number where there are none, takes up what
+    /// needs no second look, to be put in all at once. True where it did.
+    fn gathered(&mut self, raw: &[u8], value: &[u8], bulk: &mut Bulk, allow: &Allow) -> bool {
+        let (Ok(name), Ok(value)) = (FieldName::parse(raw), Parsed::parse(value)) else {
+            return false;
+        };
+        let name = Spelled::of(&name);
+        if !name.is_spelling(raw) || value.unknown() > 0 || !allow.allows(name.role()) {
+            return false;
+        }
+        let retained = false;
+        let field = Field { value, retained };
+        bulk.push(name.role(), self.number, name.member(), field);
+        self.fields += 1;
+        true
+    }
+
+    /// Takes note of a field that was put in as a table of before has it.
+    pub(super) fn note(&mut self, role: &str, member: &str, field: &Field) {
+        self.fields += 1;
+        self.retained += usize::from(field.retained);
+        let unknown = field.value.unknown();
+        if unknown > 0 && !field.retained {
+            self.note_attributes(role, member, unknown);
+        }
     }
 
     fn drop_retained(&mut self, scope: &DropScope, fields: &mut Fields) -> bool {

@@ -42,7 +42,7 @@ pub use apply::Changed;
 
 use directory::Directory;
 use fault::Faults;
-use fields::{Field, FieldRef, Fields};
+use fields::{Bulk, Field, FieldRef, Fields};
 use graph::Graph;
 use hash::Hash;
 use parsed::Parsed;
@@ -91,6 +91,7 @@ impl Mirror {
     pub fn restore(&mut self, table: &View<'_>) {
         let keys: Vec<&str> = table.hashes().collect();
         let numbers: Vec<Option<usize>> = keys.iter().map(|key| self.number(key)).collect();
+        let mut bulk = Bulk::default();
         for source in table.sources() {
             let Some(&Some(number)) = numbers.get(source.hash) else {
                 continue;
@@ -101,11 +102,13 @@ impl Mirror {
                     retained: source.kept,
                 };
                 let member = source.member.unwrap_or_default();
-                self.take_up(source.role, number, member, field);
+                if self.allow.allows(source.role) {
+                    bulk.push(source.role, number, member, field);
+                }
             }
         }
         self.settings.generation = table.generation();
-        self.start_over();
+        self.take_up(bulk);
     }
 
     /// The mirror of another configuration, with what this one holds. What is
@@ -120,13 +123,16 @@ impl Mirror {
             let number = new.number(hash.key()).or_else(|| new.add_leaving(hash));
             numbers.push(number);
         }
+        let mut bulk = Bulk::default();
         for at in self.fields.iter() {
-            if let Some(&Some(number)) = numbers.get(at.hash) {
-                new.take_up(at.role, number, at.member, at.field.clone());
+            if let Some(&Some(number)) = numbers.get(at.hash)
+                && new.allow.allows(at.role)
+            {
+                bulk.push(at.role, number, at.member, at.field.clone());
             }
         }
         new.settings.generation = self.settings.generation;
-        new.start_over();
+        new.take_up(bulk);
         new
     }
 
@@ -146,13 +152,15 @@ impl Mirror {
         self.hashes.iter().position(|hash| hash.key() == key)
     }
 
-    /// Takes up a field of before, if it is still allowed.
-    fn take_up(&mut self, role: &str, number: usize, member: &str, field: Field) {
-        if let Some(hash) = self.hashes.get_mut(number)
-            && self.allow.allows(role)
-        {
-            hash.restore(role, member, field, &mut self.fields);
+    /// Takes up the fields of before, in a mirror that has none.
+    fn take_up(&mut self, bulk: Bulk) {
+        self.fields.add(bulk);
+        for at in self.fields.iter() {
+            if let Some(hash) = self.hashes.get_mut(at.hash) {
+                hash.note(at.role, at.member, at.field);
+            }
         }
+        self.start_over();
     }
 
     /// What a follower needs to know to go on from here.

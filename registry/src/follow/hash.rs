@@ -116,10 +116,13 @@ struct Connected {
     overtaken: HashSet<Vec<u8>>,
 }
 
+/// Raw fields and their values; none where there is no such field.
+type FieldsRead = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// A role with its fields, and their values as they were read.
 pub(super) struct ReadRole {
     pub(super) role: Vec<u8>,
-    pub(super) fields: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(super) fields: FieldsRead,
 }
 
 impl Hash {
@@ -746,7 +749,7 @@ impl Hash {
         let (staged, replica) = (scan.staged(), &self.replica);
         let unseen: HashSet<&[u8]> = replica.unseen().collect();
         let changed = staged.iter().map(|(field, _)| field);
-        let mut roles: HashMap<Vec<u8>, Vec<(Vec<u8>, Option<Vec<u8>>)>> = changed
+        let mut roles: HashMap<Vec<u8>, FieldsRead> = changed
             .chain(unseen.iter().copied())
             .map(|field| (role_of(field).into_owned(), Vec::new()))
             .collect();

@@ -183,7 +183,7 @@ fn a_giant_value_is_left_aside() {
     assert!(reason.contains("longer than"), "{reason}");
     let status = world.daemon.wait_for_state("live");
     assert_eq!(
-        status["rejected"]["fields"][0]["effect"], "kept",
+        status["rejected"]["fields"][0]["effect"], "retained",
         "{status}"
     );
     world.hset(&[("db", "10.0.0.7")]);
@@ -276,7 +276,7 @@ fn what_cannot_be_used_is_told_and_what_was_good_stays() {
     }
     assert!(
         wrong.is_empty(),
-        "the last good value is not kept: {wrong:#?}"
+        "the last good value is not retained: {wrong:#?}"
     );
     let total = (values.len() + fields.len()) as u64;
     let status = world
@@ -295,7 +295,7 @@ fn what_cannot_be_used_is_told_and_what_was_good_stays() {
         assert!(
             listed
                 .iter()
-                .any(|one| one["field"] == name.as_str() && one["effect"] == "kept"),
+                .any(|one| one["field"] == name.as_str() && one["effect"] == "retained"),
             "{name} is named"
         );
     }

@@ -10,7 +10,7 @@ use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::process::{Signal, stderr, stdout, succeed};
 use cloudhosts_tests::sentinel::{MASTER, Sentinel};
 use cloudhosts_tests::world::HASH;
-use cloudhosts_tests::{Redis, World, rights};
+use cloudhosts_tests::{Redis, World, rights, wait};
 use serde_json::Value;
 
 /// The exit code and what is said.
@@ -279,6 +279,11 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
         ("+hlen", "wrong", "acl"),
         ("+ping", "wrong", "acl"),
         ("+info", "warning", "acl"),
+        ("+xrange", "warning", "acl"),
+        ("+xrevrange", "warning", "acl"),
+        ("+multi", "warning", "acl"),
+        ("+exec", "warning", "acl"),
+        ("+pttl", "warning", "acl"),
         ("+hkeys", "warning", "acl"),
         ("+hstrlen", "warning", "acl"),
         ("+hmget", "warning", "acl"),
@@ -293,6 +298,29 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let said = doctor(&world).1;
     says(&said, "wrong", "redis", &["password"]);
     assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn the_ways_in_which_redis_loses_names_by_itself_are_told() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    for setting in [["maxmemory", "1gb"], ["maxmemory-policy", "allkeys-lru"]] {
+        world
+            .redis
+            .cli(&[&["CONFIG", "SET"][..], &setting].concat());
+    }
+    world.redis.cli(&["EXPIRE", HASH, "100000"]);
+    // the file to save to is a directory
+    fs::create_dir(world.dir.join("redis/dump.rdb")).unwrap();
+    world.redis.cli(&["BGSAVE"]);
+    wait::until("saving has failed", || {
+        let info = world.redis.cli(&["INFO", "persistence"]);
+        info.contains("rdb_last_bgsave_status:err").then_some(())
+    });
+    let (code, said) = doctor(&world);
+    assert_eq!(code, 0, "warnings are no failure: {said}");
+    says(&said, "warning", "eviction", &["allkeys-lru", "noeviction"]);
+    says(&said, "warning", "expiry", &[HASH, "PERSIST"]);
+    says(&said, "warning", "persistence", &[]);
 }
 
 #[test]
