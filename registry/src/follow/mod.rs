@@ -1,13 +1,15 @@
 //! Following the hashes: what changes, as one moment of Redis after the other.
 //!
-//! [`follow()`] connects again and again; `session` is one connection, and says
-//! what the protocol is. It asks `question`s and keeps a `hash` for each that is
-//! followed: its `replica`, the `mark` up to which its log is known, and the
-//! `draft` of what the mirror has yet to be told. A `scan` reads a hash whole,
-//! as its `plan` says. `unsettled` and `confirmation` are about roles that
-//! changed under a scan; `verdict` says whether what is missing was deleted or
-//! got lost, by what `info` tells (`replication_identity`, `loss_counters`).
-//! `wish`, `pacer`, `load` and `round` say when what is read.
+//! [`follow()`] connects again and again, and remembers what it knows in its
+//! `memory`. A `session` is one connection, and says what the protocol is. It
+//! asks `question`s, and for each hash that is followed there is a `hash`: with
+//! its `replica`, the `mark` up to which its log is known, and the `draft` of what
+//! the mirror has yet to be told. A `scan` reads a hash whole, as its `plan` says.
+//!
+//! `unsettled` and `confirmation` are about roles that changed under a scan. The
+//! `verdict` says whether what is missing was deleted or got lost, by what `info`
+//! tells (`replication_identity`, `loss_counters`). `wish`, `pacer`, `load` and
+//! `round` say when what is read.
 
 mod alarm;
 mod backoff;
@@ -21,6 +23,7 @@ mod info;
 mod load;
 mod loss_counters;
 mod mark;
+mod memory;
 mod pacer;
 mod plan;
 mod question;
