@@ -47,6 +47,10 @@ pub(super) struct HashCheckpoint {
     /// The hash had a time to live.
     #[serde(default)]
     pub(super) ttl: bool,
+    /// The log has told of changes since the hash was read last: what INFO said
+    /// then is not of them.
+    #[serde(default)]
+    pub(super) logged: bool,
     /// What INFO said when the hash was read last.
     #[serde(default)]
     pub(super) identity: Option<ReplicationIdentity>,

@@ -6,14 +6,16 @@ use super::replication_identity::ReplicationIdentity;
 use serde::{Deserialize, Serialize};
 
 /// What the log says of whether the data goes on from what was known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+///
+/// What comes later outweighs what comes before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum LogEvidence {
+    /// Our entry is in it: the data is what it was then, and what came after.
+    Continues,
     /// There is no log, or it was not read.
     #[default]
     Absent,
-    /// Our entry is in it: the data is what it was then, and what came after.
-    Continues,
     /// Our entry is no longer in it.
     Broken,
 }
@@ -33,6 +35,9 @@ pub(super) struct Case<'a> {
     /// Something was changed without the log after the entry that we know. The
     /// log proves nothing of it.
     pub(super) unlogged: bool,
+    /// The log has told of changes after the hash was read: what `then` holds is
+    /// not of them.
+    pub(super) logged: bool,
     /// This connection has watched the hash since it was read last.
     pub(super) watched: bool,
     /// A flush was pushed since, of whatever database.
@@ -91,7 +96,8 @@ impl Case<'_> {
             } => now.reattached_since(then),
             _ => true,
         };
-        now.continues(then) || now.is_same_master(then) && !reattached
+        let read_last = !self.logged && now.continues(then);
+        read_last || now.is_same_master(then) && !reattached
     }
 
     /// The same process, with the same data: if our entry is not in the log, it
@@ -146,6 +152,7 @@ mod tests {
         let mut case = Case {
             log: LogEvidence::Absent,
             unlogged: false,
+            logged: false,
             watched: true,
             flushed: false,
             most: false,
@@ -173,6 +180,7 @@ mod tests {
         Case {
             log,
             unlogged: false,
+            logged: false,
             watched: false,
             flushed: false,
             most,
@@ -270,6 +278,33 @@ mod tests {
         let anew = identity("run1", "data5", 0, NONE);
         assert_eq!(absent(&anew, "", false), Gone::Removed);
         assert_eq!(absent(&anew, "cmdstat_slaveof:calls=2", false), Gone::Lost);
+    }
+
+    #[test]
+    fn an_offset_from_before_the_last_change_proves_nothing() {
+        let replica = identity("run2", "data1", 120, NONE);
+        for (logged, gone) in [(false, Gone::Removed), (true, Gone::Lost)] {
+            let then = identity("run1", "data1", 100, NONE);
+            let quiet = counters("");
+            let case = Case {
+                log: LogEvidence::Absent,
+                unlogged: false,
+                logged,
+                watched: false,
+                flushed: false,
+                most: false,
+                had_ttl: false,
+                identity: ThenAndNow {
+                    then: Some(&then),
+                    now: Some(&replica),
+                },
+                losses: ThenAndNow {
+                    then: Some(&quiet),
+                    now: Some(&quiet),
+                },
+            };
+            assert_eq!(case.verdict(), gone);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::watcher::Watcher;
 use rustix::process::Signal;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 const BOTH: [(&str, &str); 2] = [("a", "1"), ("b", "2")];
@@ -178,6 +178,60 @@ fn a_replica_that_had_lost_its_master_before_is_a_loss_until_it_has_caught_up() 
         has(&mut replica, "b", 1);
         watcher.until_holds(&BOTH);
     }
+}
+
+#[test]
+fn a_replica_is_not_believed_by_an_offset_from_before_what_was_logged() {
+    let user = [
+        "--user", "default", "on", "nopass", "~*", "&*", "+@all", "-xrange",
+    ];
+    let mut master = Redis::start(&[]);
+    let mut replica = Redis::start(&user);
+    replicates(&mut replica, &master);
+    master.run("HSET cloudhosts a 1");
+    has(&mut replica, "a", 1);
+    let mut watcher = Watcher::with(&on_both(&master, &replica));
+    watcher.until_holds(&[("a", "1")]);
+    replica.signal(Signal::STOP);
+    master.run("CLIENT KILL TYPE replica");
+    // Told by the log, so that INFO is not asked again.
+    master.logged(&[("b", Some("2"))]);
+    watcher.until_holds(&BOTH);
+    master.kill();
+    replica.signal(Signal::CONT);
+    watcher.until_retains(&[("a", "1")], &[("b", "2")]);
+}
+
+#[test]
+fn a_loss_is_not_forgotten_when_the_connection_is_lost_before_it_is_looked_into() {
+    let mut redis = Redis::start(&[]);
+    let cuts = Arc::new(AtomicBool::new(false));
+    let armed = cuts.clone();
+    let peer = Peer::before(redis.port, move |bytes, client| {
+        let marked = bytes.windows(6).any(|window| window == b"marked");
+        let goes_on = client.write_all(bytes).is_ok();
+        goes_on && !(marked && armed.swap(false, Ordering::Relaxed))
+    });
+    write_both(&mut redis, true);
+    let mut watcher = Watcher::of(&peer.url);
+    watcher.until_holds(&BOTH);
+    cuts.store(true, Ordering::Relaxed);
+    let mut fault = redis::pipe();
+    fault
+        .cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    fault.cmd("FLUSHALL");
+    crate::server::log_change(
+        &mut fault,
+        "cloudhosts",
+        &[("c", Some("3"))],
+        &[("x", "marked")],
+    );
+    fault.exec(redis.admin()).unwrap();
+    // The first answer of the next connection tells that our entry is gone, and
+    // is its last. In the one after that, the newest entry is known.
+    watcher.until_retains(&[("c", "3")], &BOTH);
+    assert!(!cuts.load(Ordering::Relaxed));
 }
 
 #[test]

@@ -137,7 +137,11 @@ impl Hash {
         } else {
             PAGE.min(self.largest_page)
         };
-        self.weigh(read.evidence);
+        // A log that begins under our eyes leaves nothing open.
+        let begins_here = self.now.watched && read.evidence == LogEvidence::Absent && !read.gap;
+        if !begins_here {
+            self.weigh(read.evidence);
+        }
         self.known.gap |= read.gap;
         if let Some(scan) = &mut self.now.scan
             && read.gap
@@ -162,11 +166,11 @@ impl Hash {
     }
 
     /// What the log says now of whether the data goes on. What it once could not
-    /// prove since the last scan it cannot prove later either.
-    pub(super) fn weigh(&mut self, evidence: LogEvidence) {
-        if matches!(self.known.evidence, None | Some(LogEvidence::Continues)) {
-            self.known.evidence = Some(evidence);
-        }
+    /// prove since the last scan it cannot prove later either, and what it once
+    /// refuted stays so.
+    fn weigh(&mut self, now: LogEvidence) {
+        let before = self.known.evidence.unwrap_or(LogEvidence::Continues);
+        self.known.evidence = Some(before.max(now));
     }
 
     /// Applies one entry, or where that is behind, only what it drops. Says
@@ -174,6 +178,7 @@ impl Hash {
     pub(super) fn apply(&mut self, entry: Entry, behind: bool, due: Instant) -> bool {
         // Data that has this entry has all that was changed before it.
         self.known.unlogged = false;
+        self.known.logged = true;
         self.now.newest_len = entry.len;
         let mut operated = false;
         for operation in entry.operations {

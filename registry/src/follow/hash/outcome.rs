@@ -59,6 +59,7 @@ impl Hash {
         let case = Case {
             log: self.known.evidence.unwrap_or_default(),
             unlogged: self.known.unlogged,
+            logged: self.known.logged,
             watched: self.now.watched,
             flushed: self.now.flushed.is_some(),
             most: self.misses_most(),
@@ -132,6 +133,7 @@ impl Hash {
             self.pacer.scanned(now);
         }
         self.known.identity.clone_from(&facts.identity);
+        self.known.logged = false;
         if facts.losses.is_some() || facts.identity.is_none() {
             self.known.losses.clone_from(&facts.losses);
         }
