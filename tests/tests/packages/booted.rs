@@ -69,6 +69,14 @@ fn systemd_runs_the_daemon() {
         "active",
         "SIGHUP is no end"
     );
+    machine.write("/etc/cloudhosts/cloudhosts.toml", "hashs = []\n");
+    let refused = machine.run(&format!("systemctl reload {UNIT}"));
+    assert!(!refused.status.success(), "a wrong configuration is told");
+    assert_eq!(show(&machine, UNIT, "ActiveState"), "active");
+    machine.write(
+        "/etc/cloudhosts/cloudhosts.toml",
+        &format!("{config}{ours}"),
+    );
     lookups.none_failed();
 
     // one that hangs is killed and started anew
