@@ -7,9 +7,11 @@ use cloudhosts_registry::follow::{Batch, Changes};
 use cloudhosts_registry::log::DropScope;
 use cloudhosts_registry::record::{Field as FieldName, MAX_ADDRESSES};
 
+use super::directory::Directory;
 use super::fault::{Faults, Faulty};
 use super::fields::Fields;
 use super::graph::{Graph, Names};
+use super::hash::Hash;
 use super::parsed::Location;
 use super::resolve::{Answer, Face, Resolved, Resolver};
 use super::spelled::Spelled;
@@ -61,26 +63,23 @@ impl Mirror {
         }
         // Only now it is known what the hashes hold that are to be answered
         // instead of those that have left the configuration.
-        let leave = batch.full.is_some() && self.hashes.len() > self.configured;
+        let mut configured = self.hashes.iter().take(self.configured);
+        let leave = self.hashes.len() > self.configured
+            && batch.full.is_some()
+            && configured.all(Hash::is_readable);
         if leave || self.is_large(&changes) {
             return self.apply_many(&changes, leave);
         }
         let affected = self.affected(&changes);
+        let before = Directory::new(&self.fields, &self.settings.domain);
         for role in &affected.touched {
-            let directory = super::Directory {
-                fields: &self.fields,
-                domain: &self.settings.domain,
-            };
-            self.graph.unlink(role, directory);
+            self.graph.unlink(role, before);
         }
         let changed = self.change(&changes);
+        let after = Directory::new(&self.fields, &self.settings.domain);
         for role in &affected.touched {
-            let directory = super::Directory {
-                fields: &self.fields,
-                domain: &self.settings.domain,
-            };
-            self.graph.link(role, directory);
-            self.graph.note(role, directory);
+            self.graph.link(role, after);
+            self.graph.note(role, after);
         }
         if changed {
             Changed::Roles(self.compare(&affected))
@@ -91,10 +90,7 @@ impl Mirror {
 
     /// Works everything out anew that follows from the fields.
     pub(super) fn start_over(&mut self) {
-        let directory = super::Directory {
-            fields: &self.fields,
-            domain: &self.settings.domain,
-        };
+        let directory = Directory::new(&self.fields, &self.settings.domain);
         let (mut graph, mut faults) = (Graph::default(), Faults::default());
         let mut resolver = Resolver::new(directory);
         by_role(self.fields.iter(), |role, fields| {
@@ -231,10 +227,7 @@ impl Mirror {
 
     /// The roles whose answers are others than before.
     fn compare(&mut self, affected: &Affected) -> Names {
-        let directory = super::Directory {
-            fields: &self.fields,
-            domain: &self.settings.domain,
-        };
+        let directory = Directory::new(&self.fields, &self.settings.domain);
         let mut resolver = Resolver::new(directory);
         let mut changed = Names::new();
         for (role, before) in &affected.roles {

@@ -9,7 +9,7 @@ use super::fields::Fields;
 pub(super) struct Directory<'m> {
     /// All fields in use.
     pub(super) fields: &'m Fields,
-    /// Names under it are the same roles; may be empty.
+    /// Names in it are the same roles; may be empty.
     pub(super) domain: &'m str,
 }
 
@@ -26,6 +26,11 @@ pub(super) struct Found<'m, 'n> {
 }
 
 impl<'m> Directory<'m> {
+    /// The roles of these fields.
+    pub(super) fn new(fields: &'m Fields, domain: &'m str) -> Directory<'m> {
+        Directory { fields, domain }
+    }
+
     /// The role that answers for a name: its own, the one it is under the
     /// domain, or the wildcard with the longest suffix. The same order as that
     /// of a look-up in the table.

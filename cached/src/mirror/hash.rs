@@ -7,14 +7,15 @@ use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::config::Allow;
 use cloudhosts_registry::follow::Changes;
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::record::{Field as FieldName, MAX_VALUE};
+use cloudhosts_registry::record::Field as FieldName;
 use cloudhosts_registry::status::HashStatus;
 use tracing::{info, warn};
 
 use super::fields::{Bulk, Field, FieldRef, Fields};
 use super::parsed::Parsed;
-use super::rejected::SHOWN;
 use super::spelled::{Spelled, write_field};
+use super::spellings::Spellings;
+use super::unusable::Unusable;
 
 /// What is known of one hash, besides its fields in use, which stand with those
 /// of the others in [`Fields`].
@@ -38,56 +39,6 @@ pub(super) struct Hash {
     pub(super) spellings: BTreeMap<Box<str>, Spellings>,
     /// The spellings that are ignored.
     overruled: usize,
-}
-
-/// Why a raw field can't be used.
-#[derive(Debug)]
-pub(super) enum Unusable {
-    /// Its name.
-    Name,
-    /// Its value, which is this one.
-    Value(Box<[u8]>),
-    /// Its value, which is longer than any can be and begins like this.
-    TooLong(Box<[u8]>),
-}
-
-impl Unusable {
-    fn value(value: &[u8]) -> Unusable {
-        if value.len() > MAX_VALUE {
-            let start = value.get(..=SHOWN).unwrap_or(value);
-            Unusable::TooLong(start.into())
-        } else {
-            Unusable::Value(value.into())
-        }
-    }
-}
-
-/// The spellings of one field that are in Redis, each with its last value that
-/// could be used, if there was one.
-#[derive(Debug, Default)]
-pub(super) struct Spellings {
-    values: BTreeMap<Box<[u8]>, Option<Parsed>>,
-}
-
-impl Spellings {
-    /// How many of them are ignored, because one counts.
-    pub(super) fn overruled(&self) -> usize {
-        self.values.len().saturating_sub(1)
-    }
-
-    /// The value that counts: the normal spelling's, else the first of those
-    /// that can be used.
-    fn deciding(&self, name: &Spelled<'_>) -> Option<&Parsed> {
-        let normal = name.to_string();
-        let normal = self.values.get(normal.as_bytes());
-        let mut all = normal.into_iter().chain(self.values.values());
-        all.find_map(Option::as_ref)
-    }
-
-    /// Whether there is nothing but the normal spelling.
-    fn is_plain(&self, name: &Spelled<'_>) -> bool {
-        self.values.keys().all(|raw| name.is_spelling(raw))
-    }
 }
 
 impl Hash {
@@ -142,6 +93,11 @@ impl Hash {
             );
         }
         self.unreadable = Some(unreadable);
+    }
+
+    /// Whether it can be read, as far as is known.
+    pub(super) fn is_readable(&self) -> bool {
+        self.unreadable.is_none()
     }
 
     /// Notes that it can be read.

@@ -2,14 +2,14 @@
 //! used, and the table that follows from it. It takes changes in, and what one
 //! costs depends on the roles it touches, not on how many there are.
 //!
-//! - [`fields`]: the fields in use of all hashes, compact and in order;
-//! - [`mod@hash`]: one hash: bad values, last good values, lost fields;
-//! - [`directory`]: which role answers for a name;
-//! - [`resolve`] and [`farm`]: what a role answers, where pointers lead;
-//! - [`graph`]: who points at whom;
-//! - [`apply`]: a batch of changes, and whose answers it changes;
-//! - [`build`]: the table;
-//! - [`rejected`]: what can't be used, for the status file.
+//! - `fields`: the fields in use of all hashes, compact and in order;
+//! - `hash`: one hash: bad values, last good values, lost fields;
+//! - `directory`: which role answers for a name;
+//! - `resolve` and `farm`: what a role answers, where pointers lead;
+//! - `graph`: who points at whom;
+//! - `apply`: a batch of changes, and whose answers it changes;
+//! - `build`: the table;
+//! - `rejected`: what can't be used, for the status file.
 //!
 //! A table holds the fields it was made from, so the mirror of a daemon that
 //! starts is that of the one before it.
@@ -27,8 +27,10 @@ mod parsed;
 mod rejected;
 mod resolve;
 mod spelled;
+mod spellings;
 #[cfg(test)]
 mod tests;
+mod unusable;
 
 use std::time::SystemTime;
 
@@ -195,10 +197,7 @@ impl Mirror {
     }
 
     fn directory(&self) -> Directory<'_> {
-        Directory {
-            fields: &self.fields,
-            domain: &self.settings.domain,
-        }
+        Directory::new(&self.fields, &self.settings.domain)
     }
 }
 

@@ -6,8 +6,9 @@ use cloudhosts_registry::status::{Effect, Rejected, RejectedField};
 
 use super::Mirror;
 use super::fields::Field;
-use super::hash::{Hash, Unusable};
+use super::hash::Hash;
 use super::spelled::Spelled;
+use super::unusable::Unusable;
 
 /// How many are named.
 const NAMED: usize = 100;

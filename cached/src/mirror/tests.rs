@@ -171,6 +171,14 @@ impl Fleet {
     }
 }
 
+/// Why a hash can't be read.
+fn wrong_type() -> Unreadable {
+    Unreadable {
+        code: UnreadableCode::WrongType,
+        why: "WRONGTYPE".into(),
+    }
+}
+
 fn batch(hash: usize, changes: Changes) -> Batch {
     Batch {
         hashes: vec![HashBatch {
@@ -552,10 +560,7 @@ fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1")]);
     let mut unreadable = batch(0, Changes::default());
-    unreadable.hashes[0].outcome = Err(Unreadable {
-        code: UnreadableCode::WrongType,
-        why: "WRONGTYPE".into(),
-    });
+    unreadable.hashes[0].outcome = Err(wrong_type());
     assert_eq!(fleet.apply(&unreadable), Changed::Nothing);
     assert_eq!(
         fleet.mirror.hashes()[0].unreadable_code,

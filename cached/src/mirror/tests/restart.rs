@@ -85,6 +85,20 @@ fn a_hash_that_leaves_the_configuration_answers_until_all_others_are_read() {
 }
 
 #[test]
+fn a_hash_that_leaves_answers_as_long_as_another_cannot_be_read() {
+    let mut fleet = Fleet::new("hashes = ['old']");
+    fleet.live(&[("db", "10.0.0.1")]);
+    fleet.reload("hashes = ['new']");
+    let mut unreadable = batch(0, Changes::default());
+    unreadable.hashes[0].outcome = Err(wrong_type());
+    unreadable.full = Some(std::time::Duration::ZERO);
+    fleet.apply(&unreadable);
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
+    fleet.read_all(&[&[("db", "10.0.0.2")]]);
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.2");
+}
+
+#[test]
 fn the_order_of_the_hashes_and_the_domain_count_at_once() {
     let mut fleet = Fleet::new("hashes = ['a', 'b']");
     let (a, b) = (
