@@ -51,12 +51,22 @@ iproute2 ip
 git git
 "
 packages="$demo
-binutils ar
+binutils ar readelf strings
+coreutils chmod chroot cp md5sum nproc
+bash bash
+tar tar
+gzip gunzip gzip
+cpio cpio
+file file
+man-db lexgrog man
+groff-base groff troff
+dpkg dpkg-deb
 dpkg-dev dpkg-shlibdeps
 xz-utils xz
 mmdebstrap mmdebstrap
 lintian lintian
 rpm rpm
+rpm2cpio rpm2cpio
 rpmlint rpmlint
 apparmor apparmor_parser
 systemd systemd-analyze

@@ -33,7 +33,7 @@ mkdir -p "$fresh"
 
 if [ ! -e "$base" ] || [ "$(cat "$fresh/packages" 2>&1)" != "$packages" ]; then
     say "making a minimal $release with $packages"
-    rm -f "$base"
+    rm -f "$base" "$fresh/new.tar"
     mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$fresh/apt.conf" "$release" "$fresh/new.tar"
     mv "$fresh/new.tar" "$base"
     echo "$packages" >"$fresh/packages"

@@ -202,9 +202,10 @@ impl Machine {
             true => command.args(["-m", "-p", "-i", "-u", "-C", "-r", "-w", "--"]),
             false => command.args(["-m", "-p", "--", "chroot"]).arg(&self.root),
         };
+        // the one inside, where our PATH means nothing
         command
             .args([
-                "env",
+                "/usr/bin/env",
                 "-i",
                 "LC_ALL=C",
                 "HOME=/root",
