@@ -20,15 +20,18 @@ SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
 
 export CLOUDHOSTS_PROGRAMS := $(RELEASE)
 
+# What tests run with as their PATH: the programs that deps.sh declares in that list, and no others.
+only = PATH="$(TARGET)/programs/$(1)"
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## watch real programs follow a role, in a private corner of this machine (no root)
-	@tests/deps.sh demo
+	@tests/deps.sh demo $(TARGET)
 	@$(CARGO) build --quiet --release $(SHIPPED) -p cloudhosts-tests
-	@$(RELEASE)/demo
+	@$(call only,demo) $(RELEASE)/demo
 
 .PHONY: build
 build: ## build what is installed, into target/release
@@ -37,14 +40,14 @@ build: ## build what is installed, into target/release
 # Most of these tests wait for something most of the time, so more of them run than there are cores.
 .PHONY: test
 test: deps build ## run all tests, with a real redis-server, daemon and glibc
-	RUST_TEST_THREADS=8 $(CARGO) test --workspace
-	$(CARGO) test --release -p nss-cloudhosts --test linkage
+	$(call only,all) RUST_TEST_THREADS=8 $(CARGO) test --workspace
+	$(call only,all) $(CARGO) test --release -p nss-cloudhosts --test linkage
 
 # Hundreds of daemons and long storms measure something, so few of these run at a time.
 .PHONY: soak
 soak: deps build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
-	CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
-	PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
+	$(call only,all) CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
+	$(call only,all) PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
 
 # With the stable toolchain, which has the runtime but not the flag. The standard library is not built with
 # it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
@@ -59,7 +62,7 @@ tsan: ## a writer and the threads of a client under ThreadSanitizer
 
 # Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
 .PHONY: bench
-bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 10 minutes)
+bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 11 minutes)
 	$(RELEASE)/bench
 
 .PHONY: bench-quick
@@ -76,7 +79,7 @@ bench-accept: bench-deps ## keep the counts of now, in tests/bench/instructions.
 
 .PHONY: bench-deps
 bench-deps: build
-	@tests/deps.sh bench $(TARGET)/tools
+	@tests/deps.sh bench $(TARGET)
 	$(CARGO) build --release -p cloudhosts-tests --bin bench
 
 # The packages say when their files are from: the last commit, so that the same commit is the same bytes.
@@ -119,7 +122,7 @@ $(ROOTS)/%.tar:
 	$(MMDEBSTRAP) $* $@
 
 # They wait for other programs most of the time.
-TEST_PACKAGES = RUST_TEST_THREADS=3 CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
+TEST_PACKAGES = $(call only,packages) RUST_TEST_THREADS=3 CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
 BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
 
 .PHONY: packages
@@ -129,6 +132,12 @@ packages: package-deps packages-before $(BOOKWORM) ## install, upgrade and remov
 .PHONY: package-matrix
 package-matrix: package-deps packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
 	$(TEST_PACKAGES) --include-ignored
+
+# Everything is built anew in there, so it is not for every commit: before a release, and before an issue is closed.
+.PHONY: fresh
+fresh: ## run `make demo` and `make test` of HEAD in a Debian that has nothing else (root)
+	@tests/deps.sh fresh $(TARGET)
+	@tests/fresh.sh $(TARGET)
 
 .PHONY: ci
 ci: deps fmt-check lint test packages doc man-lint deny ## all that CI checks
@@ -170,8 +179,8 @@ tools: ## install the pinned tools of the checks and the packages, into target/t
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does
-	@tests/deps.sh all
+	@tests/deps.sh all $(TARGET)
 
 .PHONY: package-deps
 package-deps: ## the same for the programs that make and test packages
-	@tests/deps.sh packages
+	@tests/deps.sh packages $(TARGET)

@@ -1,67 +1,188 @@
 #!/bin/sh
-# deps.sh demo|all|bench|packages [TOOLS]: sees that the programs are here that the demonstration, all
-# the tests, the benchmarks, or the packages and their tests need.
+# deps.sh demo|all|bench|packages|fresh TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages and their tests, or `make fresh` need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
+#
+# Then it makes TARGET/programs/LIST, a directory of links to these programs. What runs with that
+# as its whole PATH finds what is declared here and nothing else, so a program that nobody has
+# declared is missing at home already, and not only on somebody else's machine.
 set -eu
-PATH="$PATH:/usr/sbin:/sbin"
 
-# program and the Debian package that has it
-demo='redis-server:redis-server redis-cli:redis-tools python3:python3 curl:curl cc:gcc ld:binutils
-      unshare:util-linux nsenter:util-linux setpriv:util-linux getent:libc-bin'
-all="$demo ip:iproute2 openssl:openssl mandoc:mandoc readelf:binutils nm:binutils valgrind:valgrind
-     script:bsdutils dnsmasq:dnsmasq-base"
-bench="$demo readelf:binutils valgrind:valgrind dnsmasq:dnsmasq-base ip:iproute2 git:git"
-packaging="$demo dpkg-shlibdeps:dpkg-dev xz:xz-utils mmdebstrap:mmdebstrap lintian:lintian rpm:rpm
-     rpmlint:rpmlint apparmor_parser:apparmor systemd-analyze:systemd systemd-nspawn:systemd-container"
+# The system's programs come first: what a version manager puts before them may start others.
+PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 
-case "${1:-}" in
-    demo) wanted=$demo ;;
-    all) wanted=$all ;;
-    bench) wanted=$bench ;;
-    packages) wanted=$packaging ;;
-    *) echo "usage: deps.sh demo|all|bench|packages [TOOLS]" >&2; exit 64 ;;
+# Each line is a Debian package and the programs of it that are used.
+demo='
+redis-server redis-server
+redis-tools redis-cli
+python3 python3
+curl curl
+gcc cc
+binutils as ld
+util-linux nsenter setpriv unshare
+libc-bin getent
+mount mount
+dash sh
+coreutils cat echo install mkdir rm sleep sort timeout
+mawk awk
+findutils xargs
+'
+all="$demo
+iproute2 ip
+openssl openssl
+mandoc mandoc
+binutils ar readelf nm objdump
+valgrind valgrind
+bsdutils script
+dnsmasq-base dnsmasq
+util-linux findmnt prlimit
+libc-bin ldconfig
+coreutils chroot cp env false head ln ls mkfifo mv rmdir test true
+bash bash
+grep grep
+sed sed
+"
+bench="$demo
+binutils readelf
+valgrind valgrind
+dnsmasq-base dnsmasq
+iproute2 ip
+git git
+"
+packages="$demo
+binutils ar readelf strings
+coreutils chmod chroot cp md5sum nproc
+bash bash
+tar tar
+gzip gunzip gzip
+cpio cpio
+file file
+man-db lexgrog man
+groff-base groff troff
+dpkg dpkg-deb
+dpkg-dev dpkg-shlibdeps
+xz-utils xz
+mmdebstrap mmdebstrap
+lintian lintian
+rpm rpm
+rpm2cpio rpm2cpio
+rpmlint rpmlint
+apparmor apparmor_parser
+systemd systemd-analyze
+systemd-container systemd-nspawn
+"
+fresh='
+mmdebstrap mmdebstrap
+git git
+tar tar
+util-linux pivot_root unshare
+coreutils chroot
+mount mount umount
+'
+
+case "${1:-}:${2:+target}" in
+    demo:target) declared=$demo ;;
+    all:target) declared=$all ;;
+    bench:target) declared=$bench ;;
+    packages:target) declared=$packages ;;
+    fresh:target) declared=$fresh ;;
+    *) echo "usage: deps.sh demo|all|bench|packages|fresh TARGET" >&2; exit 64 ;;
 esac
+list=$1
+target=$2
 
-# nscd is unpacked, not installed: its package starts a daemon that caches for the whole machine.
-nscd() {
-    [ -x "$1/usr/sbin/nscd" ] || [ -x /usr/sbin/nscd ] && return
-    echo "unpacking nscd into $1"
-    mkdir -p "$1"
-    (cd "$1" && apt-get download -q nscd && dpkg -x nscd_*.deb .)
+# where PROGRAM: its path. (Of a program that the shell has too, `command -v` says the name alone.)
+where() (
+    IFS=:
+    for directory in $PATH; do
+        if [ -f "$directory/$1" ] && [ -x "$directory/$1" ]; then
+            echo "$directory/$1"
+            return
+        fi
+    done
+    return 1
+)
+
+# each DO: calls DO with the name of each program and the package that has it.
+each() {
+    printf '%s\n' "$declared" | while read -r package programs; do
+        for program in $programs; do "$1" "$program" "$package"; done
+    done
 }
 
-packages=
-for one in $wanted; do
-    command -v "${one%%:*}" >/dev/null 2>&1 || packages="$packages ${one#*:}"
-done
+missing() {
+    where "$1" >/dev/null || echo "$2"
+}
+
+# nscd is unpacked, not installed: its package starts a daemon that caches for the whole machine.
+unpack_nscd() {
+    unpacked=$target/tools/nscd
+    PATH="$PATH:$unpacked/usr/sbin"
+    if ! where nscd >/dev/null && where apt-get >/dev/null; then
+        echo "unpacking nscd into $unpacked"
+        mkdir -p "$unpacked"
+        # Where it cannot be had the tests behind it say so; the benchmarks cannot do without.
+        (cd "$unpacked" && apt-get download -q nscd && dpkg -x nscd_*.deb .) || [ "$list" != bench ]
+    fi
+}
+
+# A script may look for what it starts beside itself, as valgrind does, so it is run where it is.
+link() {
+    path=$(where "$1") || return 0
+    if [ "$(head -c 2 "$path" | tr -d '\000')" = '#!' ]; then
+        printf '#!/bin/sh\nexec %s "$@"\n' "$path" >"$links/$1"
+        chmod +x "$links/$1"
+    else
+        ln -s "$path" "$links/$1"
+    fi
+}
+
+# The links, in a directory that takes the place of the one before.
+link_all() {
+    links=$target/programs/$list.new
+    rm -rf "$links"
+    mkdir -p "$links"
+    each link
+    case "$list" in
+        all | bench) unpack_nscd; link nscd ;;
+    esac
+    # The toolchain's own: a stand-in of rustup's puts all that cargo has ever installed into the PATH.
+    case "$list" in
+        all | bench | packages)
+            sysroot=$(rustc --print sysroot)
+            ln -s "$sysroot/bin/cargo" "$sysroot/bin/rustc" "$sysroot/bin/rustdoc" "$links"
+            ;;
+    esac
+    rm -rf "$target/programs/$list"
+    mv "$links" "$target/programs/$list"
+}
+
+packages=$(each missing | sort -u)
 # cc without its headers compiles nothing
 [ -e /usr/include/netdb.h ] || packages="$packages libc6-dev"
 if [ -z "$packages" ]; then
-    [ "$1" != bench ] || nscd "$2/nscd"
+    link_all
     exit 0
 fi
 
 packages=$(printf '%s\n' $packages | sort -u | xargs)
 install="apt-get install -y --no-install-recommends $packages"
-if command -v apt-get >/dev/null 2>&1; then
-    as=none
-    if [ "$(id -u)" -eq 0 ]; then
-        as=
-    elif sudo -n true 2>/dev/null; then
-        as='sudo -n'
-    fi
-    if [ "$as" != none ]; then
-        echo "installing: $packages"
-        $as apt-get update -q
-        # shellcheck disable=SC2086 # words on purpose
-        $as env DEBIAN_FRONTEND=noninteractive $install
-        [ "$1" != bench ] || nscd "$2/nscd"
-        exit 0
-    fi
+if ! where apt-get >/dev/null; then
+    echo "missing, by the names of Debian's packages: $packages; install them first" >&2
+    exit 1
+fi
+if [ "$(id -u)" -eq 0 ]; then
+    as=
+elif sudo -n true 2>/dev/null; then
+    as='sudo -n'
+else
     echo "missing: $packages; this installs them:" >&2
     echo "    sudo $install" >&2
-else
-    echo "missing, by the names of Debian's packages: $packages; install them first" >&2
+    exit 1
 fi
-exit 1
+echo "installing: $packages"
+$as apt-get update -q
+# shellcheck disable=SC2086 # words on purpose
+$as env DEBIAN_FRONTEND=noninteractive $install
+link_all

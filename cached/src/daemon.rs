@@ -1,40 +1,48 @@
 //! The daemon's one loop: what follows from what happens.
 
+mod begin;
+mod following;
+
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::follow::{Control, Event, Mode, Pass, follow};
+use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_registry::follow::{Baseline, Batch, Checkpoint, Event, Mode};
 use cloudhosts_registry::status::{Rejected, State};
-use cloudhosts_table::View;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::shm::EpochPage;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval};
 use tracing::{debug, error, info, warn};
 
-use crate::last_good::LastGood;
+use crate::exposures::Exposures;
+use crate::journal;
 use crate::mirror::Mirror;
-use crate::publisher::{Keeper, Sealed, digest};
+use crate::publisher::{Done, Files, Keeper, Sealed, digest};
 use crate::report::Report;
 use crate::server::{Server, ServerError};
+use following::{Following, happened};
 
 /// Least time between two signs of life for systemd's watchdog.
 const WATCHDOG_LEAST: Duration = Duration::from_millis(100);
 
-/// Most problems that one pass writes to the log; all are counted in the
+/// Most problems that one batch writes to the log; all are counted in the
 /// status.
 const LOGGED: usize = 10;
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. On SIGHUP `reload` reads the configuration
+/// again.
 ///
 /// # Errors
 /// The socket can't be served: nothing of this is worth starting without it.
-pub async fn run(config: Config) -> Result<(), ServerError> {
+pub async fn run(
+    config: Config,
+    reload: impl Fn() -> Result<Config, ConfigError>,
+) -> Result<(), ServerError> {
     let system = |error| ServerError::System {
         what: "make the epoch or the signals for",
         path: config.socket.clone(),
@@ -45,38 +53,30 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
     let epoch = EpochPage::new(monotonic()).map_err(system)?;
     let server = Server::start(&config.socket, epoch)?;
+    let config = Arc::new(config);
     let mut daemon = Daemon::new(&config, server);
     daemon.ready();
-    daemon.restore().await;
-
-    // One place: while a pass is digested the next waits, and the follower
-    // waits with it.
-    let (events, mut happened) = mpsc::channel(1);
-    let (control, controlled) = mpsc::channel(1);
-    let following = tokio::spawn(follow(Arc::new(config), events, controlled));
+    daemon.restore();
     let mut watchdog =
         sd_notify::watchdog_enabled().map(|limit| interval((limit / 3).max(WATCHDOG_LEAST)));
     loop {
         let idle = daemon.work.is_none();
         tokio::select! {
             () = tick(&mut watchdog) => notify(&[NotifyState::Watchdog]),
-            Some(event) = happened.recv(), if idle => daemon.take(event),
+            Some(event) = happened(&mut daemon.following), if idle => daemon.take(event),
             done = finished(&mut daemon.work) => daemon.digested(done),
             done = finished(&mut daemon.chore) => daemon.chore_done(done),
             () = until(daemon.keeper.wakes(Instant::now())), if daemon.chore.is_none() => {}
             () = until(daemon.report.wakes(Instant::now())) => {}
-            _ = hangup.recv() => {
-                info!("SIGHUP: what Redis says now is accepted");
-                // Full means that one is on its way already.
-                let _ = control.try_send(Control::Accept);
-            }
+            () = until(journal::due()) => journal::tell_left_out(Some(Instant::now())),
+            _ = hangup.recv(), if idle => daemon.reload(reload()),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
         daemon.start_chore();
         daemon.report.write(Instant::now());
     }
-    following.abort();
+    daemon.following = None;
     daemon.retire().await;
     Ok(())
 }
@@ -107,68 +107,80 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// What a digestion gives back: the mirror, and the table that follows.
+/// What a digestion gives back: the mirror, and what follows from it.
 struct Digested {
     mirror: Mirror,
+    /// The new table, where there is one.
     sealed: io::Result<Option<Sealed>>,
+    /// How long the last full read took, where this was one.
     full: Option<Duration>,
+    /// The state of Redis that the mirror stands for now.
+    checkpoint: Checkpoint,
+    /// What a new follower is to start from, where one is to be started.
+    baseline: Option<Baseline>,
 }
 
 /// The state of the daemon. While `work` runs, it has the mirror.
 struct Daemon {
+    config: Arc<Config>,
     server: Server,
+    following: Option<Following>,
     mirror: Option<Mirror>,
     work: Option<JoinHandle<Digested>>,
     keeper: Keeper,
-    chore: Option<JoinHandle<io::Result<Duration>>>,
+    chore: Option<JoinHandle<Done>>,
     report: Report,
-    last_good: LastGood,
+    exposures: Exposures,
+    files: Files,
+    /// The state of Redis that the mirror stands for.
+    checkpoint: Checkpoint,
     /// What was logged last, so that nothing is logged twice.
     problems: Rejected,
     trouble: String,
     published: bool,
-    file_failing: bool,
+    /// The last table could not be made.
+    failing: bool,
+    /// The file that could not be written last.
+    unwritten: Option<PathBuf>,
 }
 
 impl Daemon {
-    fn new(config: &Config, server: Server) -> Daemon {
-        let last_good = LastGood::new(&config.state_dir);
+    fn new(config: &Arc<Config>, server: Server) -> Daemon {
+        let files = Files::new(&config.state_dir);
         Daemon {
+            config: Arc::clone(config),
             server,
+            following: None,
             mirror: Some(Mirror::new(config)),
             work: None,
-            keeper: Keeper::new(last_good.clone()),
+            keeper: Keeper::new(files.clone()),
             chore: None,
             report: Report::new(config.status_file.clone(), SystemTime::now()),
-            last_good,
+            exposures: Exposures::new(Arc::clone(config)),
+            files,
+            checkpoint: Checkpoint::default(),
             problems: Rejected::default(),
             trouble: String::new(),
             published: false,
-            file_failing: false,
+            failing: false,
+            unwritten: None,
         }
     }
 
-    /// Goes on from the last good table, when there is one.
-    async fn restore(&mut self) {
-        let path = self.last_good.path().display().to_string();
-        match self.last_good.load() {
-            Ok(None) => info!("there is no last good table yet at {path}"),
-            Ok(Some(bytes)) => {
-                if let (Ok(view), Some(mirror)) = (View::open(&bytes), &mut self.mirror) {
-                    mirror.restore(&view);
-                    info!("{} names restored from {path}", view.names());
-                }
-                self.digest(None, true);
-                let done = finished(&mut self.work).await;
-                self.digested(done);
-            }
-            Err(error) => warn!("{path} is left aside: {error}"),
+    /// Has something done with the mirror on a thread of its own.
+    fn work_on(&mut self, work: impl FnOnce(Mirror, Checkpoint) -> Digested + Send + 'static) {
+        if let Some(mirror) = self.mirror.take() {
+            let checkpoint = self.checkpoint.clone();
+            self.work = Some(tokio::task::spawn_blocking(move || {
+                work(mirror, checkpoint)
+            }));
         }
     }
 
     /// Tells systemd that processes can attach.
     fn ready(&mut self) {
         notify(&[NotifyState::Ready]);
+        self.exposures.look();
         self.report.write_now();
     }
 
@@ -182,6 +194,7 @@ impl Daemon {
                     Mode::Polling { why } => format!("polling: {why}"),
                 };
                 info!("connected to {endpoint}, {mode}");
+                self.exposures.look();
                 self.trouble.clear();
                 self.report.connected(&endpoint, &mode, now);
                 self.update();
@@ -200,27 +213,25 @@ impl Daemon {
                 self.report.disconnected(&endpoint, &why, now);
                 self.update();
             }
-            Event::Read(pass) => self.digest(Some(pass), false),
+            Event::Changes(batch) => self.digest(batch),
         }
     }
 
-    /// Begins to work out what follows from a pass.
-    fn digest(&mut self, pass: Option<Pass>, force: bool) {
-        let Some(mut mirror) = self.mirror.take() else {
-            return;
-        };
+    /// Begins to work out what follows from a batch.
+    fn digest(&mut self, batch: Batch) {
         // What was never read anywhere is not published as if it were empty.
-        let read = |pass: &Pass| pass.hashes.iter().any(|hash| hash.outcome.is_ok());
-        let first = !self.published && pass.as_ref().is_some_and(read);
-        self.work = Some(tokio::task::spawn_blocking(move || {
-            let full = pass.as_ref().filter(|pass| pass.full).map(|pass| pass.cost);
-            let sealed = digest(&mut mirror, pass, force || first);
+        let first = !self.published && batch.hashes.iter().any(|hash| hash.outcome.is_ok());
+        let force = first || self.failing;
+        self.work_on(move |mut mirror, _| {
+            let sealed = digest(&mut mirror, Some(&batch), force);
             Digested {
                 mirror,
                 sealed,
-                full,
+                full: batch.full,
+                checkpoint: batch.checkpoint,
+                baseline: None,
             }
-        }));
+        });
     }
 
     /// Publishes what was worked out.
@@ -235,18 +246,29 @@ impl Daemon {
             }
         };
         self.mirror = Some(done.mirror);
+        self.checkpoint = done.checkpoint;
         let published = match done.sealed {
             Ok(table) => table.map_or(Ok(()), |table| self.publish(table)),
             Err(error) => Err(error),
         };
-        if let Err(error) = published {
-            error!("no new table can be made, the last one answers: {error}");
-            self.report.failed(&error.to_string());
+        self.failing = published.is_err();
+        match published {
+            // The mirror is ahead of the tables that are there.
+            Err(error) => {
+                error!("no new table can be made, the last one answers: {error}");
+                self.report.failed(&error.to_string());
+            }
+            Ok(()) if self.published => self.keeper.keep_checkpoint(self.checkpoint.clone()),
+            Ok(()) => {}
         }
         self.log_problems();
         let now = SystemTime::now();
         self.report.read(done.full, &self.problems, now);
         self.update();
+        if let Some(baseline) = done.baseline {
+            self.following = Some(Following::start(&self.config, baseline));
+            notify(&[NotifyState::Ready]);
+        }
     }
 
     fn publish(&mut self, table: Sealed) -> io::Result<()> {
@@ -272,7 +294,7 @@ impl Daemon {
     /// Logs what can't be used and was not logged before.
     fn log_problems(&mut self) {
         let Some(mirror) = &self.mirror else { return };
-        let problems = mirror.problems().list().clone();
+        let problems = mirror.rejected();
         let known = &self.problems.fields;
         let mut new = problems
             .fields
@@ -298,11 +320,26 @@ impl Daemon {
     /// Brings the status up to date, and logs when the state has changed.
     fn update(&mut self) {
         let Some(mirror) = &self.mirror else { return };
-        match self.report.update(mirror, SystemTime::now()) {
-            Some((State::Live, _)) => info!("live"),
-            Some((State::Guarded, reason)) => warn!("guarded: {reason}"),
-            Some((State::Reconnecting, _)) | None => {}
+        let Some((state, reason)) = self.report.update(mirror, SystemTime::now()) else {
+            return;
+        };
+        let word = match state {
+            State::Live => "live",
+            State::Guarded => "guarded",
+            State::Unreadable => "unreadable",
+            State::Reconnecting => "reconnecting",
+        };
+        let line = match reason {
+            "" => word.to_owned(),
+            reason => format!("{word}: {reason}"),
+        };
+        match state {
+            State::Live => info!("{line}"),
+            State::Guarded | State::Unreadable => warn!("{line}"),
+            // Why there is no connection is logged as it happens.
+            State::Reconnecting => {}
         }
+        notify(&[NotifyState::Status(&line)]);
     }
 
     fn start_chore(&mut self) {
@@ -314,20 +351,24 @@ impl Daemon {
         }
     }
 
-    fn chore_done(&mut self, done: io::Result<io::Result<Duration>>) {
-        let done = done.and_then(|done| done);
-        self.keeper
-            .done(Instant::now(), *done.as_ref().unwrap_or(&Duration::ZERO));
-        let path = self.last_good.path().display();
-        match done {
-            Ok(_) if self.file_failing => info!("{path} is written again"),
-            Err(ref error) if !self.file_failing => warn!(
-                "can't write {path}: {error}; processes that start while there is no daemon \
-                 have no names, or older ones"
-            ),
-            _ => {}
+    fn chore_done(&mut self, done: io::Result<Done>) {
+        let written = match done {
+            Ok(done) => self.keeper.done(Instant::now(), done),
+            Err(error) => {
+                error!("what was to be written to the state directory is not: {error}");
+                return;
+            }
+        };
+        match (written, self.unwritten.take()) {
+            (Ok(()), Some(path)) => info!("{} is written again", path.display()),
+            (Ok(()), None) => {}
+            (Err(failure), before) => {
+                if before.as_ref() != Some(&failure.path) {
+                    warn!("{failure}");
+                }
+                self.unwritten = Some(failure.path);
+            }
         }
-        self.file_failing = done.is_err();
     }
 
     /// Leaves: clients keep what they have, and new ones take the file.
@@ -335,15 +376,19 @@ impl Daemon {
         notify(&[NotifyState::Stopping]);
         info!("leaving");
         self.server.retire();
-        if let Some(chore) = self.chore.take() {
-            let _ = chore.await;
+        if let Some(chore) = self.chore.take()
+            && let Ok(done) = chore.await
+        {
+            // What it could not do is tried once more.
+            let _ = self.keeper.done(Instant::now(), done);
         }
         if self.published
-            && let Err(error) = self.keeper.last_chore().run()
+            && let Err(failure) = self.keeper.last_chore().run().outcome
         {
-            warn!("can't write {}: {error}", self.last_good.path().display());
+            warn!("{failure}");
         }
         self.report.stopped(SystemTime::now());
+        journal::tell_left_out(None);
     }
 }
 

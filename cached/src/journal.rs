@@ -1,8 +1,18 @@
 //! The log: one line on stderr for each thing that happened, with the level in
 //! front as the journal takes it (sd-daemon(3)) when that is who listens.
+//!
+//! Much of what happens is up to others. So no place in the program writes more
+//! than its share of lines ([`limit`]); the rest is counted, and told once a
+//! minute.
+
+mod limit;
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use limit::{Limit, Verdict};
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -10,6 +20,34 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
+
+/// What was written and what was not, of the one log that a process has.
+static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
+
+/// The target of lines about lines, which are not limited themselves.
+const LEFT_OUT: &str = "left_out";
+
+/// Characters of a line that are quoted.
+const QUOTED: usize = 120;
+
+/// When it is to be told next how many lines were left out, if any were.
+#[must_use]
+pub fn due() -> Option<Instant> {
+    LIMIT.due()
+}
+
+/// Tells how many lines were left out by `now`; all of them without a time, for
+/// who ends.
+pub fn tell_left_out(now: Option<Instant>) {
+    for left_out in LIMIT.take(now) {
+        tracing::warn!(
+            target: LEFT_OUT,
+            "left out: {} lines such as: {}",
+            left_out.count,
+            left_out.first
+        );
+    }
+}
 
 /// Begins to log. The environment's `CLOUDHOSTS_LOG` sets how much: `error`,
 /// `warn`, `info` (the default), `debug` or `off`.
@@ -50,7 +88,15 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let level = *event.metadata().level();
+        let metadata = event.metadata();
+        let verdict = match metadata.target() {
+            LEFT_OUT => Verdict::Write,
+            _ => LIMIT.ask(metadata, Instant::now()),
+        };
+        if verdict == Verdict::LeaveOut {
+            return Ok(());
+        }
+        let level = *metadata.level();
         if self.journal {
             write!(writer, "<{}>", priority(level))?;
         } else {
@@ -59,6 +105,11 @@ where
         }
         let mut line = FormattedFields::<N>::new(String::new());
         context.format_fields(line.as_writer(), event)?;
+        if verdict == Verdict::BeginToLeaveOut {
+            let quoted: String = line.fields.chars().take(QUOTED).collect();
+            LIMIT.begins_with(metadata, &quoted);
+            line.fields = format!("lines such as this one are left out, and counted: {quoted}");
+        }
         // One event is one line, and nothing of it reaches a terminal as a
         // control code, wherever its words came from.
         for c in line.fields.chars() {

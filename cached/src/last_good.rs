@@ -11,6 +11,9 @@ use cloudhosts_table::View;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::format::MAX_TABLE;
 
+/// The mode of a file that everybody may read.
+pub const EVERYBODY: u32 = 0o644;
+
 /// The file in its directory.
 #[derive(Debug, Clone)]
 pub struct LastGood {
@@ -39,18 +42,9 @@ impl LastGood {
     /// # Errors
     /// It can't be read, or is not a whole table of this format.
     pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let opened = File::options()
-            .read(true)
-            .custom_flags(flags.bits() as i32)
-            .open(&self.path);
-        let file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
+        let Some(file) = open_regular(&self.path)? else {
+            return Ok(None);
         };
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
         let mut bytes = Vec::new();
         file.take(MAX_TABLE + 1).read_to_end(&mut bytes)?;
         let view = View::open(&bytes).map_err(io::Error::other)?;
@@ -63,7 +57,7 @@ impl LastGood {
     /// # Errors
     /// The directory is missing, full or not ours to write to.
     pub fn save(&self, table: &File) -> io::Result<()> {
-        write_whole(&self.path, |file| copy(table, file))
+        write_whole(&self.path, EVERYBODY, |file| copy(table, file))
     }
 
     /// Says that a daemon stands behind the file as of now.
@@ -77,6 +71,28 @@ impl LastGood {
             .custom_flags(flags.bits() as i32)
             .open(&self.path)?;
         file.set_modified(SystemTime::now())
+    }
+}
+
+/// Opens a file to read, when there is one: not through a link, and nothing but
+/// a regular file.
+///
+/// # Errors
+/// It can't be opened, or is something else.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let opened = File::options()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path);
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    if file.metadata()?.is_file() {
+        Ok(Some(file))
+    } else {
+        Err(io::Error::other("it is not a regular file"))
     }
 }
 
@@ -96,12 +112,16 @@ fn copy(table: &File, to: &mut File) -> io::Result<()> {
     }
 }
 
-/// Writes a file that all may read, under another name, and renames it, so
-/// that a reader finds the old or the new one, whole, even after a power cut.
+/// Writes a file under another name, and renames it, so that a reader finds the
+/// old or the new one, whole, even after a power cut.
 ///
 /// # Errors
 /// Names the step that failed; the file is as it was.
-pub fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+pub fn write_whole(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let new = path.with_extension("new");
     // Never through a link that somebody put there.
     match fs::remove_file(&new) {
@@ -111,10 +131,10 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>)
     let mut file = File::options()
         .write(true)
         .create_new(true)
-        .mode(0o644)
+        .mode(mode)
         .open(&new)?;
     let written = write(&mut file)
-        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o644)))
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&new, path));
     if written.is_err() {

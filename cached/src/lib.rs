@@ -7,14 +7,20 @@
 //! - [`publisher`]: the table that follows, sealed, and kept in a file;
 //! - [`server`]: the socket at which processes fetch it.
 //!
-//! Beside them [`last_good`] is the file, [`report`] the status file,
-//! [`journal`] the log, and [`daemon`] the loop that ties them together.
+//! Beside them [`last_good`] is the file, and [`checkpoint`] the one that says
+//! which state of Redis it stands for; [`report`] is the status file,
+//! [`journal`] the log, [`reload`] says what another configuration changes,
+//! [`exposures`] warns of passwords that others can read, and [`daemon`] is the
+//! loop that ties them together.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod daemon;
+pub mod exposures;
 pub mod journal;
 pub mod last_good;
 pub mod mirror;
 pub mod publisher;
+pub mod reload;
 pub mod report;
 pub mod server;

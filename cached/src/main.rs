@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cloudhosts_cached::{daemon, journal};
-use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_registry::config::{Config, ConfigError, hide_passwords};
 
 /// Mirrors Redis hashes of role names, and hands them to every process that
 /// resolves a name.
@@ -31,8 +31,15 @@ struct Arguments {
 }
 
 impl Arguments {
+    /// The configuration. Passwords and certificates are read when it is only
+    /// to be checked: the daemon reads them at each connect, and those that are
+    /// not there yet may come.
     fn config(&self) -> Result<Config, ConfigError> {
-        let mut config = Config::load(self.config.as_deref())?;
+        let load = match self.check_config {
+            true => Config::load,
+            false => Config::load_without_secrets,
+        };
+        let mut config = load(self.config.as_deref())?;
         config.override_with(&self.redis_urls, &self.hashes)?;
         Ok(config)
     }
@@ -40,6 +47,7 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let on_command_line = hide_passwords(&arguments.redis_urls);
     let config = match arguments.config() {
         Ok(config) => config,
         Err(error) => {
@@ -48,10 +56,16 @@ fn main() -> ExitCode {
         }
     };
     if arguments.check_config {
+        for exposure in on_command_line.into_iter().chain(config.exposures()) {
+            eprintln!("cloudhosts-cached: {exposure}; {}", exposure.remedy());
+        }
         println!("the configuration is right");
         return ExitCode::SUCCESS;
     }
     journal::start();
+    if let Some(exposure) = on_command_line {
+        tracing::warn!("{exposure}; {}", exposure.remedy());
+    }
     // Everybody attaches to the socket and reads the files, whatever the mask
     // this was started with.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -62,7 +76,7 @@ fn main() -> ExitCode {
         .build();
     let done = match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(daemon::run(config));
+            let done = runtime.block_on(daemon::run(config, || arguments.config()));
             // A name look-up of Redis's host may still be waiting for DNS.
             runtime.shutdown_background();
             done.map_err(|error| error.to_string())

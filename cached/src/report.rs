@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cloudhosts_registry::status::{FullRead, RedisStatus, Rejected, State, Status};
 use tracing::warn;
 
-use crate::last_good::write_whole;
+use crate::last_good::{EVERYBODY, write_whole};
 use crate::mirror::Mirror;
 
 /// Least time between two writes of the file.
@@ -75,6 +75,13 @@ impl Report {
         self.change();
     }
 
+    /// The hashes are followed anew, with another configuration.
+    pub fn reloaded(&mut self) {
+        self.connected = false;
+        self.trouble = "the configuration was read again; not connected to Redis yet".into();
+        self.change();
+    }
+
     /// There is no connection, for this reason.
     pub fn disconnected(&mut self, endpoint: &str, why: &str, now: SystemTime) {
         let was = self.status.redis.take();
@@ -134,15 +141,19 @@ impl Report {
         } else if let Some(failure) = &self.failure {
             let reason = format!("no new table can be made, the last one answers: {failure}");
             (State::Guarded, reason)
+        } else if let Some(unreadable) = unreadable {
+            (State::Unreadable, unreadable)
         } else if mirror.is_guarded() {
-            let kept: usize = self.status.hashes.iter().map(|hash| hash.kept).sum();
+            let hashes = self.status.hashes.iter();
+            let retained: usize = hashes.map(|hash| hash.retained).sum();
+            let fields = if retained == 1 { "field" } else { "fields" };
             let reason = format!(
-                "Redis has lost {kept} fields, which are kept; if they are meant to be gone, \
-                 accept that with SIGHUP (systemctl reload cloudhosts-cached)"
+                "Redis has lost {retained} {fields}, retained until written again; if that is \
+                 meant to be gone, run: cloudhosts accept [ROLE]"
             );
             (State::Guarded, reason)
         } else {
-            (State::Live, unreadable.unwrap_or_default())
+            (State::Live, String::new())
         };
         if self.status.reason != reason {
             self.status.reason = reason;
@@ -184,7 +195,7 @@ impl Report {
             .map_err(std::io::Error::other)
             .and_then(|mut json| {
                 json.push(b'\n');
-                write_whole(&self.path, |file| file.write_all(&json))
+                write_whole(&self.path, EVERYBODY, |file| file.write_all(&json))
             });
         match written {
             Ok(()) => (self.changed, self.failing) = (None, false),

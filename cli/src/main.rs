@@ -6,6 +6,7 @@
 mod child;
 mod completions;
 mod getent;
+mod history;
 mod inspect;
 mod local;
 mod nscd;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_registry::config::{Config, ConfigError, hide_passwords};
 
 use outcome::{Failure, Outcome};
 
@@ -55,6 +56,8 @@ struct Common {
 enum Verb {
     #[command(flatten)]
     Register(register::Verb),
+    /// Print the change log: when, who, what
+    History(history::Arguments),
     #[command(flatten)]
     Inspect(inspect::Verb),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
@@ -65,6 +68,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(exposure) = hide_passwords(&arguments.common.redis_url) {
+        eprintln!("cloudhosts: {exposure}; {}", exposure.remedy());
+    }
     match run(&arguments) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
@@ -83,8 +89,16 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     match &arguments.verb {
         Verb::Register(verb) => {
-            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            let config = load(match verb.waits() {
+                true => Config::load_without_secrets,
+                false => Config::load,
+            });
+            let config = config.map_err(|error| Failure::Usage(error.to_string()))?;
             register::run(verb, config, &common.hash)
+        }
+        Verb::History(arguments) => {
+            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            history::run(arguments, config)
         }
         Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.

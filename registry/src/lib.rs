@@ -8,10 +8,13 @@
 //!   can, pushes changes ([`Endpoint`]).
 //! - [`follow()`]: reads the hashes in full at each connect, and again what
 //!   changes; says how far an empty hash can be believed ([`Trust`]).
-//! - [`probe()`]: one visit, to see whether the daemon could do all that.
+//! - [`probe()`]: one visit, to see whether the daemon could do all that;
+//!   [`masters()`]: what the sentinels say.
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
 //! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
 //!   whoever makes roles of the pairs.
+//! - [`log`]: the change log beside a hash: what changed, entry by entry.
+//! - [`History`]: reads the log once more, for people.
 //! - [`register`]: the other way: how roles get into the hash.
 //!
 //! # What the Redis user needs
@@ -21,7 +24,7 @@
 //! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +multi +exec +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
@@ -29,21 +32,29 @@
 //! `resetchannels` out. Another database than 0 needs `+select` as well.
 //! Without `+client|tracking` changes are polled. `+info` tells whether a
 //! Redis is the same as before, and a flush from a DEL where changes are
-//! polled.
+//! polled. `+hkeys +hstrlen +hmget` are used only while something in a hash is
+//! too large to be transferred.
 
 pub mod config;
 mod connect;
 pub mod follow;
+mod history;
+pub mod log;
+mod masters;
 pub mod pairs;
 mod printable;
 mod probe;
 pub mod record;
 pub mod register;
 pub mod status;
+mod unreadable;
 
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
-pub use follow::{Control, Event, HashRead, Mode, Pass, Trust, follow};
+pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, follow};
+pub use history::{History, HistoryError};
+pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{Probe, probe};
+pub use probe::{HashFacts, Need, NotRead, Probe, Refused, probe};
 pub use record::{Field, FieldError, Target, Value, ValueError};
+pub use unreadable::{Unreadable, UnreadableCode};

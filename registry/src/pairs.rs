@@ -1,17 +1,28 @@
 //! What a read of one hash brought back, in as little memory as it can be.
 
+use crate::record::MAX_VALUE;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// Raw fields and values of one hash, in one piece of memory: a million pairs
 /// of 24 and 11 bytes take 43 MB, where a `Vec<(Vec<u8>, Vec<u8>)>` takes 120.
 ///
-/// A field is there once.
+/// A field is there once. A value that is too long to be used need not have been
+/// read: in its place stands one that is too long as well.
 #[derive(Clone, Default)]
 pub struct Pairs {
     bytes: Vec<u8>,
     /// Where each field and its value end.
     ends: Vec<(u32, u32)>,
+    /// Which pairs have values that are too long, in order.
+    too_long: Vec<u32>,
 }
+
+/// What stands in place of every value that is too long.
+static TOO_LONG: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let text = b"(too long, and not read) ";
+    text.iter().copied().cycle().take(MAX_VALUE + 1).collect()
+});
 
 /// The pairs do not fit: together they would pass 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +43,7 @@ impl Pairs {
         Pairs {
             bytes: Vec::new(),
             ends: Vec::new(),
-        }
-    }
-
-    /// No pairs yet, with room for so many of so many bytes together.
-    #[must_use]
-    pub fn with_capacity(pairs: usize, bytes: usize) -> Pairs {
-        Pairs {
-            bytes: Vec::with_capacity(bytes),
-            ends: Vec::with_capacity(pairs),
+            too_long: Vec::new(),
         }
     }
 
@@ -58,6 +61,23 @@ impl Pairs {
         self.bytes.extend_from_slice(field);
         self.bytes.extend_from_slice(value);
         Ok(())
+    }
+
+    /// Adds a field whose value is longer than [`MAX_VALUE`] bytes, and was
+    /// therefore not read. That a field is there once is up to the caller.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn push_too_long(&mut self, field: &[u8]) -> Result<(), Full> {
+        let index = u32::try_from(self.len()).map_err(|_| Full)?;
+        self.push(field, b"")?;
+        self.too_long.push(index);
+        Ok(())
+    }
+
+    fn is_too_long(&self, index: usize) -> bool {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        !self.too_long.is_empty() && self.too_long.binary_search(&index).is_ok()
     }
 
     /// How many pairs there are.
@@ -82,6 +102,7 @@ impl Pairs {
     pub fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
         self.ends.shrink_to_fit();
+        self.too_long.shrink_to_fit();
     }
 
     /// The pair at `index`, counted from 0.
@@ -93,6 +114,9 @@ impl Pairs {
         };
         let &(field_end, value_end) = self.ends.get(index)?;
         let field = self.bytes.get(start..field_end as usize)?;
+        if self.is_too_long(index) {
+            return Some((field, &TOO_LONG));
+        }
         let value = self.bytes.get(field_end as usize..value_end as usize)?;
         Some((field, value))
     }
@@ -100,25 +124,6 @@ impl Pairs {
     /// The pairs in the order they were added, fields first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
-    }
-
-    /// Keeps each field once: where it was added more often, as added last.
-    #[must_use]
-    pub(crate) fn last_of_each(self) -> Pairs {
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        let field = |index: u32| self.get(index as usize).unwrap_or_default().0;
-        order.sort_unstable_by(|&a, &b| field(a).cmp(field(b)).then(b.cmp(&a)));
-        order.dedup_by(|a, b| field(*a) == field(*b));
-        if order.len() == self.len() {
-            return self;
-        }
-        let mut kept = Pairs::with_capacity(order.len(), self.bytes.len());
-        for index in order {
-            let (field, value) = self.get(index as usize).unwrap_or_default();
-            // What fitted with its duplicates fits without them.
-            let _ = kept.push(field, value);
-        }
-        kept
     }
 }
 
@@ -151,14 +156,24 @@ mod tests {
     }
 
     #[test]
-    fn of_a_field_read_twice_the_last_counts() {
+    fn a_value_that_was_not_read_is_one_that_is_too_long() {
+        use crate::record::{Value, ValueError};
         let mut pairs = Pairs::new();
-        for (field, value) in [("a", "1"), ("b", "1"), ("a", "2"), ("c", "1"), ("a", "3")] {
-            pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
-        }
-        let pairs = pairs.last_of_each();
-        let all: Vec<(&[u8], &[u8])> = pairs.iter().collect();
-        assert_eq!(all, [(&b"a"[..], &b"3"[..]), (b"b", b"1"), (b"c", b"1")]);
+        pairs.push_too_long(b"a").unwrap();
+        pairs.push_too_long(b"b").unwrap();
+        pairs.push(b"c", b"10.0.0.1").unwrap();
+        pairs.push(b"d", b"").unwrap();
+        assert_eq!(pairs.bytes(), 12);
+        let too_long = |value| Value::parse(value) == Err(ValueError::TooLong);
+        let seen: Vec<(&[u8], bool)> = pairs.iter().map(|(f, v)| (f, too_long(v))).collect();
+        let expected = [
+            (&b"a"[..], true),
+            (b"b", true),
+            (b"c", false),
+            (b"d", false),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(pairs.get(2), Some((&b"c"[..], &b"10.0.0.1"[..])));
     }
 
     #[test]

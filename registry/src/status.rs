@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+pub use crate::unreadable::UnreadableCode;
 use serde::{Deserialize, Serialize};
 
 /// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
@@ -46,8 +47,10 @@ pub enum State {
     Live,
     /// There is no connection; the last good table answers.
     Reconnecting,
-    /// Redis seems to have lost its data: what it held before answers still.
+    /// Redis has lost fields, which are retained; or no newer table can be made.
     Guarded,
+    /// A hash can't be read: what it held before answers still.
+    Unreadable,
 }
 
 /// The connection to Redis.
@@ -70,10 +73,13 @@ pub struct HashStatus {
     pub key: String,
     /// The fields that are used.
     pub fields: usize,
-    /// Of these, the fields that Redis lost and that are kept.
-    pub kept: usize,
+    /// Of these, the fields that are retained: Redis lost them.
+    pub retained: usize,
     /// Why it can't be read; what it held before is used.
     pub unreadable: Option<String>,
+    /// The same for programs.
+    #[serde(default)]
+    pub unreadable_code: Option<UnreadableCode>,
 }
 
 /// A read of all hashes.
@@ -119,7 +125,7 @@ pub enum Effect {
     /// It is as if it were not there.
     Ignored,
     /// Its last good value is used.
-    Kept,
+    Retained,
     /// The rest of it is used.
     Used,
 }
@@ -128,7 +134,7 @@ impl std::fmt::Display for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Effect::Ignored => "ignored",
-            Effect::Kept => "its last good value is kept",
+            Effect::Retained => "its last good value is retained",
             Effect::Used => "the rest is used",
         })
     }

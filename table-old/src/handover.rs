@@ -13,14 +13,15 @@
 use core::fmt;
 use core::mem::MaybeUninit;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg,
-    sendmsg, socket_with,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect,
+    recvmsg, sendmsg, shutdown, socket_with,
 };
 
 use crate::clock::{Monotonic, monotonic};
@@ -34,6 +35,16 @@ pub const PROTOCOL: u32 = 1;
 const MESSAGE_BYTES: usize = 16;
 
 const DESCRIPTORS: usize = 2;
+
+/// The most that the kernel lets one message have (SCM_MAX_FD, unix(7)).
+const MOST_DESCRIPTORS: usize = 253;
+
+/// How deep sockets that are within sockets are emptied before they are closed.
+const NESTED: u8 = 3;
+
+/// Messages that are taken from one socket before it is closed. A sender has
+/// room for about as many (net.core.wmem_default).
+const MOST_MESSAGES: u32 = 1024;
 
 /// Hands table and epoch to a client that has connected. Never blocks.
 ///
@@ -67,48 +78,106 @@ pub(crate) fn receive(
 ) -> Result<Handover, HandoverError> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map(Descriptor::from)
+        .map(Connection::from)
         .map_err(HandoverError::Connect)?;
     // Not blocking: where the daemon's queue is full this fails at once
     // (EAGAIN) instead of waiting in line.
-    connect(&socket, path).map_err(HandoverError::Connect)?;
-    wait_readable(socket.as_fd(), deadline)?;
+    connect(&socket.0, path).map_err(HandoverError::Connect)?;
+    wait_readable(socket.0.as_fd(), deadline)?;
 
     let mut message = [0; MESSAGE_BYTES + 1];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let mut parts = [IoSliceMut::new(&mut message)];
-    let received = recvmsg(&socket, &mut parts, &mut control, flags);
+    let received = take(socket.0.as_fd(), &mut message, NESTED);
     let received = received.map_err(HandoverError::Connect)?;
-    // Taken out first: whatever is refused below, they are closed.
-    let [table, epoch] = descriptors(&mut control);
     if received.bytes == 0 {
         return Err(HandoverError::NothingYet);
     }
     check(message.get(..received.bytes).unwrap_or_default())?;
-    match (table, epoch) {
-        (Some(table), Some(epoch)) => Ok(Handover { table, epoch }),
+    match received.descriptors {
+        [Some(table), Some(epoch)] => Ok(Handover { table, epoch }),
         _ => Err(HandoverError::Message),
     }
 }
 
-/// The descriptors of a message. There is only room for as many as are right;
-/// the kernel drops the rest (`MSG_CTRUNC`, recvmsg(2)).
-fn descriptors(control: &mut RecvAncillaryBuffer<'_>) -> [Option<Descriptor>; DESCRIPTORS] {
-    let mut taken = [const { None }; DESCRIPTORS];
-    let mut free = taken.iter_mut();
+/// The way to the daemon. Closing it drops what is still in its queue, and
+/// that too may hold descriptors: so it is emptied first.
+struct Connection(Descriptor);
+
+impl From<OwnedFd> for Connection {
+    fn from(socket: OwnedFd) -> Connection {
+        Connection(Descriptor::from(socket))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        empty(self.0.as_fd(), NESTED);
+    }
+}
+
+/// What one message brought.
+struct Received {
+    bytes: usize,
+    /// The first of its descriptors.
+    descriptors: [Option<Descriptor>; DESCRIPTORS],
+    /// How many there were.
+    count: usize,
+}
+
+/// Takes one message with *all* its descriptors: those that there is no room
+/// for are closed by the kernel, and so are those that nobody takes. None of
+/// them can hold up who closes it ([`make_quick`]).
+fn take(socket: BorrowedFd<'_>, message: &mut [u8], nested: u8) -> Result<Received, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let mut parts = [IoSliceMut::new(message)];
+    let bytes = recvmsg(socket, &mut parts, &mut control, flags)?.bytes;
+    let mut received = Received {
+        bytes,
+        descriptors: [const { None }; DESCRIPTORS],
+        count: 0,
+    };
     for part in control.drain() {
         let RecvAncillaryMessage::ScmRights(rights) = part else {
             continue;
         };
         for descriptor in rights.map(Descriptor::from) {
-            if let Some(place) = free.next() {
+            make_quick(descriptor.as_fd(), nested);
+            if let Some(place) = received.descriptors.get_mut(received.count) {
                 *place = Some(descriptor);
             }
+            received.count += 1;
         }
     }
-    taken
+    Ok(received)
+}
+
+/// Sees to it that closing a descriptor of a stranger's takes no time.
+///
+/// The close of a socket may wait, for as long as its owner has said
+/// (SO_LINGER, socket(7)), until the other side has taken what was written;
+/// and the close of a socket to which others were sent closes those as well.
+///
+/// Two ways are left to somebody who has taken the daemon over: sockets nested
+/// deeper than [`NESTED`], or in the queue of one that listens; and a file in a
+/// file system of his own (FUSE), whose server is asked when it is closed.
+fn make_quick(descriptor: BorrowedFd<'_>, nested: u8) {
+    let is_socket = set_socket_linger(descriptor, None).is_ok();
+    if let (true, Some(nested)) = (is_socket, nested.checked_sub(1)) {
+        empty(descriptor, nested);
+    }
+}
+
+/// Takes all there is in the queue of a socket, to which nothing can be sent
+/// from here on.
+fn empty(socket: BorrowedFd<'_>, nested: u8) {
+    let _ = shutdown(socket, Shutdown::Both);
+    for _ in 0..MOST_MESSAGES {
+        match take(socket, &mut [0; MESSAGE_BYTES], nested) {
+            Ok(received) if received.bytes + received.count > 0 => {}
+            _ => return,
+        }
+    }
 }
 
 fn check(message: &[u8]) -> Result<(), HandoverError> {
@@ -131,7 +200,8 @@ fn wait_readable(socket: BorrowedFd<'_>, deadline: Monotonic) -> Result<(), Hand
             Ok(0) => return Err(HandoverError::Silence),
             Ok(_) => return Ok(()),
             // A signal: what is left of the time still counts.
-            Err(Errno::INTR) => {}
+            Err(Errno::INTR) if monotonic() < deadline => {}
+            Err(Errno::INTR) => return Err(HandoverError::Silence),
             Err(errno) => return Err(HandoverError::Connect(errno)),
         }
     }

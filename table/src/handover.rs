@@ -230,7 +230,8 @@ fn wait_readable(socket: BorrowedFd<'_>, deadline: Monotonic) -> Result<(), Hand
             Ok(0) => return Err(HandoverError::Silence),
             Ok(_) => return Ok(()),
             // A signal: what is left of the time still counts.
-            Err(Errno::INTR) => {}
+            Err(Errno::INTR) if monotonic() < deadline => {}
+            Err(Errno::INTR) => return Err(HandoverError::Silence),
             Err(errno) => return Err(HandoverError::Connect(errno)),
         }
     }

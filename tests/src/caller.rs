@@ -201,6 +201,31 @@ impl Caller {
         counts.collect()
     }
 
+    /// What it is told of a name, of any family.
+    pub fn look_up(&self, name: &str) -> Answer {
+        self.gai(Family::Any, "-", name)
+    }
+
+    /// Waits until it is told these addresses, in any order.
+    pub fn sees(&self, name: &str, addresses: &[&str]) {
+        let mut wanted = addresses.to_vec();
+        wanted.sort_unstable();
+        wait::until_seen(
+            &format!("the running process sees {name} at {wanted:?}"),
+            || self.look_up(name),
+            |answer| answer.code == "ok" && answer.sorted() == wanted,
+        );
+    }
+
+    /// Waits until it is told that there is no such name.
+    pub fn sees_none(&self, name: &str) {
+        wait::until_seen(
+            &format!("the running process does not find {name}"),
+            || self.look_up(name),
+            |answer| answer.code == "EAI_NONAME",
+        );
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -229,8 +254,19 @@ pub struct Seen {
 impl Watch {
     /// Starts to watch, inside.
     pub fn start(entrance: &Entrance, family: Family, name: &str) -> Watch {
+        Watch::start_with(entrance, &[], family, name)
+    }
+
+    /// Starts to watch, inside, with variables in the environment of the process.
+    pub fn start_with(
+        entrance: &Entrance,
+        variables: &[(&str, &str)],
+        family: Family,
+        name: &str,
+    ) -> Watch {
         let mut command = entrance.background(program());
         command
+            .envs(variables.iter().copied())
             .args(["watch", family.word(), &escape(name)])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());

@@ -1,7 +1,7 @@
 //! The real `cloudhosts-cached`, inside a sandbox.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use serde_json::Value;
@@ -43,7 +43,20 @@ impl Daemon {
         }
     }
 
-    /// Writes its configuration, which it reads at the next start.
+    /// One that does not run yet, with its configuration, log and status in that directory: it is
+    /// to be configured to have its socket and its state there too.
+    pub fn elsewhere(sandbox: &Sandbox, directory: &Path) -> Daemon {
+        let config = directory.join("cloudhosts.toml");
+        Daemon {
+            arguments: vec!["--config".to_owned(), config.display().to_string()],
+            config,
+            status: directory.join("status.json"),
+            log: directory.join("daemon.log"),
+            ..Daemon::new(sandbox)
+        }
+    }
+
+    /// Writes its configuration, which it reads at the next start, or on SIGHUP.
     pub fn configure(&self, text: &str) {
         std::fs::write(&self.config, text).expect("a file of our own");
     }

@@ -8,13 +8,16 @@
 //! - [`dir`]: a private directory, removed whatever happens
 //! - [`process`]: children that never outlive us, commands that cannot hang
 //! - [`wait`]: waiting for a condition, with a bound
+//! - [`busy`]: something that goes on in the background
 //! - [`programs`]: where the built programs are
 //! - [`tls`], [`redis`], [`sentinel`]: the servers
 //! - [`sandbox`]: the mount namespace
 //! - [`config`], [`daemon`]: `cloudhosts-cached` and its configuration
 //! - [`caller`]: the C program that asks glibc, and the running process that follows changes
 //! - [`world`]: all of them together; what most tests start from
+//! - [`machine`]: another daemon on the same Redis
 //! - [`http`]: a tiny web server
+//! - [`nscd`]: nscd in front of a sandbox
 //! - [`rights`]: those that the documentation gives a Redis user
 //! - [`demo`]: what `make demo` shows
 //! - [`mod@bench`]: what `make bench` measures
@@ -27,12 +30,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bench;
+pub mod busy;
 pub mod caller;
 pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod dir;
 pub mod http;
+pub mod machine;
+pub mod nscd;
 pub mod process;
 pub mod programs;
 pub mod redis;

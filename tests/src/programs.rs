@@ -16,17 +16,29 @@ pub const MODULE: &str = "libnss_cloudhosts.so";
 /// # Panics
 /// When it has not been built.
 pub fn find(name: &str) -> PathBuf {
-    let directory = match std::env::var_os("CLOUDHOSTS_PROGRAMS") {
-        Some(given) => PathBuf::from(given),
-        None => beside_us(),
-    };
-    let path = directory.join(name);
+    let path = directory().join(name);
     assert!(
         path.exists(),
         "{}: not built; `make test` and `make demo` build it, or `cargo build --workspace`",
         path.display()
     );
     path.canonicalize().expect("it exists")
+}
+
+/// nscd: the one that `CLOUDHOSTS_NSCD` names, the one that `tests/deps.sh` unpacked into
+/// `target/tools`, or that of the machine. None where there is none.
+pub fn nscd() -> Option<PathBuf> {
+    let given = std::env::var_os("CLOUDHOSTS_NSCD").map(PathBuf::from);
+    let programs = directory();
+    let unpacked = programs
+        .parent()
+        .map(|target| target.join("tools/nscd/usr/sbin/nscd"));
+    let installed = ["/usr/sbin/nscd", "/sbin/nscd"].map(PathBuf::from);
+    given
+        .into_iter()
+        .chain(unpacked)
+        .chain(installed)
+        .find(|path| path.exists())
 }
 
 /// Puts a copy of a program where it can be run.
@@ -39,6 +51,13 @@ pub fn install(from: &Path, to: &Path) {
             .args(["-m", "755", "--"])
             .args([from, to]),
     );
+}
+
+fn directory() -> PathBuf {
+    match std::env::var_os("CLOUDHOSTS_PROGRAMS") {
+        Some(given) => PathBuf::from(given),
+        None => beside_us(),
+    }
 }
 
 /// `target/PROFILE`, where `target/PROFILE/deps/some_test` or `target/PROFILE/demo` runs.

@@ -29,7 +29,9 @@ struct Settings {
     tcp: bool,
     tls: Option<Tls>,
     users: Vec<String>,
+    cluster: bool,
     replica_of: Option<u16>,
+    lines: Vec<String>,
 }
 
 /// A Redis about to be started.
@@ -52,6 +54,12 @@ impl Builder {
         self
     }
 
+    /// A node of a cluster, without slots at first.
+    pub fn cluster(mut self) -> Builder {
+        self.settings.cluster = true;
+        self.tcp()
+    }
+
     /// One more user, as in an ACL file: `user NAME on >PASSWORD ...`. The default user may do
     /// everything.
     pub fn user(mut self, line: &str) -> Builder {
@@ -62,6 +70,12 @@ impl Builder {
     /// A replica of the Redis on that port.
     pub fn replica_of(mut self, port: u16) -> Builder {
         self.settings.replica_of = Some(port);
+        self
+    }
+
+    /// One more line of `redis.conf`, which overrides what a Redis of ours has otherwise.
+    pub fn setting(mut self, line: &str) -> Builder {
+        self.settings.lines.push(line.to_owned());
         self
     }
 
@@ -91,6 +105,11 @@ impl Redis {
             directory: directory.into(),
             settings: Settings::default(),
         }
+    }
+
+    /// What `SAVE` writes, and what it has when it starts.
+    pub fn dump(&self) -> PathBuf {
+        self.directory.join("dump.rdb")
     }
 
     /// Its Unix socket.
@@ -256,8 +275,11 @@ impl Redis {
             line(&format!("replicaof 127.0.0.1 {port}"));
             line("repl-diskless-sync-delay 0");
         }
-        for user in &self.settings.users {
-            line(user);
+        if self.settings.cluster {
+            line("cluster-enabled yes");
+        }
+        for given in self.settings.users.iter().chain(&self.settings.lines) {
+            line(given);
         }
         text
     }
@@ -298,8 +320,10 @@ fn is_error(said: &str) -> bool {
 
 /// Waits until a replica has everything its master has.
 pub fn wait_for_replica(master: &Redis) {
+    // a new connection has written nothing, so WAIT alone would only count the replicas
     wait::until("the replica has caught up", || {
-        (master.cli(&["WAIT", "1", "1000"]) == "1").then_some(())
+        let said = master.script("SET waited-for 1\nDEL waited-for\nWAIT 1 1000\n");
+        said.trim_end().ends_with("\n1").then_some(())
     });
 }
 

@@ -76,6 +76,16 @@ impl Sentinel {
         &self.replica
     }
 
+    /// Makes the replica the master, while the old one goes on as if it still were, as when the
+    /// sentinels alone do not reach it. Nobody is told.
+    pub fn depose(&self) {
+        self.replica.cli(&["REPLICAOF", "NO", "ONE"]);
+        let port = self.replica.port().to_string();
+        ask(self.port, &["SENTINEL", "REMOVE", MASTER]);
+        let monitor = ["SENTINEL", "MONITOR", MASTER, "127.0.0.1", &port, "1"];
+        assert_eq!(ask(self.port, &monitor), "OK");
+    }
+
     /// Waits until the replica is the master.
     pub fn wait_for_promotion(&mut self) {
         assert_eq!(self.process.ended(), None, "the sentinel has ended");

@@ -9,9 +9,9 @@ use crate::config::{Config, list, quote};
 use crate::daemon::Daemon;
 use crate::dir::Dir;
 use crate::process::{run, stdout};
+use crate::programs;
 use crate::redis::Redis;
 use crate::sandbox::{FILES_THEN_CLOUDHOSTS, Sandbox};
-use crate::{programs, wait};
 
 /// The hash that is read unless the configuration says otherwise.
 pub const HASH: &str = "cloudhosts";
@@ -23,6 +23,8 @@ pub struct World {
     syncs: Cell<u16>,
     /// The daemon.
     pub daemon: Daemon,
+    /// What the daemon is configured with.
+    pub config: Config,
     /// The Redis it reads.
     pub redis: Redis,
     /// The namespace all of them are in.
@@ -84,27 +86,17 @@ impl World {
 
     /// What the running process is told, of any family.
     pub fn look_up(&self, name: &str) -> Answer {
-        self.running().gai(Family::Any, "-", name)
+        self.running().look_up(name)
     }
 
     /// Waits until the running process is told these addresses, in any order.
     pub fn sees(&self, name: &str, addresses: &[&str]) {
-        let mut wanted = addresses.to_vec();
-        wanted.sort_unstable();
-        wait::until_seen(
-            &format!("the running process sees {name} at {wanted:?}"),
-            || self.look_up(name),
-            |answer| answer.code == "ok" && answer.sorted() == wanted,
-        );
+        self.running().sees(name, addresses);
     }
 
     /// Waits until the running process is told that there is no such name.
     pub fn sees_none(&self, name: &str) {
-        wait::until_seen(
-            &format!("the running process does not find {name}"),
-            || self.look_up(name),
-            |answer| answer.code == "EAI_NONAME",
-        );
+        self.running().sees_none(name);
     }
 
     /// Waits until what is in the hash now is what the running process sees. A hash is read whole,
@@ -147,6 +139,14 @@ impl World {
     pub fn cloudhosts(&self, arguments: &[&str]) -> Output {
         let program = programs::find(programs::COMMAND);
         run(self.sandbox.entrance().command(program).args(arguments))
+    }
+}
+
+impl World {
+    /// Has every daemon give up what it retains of these roles, or of all where there is none.
+    pub fn accept(&self, roles: &[&str]) {
+        let output = self.cloudhosts(&[&["accept"], roles].concat());
+        assert!(output.status.success(), "{output:?}");
     }
 }
 
@@ -229,6 +229,7 @@ impl Builder {
             running: OnceCell::new(),
             syncs: Cell::new(0),
             daemon,
+            config: self.config,
             redis,
             sandbox,
             dir: self.dir,

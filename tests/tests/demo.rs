@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs::{read, read_dir};
-use std::path::Path;
+use std::fs::{create_dir, read, read_dir};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cloudhosts_tests::dir::Dir;
@@ -19,6 +20,21 @@ fn copied() -> Dir {
     }
     install(Path::new(env!("CARGO_BIN_EXE_demo")), &dir.join("demo"));
     dir
+}
+
+/// What is in our PATH, in one directory that everyone may enter: a home need not be one.
+fn for_everyone(dir: &Dir) -> PathBuf {
+    let all = dir.join("programs");
+    create_dir(&all).unwrap();
+    for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
+        for entry in read_dir(directory).into_iter().flatten().flatten() {
+            if let Ok(program) = entry.path().canonicalize() {
+                // of two with the same name the first is meant, as in a PATH
+                let _ = symlink(program, all.join(entry.file_name()));
+            }
+        }
+    }
+    all
 }
 
 fn succeeds(command: &mut Command, dir: &Dir) {
@@ -64,6 +80,7 @@ fn the_demonstration_needs_no_root() {
             "--no-new-privs",
         ]);
     }
+    command.env("PATH", for_everyone(&dir));
     succeeds(command.arg("--").arg(dir.join("demo")), &dir);
 }
 

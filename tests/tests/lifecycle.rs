@@ -88,30 +88,40 @@ fn a_running_process_follows_a_new_daemon() {
 }
 
 #[test]
-fn a_redis_that_lost_its_data_is_not_believed_until_sighup() {
+fn a_redis_that_lost_its_data_is_not_believed_until_it_is_accepted() {
     let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
     world.sees("web", &["10.0.0.5"]);
     world.redis.kill();
     world.daemon.wait_for_state("reconnecting");
     world.redis.restart();
     let status = world.daemon.wait_for_state("guarded");
+    let reason = status["reason"].as_str().unwrap();
+    assert!(reason.contains("cloudhosts accept"), "{reason}");
     assert!(
-        status["reason"].as_str().unwrap().contains(HASH),
-        "{status:#}"
+        world.daemon.log().contains(reason),
+        "{}",
+        world.daemon.log()
     );
-    assert!(world.daemon.log().contains(HASH), "{}", world.daemon.log());
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
     assert_eq!(world.caller().by_name("db").addresses, ["10.0.0.6"]);
 
+    // a reload reads the configuration, and accepts nothing
     world.daemon.signal(Signal::HUP);
+    world.daemon.wait_for_state("guarded");
+    assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
+
+    world.accept(&["web"]);
     world.sees_none("web");
+    assert_eq!(world.look_up("db").addresses, ["10.0.0.6"]);
+    world.daemon.wait_for_state("guarded");
+    world.accept(&[]);
     world.sees_none("db");
     world.daemon.wait_for_state("live");
     assert!(world.daemon.runs());
 }
 
 #[test]
-fn after_a_flush_each_name_is_kept_until_it_is_written_again() {
+fn after_a_flush_each_name_is_retained_until_it_is_written_again() {
     for flush in ["FLUSHALL", "FLUSHDB"] {
         let world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
         world.sees("web", &["10.0.0.5"]);
@@ -121,9 +131,9 @@ fn after_a_flush_each_name_is_kept_until_it_is_written_again() {
         world.hset(&[("web", "10.0.0.7")]);
         world.sees("web", &["10.0.0.7"]);
         assert_eq!(world.look_up("db").addresses, ["10.0.0.6"], "{flush}");
-        let status = world
-            .daemon
-            .wait_for("one is kept", |status| status["hashes"][0]["kept"] == 1);
+        let status = world.daemon.wait_for("one is retained", |status| {
+            status["hashes"][0]["retained"] == 1
+        });
         assert_eq!(status["state"], "guarded");
         world.hset(&[("db", "10.0.0.8")]);
         world.sees("db", &["10.0.0.8"]);
@@ -132,7 +142,7 @@ fn after_a_flush_each_name_is_kept_until_it_is_written_again() {
 }
 
 #[test]
-fn a_guarded_daemon_keeps_its_names_over_a_restart() {
+fn a_guarded_daemon_retains_its_names_over_a_restart() {
     let mut world = World::with(&[("web", "10.0.0.5")]);
     world.redis.cli(&["FLUSHALL"]);
     world.daemon.wait_for_state("guarded");
@@ -140,8 +150,27 @@ fn a_guarded_daemon_keeps_its_names_over_a_restart() {
     world.daemon.start();
     world.daemon.wait_for_state("guarded");
     assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
-    world.daemon.signal(Signal::HUP);
+    world.accept(&[]);
     world.sees_none("web");
+}
+
+#[test]
+fn what_was_deleted_while_there_was_no_daemon_is_gone() {
+    let mut world = World::with(&[
+        ("web", "10.0.0.5"),
+        ("db", "10.0.0.6"),
+        ("mail", "10.0.0.7"),
+    ]);
+    world.sees("web", &["10.0.0.5"]);
+    assert!(world.daemon.terminate().success());
+    // by a verb, which the log tells of, and by hand
+    assert!(world.cloudhosts(&["release", "web"]).status.success());
+    world.redis.cli(&["HDEL", HASH, "db"]);
+    world.daemon.start();
+    world.daemon.wait_for_state("live");
+    world.sees_none("web");
+    world.sees_none("db");
+    assert_eq!(world.look_up("mail").addresses, ["10.0.0.7"]);
 }
 
 #[test]

@@ -1,286 +1,246 @@
-//! The fields of one hash that are in use, in the order of their roles.
+//! The fields in use of all hashes, in the order of their roles.
 
-use std::cmp::Ordering;
-use std::ops::Range;
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
-/// Fields and values in two pieces of memory: a million of them, of 24 and 11
-/// bytes, take 51 MB.
-#[derive(Debug, Clone, Default)]
-pub struct Fields {
-    /// `role` or `role/member`, one after the other.
-    names: String,
-    values: Vec<u8>,
-    entries: Vec<Entry>,
+use super::parsed::Parsed;
+
+/// A role, a zero byte, the number of the hash, and the member, if there is
+/// one. No name holds a zero byte, so that fields stand in the order of their
+/// roles, those of the deciding hash first, the plain field before the members.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(Box<[u8]>);
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
 }
 
-/// Where a field's name and value stand.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    name: u32,
-    value: u32,
-    value_len: u32,
-    role: u8,
-    /// 0 for the plain field.
-    member: u8,
-    kept: bool,
-}
+impl Key {
+    fn bytes(role: &str, hash: usize, member: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(role.len() + 2 + member.len());
+        bytes.extend_from_slice(role.as_bytes());
+        // There are at most 128 hashes.
+        bytes.extend_from_slice(&[0, hash as u8]);
+        bytes.extend_from_slice(member.as_bytes());
+        bytes
+    }
 
-impl Entry {
-    /// Where the name ends, `/` and member with it.
-    fn name_end(&self) -> usize {
-        let member = match self.member {
-            0 => 0,
-            len => 1 + usize::from(len),
+    fn parts(&self) -> (&str, usize, &str) {
+        let zero = self.0.iter().position(|&byte| byte == 0);
+        let (role, rest) = self.0.split_at(zero.unwrap_or(self.0.len()));
+        let (hash, member) = match rest {
+            [0, hash, member @ ..] => (usize::from(*hash), member),
+            _ => (0, &[][..]),
         };
-        self.role_end() + member
-    }
-
-    fn role_end(&self) -> usize {
-        self.name as usize + usize::from(self.role)
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        (text(role), hash, text(member))
     }
 }
 
-/// One field: `role` or `role/member`, in normal form, and its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FieldRef<'f> {
+/// What is known of one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Field {
+    /// Its value, or the last one that could be used.
+    pub(super) value: Parsed,
+    /// Redis has lost it; it is what was there before.
+    pub(super) retained: bool,
+}
+
+/// One field, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FieldRef<'f> {
     /// `web`, or `*.apps.internal`.
-    pub role: &'f str,
+    pub(super) role: &'f str,
+    /// The number of its hash.
+    pub(super) hash: usize,
     /// `i-0abc` of `web/i-0abc`; empty for the plain field.
-    pub member: &'f str,
-    /// As it stands in Redis.
-    pub value: &'f [u8],
-    /// Redis lost it; it is what was there before.
-    pub kept: bool,
-}
-
-impl FieldRef<'_> {
-    /// The order of fields: by role, the plain field before its members.
-    fn order(&self, role: &str, member: &str) -> Ordering {
-        (self.role, self.member).cmp(&(role, member))
-    }
+    pub(super) member: &'f str,
+    /// What is known of it.
+    pub(super) field: &'f Field,
 }
 
 impl std::fmt::Display for FieldRef<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.role)?;
-        match self.member {
-            "" => Ok(()),
-            member => write!(f, "/{member}"),
-        }
+        super::spelled::write_field(f, self.role, self.member)
     }
+}
+
+/// The only field that decides a role, where that is a pointer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alias<'f> {
+    /// The name it points at.
+    pub(super) target: &'f str,
+    /// How many addresses it says to answer; 0 is all.
+    pub(super) pick: u16,
+    /// Whether it is the plain field, whose pick counts before the target's.
+    pub(super) plain: bool,
+}
+
+/// Fields to be put in together: it takes less time than one by one, and less
+/// memory.
+#[derive(Debug, Default)]
+pub(super) struct Bulk {
+    fields: Vec<(Key, Field)>,
+}
+
+impl Bulk {
+    /// Adds a field, which is not there yet.
+    pub(super) fn push(&mut self, role: &str, hash: usize, member: &str, field: Field) {
+        let key = Key(Key::bytes(role, hash, member).into());
+        self.fields.push((key, field));
+    }
+}
+
+/// All fields in use.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    all: BTreeMap<Key, Field>,
 }
 
 impl Fields {
-    /// Adds a field. False when there is no room for it: with it all texts
-    /// would be longer than 4 GiB.
-    pub fn push(&mut self, field: FieldRef<'_>) -> bool {
-        let lens = (
-            u32::try_from(self.names.len()),
-            u32::try_from(self.values.len()),
-            u32::try_from(field.value.len()),
-            u8::try_from(field.role.len()),
-            u8::try_from(field.member.len()),
-        );
-        let (Ok(name), Ok(value), Ok(value_len), Ok(role), Ok(member)) = lens else {
-            return false;
-        };
-        self.names.push_str(field.role);
-        if !field.member.is_empty() {
-            self.names.push('/');
-            self.names.push_str(field.member);
-        }
-        self.values.extend_from_slice(field.value);
-        self.entries.push(Entry {
-            name,
-            value,
-            value_len,
-            role,
-            member,
-            kept: field.kept,
-        });
-        true
-    }
-
-    /// Puts the fields in order after the last was added, and gives back what
-    /// memory is left over. Of the same field the one added first stays; the
-    /// others are returned.
-    pub fn arrange(&mut self) -> Vec<String> {
-        let mut entries = std::mem::take(&mut self.entries);
-        // Where the name stands tells which of equals was added first.
-        entries.sort_unstable_by(|a, b| {
-            let (a_field, b_field) = (self.field(a), self.field(b));
-            a_field
-                .order(b_field.role, b_field.member)
-                .then(a.name.cmp(&b.name))
-        });
-        let mut twice = Vec::new();
-        entries.dedup_by(|later, first| {
-            let (later, first) = (self.field(later), self.field(first));
-            let same = later.order(first.role, first.member) == Ordering::Equal;
-            if same {
-                twice.push(later.to_string());
-            }
-            same
-        });
-        self.entries = entries;
-        self.shrink();
-        twice
-    }
-
-    /// Two lists that are in order, as one. Of a field in both, the one of the
-    /// `first` stays; the others are returned.
-    #[must_use]
-    pub fn merged<'f>(
-        first: impl Iterator<Item = FieldRef<'f>>,
-        second: &'f Fields,
-    ) -> (Fields, Vec<String>) {
-        let (mut all, mut twice) = (Fields::default(), Vec::new());
-        let (mut first, mut second) = (first.peekable(), second.iter().peekable());
-        loop {
-            let next = match (first.peek(), second.peek()) {
-                (Some(a), Some(b)) => match a.order(b.role, b.member) {
-                    Ordering::Less => first.next(),
-                    Ordering::Greater => second.next(),
-                    Ordering::Equal => {
-                        twice.extend(second.next().map(|field| field.to_string()));
-                        first.next()
-                    }
-                },
-                (Some(_), None) => first.next(),
-                (None, _) => second.next(),
-            };
-            let Some(field) = next else { break };
-            // What fitted into two lists of one hash fits into one.
-            all.push(field);
-        }
-        all.shrink();
-        (all, twice)
-    }
-
-    fn shrink(&mut self) {
-        self.entries.shrink_to_fit();
-        self.names.shrink_to_fit();
-        self.values.shrink_to_fit();
-    }
-
     /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// One field.
+    pub(super) fn get(&self, role: &str, hash: usize, member: &str) -> Option<&Field> {
+        self.all.get(&Key::bytes(role, hash, member)[..])
+    }
+
+    /// Puts a field in; returns what stood there before.
+    pub(super) fn put(
+        &mut self,
+        role: &str,
+        hash: usize,
+        member: &str,
+        field: Field,
+    ) -> Option<Field> {
+        let key = Key::bytes(role, hash, member);
+        self.all.insert(Key(key.into()), field)
+    }
+
+    /// Puts many fields in.
+    pub(super) fn add(&mut self, bulk: Bulk) {
+        self.all.append(&mut bulk.fields.into_iter().collect());
+    }
+
+    /// Takes a field out.
+    pub(super) fn take(&mut self, role: &str, hash: usize, member: &str) -> Option<Field> {
+        self.all.remove(&Key::bytes(role, hash, member)[..])
+    }
+
+    /// Takes out the fields of all hashes but the first so many; true when
+    /// there was one.
+    pub(super) fn keep_hashes(&mut self, count: usize) -> bool {
+        let before = self.all.len();
+        self.all.retain(|key, _| key.parts().1 < count);
+        self.all.len() < before
     }
 
     /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = FieldRef<'_>> {
-        self.entries.iter().map(|entry| self.field(entry))
+    pub(super) fn iter(&self) -> impl Iterator<Item = FieldRef<'_>> {
+        self.all.iter().map(|(key, field)| at(key, field))
     }
 
-    /// The fields of a range of [`Fields::of_role`].
-    pub fn range(&self, range: Range<usize>) -> impl Iterator<Item = FieldRef<'_>> {
-        let entries = self.entries.get(range).unwrap_or_default();
-        entries.iter().map(|entry| self.field(entry))
+    /// The fields of a role in all hashes, in order.
+    pub(super) fn of_role(&self, role: &str) -> impl Iterator<Item = FieldRef<'_>> + use<'_> {
+        let mut start = Vec::with_capacity(role.len() + 1);
+        start.extend_from_slice(role.as_bytes());
+        let mut end = start.clone();
+        start.push(0);
+        end.push(1);
+        let fields = {
+            let range = (Bound::Included(&start[..]), Bound::Excluded(&end[..]));
+            self.all.range::<[u8], _>(range)
+        };
+        fields.map(|(key, field)| at(key, field))
     }
 
-    /// The field at a place.
-    #[must_use]
-    pub fn get(&self, at: usize) -> Option<FieldRef<'_>> {
-        self.entries.get(at).map(|entry| self.field(entry))
+    /// The fields that decide a role: those in the first hash that has it.
+    pub(super) fn deciding(&self, role: &str) -> impl Iterator<Item = FieldRef<'_>> + use<'_> {
+        let mut first = None;
+        self.of_role(role)
+            .take_while(move |field| *first.get_or_insert(field.hash) == field.hash)
     }
 
-    /// Where the fields of a role are.
-    #[must_use]
-    pub fn of_role(&self, role: &str) -> Range<usize> {
-        let start = self
-            .entries
-            .partition_point(|entry| self.field(entry).role < role);
-        self.rest_of_role(start, role)
+    /// Whether there is a role of this name.
+    pub(super) fn has(&self, role: &str) -> bool {
+        self.of_role(role).next().is_some()
     }
 
-    /// Where the fields of a role are, of which `start` is the first.
-    #[must_use]
-    pub fn rest_of_role(&self, start: usize, role: &str) -> Range<usize> {
-        let rest = self.entries.get(start..).unwrap_or_default();
-        let same = rest
-            .iter()
-            .take_while(|entry| self.field(entry).role == role);
-        start..start + same.count()
-    }
-
-    /// The field of this name.
-    #[must_use]
-    pub fn find(&self, role: &str, member: &str) -> Option<FieldRef<'_>> {
-        let at = self
-            .entries
-            .binary_search_by(|entry| self.field(entry).order(role, member))
-            .ok()?;
-        self.get(at)
-    }
-
-    /// The name of the field at a place, `role` or `role/member`.
-    #[must_use]
-    pub fn name(&self, at: usize) -> Option<&str> {
-        let entry = self.entries.get(at)?;
-        self.names.get(entry.name as usize..entry.name_end())
-    }
-
-    fn field(&self, entry: &Entry) -> FieldRef<'_> {
-        let (name, role, end) = (entry.name as usize, entry.role_end(), entry.name_end());
-        let value = entry.value as usize;
-        FieldRef {
-            role: self.names.get(name..role).unwrap_or_default(),
-            member: self.names.get(role + 1..end).unwrap_or_default(),
-            value: self
-                .values
-                .get(value..value + entry.value_len as usize)
-                .unwrap_or_default(),
-            kept: entry.kept,
+    /// The role's only deciding field, if that is a pointer.
+    pub(super) fn alias(&self, role: &str) -> Option<Alias<'_>> {
+        let mut deciding = self.deciding(role);
+        let only = deciding.next()?;
+        if deciding.next().is_some() {
+            return None;
         }
+        Some(Alias {
+            target: only.field.value.pointer()?,
+            pick: only.field.value.pick(),
+            plain: only.member.is_empty(),
+        })
     }
 }
 
-impl PartialEq for Fields {
-    fn eq(&self, other: &Fields) -> bool {
-        self.len() == other.len() && self.iter().eq(other.iter())
+fn at<'f>(key: &'f Key, field: &'f Field) -> FieldRef<'f> {
+    let (role, hash, member) = key.parts();
+    FieldRef {
+        role,
+        hash,
+        member,
+        field,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn field<'f>(role: &'f str, member: &'f str, value: &'f str) -> FieldRef<'f> {
-        FieldRef {
-            role,
-            member,
-            value: value.as_bytes(),
-            kept: false,
-        }
-    }
-
     #[test]
-    fn fields_of_a_role_stand_together_and_once() {
+    fn fields_of_a_role_stand_together_and_the_deciding_ones_first() {
         let mut fields = Fields::default();
         // As bytes, "web-x" sorts between "web" and "web/a".
-        for (role, member, value) in [
-            ("web", "b", "1"),
-            ("web-x", "", "2"),
-            ("web", "", "3"),
-            ("web", "a", "4"),
-            ("web", "b", "5"),
+        for (role, hash, member) in [
+            ("web", 1, ""),
+            ("web", 0, "b"),
+            ("web-x", 0, ""),
+            ("we", 0, ""),
+            ("web", 0, ""),
+            ("web", 0, "a"),
+            ("web.x", 0, ""),
         ] {
-            assert!(fields.push(field(role, member, value)));
+            let value = Parsed::parse(b"10.0.0.1").unwrap();
+            let field = Field {
+                value,
+                retained: false,
+            };
+            assert_eq!(fields.put(role, hash, member, field), None);
         }
-        assert_eq!(fields.arrange(), ["web/b"]);
-        let all: Vec<String> = fields.iter().map(|field| field.to_string()).collect();
-        assert_eq!(all, ["web", "web/a", "web/b", "web-x"]);
-        assert_eq!(fields.of_role("web"), 0..3);
-        assert_eq!(fields.of_role("nobody"), 0..0);
-        assert_eq!(fields.find("web", "b"), Some(field("web", "b", "1")));
-        assert_eq!(fields.find("web", "c"), None);
+        let shown = |found: Vec<FieldRef<'_>>| -> Vec<String> {
+            let show = |field: &FieldRef<'_>| format!("{} {field}", field.hash);
+            found.iter().map(show).collect()
+        };
+        assert_eq!(
+            shown(fields.iter().collect()),
+            [
+                "0 we", "0 web", "0 web/a", "0 web/b", "1 web", "0 web-x", "0 web.x"
+            ]
+        );
+        assert_eq!(
+            shown(fields.of_role("web").collect()),
+            ["0 web", "0 web/a", "0 web/b", "1 web"]
+        );
+        assert_eq!(
+            shown(fields.deciding("web").collect()),
+            ["0 web", "0 web/a", "0 web/b"]
+        );
+        assert!(fields.has("we") && !fields.has("w"));
+        assert!(fields.take("web", 0, "b").is_some() && fields.get("web", 0, "b").is_none());
     }
 }

@@ -1,254 +1,359 @@
-//! One Redis hash: what was read last, what is believed of it, and what is
-//! kept when Redis seems to have lost it.
+//! One Redis hash: what of it is in use, what can't be used, and what is
+//! retained because Redis has lost it.
 
+use std::collections::BTreeMap;
+
+use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::config::Allow;
-use cloudhosts_registry::follow::Trust;
-use cloudhosts_registry::pairs::Pairs;
-use cloudhosts_registry::record::{Field, Value};
-use cloudhosts_registry::status::{Effect, HashStatus};
-
+use cloudhosts_registry::follow::Changes;
+use cloudhosts_registry::log::DropScope;
+use cloudhosts_registry::record::Field as FieldName;
+use cloudhosts_registry::status::HashStatus;
 use tracing::{info, warn};
 
-use super::again::Again;
-use super::fields::{FieldRef, Fields};
-use super::problems::Problems;
+use super::fields::{Bulk, Field, FieldRef, Fields};
+use super::parsed::Parsed;
+use super::spelled::{Spelled, write_field};
+use super::spellings::Spellings;
+use super::unusable::Unusable;
 
-/// The state of one hash.
-#[derive(Debug, Clone, Default)]
-pub struct Hash {
+/// What is known of one hash, besides its fields in use, which stand with those
+/// of the others in [`Fields`].
+#[derive(Debug)]
+pub(super) struct Hash {
     key: String,
-    fields: Fields,
-    problems: Problems,
-    /// Fields that Redis lost, of those in use.
-    kept: usize,
-    unreadable: Option<String>,
+    /// Which of all hashes it is.
+    number: usize,
+    /// How many of its fields are in use.
+    fields: usize,
+    /// How many of these Redis has lost.
+    retained: usize,
+    unreadable: Option<Unreadable>,
+    /// The raw fields that can't be used, and why.
+    pub(super) unusable: BTreeMap<Box<[u8]>, Unusable>,
+    /// The fields in use with attributes that nobody here knows, and how many.
+    pub(super) attributes: BTreeMap<Box<str>, usize>,
+    /// All together.
+    unknown: usize,
+    /// The fields that are in Redis in another spelling than the normal one.
+    pub(super) spellings: BTreeMap<Box<str>, Spellings>,
+    /// The spellings that are ignored.
+    overruled: usize,
 }
 
 impl Hash {
     /// A hash of which nothing is known yet.
-    #[must_use]
-    pub fn new(key: &str) -> Hash {
+    pub(super) fn new(key: &str, number: usize) -> Hash {
         Hash {
             key: key.into(),
-            ..Hash::default()
-        }
-    }
-
-    /// A hash as a table of before says it was.
-    #[must_use]
-    pub fn restored(key: &str, mut fields: Fields) -> Hash {
-        fields.arrange();
-        let kept = fields.iter().filter(|field| field.kept).count();
-        Hash {
-            fields,
-            kept,
-            ..Hash::new(key)
-        }
-    }
-
-    /// Takes in what was read; true when the fields in use have changed.
-    ///
-    /// A hash that is empty after a connection was lost, one read after a flush,
-    /// or at a Redis with other data than before, is that of a Redis that lost
-    /// some. What is missing is kept, each field until it is named again or the
-    /// operator says to accept.
-    pub fn read(&mut self, pairs: &Pairs, trust: Trust, allow: &Allow) -> bool {
-        if self.unreadable.take().is_some() {
-            info!("the hash {} can be read again", self.key);
-        }
-        let before = std::mem::take(&mut self.fields);
-        let mut again = Again::new(&before);
-        let read = self.usable(pairs, allow, &mut again);
-        let lost = |field: &FieldRef<'_>| match trust {
-            Trust::Flushed | Trust::Replaced => true,
-            Trust::Reconnected => pairs.is_empty() || field.kept,
-            Trust::Live => field.kept,
-            Trust::Accepted => false,
-        };
-        let fields = keep(read, again.others().filter(lost));
-        self.kept = fields.iter().filter(|field| field.kept).count();
-        // That a field is kept is part of the table too: the next daemon must know.
-        let changed = fields != before;
-        self.fields = fields;
-        changed
-    }
-
-    /// Notes that it can't be read. What it held stays in use.
-    pub fn unreadable(&mut self, why: &str) {
-        if self.unreadable.as_deref() != Some(why) {
-            warn!(
-                "the hash {} can't be read, what it held stays: {why}",
-                self.key
-            );
-        }
-        self.unreadable = Some(why.into());
-    }
-
-    /// The pairs that can be used; where a value can't, the last one that
-    /// could. Makes the list of problems anew.
-    fn usable(&mut self, pairs: &Pairs, allow: &Allow, again: &mut Again<'_>) -> Fields {
-        let mut fields = Fields::default();
-        let mut problems = Problems::default();
-        // Of `web` and `Web`, which are the same role, the one in normal form
-        // counts: so the others are added last.
-        let mut folded = Fields::default();
-        for (raw, value) in pairs.iter() {
-            if again.is_as_before(raw, value) {
-                continue;
-            }
-            let field = match Field::parse(raw) {
-                Ok(field) => field,
-                Err(error) => {
-                    problems.add(&self.key, raw, None, || error.to_string(), Effect::Ignored);
-                    continue;
-                }
-            };
-            let name = Spelled::of(&field);
-            if !allow.allows(name.role()) {
-                continue;
-            }
-            let to = match name.is_spelling(raw) {
-                true => &mut fields,
-                false => &mut folded,
-            };
-            self.take(to, &mut problems, again.before(), &name, raw, value);
-        }
-        for field in folded.iter() {
-            fields.push(field);
-        }
-        let mut twice = fields.arrange();
-        let (fields, also) = Fields::merged(again.same(), &fields);
-        twice.extend(also);
-        for twice in twice {
-            let reason = || {
-                "it is there in another spelling too (upper case, or a dot at the end), \
-                 which is ignored"
-                    .into()
-            };
-            problems.add(&self.key, twice.as_bytes(), None, reason, Effect::Used);
-        }
-        self.problems = problems;
-        fields
-    }
-
-    /// Takes one field in, if its value or its last good value can be used.
-    fn take(
-        &self,
-        fields: &mut Fields,
-        problems: &mut Problems,
-        before: &Fields,
-        name: &Spelled<'_>,
-        raw: &[u8],
-        value: &[u8],
-    ) {
-        let mut used = FieldRef {
-            role: name.role(),
-            member: name.member,
-            value,
-            kept: false,
-        };
-        match Value::parse(value) {
-            Ok(parsed) => {
-                for attribute in parsed.unknown {
-                    let reason = || format!("unknown attribute {attribute}; it is ignored");
-                    problems.add(&self.key, raw, Some(value), reason, Effect::Used);
-                }
-            }
-            Err(error) => {
-                let last = before.find(used.role, used.member);
-                let effect = match last {
-                    Some(_) => Effect::Kept,
-                    None => Effect::Ignored,
-                };
-                problems.add(&self.key, raw, Some(value), || error.to_string(), effect);
-                let Some(last) = last else { return };
-                used.value = last.value;
-            }
-        }
-        if !fields.push(used) {
-            let reason = || "the fields of this hash are larger than 4 GiB".into();
-            problems.add(&self.key, raw, None, reason, Effect::Ignored);
+            number,
+            fields: 0,
+            retained: 0,
+            unreadable: None,
+            unusable: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            unknown: 0,
+            spellings: BTreeMap::new(),
+            overruled: 0,
         }
     }
 
     /// Its key in Redis.
-    #[must_use]
-    pub fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         &self.key
     }
 
-    /// The fields in use.
-    #[must_use]
-    pub fn fields(&self) -> &Fields {
-        &self.fields
+    /// How many of its fields Redis has lost.
+    pub(super) fn retained(&self) -> usize {
+        self.retained
     }
 
-    /// What in it can't be used.
-    #[must_use]
-    pub fn problems(&self) -> &Problems {
-        &self.problems
+    /// How many things in it can't be used.
+    pub(super) fn problems(&self) -> usize {
+        self.unusable.len() + self.unknown + self.overruled
     }
 
     /// How it is.
-    #[must_use]
-    pub fn status(&self) -> HashStatus {
+    pub(super) fn status(&self) -> HashStatus {
         HashStatus {
             key: self.key.clone(),
-            fields: self.fields.len(),
-            kept: self.kept,
-            unreadable: self.unreadable.clone(),
-        }
-    }
-}
-
-/// What was read, and with it those of the `lost` fields that it does not name.
-fn keep<'f>(read: Fields, lost: impl Iterator<Item = FieldRef<'f>>) -> Fields {
-    let mut kept = Fields::default();
-    for field in lost.filter(|field| read.find(field.role, field.member).is_none()) {
-        kept.push(FieldRef {
-            kept: true,
-            ..field
-        });
-    }
-    match kept.is_empty() {
-        true => read,
-        false => Fields::merged(read.iter(), &kept).0,
-    }
-}
-
-/// A field's name in normal form, without allocating.
-struct Spelled<'a> {
-    role: [u8; cloudhosts_table::name::MAX_NAME],
-    len: usize,
-    member: &'a str,
-}
-
-impl<'a> Spelled<'a> {
-    fn of(field: &Field<'a>) -> Spelled<'a> {
-        let star: &[u8] = if field.role.is_wildcard() { b"*." } else { b"" };
-        let name = field.role.name().as_bytes();
-        let mut role = [0; cloudhosts_table::name::MAX_NAME];
-        for (to, from) in role.iter_mut().zip(star.iter().chain(name)) {
-            *to = *from;
-        }
-        Spelled {
-            role,
-            len: star.len() + name.len(),
-            member: field.member.unwrap_or_default(),
+            fields: self.fields,
+            retained: self.retained,
+            unreadable: self.unreadable.as_ref().map(ToString::to_string),
+            unreadable_code: self.unreadable.as_ref().map(|why| why.code),
         }
     }
 
-    fn role(&self) -> &str {
-        let role = self.role.get(..self.len).unwrap_or_default();
-        std::str::from_utf8(role).unwrap_or_default()
+    /// Notes that it can't be read. What it held stays in use.
+    pub(super) fn unreadable(&mut self, unreadable: Unreadable) {
+        if self.unreadable.as_ref() != Some(&unreadable) {
+            warn!(
+                "the hash {} can't be read, what it held stays: {unreadable}",
+                self.key
+            );
+        }
+        self.unreadable = Some(unreadable);
     }
 
-    /// Whether these bytes spell it in just this form.
-    fn is_spelling(&self, raw: &[u8]) -> bool {
-        let rest = raw.strip_prefix(self.role().as_bytes());
-        rest.is_some_and(|rest| match self.member {
-            "" => rest.is_empty(),
-            member => rest.strip_prefix(b"/") == Some(member.as_bytes()),
-        })
+    /// Whether it can be read, as far as is known.
+    pub(super) fn is_readable(&self) -> bool {
+        self.unreadable.is_none()
+    }
+
+    /// Notes that it can be read.
+    pub(super) fn readable(&mut self) {
+        if self.unreadable.take().is_some() {
+            info!("the hash {} can be read again", self.key);
+        }
+    }
+
+    /// Takes changes in; true when a field in use has changed.
+    ///
+    /// What is written goes before what is missing. It makes a difference only
+    /// where a field is missing in one spelling and there in another, of which
+    /// the value can't be used: then the last good value is still there.
+    pub(super) fn apply(&mut self, changes: &Changes, fields: &mut Fields, allow: &Allow) -> bool {
+        let mut changed = false;
+        let mut bulk = Bulk::default();
+        for scope in &changes.dropped {
+            changed |= self.drop_retained(scope, fields);
+        }
+        let mut set: Vec<(&[u8], &[u8])> = changes.set.iter().collect();
+        if self.fields == 0 && set.len() > fields.len() {
+            // In the order in which they are put in.
+            set.sort_unstable();
+            set.retain(|(raw, value)| !self.gathered(raw, value, &mut bulk, allow));
+            changed |= self.fields > 0;
+            fields.add(bulk);
+        }
+        for (raw, value) in set {
+            changed |= self.set(raw, value, fields, allow);
+        }
+        for raw in &changes.removed {
+            changed |= self.missing(raw, false, fields, allow);
+        }
+        for raw in &changes.lost {
+            changed |= self.missing(raw, true, fields, allow);
+        }
+        changed
+    }
+
+    /// Of fields that come in large number where there are none, takes up what
+    /// needs no second look, to be put in all at once. True where it did.
+    fn gathered(&mut self, raw: &[u8], value: &[u8], bulk: &mut Bulk, allow: &Allow) -> bool {
+        let (Ok(name), Ok(value)) = (FieldName::parse(raw), Parsed::parse(value)) else {
+            return false;
+        };
+        let name = Spelled::of(&name);
+        if !name.is_spelling(raw) || value.unknown() > 0 || !allow.allows(name.role()) {
+            return false;
+        }
+        let retained = false;
+        let field = Field { value, retained };
+        bulk.push(name.role(), self.number, name.member(), field);
+        self.fields += 1;
+        true
+    }
+
+    /// Takes note of a field that was put in as a table of before has it.
+    pub(super) fn note(&mut self, role: &str, member: &str, field: &Field) {
+        self.fields += 1;
+        self.retained += usize::from(field.retained);
+        let unknown = field.value.unknown();
+        if unknown > 0 && !field.retained {
+            self.note_attributes(role, member, unknown);
+        }
+    }
+
+    fn drop_retained(&mut self, scope: &DropScope, fields: &mut Fields) -> bool {
+        if self.retained == 0 {
+            return false;
+        }
+        let ours = |field: &FieldRef<'_>| field.hash == self.number && field.field.retained;
+        let name = |field: FieldRef<'_>| -> (Box<str>, Box<str>) {
+            (field.role.into(), field.member.into())
+        };
+        let dropped: Vec<(Box<str>, Box<str>)> = match scope {
+            DropScope::Role(role) => fields.of_role(role).filter(ours).map(name).collect(),
+            DropScope::All => fields.iter().filter(ours).map(name).collect(),
+        };
+        for (role, member) in &dropped {
+            self.take(role, member, fields);
+        }
+        !dropped.is_empty()
+    }
+
+    /// A raw field is there, with this value.
+    fn set(&mut self, raw: &[u8], value: &[u8], fields: &mut Fields, allow: &Allow) -> bool {
+        let Ok(field) = FieldName::parse(raw) else {
+            self.unusable.insert(raw.into(), Unusable::Name);
+            return false;
+        };
+        let name = Spelled::of(&field);
+        if !allow.allows(name.role()) {
+            return false;
+        }
+        let parsed = Parsed::parse(value).ok();
+        if parsed.is_some() {
+            self.unusable.remove(raw);
+        } else {
+            self.unusable.insert(raw.into(), Unusable::value(value));
+        }
+        if name.is_spelling(raw) && !self.is_spelled(&name) {
+            return self.written(&name, parsed, fields);
+        }
+        self.spell(&name, raw, parsed, fields)
+    }
+
+    /// A raw field is not there any more: it was deleted, or is lost.
+    fn missing(&mut self, raw: &[u8], lost: bool, fields: &mut Fields, allow: &Allow) -> bool {
+        self.unusable.remove(raw);
+        let Ok(field) = FieldName::parse(raw) else {
+            return false;
+        };
+        let name = Spelled::of(&field);
+        if !allow.allows(name.role()) {
+            return false;
+        }
+        if self.is_spelled(&name) {
+            return self.unspell(&name, raw, lost, fields);
+        }
+        // What is in use is another spelling's, unless it is retained.
+        let there = fields.get(name.role(), self.number, name.member());
+        if !name.is_spelling(raw) && there.is_some_and(|there| !there.retained) {
+            return false;
+        }
+        self.missing_in_all(&name, lost, fields)
+    }
+
+    /// A field is in Redis. A value that can't be used leaves the last good one.
+    fn written(&mut self, name: &Spelled<'_>, value: Option<Parsed>, fields: &mut Fields) -> bool {
+        let last = || {
+            let there = fields.get(name.role(), self.number, name.member());
+            there.map(|there| there.value.clone())
+        };
+        let Some(value) = value.or_else(last) else {
+            return false;
+        };
+        let field = Field {
+            value,
+            retained: false,
+        };
+        self.put(name.role(), name.member(), field, fields)
+    }
+
+    /// Whether a field is in Redis in another spelling than the normal one.
+    fn is_spelled(&self, name: &Spelled<'_>) -> bool {
+        !self.spellings.is_empty() && self.spellings.contains_key(&*name.to_string())
+    }
+
+    /// A field is there in this spelling, which is not the normal one, or there
+    /// are others.
+    fn spell(
+        &mut self,
+        name: &Spelled<'_>,
+        raw: &[u8],
+        value: Option<Parsed>,
+        fields: &mut Fields,
+    ) -> bool {
+        let normal = name.to_string();
+        let mut spellings = self.spellings.remove(&*normal).unwrap_or_default();
+        self.overruled -= spellings.overruled();
+        let there = fields.get(name.role(), self.number, name.member());
+        if spellings.values.is_empty()
+            && let Some(there) = there
+            && !there.retained
+        {
+            // So far the normal spelling was the only one.
+            let value = Some(there.value.clone());
+            spellings.values.insert(normal.as_bytes().into(), value);
+        }
+        let last = spellings.values.get(raw).cloned().flatten();
+        spellings.values.insert(raw.into(), value.or(last));
+        self.settle(name, spellings, fields)
+    }
+
+    /// A field is not there any more in this spelling; it was there in several,
+    /// or in another than the normal one.
+    fn unspell(&mut self, name: &Spelled<'_>, raw: &[u8], lost: bool, fields: &mut Fields) -> bool {
+        let normal = name.to_string();
+        let mut spellings = self.spellings.remove(&*normal).unwrap_or_default();
+        self.overruled -= spellings.overruled();
+        spellings.values.remove(raw);
+        if !spellings.values.is_empty() {
+            return self.settle(name, spellings, fields);
+        }
+        self.missing_in_all(name, lost, fields)
+    }
+
+    /// A field is not there any more in any spelling.
+    fn missing_in_all(&mut self, name: &Spelled<'_>, lost: bool, fields: &mut Fields) -> bool {
+        let there = fields.get(name.role(), self.number, name.member());
+        match there {
+            Some(there) if lost => {
+                let field = Field {
+                    value: there.value.clone(),
+                    retained: true,
+                };
+                self.put(name.role(), name.member(), field, fields)
+            }
+            Some(_) => self.take(name.role(), name.member(), fields),
+            None => false,
+        }
+    }
+
+    /// Which of the spellings counts, and whether they need be remembered.
+    fn settle(&mut self, name: &Spelled<'_>, spellings: Spellings, fields: &mut Fields) -> bool {
+        let value = spellings.deciding(name).cloned();
+        if !spellings.is_plain(name) {
+            self.overruled += spellings.overruled();
+            self.spellings.insert(name.to_string().into(), spellings);
+        }
+        self.written(name, value, fields)
+    }
+
+    /// Puts a field in; true when it was not there just so.
+    fn put(&mut self, role: &str, member: &str, field: Field, fields: &mut Fields) -> bool {
+        let unknown = if field.retained {
+            0
+        } else {
+            field.value.unknown()
+        };
+        if unknown > 0 || !self.attributes.is_empty() {
+            self.note_attributes(role, member, unknown);
+        }
+        let before = fields.put(role, self.number, member, field.clone());
+        if before.as_ref() == Some(&field) {
+            return false;
+        }
+        self.fields += usize::from(before.is_none());
+        self.retained += usize::from(field.retained);
+        self.retained -= usize::from(before.is_some_and(|before| before.retained));
+        true
+    }
+
+    /// Takes a field out; true when it was there.
+    fn take(&mut self, role: &str, member: &str, fields: &mut Fields) -> bool {
+        if !self.attributes.is_empty() {
+            self.note_attributes(role, member, 0);
+        }
+        let Some(before) = fields.take(role, self.number, member) else {
+            return false;
+        };
+        self.fields -= 1;
+        self.retained -= usize::from(before.retained);
+        true
+    }
+
+    fn note_attributes(&mut self, role: &str, member: &str, unknown: usize) {
+        let mut name = String::new();
+        // A string takes it.
+        let _ = write_field(&mut name, role, member);
+        let before = self.attributes.remove(&*name);
+        self.unknown -= before.unwrap_or(0);
+        self.unknown += unknown;
+        if unknown > 0 {
+            self.attributes.insert(name.into(), unknown);
+        }
     }
 }

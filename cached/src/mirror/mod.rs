@@ -1,41 +1,67 @@
 //! The mirror: what the Redis hashes hold, as far as it can be believed and
-//! used, and the table that follows from it.
+//! used, and the table that follows from it. It takes changes in, and what one
+//! costs depends on the roles it touches, not on how many there are.
 //!
-//! - [`Fields`]: the fields of a hash, compact and in order;
-//! - [`struct@Hash`]: one hash: bad values, last good values, lost data;
-//! - [`resolve`]: which hash decides, members, pointers;
-//! - [`Problems`]: what can't be used, for the status file.
+//! - `fields`: the fields in use of all hashes, compact and in order;
+//! - `hash`: one hash: bad values, last good values, lost fields;
+//! - `directory`: which role answers for a name;
+//! - `resolve` and `farm`: what a role answers, where pointers lead;
+//! - `graph`: who points at whom;
+//! - `apply`: a batch of changes, and whose answers it changes;
+//! - `build`: the table;
+//! - `rejected`: what can't be used, for the status file.
 //!
 //! A table holds the fields it was made from, so the mirror of a daemon that
 //! starts is that of the one before it.
 
-mod again;
+mod addresses;
+mod apply;
+mod build;
+mod directory;
+mod farm;
+mod fault;
 mod fields;
+mod graph;
 mod hash;
-mod problems;
+mod parsed;
+mod rejected;
 mod resolve;
+mod spelled;
+mod spellings;
 #[cfg(test)]
 mod tests;
+mod unusable;
 
 use std::time::SystemTime;
 
 use cloudhosts_registry::config::{Allow, Config};
-use cloudhosts_registry::follow::Pass;
-use cloudhosts_registry::status::{Effect, HashStatus};
-use cloudhosts_table::{BuildError, Builder, Role, Settings, Source, View};
+use cloudhosts_registry::follow::{Baseline, Checkpoint};
+use cloudhosts_registry::pairs::Pairs;
+use cloudhosts_registry::status::HashStatus;
+use cloudhosts_table::{MAX_HASHES, Settings, View};
 
-pub use fields::{FieldRef, Fields};
-pub use hash::Hash;
-pub use problems::Problems;
-use resolve::{Deciding, Fault, Resolved, Resolver};
+pub use apply::Changed;
+
+use directory::Directory;
+use fault::Faults;
+use fields::{Bulk, Field, FieldRef, Fields};
+use graph::Graph;
+use hash::Hash;
+use parsed::Parsed;
 
 /// The state of all hashes.
 #[derive(Debug)]
 pub struct Mirror {
     settings: Settings,
     allow: Allow,
+    /// The hashes of the configuration, the deciding one first, and after them
+    /// those that have left it, until all others have been read.
     hashes: Vec<Hash>,
-    faults: Problems,
+    /// How many hashes the configuration has.
+    configured: usize,
+    fields: Fields,
+    graph: Graph,
+    faults: Faults,
 }
 
 impl Mirror {
@@ -43,6 +69,7 @@ impl Mirror {
     #[must_use]
     pub fn new(config: &Config) -> Mirror {
         let domain = config.domain.map(|domain| domain.to_string());
+        let hashes = config.hashes.iter().enumerate();
         Mirror {
             settings: Settings {
                 generation: 0,
@@ -53,8 +80,11 @@ impl Mirror {
                 hashes: config.hashes.clone(),
             },
             allow: config.allow.clone(),
-            hashes: config.hashes.iter().map(|key| Hash::new(key)).collect(),
-            faults: Problems::default(),
+            hashes: hashes.map(|(number, key)| Hash::new(key, number)).collect(),
+            configured: config.hashes.len(),
+            fields: Fields::default(),
+            graph: Graph::default(),
+            faults: Faults::default(),
         }
     }
 
@@ -62,176 +92,140 @@ impl Mirror {
     /// mirrored still, and goes on with its generation.
     pub fn restore(&mut self, table: &View<'_>) {
         let keys: Vec<&str> = table.hashes().collect();
-        for hash in &mut self.hashes {
-            let mut fields = Fields::default();
-            for source in table.sources() {
-                let allowed = self.allow.allows(source.role);
-                if allowed && keys.get(source.hash) == Some(&hash.key()) {
-                    fields.push(FieldRef {
-                        role: source.role,
-                        member: source.member.unwrap_or_default(),
-                        value: source.value,
-                        kept: source.kept,
-                    });
-                }
-            }
-            *hash = Hash::restored(hash.key(), fields);
-        }
-        self.settings.generation = table.generation();
-    }
-
-    /// Takes in what was read; true when a new table follows from it.
-    pub fn apply(&mut self, pass: Pass) -> bool {
-        let mut changed = false;
-        for read in pass.hashes {
-            let Some(hash) = self.hashes.get_mut(read.hash) else {
+        let numbers: Vec<Option<usize>> = keys.iter().map(|key| self.number(key)).collect();
+        let mut bulk = Bulk::default();
+        for source in table.sources() {
+            let Some(&Some(number)) = numbers.get(source.hash) else {
                 continue;
             };
-            match read.outcome {
-                Ok(pairs) => changed |= hash.read(&pairs, read.trust, &self.allow),
-                Err(why) => hash.unreadable(&why),
-            }
-        }
-        changed
-    }
-
-    /// Makes the table of the next generation.
-    ///
-    /// # Errors
-    /// It would be larger than a table can be.
-    pub fn table(&mut self, now: SystemTime) -> Result<Vec<u8>, BuildError> {
-        self.settings.generation += 1;
-        self.settings.published = now;
-        match self.build(Pointers::Linked) {
-            // Where pointers were too many to follow them all, one can be
-            // left without its target: then each gets its own addresses.
-            Err(BuildError::Pointer(_)) => self.build(Pointers::Copied),
-            done => done,
-        }
-    }
-
-    fn build(&mut self, pointers: Pointers) -> Result<Vec<u8>, BuildError> {
-        let mut builder = Builder::new(self.settings.clone())?;
-        let resolver = Resolver::new(&self.hashes, &self.settings.domain);
-        let mut problems = Problems::default();
-        let mut faults = Vec::new();
-        let mut at = vec![0; self.hashes.len()];
-        while let Some(role) = first_role(&self.hashes, &at) {
-            let mut decided = None;
-            for (hash, at) in self.hashes.iter().zip(&at) {
-                let range = hash.fields().rest_of_role(*at, role);
-                if !range.is_empty() {
-                    decided = Some((hash.key(), Deciding::new(hash.fields(), range)));
-                    break;
+            if let Ok(value) = Parsed::parse(source.value) {
+                let field = Field {
+                    value,
+                    retained: source.kept,
+                };
+                let member = source.member.unwrap_or_default();
+                if self.allow.allows(source.role) {
+                    bulk.push(source.role, number, member, field);
                 }
             }
-            let Some((key, deciding)) = decided else {
-                break;
+        }
+        self.settings.generation = table.generation();
+        self.take_up(bulk);
+    }
+
+    /// The mirror of another configuration, with what this one holds. What is
+    /// held of hashes that are not in it is answered until all that are have
+    /// been read, after all others. What can't be used is told anew when it is
+    /// read again.
+    #[must_use]
+    pub fn reconfigured(self, config: &Config) -> Mirror {
+        let mut new = Mirror::new(config);
+        let mut numbers = Vec::new();
+        for hash in &self.hashes {
+            let number = new.number(hash.key()).or_else(|| new.add_leaving(hash));
+            numbers.push(number);
+        }
+        let mut bulk = Bulk::default();
+        for at in self.fields.iter() {
+            if let Some(&Some(number)) = numbers.get(at.hash)
+                && new.allow.allows(at.role)
+            {
+                bulk.push(at.role, number, at.member, at.field.clone());
+            }
+        }
+        new.settings.generation = self.settings.generation;
+        new.take_up(bulk);
+        new
+    }
+
+    /// A hash that has left the configuration; none where there is no room for
+    /// it, or nothing in it.
+    fn add_leaving(&mut self, hash: &Hash) -> Option<usize> {
+        let number = self.hashes.len();
+        if number == MAX_HASHES || hash.status().fields == 0 {
+            return None;
+        }
+        self.hashes.push(Hash::new(hash.key(), number));
+        self.settings.hashes.push(hash.key().into());
+        Some(number)
+    }
+
+    fn number(&self, key: &str) -> Option<usize> {
+        self.hashes.iter().position(|hash| hash.key() == key)
+    }
+
+    /// Takes up the fields of before, in a mirror that has none.
+    fn take_up(&mut self, bulk: Bulk) {
+        self.fields.add(bulk);
+        for at in self.fields.iter() {
+            if let Some(hash) = self.hashes.get_mut(at.hash) {
+                hash.note(at.role, at.member, at.field);
+            }
+        }
+        self.start_over();
+    }
+
+    /// What a follower needs to know to go on from here.
+    #[must_use]
+    pub fn baseline(&self, checkpoint: Checkpoint) -> Baseline {
+        let mut hashes = vec![Pairs::new(); self.configured];
+        let mut raw = String::new();
+        for at in self.fields.iter().filter(|at| !at.field.retained) {
+            let Some(pairs) = hashes.get_mut(at.hash) else {
+                continue;
             };
-            let resolved = resolver.resolve(&deciding, &mut faults);
-            report(&mut problems, key, faults.drain(..), resolved.is_some());
-            if let Some(resolved) = &resolved {
-                builder.role(pointers.role(role, resolved))?;
-            }
-            for (number, (hash, at)) in self.hashes.iter().zip(&mut at).enumerate() {
-                let range = hash.fields().rest_of_role(*at, role);
-                *at = range.end;
-                for field in hash.fields().range(range) {
-                    builder.source(&source(number, field));
-                }
-            }
+            raw.clear();
+            // A string takes it.
+            let _ = spelled::write_field(&mut raw, at.role, at.member);
+            // What does not fit is read as if it were new.
+            let _ = pairs.push(raw.as_bytes(), &at.field.value.raw());
         }
-        self.faults = problems;
-        builder.build()
+        Baseline { hashes, checkpoint }
     }
 
-    /// Whether Redis has lost fields that are kept.
+    /// Whether fields are retained that Redis has lost.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        self.hashes.iter().any(|hash| hash.status().kept > 0)
+        self.hashes.iter().any(|hash| hash.retained() > 0)
     }
 
-    /// How the hashes are.
+    /// How the hashes of the configuration are.
     #[must_use]
     pub fn hashes(&self) -> Vec<HashStatus> {
-        self.hashes.iter().map(Hash::status).collect()
+        let hashes = self.hashes.iter().take(self.configured);
+        hashes.map(Hash::status).collect()
     }
 
-    /// What in them can't be used.
-    #[must_use]
-    pub fn problems(&self) -> Problems {
-        let mut all = Problems::default();
-        for hash in &self.hashes {
-            all.extend(hash.problems());
-        }
-        all.extend(&self.faults);
-        all
+    fn directory(&self) -> Directory<'_> {
+        Directory::new(&self.fields, &self.settings.domain)
     }
 }
 
-/// How a pointer stands in the table.
-#[derive(Debug, Clone, Copy)]
-enum Pointers {
-    /// By a link to the role it points at, whose addresses stand there once.
-    Linked,
-    /// With a copy of the addresses.
-    Copied,
-}
-
-impl Pointers {
-    fn role<'r>(self, name: &'r str, resolved: &'r Resolved) -> Role<'r> {
-        let linked =
-            matches!(self, Pointers::Linked) && resolved.end.as_ref().is_some_and(|end| end.entry);
-        let (v4, v6) = match linked {
-            true => (&[][..], &[][..]),
-            false => (&resolved.v4[..], &resolved.v6[..]),
-        };
-        Role {
-            name,
-            canonical: resolved.end.as_ref().map(|end| end.name.as_str()),
-            v4,
-            v6,
-            pick: resolved.pick,
-        }
-    }
-}
-
-/// The next role, in the order of names, of all that the hashes hold.
-fn first_role<'m>(hashes: &'m [Hash], at: &[usize]) -> Option<&'m str> {
-    let next = hashes
-        .iter()
-        .zip(at)
-        .filter_map(|(hash, &at)| hash.fields().get(at));
-    next.map(|field| field.role).min()
-}
-
-fn source(hash: usize, field: FieldRef<'_>) -> Source<'_> {
-    Source {
-        hash,
-        role: field.role,
-        member: (!field.member.is_empty()).then_some(field.member),
-        value: field.value,
-        kept: field.kept,
-    }
-}
-
-fn report(
-    problems: &mut Problems,
-    hash: &str,
-    faults: impl Iterator<Item = Fault>,
-    answered: bool,
+/// The fields of each role together, in order.
+fn by_role<'f>(
+    fields: impl Iterator<Item = FieldRef<'f>>,
+    mut each: impl FnMut(&'f str, &[FieldRef<'f>]),
 ) {
-    for fault in faults {
-        let effect = match answered {
-            true => Effect::Used,
-            false => Effect::Ignored,
-        };
-        problems.add(
-            hash,
-            fault.field.as_bytes(),
-            None,
-            || fault.what.to_string(),
-            effect,
-        );
+    let mut role: Vec<FieldRef<'f>> = Vec::new();
+    for field in fields {
+        if let Some(first) = role.first()
+            && first.role != field.role
+        {
+            each(first.role, &role);
+            role.clear();
+        }
+        role.push(field);
     }
+    if let Some(first) = role.first() {
+        each(first.role, &role);
+    }
+}
+
+/// Of the fields of a role those that decide it: those of its first hash.
+fn deciding<'r, 'f>(role: &'r [FieldRef<'f>]) -> &'r [FieldRef<'f>] {
+    let Some(first) = role.first() else {
+        return role;
+    };
+    let end = role.partition_point(|field| field.hash == first.hash);
+    role.get(..end).unwrap_or_default()
 }

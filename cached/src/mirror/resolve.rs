@@ -1,316 +1,237 @@
-//! From fields to answers: which hash decides a role, what its members add up
-//! to, and where its pointers lead in the end.
+//! From fields to answers: where pointers lead, and what a role answers.
+//!
+//! A role whose only deciding field is a pointer is an *alias*: it has the
+//! answer, and the canonical name, of the role it leads to. Any other role is
+//! a *farm*: it answers all its addresses, and those that its pointers lead
+//! to, under its own name ([`super::farm`]).
+//!
+//! Nothing that is worked out here is kept from one batch to the next, so that
+//! nothing can be out of date.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash as Key;
-use std::ops::Range;
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use cloudhosts_registry::record::{MAX_ADDRESSES, Target, Value};
-use cloudhosts_table::Name;
+use super::addresses::Addresses;
+use super::directory::Directory;
+use super::farm::Farm;
+use super::fault::{Fault, FaultKind};
+use super::fields::Alias;
 
-use super::fields::{FieldRef, Fields};
-use super::hash::Hash;
-
-/// Most pointers in a row.
+/// Most pointers in a row until there is an address.
 pub(super) const MAX_CHAIN: usize = 8;
 
-/// Most targets of pointers that are remembered while a table is made.
-const REMEMBERED: usize = 10_000;
-
-/// Most fields that are visited behind the pointers of one role. Members that
-/// point at roles whose members point at roles, and so on in a circle, would
-/// make work without end.
-const VISITS: usize = 20_000;
-/// What each role has once all together have used up [`ALL_VISITS`].
-const FEW_VISITS: usize = 64;
-/// For one table.
-const ALL_VISITS: usize = 5_000_000;
-
 /// What a role answers.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Resolved {
-    /// Where a pointer leads in the end; none when the role has addresses of
-    /// its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Where its pointer leads in the end; none when it is a farm.
     pub(super) end: Option<End>,
-    pub(super) v4: Vec<[u8; 4]>,
-    pub(super) v6: Vec<[u8; 16]>,
+    /// Its addresses; none where they stand at the entry that is its end.
+    pub(super) addresses: Rc<Addresses>,
     /// How many addresses to answer; 0 is all.
     pub(super) pick: u16,
-    /// Pointers in a row that were followed to get here.
-    depth: usize,
 }
 
 /// The end of a chain of pointers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
     /// Its name, as pointed at.
-    pub(super) name: Name,
+    pub(super) name: Box<str>,
     /// Whether that is an entry of its own, not a name that a wildcard covers.
     pub(super) entry: bool,
 }
 
-/// What is wrong with a role, and with which of its fields.
+/// What a role answers, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    /// Nothing when there is no address; the faults say why.
+    pub(super) answer: Option<Answer>,
+    /// What is wrong.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// What is found at a name by whoever points at it, or why there is nothing.
+pub(super) type Face = Result<Reached, FaultKind>;
+
+/// What is found at a name by whoever points at it. As long as this stays the
+/// same, so do the answers of all its aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) field: String,
-    pub(super) what: FaultKind,
+pub(super) struct Reached {
+    pub(super) answer: Answer,
+    /// Pointers in a row to get at an address, the one at this name among them.
+    pub(super) distance: usize,
 }
 
-/// What can be wrong with a role whose fields are each right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum FaultKind {
-    /// It points at a name that is not there.
-    Dangling(Box<str>),
-    /// Its pointers lead in a circle, by way of this name.
-    Loop(Box<str>),
-    /// More than [`MAX_CHAIN`] pointers in a row.
-    TooLong,
-    /// All pointers together take too many steps to follow.
-    TooMuch,
-    /// The members have too many addresses together.
-    TooMany,
+/// Where a chain of aliases leads.
+#[derive(Debug)]
+pub(super) struct Walk<'m> {
+    /// The name at which it begins.
+    pub(super) start: Box<str>,
+    /// The farm at its end.
+    pub(super) farm: &'m str,
+    /// How that is called.
+    end: End,
+    /// Pointers in a row to get there, the one at the start among them.
+    steps: usize,
+    /// What the aliases on the way say of how many addresses to answer.
+    picks: Vec<(u16, bool)>,
 }
 
-impl std::fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            FaultKind::Dangling(name) => write!(
-                f,
-                "it points at {name}, which has no address; register {name} or point elsewhere"
-            ),
-            FaultKind::Loop(name) => write!(f, "its pointers lead in a circle through {name}"),
-            FaultKind::TooLong => write!(f, "more than {MAX_CHAIN} pointers in a row"),
-            FaultKind::TooMuch => f.write_str(
-                "too many pointers at farms of pointers to follow; point at addresses directly",
-            ),
-            FaultKind::TooMany => write!(
-                f,
-                "the role has more than {MAX_ADDRESSES} addresses of a family; the rest is left out"
-            ),
-        }
-    }
-}
-
-/// The hashes in order of precedence, to look roles up in while one table is
-/// made.
+/// Works out what roles answer, as long as no field changes.
 #[derive(Debug)]
 pub(super) struct Resolver<'m> {
-    hashes: &'m [Hash],
-    /// Names under it are the same roles; may be empty.
-    domain: &'m str,
-    /// Fields that may still be visited: for this role, and for all.
-    visits: Cell<usize>,
-    all_visits: Cell<usize>,
-    /// What has been pointed at and found right, by name.
-    known: RefCell<HashMap<String, Rc<Resolved>>>,
-}
-
-/// The fields that decide a role.
-#[derive(Debug, Clone)]
-pub(super) struct Deciding<'m> {
-    fields: &'m Fields,
-    range: Range<usize>,
-}
-
-impl<'m> Deciding<'m> {
-    /// The fields of a role at a place in a hash.
-    #[must_use]
-    pub(super) fn new(fields: &'m Fields, range: Range<usize>) -> Deciding<'m> {
-        Deciding { fields, range }
-    }
-
-    /// The fields.
-    pub(super) fn iter(&self) -> impl Iterator<Item = FieldRef<'m>> + use<'m> {
-        self.fields.range(self.range.clone())
-    }
+    pub(super) directory: Directory<'m>,
+    /// The farms that were worked out and may be asked for again.
+    pub(super) farms: HashMap<&'m str, Rc<Farm>>,
 }
 
 impl<'m> Resolver<'m> {
-    /// A resolver over these hashes, the deciding one first.
-    #[must_use]
-    pub(super) fn new(hashes: &'m [Hash], domain: &'m str) -> Resolver<'m> {
+    /// A resolver that has worked out nothing yet.
+    pub(super) fn new(directory: Directory<'m>) -> Resolver<'m> {
         Resolver {
-            hashes,
-            domain,
-            visits: Cell::new(0),
-            all_visits: Cell::new(ALL_VISITS),
-            known: RefCell::default(),
+            directory,
+            farms: HashMap::new(),
         }
     }
 
-    /// What a role answers that these fields decide. Nothing when there is no
-    /// address; the faults say why.
-    pub(super) fn resolve(&self, role: &Deciding<'m>, faults: &mut Vec<Fault>) -> Option<Resolved> {
-        let visits = self.all_visits.get().clamp(FEW_VISITS, VISITS);
-        self.visits.set(visits);
-        let resolved = self.follow(role, &mut Vec::new(), faults);
-        let used = visits - self.visits.get();
-        self.all_visits
-            .set(self.all_visits.get().saturating_sub(used));
-        resolved
+    /// What a role answers.
+    pub(super) fn resolve(&mut self, role: &str) -> Resolved {
+        if let Some(alias) = self.directory.fields.alias(role) {
+            let face = self.face(alias.target);
+            return self.through(role, alias, &face);
+        }
+        let Some(first) = self.directory.fields.deciding(role).next() else {
+            return Resolved::default();
+        };
+        let farm = self.farm(first.role);
+        let answer = farm.is_answered().then(|| Answer {
+            end: None,
+            addresses: Rc::clone(&farm.addresses),
+            pick: farm.pick,
+        });
+        Resolved {
+            answer,
+            faults: farm.faults.clone(),
+        }
     }
 
-    /// As [`Resolver::resolve`], for a role that `chain` has led to.
-    fn follow(
-        &self,
-        role: &Deciding<'m>,
-        chain: &mut Vec<Name>,
-        faults: &mut Vec<Fault>,
-    ) -> Option<Resolved> {
-        let mut all = Resolved::default();
-        let mut plain_pick = 0;
-        let (mut count, mut overfull) = (0, false);
-        for field in role.iter() {
-            count += 1;
-            // It was checked when it was read.
-            let Ok(value) = Value::parse(field.value) else {
-                continue;
-            };
-            match value.target {
-                Target::Addresses { v4, v6 } => {
-                    overfull |= add(&mut all.v4, v4) | add(&mut all.v6, v6);
+    /// What an alias answers, given what is found at the name it points at.
+    pub(super) fn through(&self, role: &str, alias: Alias<'_>, face: &Face) -> Resolved {
+        match face {
+            Ok(reached) => Resolved {
+                answer: Some(Answer {
+                    pick: picked(alias.pick, alias.plain, reached.answer.pick),
+                    ..reached.answer.clone()
+                }),
+                faults: Vec::new(),
+            },
+            Err(kind) => {
+                let field = self.directory.fields.deciding(role).next();
+                let fault = Fault {
+                    field: field.map_or(role.into(), |field| field.to_string().into()),
+                    kind: kind.clone(),
+                };
+                Resolved {
+                    answer: None,
+                    faults: vec![fault],
                 }
-                Target::Pointer(name) => match self.target(name, chain, faults) {
-                    Ok(target) => {
-                        all.end = target.end;
-                        all.pick = smaller(all.pick, target.pick);
-                        all.depth = all.depth.max(target.depth);
-                        let (v4, v6) = (target.v4.clone(), target.v6.clone());
-                        overfull |= add(&mut all.v4, v4) | add(&mut all.v6, v6);
-                    }
-                    Err(what) => {
-                        let field = field.to_string();
-                        faults.push(Fault { field, what });
-                    }
-                },
             }
-            if field.member.is_empty() {
-                plain_pick = value.pick;
-            }
-            all.pick = smaller(all.pick, value.pick);
         }
-        if overfull {
-            let field = role.iter().next().map_or("", |field| field.role).into();
-            let what = FaultKind::TooMany;
-            faults.push(Fault { field, what });
-        }
-        // Only a role that is nothing but a pointer has another's name.
-        if count > 1 {
-            all.end = None;
-        }
-        if plain_pick != 0 {
-            all.pick = plain_pick;
-        }
-        (!all.v4.is_empty() || !all.v6.is_empty()).then_some(all)
     }
 
-    /// What the name answers that a pointer leads to, and the end of it.
-    fn target(
-        &self,
-        name: Name,
-        chain: &mut Vec<Name>,
-        faults: &mut Vec<Fault>,
-    ) -> Result<Rc<Resolved>, FaultKind> {
-        if chain.contains(&name) {
-            return Err(FaultKind::Loop(name.as_str().into()));
+    /// What is found at a name.
+    pub(super) fn face(&mut self, name: &str) -> Face {
+        let walk = self.walk(name)?;
+        let (farm, distance) = self.arrive(&walk)?;
+        let pick = walk.pick(farm.pick);
+        let addresses = if walk.end.entry {
+            Rc::default()
+        } else {
+            Rc::clone(&farm.addresses)
+        };
+        Ok(Reached {
+            answer: Answer {
+                end: Some(walk.end),
+                addresses,
+                pick,
+            },
+            distance,
+        })
+    }
+
+    /// The farm at the end of a walk, if it has an answer that is near enough,
+    /// and how many pointers away the nearest address is.
+    pub(super) fn arrive(&mut self, walk: &Walk<'m>) -> Result<(Rc<Farm>, usize), FaultKind> {
+        let farm = self.farm(walk.farm);
+        if !farm.is_answered() {
+            let dangling = || FaultKind::Dangling(walk.start.clone());
+            return Err(farm.why().unwrap_or_else(dangling));
         }
-        if let Some(known) = self.known.borrow().get(name.as_str())
-            && chain.len() + known.depth <= MAX_CHAIN
-        {
-            return Ok(Rc::clone(known));
-        }
-        if chain.len() == MAX_CHAIN {
+        let distance = walk.steps + farm.distance;
+        if distance > MAX_CHAIN {
             return Err(FaultKind::TooLong);
         }
-        let (role, end) = self
-            .find(name)
-            .ok_or(FaultKind::Dangling(name.as_str().into()))?;
-        let left = self.visits.get().checked_sub(role.range.len());
-        self.visits.set(left.ok_or(FaultKind::TooMuch)?);
-        chain.push(name);
-        // What is wrong further on is told of the role it is wrong with.
-        let before = faults.len();
-        let found = self.follow(&role, chain, faults);
-        chain.pop();
-        let right = faults.len() == before;
-        let why = faults.drain(before..).find_map(|fault| match fault.what {
-            FaultKind::Dangling(_) | FaultKind::TooMany => None,
-            what => Some(what),
-        });
-        let mut found =
-            found.ok_or_else(|| why.unwrap_or(FaultKind::Dangling(name.as_str().into())))?;
-        found.end = found.end.or(Some(end));
-        found.depth += 1;
-        let found = Rc::new(found);
-        let mut known = self.known.borrow_mut();
-        if right && known.len() < REMEMBERED {
-            known.insert(name.as_str().into(), Rc::clone(&found));
-        }
-        Ok(found)
+        Ok((farm, distance))
     }
 
-    /// The fields that decide what a name is: its own, those of the role it is
-    /// under the domain, or those of the wildcard with the longest suffix. The
-    /// same order as that of a look-up in the table.
-    fn find(&self, name: Name) -> Option<(Deciding<'m>, End)> {
-        let stripped = self.without_domain(&name);
-        for meant in [Some(name), stripped].into_iter().flatten() {
-            if let Some(role) = self.deciding(meant.as_str()) {
-                let (name, entry) = (meant, true);
-                return Some((role, End { name, entry }));
+    /// Follows aliases from a name that is pointed at.
+    pub(super) fn walk(&self, start: &str) -> Result<Walk<'m>, FaultKind> {
+        let mut seen: Vec<&str> = Vec::new();
+        let mut picks = Vec::new();
+        let mut name = start;
+        while seen.len() < MAX_CHAIN {
+            if seen.contains(&name) {
+                return Err(FaultKind::Loop(name.into()));
             }
+            seen.push(name);
+            let found = self
+                .directory
+                .find(name)
+                .ok_or_else(|| FaultKind::Dangling(start.into()))?;
+            let Some(alias) = self.directory.fields.alias(found.role) else {
+                return Ok(Walk {
+                    start: start.into(),
+                    farm: found.role,
+                    end: End {
+                        name: found.name.into(),
+                        entry: found.exact,
+                    },
+                    steps: seen.len(),
+                    picks,
+                });
+            };
+            picks.push((alias.pick, alias.plain));
+            name = alias.target;
         }
-        for meant in [Some(name), stripped].into_iter().flatten() {
-            let mut rest = meant.as_str();
-            while let Some((_, suffix)) = rest.split_once('.') {
-                if let Some(role) = self.deciding(&format!("*.{suffix}")) {
-                    let (name, entry) = (meant, false);
-                    return Some((role, End { name, entry }));
-                }
-                rest = suffix;
-            }
-        }
-        None
+        Err(if seen.contains(&name) {
+            FaultKind::Loop(name.into())
+        } else {
+            FaultKind::TooLong
+        })
     }
+}
 
-    fn without_domain(&self, name: &Name) -> Option<Name> {
-        if self.domain.is_empty() {
-            return None;
-        }
-        let role = name.as_str().strip_suffix(self.domain)?.strip_suffix('.')?;
-        Name::parse(role.as_bytes()).ok()
+impl Walk<'_> {
+    /// How many addresses to answer where the farm at the end says so many.
+    pub(super) fn pick(&self, farm: u16) -> u16 {
+        let back = self.picks.iter().rev();
+        back.fold(farm, |pick, &(own, plain)| picked(own, plain, pick))
     }
+}
 
-    /// The fields of a role in the first hash that has it.
-    fn deciding(&self, role: &str) -> Option<Deciding<'m>> {
-        self.hashes
-            .iter()
-            .map(|hash| (hash.fields(), hash.fields().of_role(role)))
-            .find(|(_, range)| !range.is_empty())
-            .map(|(fields, range)| Deciding::new(fields, range))
+/// How many addresses an alias answers: as many as its plain field says, else
+/// the smaller of what it and its target say.
+fn picked(own: u16, plain: bool, target: u16) -> u16 {
+    if plain && own != 0 {
+        own
+    } else {
+        smaller(own, target)
     }
 }
 
 /// The smaller of two numbers to pick, of which 0 is all.
-fn smaller(a: u16, b: u16) -> u16 {
+pub(super) fn smaller(a: u16, b: u16) -> u16 {
     match (a, b) {
         (0, other) | (other, 0) => other,
         (a, b) => a.min(b),
     }
-}
-
-/// Adds the addresses that are not there yet, in order. True when there is no
-/// room for all of them.
-fn add<T: Copy + Eq + Key>(to: &mut Vec<T>, more: Vec<T>) -> bool {
-    if to.is_empty() {
-        *to = more;
-        return false;
-    }
-    let there: HashSet<T> = to.iter().copied().collect();
-    to.extend(more.iter().filter(|address| !there.contains(address)));
-    let overfull = to.len() > MAX_ADDRESSES;
-    to.truncate(MAX_ADDRESSES);
-    overfull
 }

@@ -1,14 +1,21 @@
-//! The mirror alone: what a pass makes of what was there before.
+//! The mirror alone: what a batch makes of what was there before.
 #![allow(clippy::unwrap_used)]
 
-use std::time::{Duration, SystemTime};
+mod changes;
+mod large;
+mod random;
+mod restart;
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::follow::{HashRead, Pass, Trust};
-use cloudhosts_registry::pairs::Pairs;
+use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
+use cloudhosts_registry::log::DropScope;
+use cloudhosts_registry::{Unreadable, UnreadableCode};
 use cloudhosts_table::{Name, View};
 
-use super::Mirror;
+use super::{Changed, Mirror};
 
 fn config(text: &str) -> Config {
     let path = std::env::temp_dir().join(format!(
@@ -22,10 +29,21 @@ fn config(text: &str) -> Config {
     config
 }
 
-/// A mirror, and the table that follows from it after each read.
+/// What the follower makes of fields that are not there any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Missing {
+    /// They were deleted.
+    Removed,
+    /// They were lost.
+    Lost,
+}
+
+/// A mirror, what Redis holds, and the table that follows after each batch.
 struct Fleet {
     config: Config,
     mirror: Mirror,
+    /// By hash, as the follower knows it.
+    redis: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
     table: Vec<u8>,
 }
 
@@ -34,44 +52,93 @@ impl Fleet {
         let config = config(text);
         let mirror = Mirror::new(&config);
         Fleet {
+            redis: vec![BTreeMap::new(); config.hashes.len()],
             config,
             mirror,
             table: Vec::new(),
         }
     }
 
-    /// Reads these fields of a hash; true when a new table follows.
-    fn read(&mut self, hash: usize, trust: Trust, fields: &[(&str, &str)]) -> bool {
-        let mut pairs = Pairs::new();
-        for (field, value) in fields {
-            pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
-        }
-        let changed = self.mirror.apply(Pass {
-            hashes: vec![HashRead {
-                hash,
-                outcome: Ok(pairs),
-                trust,
-            }],
-            cost: Duration::ZERO,
-            full: true,
-        });
-        // As the daemon does: what is no change is not published.
-        if changed || self.table.is_empty() {
-            self.table = self.mirror.table(SystemTime::now()).unwrap();
-            View::open(&self.table).unwrap().verify().unwrap();
+    /// Takes a batch in. As the daemon does, makes no table where nothing changed.
+    fn apply(&mut self, batch: &Batch) -> Changed {
+        let changed = self.mirror.apply(batch);
+        if changed != Changed::Nothing || self.table.is_empty() {
+            self.make_table();
         }
         changed
     }
 
+    fn make_table(&mut self) {
+        self.table = self.mirror.table(SystemTime::now()).unwrap();
+        View::open(&self.table).unwrap().verify().unwrap();
+    }
+
+    /// Redis holds these fields of a hash now, and no others.
+    fn read(&mut self, hash: usize, missing: Missing, fields: &[(&str, &str)]) -> Changed {
+        let now: BTreeMap<Vec<u8>, Vec<u8>> = fields
+            .iter()
+            .map(|(field, value)| (field.as_bytes().into(), value.as_bytes().into()))
+            .collect();
+        let before = std::mem::replace(&mut self.redis[hash], now);
+        let now = &self.redis[hash];
+        let mut changes = Changes::default();
+        for (field, value) in now {
+            if before.get(field) != Some(value) {
+                changes.set.push(field, value).unwrap();
+            }
+        }
+        let gone = before.into_keys().filter(|field| !now.contains_key(field));
+        match missing {
+            Missing::Removed => changes.removed = gone.collect(),
+            Missing::Lost => changes.lost = gone.collect(),
+        }
+        self.apply(&batch(hash, changes))
+    }
+
+    /// The same, of the first hash; true when a new table follows.
     fn live(&mut self, fields: &[(&str, &str)]) -> bool {
-        self.read(0, Trust::Live, fields)
+        self.read(0, Missing::Removed, fields) != Changed::Nothing
+    }
+
+    /// The same, where what is missing was lost.
+    fn lost(&mut self, fields: &[(&str, &str)]) -> bool {
+        self.read(0, Missing::Lost, fields) != Changed::Nothing
+    }
+
+    /// The roles whose answers change when Redis holds these fields.
+    fn changes(&mut self, fields: &[(&str, &str)]) -> Vec<String> {
+        match self.read(0, Missing::Removed, fields) {
+            Changed::Nothing => vec!["nothing".into()],
+            Changed::Roles(roles) => roles.iter().map(ToString::to_string).collect(),
+            Changed::All => vec!["all".into()],
+        }
+    }
+
+    /// What is retained is not wanted any more.
+    fn drop_retained(&mut self, scope: DropScope) -> Changed {
+        let changes = Changes {
+            dropped: vec![scope],
+            ..Changes::default()
+        };
+        self.apply(&batch(0, changes))
     }
 
     /// The daemon is stopped and another started.
     fn restart(&mut self) {
         self.mirror = Mirror::new(&self.config);
         self.mirror.restore(&View::open(&self.table).unwrap());
-        self.table = self.mirror.table(SystemTime::now()).unwrap();
+        self.make_table();
+        self.follow_anew();
+    }
+
+    /// A follower starts, and knows what the mirror tells it.
+    fn follow_anew(&mut self) {
+        let baseline = self.mirror.baseline(Checkpoint::default());
+        let owned = |pairs: &cloudhosts_registry::Pairs| {
+            let pairs = pairs.iter();
+            pairs.map(|(f, v)| (f.to_vec(), v.to_vec())).collect()
+        };
+        self.redis = baseline.hashes.iter().map(owned).collect();
     }
 
     /// The canonical name and the addresses, by blanks; nothing for no answer.
@@ -96,11 +163,30 @@ impl Fleet {
 
     /// What is reported, as `field: reason (effect)`.
     fn problems(&self) -> Vec<String> {
-        let problems = self.mirror.problems();
+        let problems = self.mirror.rejected();
         let line = |p: &cloudhosts_registry::status::RejectedField| {
             format!("{}: {} ({})", p.field, p.reason, p.effect)
         };
-        problems.list().fields.iter().map(line).collect()
+        problems.fields.iter().map(line).collect()
+    }
+}
+
+/// Why a hash can't be read.
+fn wrong_type() -> Unreadable {
+    Unreadable {
+        code: UnreadableCode::WrongType,
+        why: "WRONGTYPE".into(),
+    }
+}
+
+fn batch(hash: usize, changes: Changes) -> Batch {
+    Batch {
+        hashes: vec![HashBatch {
+            hash,
+            outcome: Ok(changes),
+        }],
+        full: None,
+        checkpoint: Checkpoint::default(),
     }
 }
 
@@ -152,7 +238,7 @@ fn what_is_wrong_is_said_at_each_read_as_long_as_it_is_there() {
 fn what_was_lost_and_is_written_again_as_it_was_is_lost_no_more() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1")]);
-    fleet.read(0, Trust::Flushed, &[]);
+    fleet.lost(&[]);
     assert!(fleet.mirror.is_guarded());
     assert!(
         fleet.live(&[("a", "10.0.0.1")]),
@@ -183,20 +269,34 @@ fn a_value_that_cannot_be_read_leaves_the_last_good_one_even_over_a_restart() {
     assert!(
         problems
             .iter()
-            .all(|p| p.ends_with("(its last good value is kept)"))
+            .all(|p| p.ends_with("(its last good value is retained)"))
     );
     fleet.restart();
     assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
-    fleet.read(0, Trust::Reconnected, &[("db", "what?")]);
+    fleet.live(&[("db", "what?")]);
     assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
     assert_eq!(fleet.resolve("web"), "");
 }
 
 #[test]
+fn a_value_that_is_too_long_is_told_and_not_held() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("db", "10.0.0.1")]);
+    fleet.live(&[("db", &"x".repeat(2 << 20))]);
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.1");
+    let problems = fleet.problems();
+    assert!(problems[0].contains("longer than"), "{problems:?}");
+    let shown = fleet.mirror.rejected().fields.remove(0).value.unwrap();
+    assert!(shown.ends_with("xxx...") && shown.len() < 200, "{shown}");
+    fleet.live(&[("db", "10.0.0.2")]);
+    assert_eq!(fleet.problems(), Vec::<String>::new());
+}
+
+#[test]
 fn a_bad_value_that_was_never_good_is_reported_and_decides_nothing() {
     let mut fleet = Fleet::new("hashes = ['private', 'base']");
-    fleet.read(0, Trust::Live, &[("web", "nonsense!")]);
-    fleet.read(1, Trust::Live, &[("web", "10.0.0.1")]);
+    fleet.read(0, Missing::Removed, &[("web", "nonsense!")]);
+    fleet.read(1, Missing::Removed, &[("web", "10.0.0.1")]);
     assert_eq!(fleet.resolve("web"), "web 10.0.0.1");
     assert!(fleet.problems()[0].ends_with("(ignored)"));
 }
@@ -206,13 +306,13 @@ fn the_first_hash_that_has_a_role_decides_it() {
     let mut fleet = Fleet::new("hashes = ['private', 'base']");
     fleet.read(
         1,
-        Trust::Live,
+        Missing::Removed,
         &[("web", "192.0.2.1"), ("mail", "192.0.2.2")],
     );
-    fleet.read(0, Trust::Live, &[("web/a", "10.0.0.1")]);
+    fleet.read(0, Missing::Removed, &[("web/a", "10.0.0.1")]);
     assert_eq!(fleet.resolve("web"), "web 10.0.0.1");
     assert_eq!(fleet.resolve("mail"), "mail 192.0.2.2");
-    fleet.read(0, Trust::Live, &[]);
+    fleet.read(0, Missing::Removed, &[]);
     assert_eq!(fleet.resolve("web"), "web 192.0.2.1");
 }
 
@@ -340,55 +440,114 @@ fn pointers_that_lead_nowhere_or_in_a_circle_are_reported() {
 }
 
 #[test]
-fn a_hash_that_is_empty_after_a_reconnect_or_a_flush_is_kept() {
-    for trust in [Trust::Reconnected, Trust::Flushed] {
-        let mut fleet = Fleet::new("");
-        fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
-        assert!(!fleet.mirror.is_guarded());
-        fleet.read(0, trust, &[]);
-        assert!(fleet.mirror.is_guarded());
-        assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
-        // One machine comes back and registers: the others are not lost.
-        fleet.live(&[("b", "10.0.0.3")]);
-        assert!(fleet.mirror.is_guarded());
-        assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
-        assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
-        // Nor when another daemon takes over.
-        fleet.restart();
-        assert!(fleet.mirror.is_guarded());
-        fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.3")]);
-        assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
-        // All are back: the guard ends by itself.
-        fleet.live(&[("b", "10.0.0.3"), ("a", "10.0.0.4")]);
-        assert!(!fleet.mirror.is_guarded());
-        fleet.live(&[("b", "10.0.0.3")]);
-        assert_eq!(fleet.resolve("a"), "");
-    }
+fn what_is_lost_is_retained_until_it_is_written_again() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    assert!(!fleet.mirror.is_guarded());
+    assert!(fleet.lost(&[]), "the next daemon must know");
+    assert!(fleet.mirror.is_guarded());
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    // One machine comes back and registers: the others are not lost.
+    fleet.live(&[("b", "10.0.0.3")]);
+    assert!(fleet.mirror.is_guarded());
+    assert_eq!(fleet.mirror.hashes()[0].retained, 1);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
+    // Nor when another daemon takes over.
+    fleet.restart();
+    assert!(fleet.mirror.is_guarded());
+    fleet.live(&[("b", "10.0.0.3")]);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    // All are back: the guard ends by itself.
+    fleet.live(&[("b", "10.0.0.3"), ("a", "10.0.0.4")]);
+    assert!(!fleet.mirror.is_guarded());
+    fleet.live(&[("b", "10.0.0.3")]);
+    assert_eq!(fleet.resolve("a"), "");
 }
 
 #[test]
-fn what_is_kept_is_kept_by_a_daemon_that_was_stopped_right_after_the_loss() {
+fn what_is_retained_is_so_by_a_daemon_that_starts_right_after_the_loss() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
-    fleet.read(0, Trust::Flushed, &[]);
+    fleet.lost(&[]);
     fleet.restart();
-    fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.3")]);
+    assert!(fleet.redis[0].is_empty(), "a follower is not told of them");
+    fleet.live(&[("b", "10.0.0.3")]);
     assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
     assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
 }
 
 #[test]
-fn the_operator_can_accept_that_redis_is_empty() {
+fn a_loss_is_accepted_for_a_role_or_for_all() {
     let mut fleet = Fleet::new("");
-    fleet.live(&[("a", "10.0.0.1")]);
-    fleet.read(0, Trust::Flushed, &[]);
-    fleet.read(0, Trust::Accepted, &[]);
+    fleet.live(&[
+        ("a", "10.0.0.1"),
+        ("b", "10.0.0.2"),
+        ("web", "10.0.0.3"),
+        ("web/x", "10.0.0.4"),
+        ("web/y", "10.0.0.5"),
+    ]);
+    fleet.lost(&[("web/y", "10.0.0.5")]);
+    assert_eq!(
+        fleet.drop_retained(DropScope::Role("web".into())),
+        Changed::Roles(["web".into()].into())
+    );
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.5", "one is in Redis");
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    assert_eq!(
+        fleet.drop_retained(DropScope::Role("web".into())),
+        Changed::Nothing
+    );
+    assert_eq!(
+        fleet.drop_retained(DropScope::All),
+        Changed::Roles(["a".into(), "b".into()].into())
+    );
     assert!(!fleet.mirror.is_guarded());
     assert_eq!(fleet.resolve("a"), "");
+    assert_eq!(fleet.drop_retained(DropScope::All), Changed::Nothing);
 }
 
 #[test]
-fn a_hash_that_is_emptied_while_watched_is_empty() {
+fn what_is_removed_is_retained_no_more() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    fleet.lost(&[]);
+    let removed = Changes {
+        removed: vec![b"a".to_vec(), b"nobody".to_vec(), b"\xff".to_vec()],
+        ..Changes::default()
+    };
+    let changed = fleet.apply(&batch(0, removed));
+    assert_eq!(changed, Changed::Roles(["a".into()].into()));
+    assert_eq!(fleet.resolve("b"), "b 10.0.0.2");
+}
+
+#[test]
+fn what_is_dropped_and_written_at_once_is_there() {
+    let mut fleet = Fleet::new("");
+    fleet.live(&[("db", "10.0.0.1"), ("db/x", "10.0.0.2")]);
+    fleet.lost(&[]);
+    // claim db 10.0.0.9
+    let mut claimed = Changes {
+        dropped: vec![DropScope::Role("db".into())],
+        ..Changes::default()
+    };
+    claimed.set.push(b"db", b"10.0.0.9").unwrap();
+    fleet.apply(&batch(0, claimed));
+    assert_eq!(fleet.resolve("db"), "db 10.0.0.9");
+    assert!(!fleet.mirror.is_guarded());
+}
+
+#[test]
+fn what_another_hash_lost_is_not_dropped() {
+    let mut fleet = Fleet::new("hashes = ['private', 'base']");
+    fleet.read(1, Missing::Removed, &[("a", "10.0.0.1")]);
+    fleet.read(1, Missing::Lost, &[]);
+    assert_eq!(fleet.drop_retained(DropScope::All), Changed::Nothing);
+    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+}
+
+#[test]
+fn a_hash_that_is_emptied_is_empty() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1")]);
     assert!(fleet.live(&[]));
@@ -397,62 +556,19 @@ fn a_hash_that_is_emptied_while_watched_is_empty() {
 }
 
 #[test]
-fn a_flush_with_something_written_right_after_keeps_the_rest() {
-    let mut fleet = Fleet::new("");
-    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
-    fleet.read(0, Trust::Flushed, &[("b", "10.0.0.3")]);
-    assert!(fleet.mirror.is_guarded());
-    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
-    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
-}
-
-#[test]
-fn what_another_redis_does_not_have_is_kept() {
-    let mut fleet = Fleet::new("");
-    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
-    let all = [("a", "10.0.0.1"), ("b", "10.0.0.2")];
-    assert!(!fleet.read(0, Trust::Replaced, &all), "nothing is missing");
-    assert!(!fleet.mirror.is_guarded());
-    fleet.read(0, Trust::Replaced, &[("b", "10.0.0.3")]);
-    assert!(fleet.mirror.is_guarded());
-    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
-    assert_eq!(fleet.resolve("b"), "b 10.0.0.3");
-    // What is deleted in the new one, was meant to be.
-    fleet.live(&[]);
-    assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
-    assert_eq!(fleet.resolve("b"), "");
-    fleet.read(0, Trust::Accepted, &[]);
-    assert_eq!(fleet.resolve("a"), "");
-}
-
-#[test]
-fn what_is_missing_after_a_mere_reconnect_was_deleted() {
-    let mut fleet = Fleet::new("");
-    fleet.live(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
-    fleet.read(0, Trust::Reconnected, &[("b", "10.0.0.2")]);
-    assert!(!fleet.mirror.is_guarded());
-    assert_eq!(fleet.resolve("a"), "");
-}
-
-#[test]
 fn a_hash_that_cannot_be_read_goes_on_as_it_was() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("a", "10.0.0.1")]);
-    let changed = fleet.mirror.apply(Pass {
-        hashes: vec![HashRead {
-            hash: 0,
-            outcome: Err("WRONGTYPE".into()),
-            trust: Trust::Live,
-        }],
-        cost: Duration::ZERO,
-        full: false,
-    });
-    assert!(!changed);
+    let mut unreadable = batch(0, Changes::default());
+    unreadable.hashes[0].outcome = Err(wrong_type());
+    assert_eq!(fleet.apply(&unreadable), Changed::Nothing);
     assert_eq!(
-        fleet.mirror.hashes()[0].unreadable.as_deref(),
-        Some("WRONGTYPE")
+        fleet.mirror.hashes()[0].unreadable_code,
+        Some(UnreadableCode::WrongType)
     );
     assert_eq!(fleet.resolve("a"), "a 10.0.0.1");
+    fleet.apply(&batch(0, Changes::default()));
+    assert_eq!(fleet.mirror.hashes()[0].unreadable, None);
 }
 
 #[test]
@@ -490,8 +606,8 @@ fn a_million_bad_fields_are_counted_and_a_hundred_named() {
     fields.push(("web", "10.0.0.1"));
     fields.push(("esc\u{1b}[31m", "10.0.0.1"));
     fleet.live(&fields);
-    let problems = fleet.mirror.problems();
-    assert_eq!(problems.list().count, 200_001);
-    assert_eq!(problems.list().fields.len(), 100);
+    let problems = fleet.mirror.rejected();
+    assert_eq!(problems.count, 200_001);
+    assert_eq!(problems.fields.len(), 100);
     assert_eq!(fleet.resolve("web"), "web 10.0.0.1");
 }

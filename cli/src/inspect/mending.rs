@@ -22,7 +22,7 @@ pub(super) fn line(field: &RejectedField, last_good: Option<&[u8]>, endpoint: &s
     let meant = meant.and_then(|value| record::mend(&value));
     let meant = meant.map(|value: Value| value.to_string().into_bytes());
     let good = match field.effect {
-        Effect::Kept => meant.or_else(|| last_good.map(<[u8]>::to_vec)),
+        Effect::Retained => meant.or_else(|| last_good.map(<[u8]>::to_vec)),
         Effect::Ignored | Effect::Used => meant,
     };
     let hash = field.hash.as_bytes();
@@ -177,7 +177,7 @@ mod tests {
                 "redis-cli HDEL cloudhosts web",
             ),
             (
-                field("web", Some("!"), Effect::Kept),
+                field("web", Some("!"), Effect::Retained),
                 Some("10.0.0.9 pick=1"),
                 "redis-cli HSET cloudhosts web '10.0.0.9 pick=1'",
             ),

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{State, Status};
-use cloudhosts_table::client::{AttachError, DEAD_AFTER, pulse};
+use cloudhosts_table::client::{AttachError, pulse};
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 
@@ -48,15 +48,8 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 pub(crate) fn gone(config: &Config) -> Option<String> {
     match pulse(&local::configured(config)?) {
         Ok(pulse) if pulse.retired => Some("the daemon is leaving".into()),
-        Ok(pulse) => {
-            let silent = monotonic().since(pulse.heartbeat);
-            (silent > DEAD_AFTER).then(|| {
-                format!(
-                    "the daemon has given no sign of life for {} s; is it stopped?",
-                    silent.as_secs()
-                )
-            })
-        }
+        Ok(pulse) if pulse.is_alive(monotonic()) => None,
+        Ok(_) => Some("the daemon has given no sign of life for 3 s; is it stopped?".into()),
         Err(AttachError::Handover(HandoverError::NothingYet)) => None,
         Err(error) => Some(format!(
             "the daemon does not answer at {}: {error}",
@@ -72,6 +65,7 @@ fn table(status: &Status, gone: bool) -> String {
         State::Live => "live",
         State::Reconnecting => "reconnecting",
         State::Guarded => "guarded",
+        State::Unreadable => "unreadable",
     };
     let mut lines = Lines::default();
     lines.add(state, since(status.since));
@@ -87,7 +81,7 @@ fn table(status: &Status, gone: bool) -> String {
         );
     }
     for hash in &status.hashes {
-        let kept = match hash.kept {
+        let kept = match hash.retained {
             0 => String::new(),
             kept => format!(", of which Redis has lost {kept}"),
         };

@@ -8,7 +8,6 @@
 
 mod authselect;
 mod edit;
-pub(crate) mod hosts;
 pub(crate) mod place;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::outcome::{Failure, Outcome, Plain, print};
+pub(crate) use cloudhosts_nsswitch::hosts;
 pub(crate) use edit::State;
 use place::Place;
 

@@ -18,7 +18,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
-        called: "claim",
         verb: Verb::Claim,
         role: role(&arguments.role)?,
         source: arguments.place.source(setting)?,

@@ -52,7 +52,6 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     let source = arguments.place.source(setting)?;
     if arguments.dry_run {
         let task = perform::Task {
-            called: "hold",
             verb: Verb::Hold(arguments.lease),
             role,
             source,

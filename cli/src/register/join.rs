@@ -21,7 +21,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
-        called: "join",
         verb: Verb::Join,
         role: member(&arguments.role, arguments.member.as_deref())?,
         source: arguments.place.source(setting)?,

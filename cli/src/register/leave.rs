@@ -20,7 +20,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
-        called: "leave",
         verb: Verb::Leave,
         role: member(&arguments.role, arguments.member.as_deref())?,
         source: Source::Known(away(setting.hashes()?)),

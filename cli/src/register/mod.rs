@@ -3,6 +3,7 @@
 //! Each verb says what is to be done (a [`Change`](cloudhosts_registry::register::Change)); `place` finds out where,
 //! `perform` has it done and tells what came of it, `wait` waits for the daemon.
 
+mod accept;
 mod claim;
 mod hold;
 mod hosts;
@@ -40,6 +41,16 @@ pub(crate) enum Verb {
     Hold(hold::Arguments),
     /// Register the lines of a hosts(5) file, all or none
     Import(import::Arguments),
+    /// Accept that Redis has lost fields: no machine answers them any longer
+    Accept(accept::Arguments),
+}
+
+impl Verb {
+    /// Whether it goes on trying until Redis can be reached. A password that is
+    /// not there yet is then waited for, like a Redis that is not.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Verb::Hold(_))
+    }
 }
 
 /// What all of them are given.
@@ -60,6 +71,7 @@ pub(crate) fn run(verb: &Verb, config: Config, given: &[String]) -> Result<Outco
         Verb::Release(arguments) => release::run(arguments, &setting),
         Verb::Hold(arguments) => hold::run(arguments, &setting),
         Verb::Import(arguments) => import::run(arguments, &setting),
+        Verb::Accept(arguments) => accept::run(arguments, &setting),
     }
 }
 
@@ -124,7 +136,7 @@ fn member(name: &str, member: Option<&str>) -> Result<Role, Failure> {
 ///
 /// # Errors
 /// As `work`; or the system gives no descriptor.
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

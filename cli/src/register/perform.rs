@@ -34,8 +34,6 @@ pub(crate) struct Options {
 
 /// What is to be done.
 pub(crate) struct Task {
-    /// As it is called on the command line.
-    pub(crate) called: &'static str,
     pub(crate) verb: Verb,
     pub(crate) role: Role,
     pub(crate) source: Source,
@@ -70,10 +68,7 @@ impl Options {
         });
         if self.json {
             let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
-            print(&format!(
-                "{}\n",
-                as_json(task.called, &change, &done, published)
-            ))?;
+            print(&format!("{}\n", as_json(&change, &done, published)))?;
         }
         waited.unwrap_or(Ok(Outcome::Yes))
     }
@@ -132,7 +127,7 @@ fn told(change: &Change, done: &[Done]) -> String {
             None => format!("was not in {hash}"),
         };
         let also = match members {
-            _ if !matches!(change.verb, Verb::Claim | Verb::Release) => String::new(),
+            _ if !matches!(change.verb, Verb::Claim | Verb::Point | Verb::Release) => String::new(),
             0 => String::new(),
             1 => ", 1 member removed".to_owned(),
             members => format!(", {members} members removed"),
@@ -147,7 +142,7 @@ fn is_pointer(at: &Where) -> bool {
     first.parse::<std::net::IpAddr>().is_err()
 }
 
-fn as_json(called: &str, change: &Change, done: &[Done], published: Option<bool>) -> Value {
+fn as_json(change: &Change, done: &[Done], published: Option<bool>) -> Value {
     let places = change.places.iter().zip(done).map(|(place, done)| {
         json!({
             "hash": place.hash,
@@ -158,7 +153,7 @@ fn as_json(called: &str, change: &Change, done: &[Done], published: Option<bool>
         })
     });
     json!({
-        "verb": called,
+        "verb": change.verb.name(),
         "role": change.role.name(),
         "member": change.role.member(),
         "places": places.collect::<Vec<_>>(),

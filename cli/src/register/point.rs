@@ -29,8 +29,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         at: Some(at.clone()),
     };
     let task = perform::Task {
-        called: "point",
-        verb: Verb::Claim,
+        verb: Verb::Point,
         source: Source::Known(setting.hashes()?.into_iter().map(place).collect()),
         role,
     };

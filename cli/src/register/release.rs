@@ -17,7 +17,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
-        called: "release",
         verb: Verb::Release,
         role: role(&arguments.role)?,
         source: Source::Known(away(setting.hashes()?)),

@@ -1,11 +1,11 @@
 //! `--wait`: until the daemon of this machine has published what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::register::{Change, Import, Verb, Where};
+use cloudhosts_registry::register::{Accept, Change, Import, Verb, Where};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
@@ -25,6 +25,16 @@ pub(super) struct Wanted {
     fields: BTreeMap<(String, String), Option<String>>,
     /// Which other fields there must not be.
     alone: Alone,
+    /// Of which roles nothing may be there that Redis has lost.
+    accepted: Accepted,
+}
+
+/// Of which roles nothing may be there that Redis has lost.
+enum Accepted {
+    /// It does not matter.
+    None,
+    These(BTreeSet<String>),
+    All,
 }
 
 /// Which other fields there must not be.
@@ -48,9 +58,10 @@ pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
         hash: place.hash.clone(),
         fields: BTreeMap::from([(field.clone(), place.at.as_ref().map(Where::to_string))]),
         alone: match change.verb {
-            Verb::Claim | Verb::Release => Alone::In(role.to_owned()),
+            Verb::Claim | Verb::Point | Verb::Release => Alone::In(role.to_owned()),
             Verb::Join | Verb::Leave | Verb::Hold(_) | Verb::End => Alone::No,
         },
+        accepted: Accepted::None,
     });
     wanted.collect()
 }
@@ -68,7 +79,35 @@ pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
             true => Alone::Everywhere,
             false => Alone::No,
         },
+        accepted: Accepted::None,
     }]
+}
+
+/// What accepting a loss leaves behind.
+pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
+    let wanted = accept.hashes.iter().map(|hash| Wanted {
+        hash: hash.clone(),
+        fields: BTreeMap::new(),
+        alone: Alone::No,
+        accepted: if accept.roles.is_empty() {
+            Accepted::All
+        } else {
+            let roles = accept.roles.iter().map(|role| role.name().to_owned());
+            Accepted::These(roles.collect())
+        },
+    });
+    wanted.collect()
+}
+
+impl Accepted {
+    /// Whether what is retained of a role is to go.
+    fn covers(&self, role: &str) -> bool {
+        match self {
+            Accepted::None => false,
+            Accepted::These(roles) => roles.contains(role),
+            Accepted::All => true,
+        }
+    }
 }
 
 impl Wanted {
@@ -91,7 +130,7 @@ impl Wanted {
                 (None, Alone::In(role)) => source.role != role,
                 (None, Alone::No) => true,
             };
-            if !good {
+            if !good || source.kept && self.accepted.covers(source.role) {
                 return Some(false);
             }
         }

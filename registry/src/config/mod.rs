@@ -3,11 +3,15 @@
 //! Everything is checked when it is read: the types of the values check
 //! themselves while they are parsed, which is how an error knows its line.
 
+mod command_line;
 mod error;
+mod exposure;
 mod secrets;
 mod values;
 
+pub use command_line::hide_passwords;
 pub use error::ConfigError;
+pub use exposure::Exposure;
 pub use values::Allow;
 
 use crate::connect::Endpoint;
@@ -50,6 +54,9 @@ pub struct Config {
     pub order: Order,
     /// Where Redis is.
     pub redis: Redis,
+    /// The file that `redis.urls` was read from; none where the command line
+    /// says.
+    urls_from: Option<PathBuf>,
 }
 
 /// The table `[redis]` of the configuration.
@@ -113,7 +120,8 @@ impl Config {
     }
 
     /// The same for programs that never connect to Redis and may be run by
-    /// people who are not allowed to read its password.
+    /// people who are not allowed to read its password; and for those that go
+    /// on trying, to which the password may come later.
     ///
     /// # Errors
     /// Names the file and the line, and says what to do.
@@ -135,6 +143,7 @@ impl Config {
 
     /// Reads the text of a configuration that came from `file`.
     fn parse(file: &Path, text: String) -> Result<(Config, Source), ConfigError> {
+        let urls_from = Some(file.to_owned());
         let mut source = Source::new(file, text);
         let file: File = toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
         let sentinel = some(file.redis.sentinel);
@@ -177,6 +186,7 @@ impl Config {
                 sentinel,
                 connect_timeout: interval(file.redis.connect_timeout, Duration::from_secs(2)),
             },
+            urls_from,
         };
         Ok((config, source))
     }
@@ -195,6 +205,7 @@ impl Config {
                 None => read,
             };
             self.redis.urls = read.map_err(|why| ConfigError::option("--redis-url", &why))?;
+            self.urls_from = None;
         }
         if !hashes.is_empty() {
             self.hashes = values::check_hashes(hashes.to_vec())

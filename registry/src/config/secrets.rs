@@ -18,7 +18,7 @@ const CREDENTIAL: &str = "redis-password";
 
 impl Redis {
     /// The file the password is in, if there is one.
-    fn password_path(&self) -> Option<PathBuf> {
+    pub(super) fn password_path(&self) -> Option<PathBuf> {
         if let Some(file) = &self.password_file {
             return Some(file.clone());
         }

@@ -222,7 +222,7 @@ pub(super) fn standard_urls() -> Vec<Endpoint> {
 
 /// Which names are mirrored: those that match one of the globs. `*` stands
 /// for any run of characters, dots among them, `?` for one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Allow(Vec<WildMatch>);
 
 impl Allow {

@@ -1,24 +1,17 @@
 //! One URL after the other, until one works.
 
+use super::connection::{Choice, Connection};
 use super::endpoint::Endpoint;
-use super::link::Link;
+use super::invalidations::Invalidations;
+use super::lookout::Lookout;
 use super::materials::Materials;
-use super::sentinel;
+use super::sentinels::Sentinels;
 use super::session::{Session, is_master};
-use super::signals::Signals;
+use super::survey::Survey;
 use crate::config::Config;
+use crate::log::log_key;
 use std::sync::Arc;
-
-/// A connection that is logged in, to one of the configured Redis.
-pub(crate) struct Connection {
-    pub(crate) link: Link,
-    /// What it pushes.
-    pub(crate) signals: Arc<Signals>,
-    /// Where it goes, fit for printing.
-    pub(crate) endpoint: String,
-    /// Why it pushes nothing, where it does not.
-    pub(crate) no_tracking: Option<String>,
-}
+use tokio::sync::watch;
 
 /// No URL worked.
 pub(crate) struct Down {
@@ -27,11 +20,38 @@ pub(crate) struct Down {
     pub(crate) why: String,
 }
 
+impl Down {
+    /// What was tried, and why each was in vain.
+    fn from(tried: &[(String, String)]) -> Down {
+        match tried {
+            [(endpoint, why)] => Down {
+                endpoint: endpoint.clone(),
+                why: why.clone(),
+            },
+            all => {
+                let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
+                let whys: Vec<String> = all
+                    .iter()
+                    .map(|(url, why)| format!("{url}: {why}"))
+                    .collect();
+                Down {
+                    endpoint: endpoints.join(", "),
+                    why: whys.join("; "),
+                }
+            }
+        }
+    }
+}
+
 /// Connects, and remembers which URL worked.
 ///
 /// A lost connection is sought first where it was, since most often a Redis
 /// comes back; then at the other URLs in their order. When none works the
 /// next round starts with the first again.
+///
+/// Of several URLs that work, as those of the nodes of a cluster, the one is
+/// followed that lets us read all hashes, or else most of them. Where the URLs
+/// are those of sentinels, all are asked each time.
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
@@ -67,54 +87,121 @@ impl Connector {
 
     /// Tries every URL once.
     pub(crate) async fn connect(&mut self) -> Result<Connection, Down> {
+        if self.config.redis.sentinel.is_some() {
+            return self.connect_by_sentinels().await;
+        }
         let urls = &self.config.redis.urls;
         let others = (0..urls.len()).filter(|&at| at != self.last);
         let mut tried = Vec::new();
+        let mut best: Option<(usize, Connection, Survey)> = None;
         for at in std::iter::once(self.last).chain(others) {
             let Some(url) = urls.get(at) else { continue };
-            match self.try_one(url).await {
-                Ok(connection) => {
-                    self.last = at;
-                    return Ok(connection);
+            let mut connection = match self.try_one(url).await {
+                Ok(connection) => connection,
+                Err(why) => {
+                    tried.push((url.to_string(), why));
+                    continue;
+                }
+            };
+            if !self.has_choice() {
+                self.last = at;
+                return Ok(connection);
+            }
+            let limit = self.config.redis.connect_timeout;
+            match Survey::make(&mut connection.link, &self.config.hashes, limit).await {
+                Ok(survey) => {
+                    let missing = survey.elsewhere();
+                    if best
+                        .as_ref()
+                        .is_none_or(|(_, _, best)| missing < best.elsewhere())
+                    {
+                        best = Some((at, connection, survey));
+                    }
+                    if missing == 0 {
+                        break;
+                    }
                 }
                 Err(why) => tried.push((url.to_string(), why)),
             }
         }
+        if let Some((at, connection, survey)) = best {
+            self.last = at;
+            return Ok(self.chosen(at, connection, survey));
+        }
         self.last = 0;
-        Err(match tried.as_slice() {
-            [(endpoint, why)] => Down {
-                endpoint: endpoint.clone(),
-                why: why.clone(),
-            },
-            all => {
-                let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
-                let whys: Vec<String> = all
-                    .iter()
-                    .map(|(url, why)| format!("{url}: {why}"))
-                    .collect();
-                Down {
-                    endpoint: endpoints.join(", "),
-                    why: whys.join("; "),
-                }
-            }
-        })
+        Err(Down::from(&tried))
+    }
+
+    /// Connects to the master that the sentinels name.
+    async fn connect_by_sentinels(&self) -> Result<Connection, Down> {
+        let sentinels = Sentinels::ask(&self.config).await;
+        let Some((master, by)) = sentinels.master() else {
+            return Err(Down::from(&sentinels.failures()));
+        };
+        let down = |why: String| Down {
+            endpoint: by.to_string(),
+            why: format!("the master at {master}: {why}"),
+        };
+        let connection = self.open(master).await.map_err(down)?;
+        let connection = self.master(connection, "wait for the failover").await;
+        let mut connection = connection.map_err(down)?;
+        connection.master = Some(master.clone());
+        if self.purpose == Purpose::Follow {
+            self.watch_master(&mut connection);
+        }
+        Ok(connection)
+    }
+
+    /// Has the sentinels asked, from now on, whether the master is another. A
+    /// connection that is used once does without.
+    pub(crate) fn watch_master(&self, connection: &mut Connection) {
+        if let Some(master) = &connection.master
+            && connection.lookout.is_none()
+        {
+            let lookout = Lookout::over_sentinels(self.config.clone(), master.clone());
+            connection.lookout = Some(lookout);
+        }
+    }
+
+    /// Whether the connection is to be chosen by what each URL lets us read.
+    fn has_choice(&self) -> bool {
+        self.purpose == Purpose::Follow && self.others() > 0
+    }
+
+    /// A connection that was chosen from several.
+    fn chosen(&self, at: usize, connection: Connection, survey: Survey) -> Connection {
+        let Some(url) = self.config.redis.urls.get(at) else {
+            return connection;
+        };
+        let (elsewhere, known) = watch::channel(survey.elsewhere());
+        let lookout = Lookout::over_urls(self.config.clone(), url.clone(), known);
+        Connection {
+            choice: Some(Choice { survey, elsewhere }),
+            lookout: Some(lookout),
+            ..connection
+        }
+    }
+
+    /// How many other URLs there are at which another Redis may be found.
+    pub(crate) fn others(&self) -> usize {
+        let redis = &self.config.redis;
+        match redis.sentinel {
+            Some(_) => 0,
+            None => redis.urls.len().saturating_sub(1),
+        }
+    }
+
+    /// Begins with the next URL at the next attempt.
+    pub(crate) fn skip(&mut self) {
+        self.last = (self.last + 1) % self.config.redis.urls.len().max(1);
     }
 
     async fn try_one(&self, url: &Endpoint) -> Result<Connection, String> {
-        let redis = &self.config.redis;
-        let Some(name) = &redis.sentinel else {
-            let connection = self.open(url).await?;
-            return match self.purpose {
-                Purpose::Follow => Ok(connection),
-                Purpose::Write => self.master(connection, "name the master in urls").await,
-            };
-        };
-        let master = sentinel::master(url, name, redis).await?;
-        let at_master = |why: String| format!("the master at {master}: {why}");
-        let connection = self.open(&master).await.map_err(at_master)?;
-        self.master(connection, "wait for the failover")
-            .await
-            .map_err(at_master)
+        let connection = self.open(url).await?;
+        match self.purpose {
+            Purpose::Follow => Ok(connection),
+            Purpose::Write => self.master(connection, "name the master in urls").await,
+        }
     }
 
     /// The connection, unless a replica is at its end; and what to do then.
@@ -130,17 +217,24 @@ impl Connector {
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, String> {
         let redis = &self.config.redis;
         let materials = Materials::gather(redis, endpoint).await?;
-        let signals = Arc::new(Signals::new(&self.config.hashes));
+        let keys = self.config.hashes.iter();
+        let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
+        let invalidations = Arc::new(Invalidations::new(keys));
         let limit = redis.connect_timeout;
         let session = match self.purpose {
-            Purpose::Follow => Session::begin(endpoint, &materials, &signals, limit).await?,
+            Purpose::Follow => Session::begin(endpoint, &materials, &invalidations, limit).await?,
             Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
         };
         Ok(Connection {
             link: session.link,
-            signals,
+            invalidations,
             endpoint: endpoint.to_string(),
             no_tracking: session.no_tracking,
+            unreadable: vec![None; self.config.hashes.len()],
+            again_at: None,
+            choice: None,
+            master: None,
+            lookout: None,
         })
     }
 }

@@ -80,6 +80,15 @@ impl Endpoint {
         }
     }
 
+    /// The host that is connected to, a name or an address; none for a Unix socket.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match &self.address {
+            Address::Tcp { host, .. } => Some(host),
+            Address::Unix(_) => None,
+        }
+    }
+
     /// Whether this is a Unix socket.
     pub(crate) fn is_unix(&self) -> bool {
         matches!(self.address, Address::Unix(_))

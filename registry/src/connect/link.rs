@@ -4,13 +4,12 @@
 use super::endpoint::Secret;
 use super::guarded::{Gauge, Guarded};
 use super::refusal::Refusal;
-use super::signals::Signals;
 use super::stream::Stream;
 use crate::printable::reason;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, PushInfo, RedisConnectionInfo,
-    RedisError, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,
+    RedisConnectionInfo, RedisError, Value,
 };
 use std::fmt;
 use std::net::IpAddr;
@@ -48,15 +47,18 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Takes what is pushed.
+pub(crate) type OnPush = Box<dyn Fn(&PushInfo) + Send + Sync>;
+
 /// How to speak to Redis.
 pub(crate) enum Protocol<'a> {
     /// RESP2: no pushes.
     Resp2,
-    /// RESP3, logged in by the same command; pushes go to the signals.
+    /// RESP3, logged in by the same command.
     Resp3 {
         username: Option<&'a str>,
         password: Option<&'a Secret>,
-        signals: Arc<Signals>,
+        pushed: OnPush,
     },
 }
 
@@ -93,7 +95,7 @@ impl Link {
         if let Protocol::Resp3 {
             username,
             password,
-            signals,
+            pushed,
         } = protocol
         {
             info = info.set_protocol(ProtocolVersion::RESP3);
@@ -104,7 +106,7 @@ impl Link {
                 }
             }
             let take = move |push: PushInfo| {
-                signals.push(&push);
+                pushed(&push);
                 Ok::<(), std::convert::Infallible>(())
             };
             config = config.set_push_sender(take);
@@ -152,6 +154,40 @@ impl Link {
             Ok(Err(error)) => Err(failure(&self.gauge, error)),
             Err(why) => Err(Failure::Lost(why)),
         }
+    }
+
+    /// Asks several questions at once, and gives the answer to each. Together
+    /// the answers have one budget.
+    ///
+    /// # Errors
+    /// [`Failure::Lost`], never a refusal: these are among the answers.
+    pub(crate) async fn ask_all(
+        &mut self,
+        questions: &[Cmd],
+        silence: Duration,
+    ) -> Result<Vec<Result<Value, Refusal>>, Failure> {
+        let mut pipeline = Pipeline::with_capacity(questions.len());
+        for question in questions {
+            pipeline.add_command(question.clone());
+        }
+        self.gauge.asked();
+        let answers = self
+            .connection
+            .send_packed_commands(&pipeline, 0, pipeline.len());
+        let answers = match patient(&self.gauge, silence, answers).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) => return Err(failure(&self.gauge, error)),
+            Err(why) => return Err(Failure::Lost(why)),
+        };
+        if answers.len() != questions.len() {
+            let why = "there are fewer answers than questions";
+            return Err(Failure::Lost(why.to_owned()));
+        }
+        let told = |answer| match answer {
+            Value::ServerError(error) => Err(Refusal::from(&error)),
+            answer => Ok(answer),
+        };
+        Ok(answers.into_iter().map(told).collect())
     }
 
     /// When the last byte came, or the last question went.

@@ -3,25 +3,35 @@
 //!
 //! [`Endpoint`] is where, `materials` what it takes (password, TLS), `stream`
 //! opens the bytes, `guarded` watches them, `link` is one question and its
-//! answer, `refusal` what Redis says no to, `session` logs in, `sentinel`
-//! finds the master and `connector` tries one URL after the other.
+//! answer, `invalidations` what is pushed, `refusal` what Redis says no to, `session` logs in, `sentinels`
+//! finds the master and `connector` tries one URL after the other. `survey` is
+//! what each of several URLs lets us read. A `connection` is what comes of it,
+//! beside which `lookout` looks whether another Redis should be in its place;
+//! `listener` is told of failovers by a sentinel.
 
+mod connection;
 mod connector;
 mod endpoint;
 mod guarded;
+mod invalidations;
 mod link;
+mod listener;
+mod lookout;
 mod materials;
 mod refusal;
-mod sentinel;
+mod sentinels;
 mod session;
-mod signals;
 mod stream;
+mod survey;
 
 pub use endpoint::{Endpoint, EndpointError};
 
-pub(crate) use connector::{Connection, Connector};
+pub(crate) use connection::Connection;
+pub(crate) use connector::Connector;
 pub(crate) use endpoint::{MAX_SOCKET_PATH, Secret};
+pub(crate) use guarded::BUDGET;
+pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{Failure, Link, SILENCE};
 pub(crate) use refusal::Refusal;
+pub(crate) use sentinels::Sentinels;
 pub(crate) use session::is_master;
-pub(crate) use signals::Signals;

@@ -2,6 +2,7 @@
 
 use super::endpoint::Secret;
 use crate::printable::reason;
+use crate::unreadable::UnreadableCode;
 use redis::ServerError;
 use std::fmt;
 
@@ -36,9 +37,34 @@ impl Refusal {
         self.code == "NOPROTO" || self.code == "ERR" && text.starts_with("unknown ")
     }
 
-    /// Whether the connection can go on and only this one hash not be read.
-    pub(crate) fn is_of_one_hash(&self) -> bool {
-        matches!(self.code.as_str(), "WRONGTYPE" | "NOPERM" | "MOVED" | "ASK")
+    /// Why this one hash can't be read, where the connection can go on.
+    pub(crate) fn unreadable(&self) -> Option<UnreadableCode> {
+        match self.code.as_str() {
+            "MOVED" | "ASK" | "CROSSSLOT" => Some(UnreadableCode::Moved),
+            "NOPERM" => Some(UnreadableCode::NoPerm),
+            "WRONGTYPE" => Some(UnreadableCode::WrongType),
+            _ => None,
+        }
+    }
+
+    /// Whether Redis knows the command, but not with these arguments.
+    pub(crate) fn is_syntax(&self) -> bool {
+        self.code == "ERR" && self.text.eq_ignore_ascii_case("syntax error")
+    }
+
+    /// Whether the user may not do this, or not with this key.
+    pub(crate) fn is_denial(&self) -> bool {
+        self.code == "NOPERM"
+    }
+
+    /// Whether Redis has no memory left for it.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.code == "OOM"
+    }
+
+    /// Whether a transaction was given up.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.code == "EXECABORT"
     }
 
     /// The same, with the password struck out wherever it is quoted.
@@ -125,7 +151,8 @@ mod tests {
             shown.contains("password_file") && !shown.contains('\x1b'),
             "{shown}"
         );
-        assert!(Refusal::new("WRONGTYPE", "x").is_of_one_hash());
-        assert!(!Refusal::new("LOADING", "x").is_of_one_hash());
+        let wrong_type = Refusal::new("WRONGTYPE", "x").unreadable();
+        assert_eq!(wrong_type, Some(UnreadableCode::WrongType));
+        assert_eq!(Refusal::new("LOADING", "x").unreadable(), None);
     }
 }

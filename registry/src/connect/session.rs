@@ -1,10 +1,10 @@
 //! Logging in, and switching change tracking on.
 
 use super::endpoint::Endpoint;
+use super::invalidations::Invalidations;
 use super::link::{Failure, Link, Protocol};
 use super::materials::Materials;
 use super::refusal::Refusal;
-use super::signals::Signals;
 use super::stream::open;
 use redis::{Value, cmd};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Session {
     pub(crate) async fn begin(
         endpoint: &Endpoint,
         materials: &Materials,
-        signals: &Arc<Signals>,
+        invalidations: &Arc<Invalidations>,
         limit: Duration,
     ) -> Result<Session, String> {
         let secret = materials.password.as_ref();
@@ -34,10 +34,11 @@ impl Session {
             Failure::Refused(refusal) => refusal.without(secret).to_string(),
             Failure::Lost(why) => why,
         };
+        let pushed = invalidations.clone();
         let resp3 = Protocol::Resp3 {
             username: materials.username.as_deref(),
             password: secret,
-            signals: signals.clone(),
+            pushed: Box::new(move |push| pushed.push(push)),
         };
         let stream = open(endpoint, materials, limit).await?;
         let (mut link, old) = match Link::start(stream, resp3, limit).await {

@@ -2,6 +2,7 @@
 
 use super::endpoint::{Address, Endpoint, port_or_default};
 use super::materials::Materials;
+use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -107,15 +108,17 @@ async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, String
     Err(why)
 }
 
-/// The addresses of the host. The look-up may ask this very daemon, so it is
+/// The addresses of the host, by the machine's services without cloudhosts: the
+/// names in Redis are never asked where Redis is. The look-up blocks, so it is
 /// done on a thread of its own.
 async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let found = tokio::net::lookup_host((host, port)).await;
-    let found = found.map_err(|error| format!("cannot look up {host:?}: {error}"))?;
-    Ok(found.collect())
+    let asked = host.to_owned();
+    let found = tokio::task::spawn_blocking(move || bootstrap::addresses(&asked, port)).await;
+    let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
+    found.map_err(|error| format!("cannot look up {host:?}: {error}"))
 }
 
 /// Small questions go at once, and a dead peer is noticed.

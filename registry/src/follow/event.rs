@@ -1,6 +1,9 @@
-//! What the follower tells, and what it can be told.
+//! What the follower tells the mirror.
 
+use super::checkpoint::Checkpoint;
+use crate::log::DropScope;
 use crate::pairs::Pairs;
+use crate::unreadable::Unreadable;
 use std::time::Duration;
 
 /// How changes become known.
@@ -15,26 +18,11 @@ pub enum Mode {
     },
 }
 
-/// Whether it can be believed that what is not there is meant to be gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// It changed while we watched: believe it even when empty.
-    Live,
-    /// Read after a (re)connect, and not seen with anything in it since.
-    Reconnected,
-    /// The same, at a Redis whose data is not known to go on from what was
-    /// read before: it was started again, or is another.
-    Replaced,
-    /// Read after a flush, and not seen with anything in it since.
-    Flushed,
-    /// The operator said to accept what Redis says.
-    Accepted,
-}
-
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Connected and logged in; the first [`Pass`] follows and is full.
+    /// Connected and logged in. A [`Batch`] that is `full` follows, and perhaps
+    /// others before it, with changes that the log tells of.
     Connected {
         /// Where, without user and password.
         endpoint: String,
@@ -50,36 +38,53 @@ pub enum Event {
         /// How long until the next attempt.
         retry_in: Duration,
     },
-    /// Hashes were read.
-    Read(Pass),
+    /// Something became known of the hashes.
+    Changes(Batch),
 }
 
-/// Hashes that were read one after the other.
+/// What became known of the hashes at one moment of Redis; published as one.
 #[derive(Debug)]
-pub struct Pass {
-    /// What was read, in the order of the configuration.
-    pub hashes: Vec<HashRead>,
-    /// How long reading took.
-    pub cost: Duration,
-    /// Whether all hashes are here, not only those that changed.
-    pub full: bool,
+pub struct Batch {
+    /// Those hashes there is something to say of.
+    pub hashes: Vec<HashBatch>,
+    /// All hashes were read whole, and how long that took.
+    pub full: Option<Duration>,
+    /// Where a later daemon goes on from, once this batch is published.
+    pub checkpoint: Checkpoint,
 }
 
-/// One hash, read whole.
+/// What became known of one hash.
 #[derive(Debug)]
-pub struct HashRead {
+pub struct HashBatch {
     /// Which, as an index into `Config::hashes`.
     pub hash: usize,
-    /// What is in it, or why it cannot be read (fit for a terminal).
-    pub outcome: Result<Pairs, String>,
-    /// Whether it can be believed that the rest is meant to be gone.
-    pub trust: Trust,
+    /// What changed in it, or why it cannot be read.
+    pub outcome: Result<Changes, Unreadable>,
 }
 
-/// What the follower can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Read everything now and pass it on as [`Trust::Accepted`]. While there
-    /// is no connection: try for one now; if that fails the wish lapses.
-    Accept,
+/// What changed in one hash. Applied in this order: dropped, removed, lost, set.
+/// A field stands in at most one of removed, lost and set.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// What is retained of these roles is no longer wanted.
+    pub dropped: Vec<DropScope>,
+    /// Raw fields that were deleted on purpose. What is retained of a field of
+    /// that name is no longer wanted either.
+    pub removed: Vec<Vec<u8>>,
+    /// Raw fields that are missing although nobody is known to have deleted
+    /// them: the mirror retains them.
+    pub lost: Vec<Vec<u8>>,
+    /// Raw fields that are new or have another value, each once.
+    pub set: Pairs,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.dropped.is_empty()
+            && self.removed.is_empty()
+            && self.lost.is_empty()
+            && self.set.is_empty()
+    }
 }

@@ -1,41 +1,38 @@
 //! From connection to connection, for as long as somebody listens.
 
 use super::backoff::{Backoff, random};
-use super::event::{Control, Event, Mode};
-use super::session::{Outside, Session};
+use super::checkpoint::Baseline;
+use super::event::{Event, Mode};
+use super::hash::Hash;
+use super::memory::Memory;
+use super::session::{Session, tell};
 use crate::config::Config;
 use crate::connect::Connector;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Sender;
 
 /// Follows the configured hashes and tells what happens, until nobody
 /// receives `events` any more. Awaiting a place in that channel is what slows
 /// it down when its reader is slow.
 ///
+/// It goes on from the `baseline`: what is in it and not in Redis any more is
+/// told as removed or lost.
+///
 /// It must run within a tokio runtime with time and I/O enabled. Dropping it
 /// closes the connection; nothing is left behind.
-pub async fn follow(config: Arc<Config>, events: Sender<Event>, control: Receiver<Control>) {
+pub async fn follow(config: Arc<Config>, baseline: Baseline, events: Sender<Event>) {
     tokio::select! {
         () = events.closed() => {}
-        () = run(config, &events, control) => {}
+        () = run(config, baseline, &events) => {}
     }
 }
 
-async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<Control>) {
+async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
+    let mut memory = Memory::new(hashes(&config, baseline));
     let mut connector = Connector::new(config.clone());
     let mut backoff = Backoff::default();
-    let mut careful = vec![false; config.hashes.len()];
-    let mut origin = None;
-    let mut accept = false;
     loop {
-        let outside = Outside {
-            config: &config,
-            events,
-            control: &mut control,
-            careful: &mut careful,
-            origin: &mut origin,
-        };
         let (endpoint, why) = match connector.connect().await {
             Ok(connection) => {
                 let endpoint = connection.endpoint.clone();
@@ -47,10 +44,10 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
                     endpoint: endpoint.clone(),
                     mode,
                 };
-                outside.tell(connected).await;
+                tell(events, connected).await;
                 let since = Instant::now();
-                let mut session = Session::new(outside, connection);
-                let why = session.run(accept).await;
+                let mut session = Session::new(&config, events, &mut memory, connection);
+                let why = session.run().await;
                 if session.is_complete() {
                     backoff.held(since.elapsed());
                 }
@@ -59,22 +56,26 @@ async fn run(config: Arc<Config>, events: &Sender<Event>, mut control: Receiver<
             Err(down) => (down.endpoint, down.why),
         };
         let retry_in = backoff.next(random());
-        let mut outside = Outside {
-            config: &config,
-            events,
-            control: &mut control,
-            careful: &mut careful,
-            origin: &mut origin,
-        };
         let disconnected = Event::Disconnected {
             endpoint,
             why,
             retry_in,
         };
-        outside.tell(disconnected).await;
-        accept = tokio::select! {
-            () = outside.told_to_accept() => true,
-            () = tokio::time::sleep(retry_in) => false,
-        };
+        tell(events, disconnected).await;
+        tokio::time::sleep(retry_in).await;
     }
+}
+
+/// The hashes of the configuration, with what is known of each.
+fn hashes(config: &Config, baseline: Baseline) -> Vec<Hash> {
+    let Baseline {
+        hashes: pairs,
+        mut checkpoint,
+    } = baseline;
+    let mut pairs = pairs.into_iter();
+    let known = |key: &String| {
+        let known = checkpoint.hashes.remove(key).unwrap_or_default();
+        Hash::new(key, pairs.next().as_ref(), known)
+    };
+    config.hashes.iter().map(known).collect()
 }

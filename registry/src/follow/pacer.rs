@@ -1,25 +1,80 @@
-//! The duty bound: how soon after a read the next may start.
+//! How soon after a scan the next one of the same hash may start.
 
 use std::time::{Duration, Instant};
 
-/// A read that took T is followed by at least so many T of rest, so that
-/// following never costs more than a tenth of a connection.
+/// A scan that takes T of Redis's time is followed by so many T of rest, so
+/// that following one hash costs at most a tenth of it.
 const REST: u32 = 9;
 
-/// Says when the next read may start.
-#[derive(Debug, Default)]
-pub(crate) struct Pacer {
+/// No rest is longer than this, whatever the cost.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// What a scan costs before its first field.
+const BASE: Duration = Duration::from_micros(20);
+
+/// The most that a field is reckoned to cost Redis. It takes some 0.5 us in
+/// HGETALL, and 1.2 us in HSCAN.
+const MOST_PER_FIELD: f64 = 3e-6;
+
+/// So many bytes cost as much as one field.
+const BYTES_PER_FIELD: usize = 128;
+
+/// What scans of one hash cost Redis, and the rest that follows from it.
+///
+/// What counts is Redis's work. How long an answer took says more of the way to
+/// Redis, and of what else it had to do; so the cost is reckoned by what there
+/// was to send, at the best pace that was ever seen.
+#[derive(Debug, Clone)]
+pub(super) struct Pacer {
+    /// Seconds a field, at best.
+    per_field: f64,
+    /// The hash as it was read last, in fields.
+    size: f64,
     not_before: Option<Instant>,
 }
 
+impl Default for Pacer {
+    fn default() -> Pacer {
+        Pacer {
+            per_field: MOST_PER_FIELD,
+            size: 0.0,
+            not_before: None,
+        }
+    }
+}
+
+/// The work of so many fields and bytes, in fields.
+fn work(fields: usize, bytes: usize) -> f64 {
+    (fields + bytes / BYTES_PER_FIELD) as f64
+}
+
 impl Pacer {
-    /// A read that took `cost` ended `now`.
-    pub(crate) fn finished(&mut self, now: Instant, cost: Duration) {
-        self.not_before = now.checked_add(cost.saturating_mul(REST));
+    /// An answer with so many fields and bytes took `took`.
+    pub(super) fn answered(&mut self, fields: usize, bytes: usize, took: Duration) {
+        let work = work(fields, bytes);
+        if work > 0.0 {
+            self.per_field = self.per_field.min(took.as_secs_f64() / work);
+        }
     }
 
-    /// When a read that is wanted at `wanted` may start.
-    pub(crate) fn earliest(&self, wanted: Instant) -> Instant {
+    /// The hash has so many fields and bytes.
+    pub(super) fn sized(&mut self, fields: usize, bytes: usize) {
+        self.size = work(fields, bytes);
+    }
+
+    /// What a scan of the hash costs Redis.
+    pub(super) fn cost(&self) -> Duration {
+        BASE + Duration::try_from_secs_f64(self.size * self.per_field).unwrap_or_default()
+    }
+
+    /// A scan that a change made necessary has ended `now`.
+    pub(super) fn scanned(&mut self, now: Instant) {
+        let rest = self.cost().saturating_mul(REST).min(LONGEST_REST);
+        self.not_before = now.checked_add(rest);
+    }
+
+    /// When a scan that is wanted at `wanted` may start.
+    pub(super) fn earliest(&self, wanted: Instant) -> Instant {
         self.not_before.map_or(wanted, |rested| rested.max(wanted))
     }
 }
@@ -28,31 +83,58 @@ impl Pacer {
 mod tests {
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
+    fn of(fields: usize, took: Duration) -> Pacer {
+        let mut pacer = Pacer::default();
+        pacer.answered(fields, 35 * fields, took);
+        pacer.sized(fields, 35 * fields);
+        pacer
+    }
+
     #[test]
     fn after_quiet_at_once_and_else_after_nine_times_the_cost() {
-        let mut pacer = Pacer::default();
+        let mut pacer = of(10_000, 4 * MS);
         let now = Instant::now();
         assert_eq!(pacer.earliest(now), now);
-        pacer.finished(now, Duration::from_millis(40));
-        let rested = now + Duration::from_millis(360);
-        assert_eq!(pacer.earliest(now), rested);
-        assert_eq!(pacer.earliest(rested), rested);
-        let later = rested + Duration::from_millis(1);
+        pacer.scanned(now);
+        let rest = pacer.earliest(now) - now;
+        assert!(rest >= 36 * MS && rest < 37 * MS, "{rest:?}");
+        let later = now + 50 * MS;
         assert_eq!(pacer.earliest(later), later);
     }
 
     #[test]
-    fn reading_all_the_time_costs_a_tenth() {
+    fn no_rest_is_longer_than_2_seconds() {
+        let mut pacer = of(3_000_000, Duration::from_secs(3));
+        let now = Instant::now();
+        pacer.scanned(now);
+        assert_eq!(pacer.earliest(now), now + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_stall_is_not_the_cost_of_a_scan() {
+        let mut pacer = of(10, Duration::from_millis(3_500));
+        let now = Instant::now();
+        pacer.scanned(now);
+        assert!(pacer.earliest(now) < now + MS);
+        // Nor is it after a good answer.
+        let mut pacer = of(100_000, 50 * MS);
+        pacer.answered(100_000, 3_500_000, Duration::from_secs(5));
+        assert!(pacer.cost() < 52 * MS, "{:?}", pacer.cost());
+    }
+
+    #[test]
+    fn the_way_to_redis_is_not_the_cost_of_a_scan() {
+        // 1,000 fields over a link of 100 ms.
+        let cost = of(1_000, 100 * MS).cost();
+        assert!(cost < 4 * MS, "{cost:?}");
+    }
+
+    #[test]
+    fn large_values_are_work_too() {
         let mut pacer = Pacer::default();
-        let start = Instant::now();
-        let (mut now, mut read) = (start, Duration::ZERO);
-        for n in 1..1000 {
-            let cost = Duration::from_micros(n * 37 % 5000);
-            now = pacer.earliest(now) + cost;
-            read += cost;
-            pacer.finished(now, cost);
-        }
-        let all = pacer.earliest(now) - start;
-        assert!(read * 10 <= all, "{read:?} of {all:?}");
+        pacer.sized(10, 50_000_000);
+        assert!(pacer.cost() > 500 * MS, "{:?}", pacer.cost());
     }
 }

@@ -1,10 +1,15 @@
 //! A field of the hash: a role, or one member of a role.
 
+use cloudhosts_table::name::MAX_NAME;
 use cloudhosts_table::{NameError, Pattern};
 use std::fmt;
 
 /// Most bytes of a member.
 pub const MAX_MEMBER: usize = 64;
+
+/// No field that can be used has more bytes: a role (`*.`, a name, a dot at
+/// its end), a slash, and a member.
+pub const MAX_FIELD: usize = 2 + MAX_NAME + 1 + 1 + MAX_MEMBER;
 
 /// What a field names: `web`, `web/i-0abc`, `*.apps.internal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,6 @@ mod field;
 mod mend;
 mod value;
 
-pub use field::{Field, FieldError, MAX_MEMBER};
+pub use field::{Field, FieldError, MAX_FIELD, MAX_MEMBER};
 pub use mend::mend;
 pub use value::{MAX_ADDRESSES, MAX_UNKNOWN, MAX_VALUE, Target, Value, ValueError};

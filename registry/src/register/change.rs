@@ -1,8 +1,10 @@
 //! What is to be done to a role, in how many hashes ever.
 
+use super::author::Author;
 use super::role::{Role, Where};
 use super::script::Script;
-use redis::{Cmd, cmd};
+use crate::log::{MAX_LEN, log_key};
+use redis::Cmd;
 use std::time::Duration;
 
 /// A hash, and where the role is for those who read it.
@@ -19,6 +21,8 @@ pub struct Place {
 pub enum Verb {
     /// This is now the only holder: other members go.
     Claim,
+    /// The same with a role that points at another entry.
+    Point,
     /// The member is there beside the others.
     Join,
     /// The member goes.
@@ -29,6 +33,22 @@ pub enum Verb {
     Hold(Duration),
     /// The member is held no more: it goes unless it is the last.
     End,
+}
+
+impl Verb {
+    /// What the command line and the change log call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::Claim => "claim",
+            Verb::Point => "point",
+            Verb::Join => "join",
+            Verb::Leave => "leave",
+            Verb::Release => "release",
+            Verb::Hold(_) => "hold",
+            Verb::End => "end",
+        }
+    }
 }
 
 /// One change, made in all of its hashes in one step.
@@ -44,33 +64,27 @@ pub struct Change {
 
 impl Change {
     /// The command that makes it.
-    pub(super) fn command(&self) -> Cmd {
+    pub(super) fn command(&self, author: &Author) -> Cmd {
         let script = match self.verb {
-            Verb::Claim | Verb::Release => Script::Claim,
+            Verb::Claim | Verb::Point | Verb::Release => Script::Claim,
             Verb::Join => Script::Join,
             Verb::Leave => Script::Leave,
             Verb::Hold(_) => Script::Hold,
             Verb::End => Script::End,
         };
-        let mut command = cmd("EVAL");
-        command.arg(script.text()).arg(3 * self.places.len());
-        for Place { hash, .. } in &self.places {
-            command
-                .arg(hash)
-                .arg(format!("{hash}:leases"))
-                .arg(format!("{hash}:leases:held"));
-        }
-        command.arg(self.role.name());
-        if let Some(member) = self.role.member() {
-            command.arg(member);
-        }
-        if let Verb::Hold(lease) = self.verb {
-            command.arg(lease.as_millis().to_string());
-        }
-        for place in &self.places {
-            command.arg(place.at.as_ref().map(Where::as_str));
-        }
-        command
+        let lease = match self.verb {
+            Verb::Hold(lease) => Some(lease.as_millis().to_string()),
+            _ => None,
+        };
+        let values = self.places.iter().filter_map(|place| place.at.as_ref());
+        let arguments: Vec<&[u8]> = std::iter::once(self.role.name())
+            .chain(self.role.member())
+            .chain(lease.as_deref())
+            .chain(values.map(Where::as_str))
+            .map(str::as_bytes)
+            .collect();
+        let hashes = self.places.iter().map(|place| place.hash.as_str());
+        script.call(hashes, &arguments, self.verb.name(), author)
     }
 
     /// What the command does, as lines for `redis-cli`; what no command of Redis
@@ -82,12 +96,13 @@ impl Change {
         for Place { hash, at } in &self.places {
             let key = quoted(hash);
             let leases = quoted(&format!("{hash}:leases"));
+            lines.extend(self.entry(hash, at.as_ref()));
             let set = at
                 .iter()
                 .map(|at| format!("HSET {key} {role} {}", quoted(at.as_str())));
             lines.extend(set);
             match self.verb {
-                Verb::Claim => {
+                Verb::Claim | Verb::Point => {
                     lines.push(format!("# HDEL {key} and ZREM {leases} each {name}/..."))
                 }
                 Verb::Release => {
@@ -115,14 +130,46 @@ impl Change {
         }
         lines
     }
+
+    /// The line that appends to the log, and what a script adds to it.
+    fn entry(&self, hash: &str, at: Option<&Where>) -> Vec<String> {
+        let (role, name) = (self.role.to_string(), self.role.name());
+        let operation = match at {
+            Some(at) => (format!("+{role}"), at.as_str()),
+            None => (format!("-{role}"), ""),
+        };
+        let operation = (operation.0.as_str(), operation.1);
+        let verb = self.verb.name();
+        match self.verb {
+            Verb::Claim | Verb::Point | Verb::Release => vec![
+                logged(hash, verb, &[(".drop", name), operation]),
+                format!("# with -{name}/... for each member"),
+            ],
+            Verb::Join | Verb::Leave | Verb::Hold(_) => vec![logged(hash, verb, &[operation])],
+            // Whether there is an entry is not known beforehand.
+            Verb::End => Vec::new(),
+        }
+    }
+}
+
+/// The line for `redis-cli` that appends an entry to the log of a hash.
+pub(super) fn logged(hash: &str, verb: &str, fields: &[(&str, &str)]) -> String {
+    let author = Author::of_this_process().to_string();
+    let first = [(".verb", verb), (".by", author.as_str())];
+    let mut line = format!("XADD {} MAXLEN ~ {MAX_LEN} *", quoted(&log_key(hash)));
+    for (field, value) in first.iter().chain(fields) {
+        line.push_str(&format!(" {} {}", quoted(field), quoted(value)));
+    }
+    line
 }
 
 /// A word as `redis-cli` reads it.
 pub(super) fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/*{},".contains(&byte);
-    match !word.is_empty() && word.bytes().all(plain) {
-        true => word.to_owned(),
-        false => format!("\"{}\"", word.as_bytes().escape_ascii()),
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/*{},+@~".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("\"{}\"", word.as_bytes().escape_ascii())
     }
 }
 
@@ -146,6 +193,7 @@ mod tests {
         assert_eq!(
             join.spelled()[1..],
             [
+                &logged("a hash", "join", &[("+web/a", "10.0.0.5 fd00::5")]),
                 "HSET \"a hash\" web/a \"10.0.0.5 fd00::5\"",
                 "ZREM \"a hash:leases\" web/a"
             ]

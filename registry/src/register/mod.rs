@@ -5,6 +5,15 @@
 //! (`script`, in Lua), or one transaction ([`Import`]). A [`Holder`] does it
 //! again and again, so that a role ends when its machine does.
 //!
+//! [`Accept`] changes no hash: what daemons retain is no longer wanted.
+//!
+//! # The change log
+//!
+//! Each script is given four keys for each hash: the hash, its log, and those
+//! of its leases. It drafts what is to change in the hash, appends that to the
+//! log ([`crate::log`]) as one entry, and then makes it so (`lua/log.lua`).
+//! Whether the log is a stream it asks before it writes anything.
+//!
 //! # Leases
 //!
 //! A field that is held has a lease. What is known of leases stands beside the
@@ -47,9 +56,11 @@
 //! # What the Redis user needs
 //!
 //! ```text
-//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +del +rename +multi +exec
+//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +xadd +xlen +xrange +xread +del +rename +multi +exec +watch
 //! ```
 
+mod accept;
+mod author;
 mod change;
 mod holder;
 mod import;
@@ -58,9 +69,11 @@ mod role;
 mod script;
 mod trouble;
 
+pub use accept::Accept;
 pub use change::{Change, Place, Verb};
 pub use holder::{Beat, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 pub use import::Import;
 pub use registrar::{Done, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};
 pub use trouble::Trouble;
+pub(crate) use trouble::passes;

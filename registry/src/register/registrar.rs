@@ -1,10 +1,12 @@
 //! Has changes made: connects, asks, and says in words what went wrong.
 
+use super::author::Author;
 use super::change::Change;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, passes};
 use crate::config::Config;
 use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
-use redis::{Cmd, Value};
+use crate::unreadable::UnreadableCode;
+use redis::{Cmd, Value, cmd};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub struct Registrar {
     connection: Option<Connection>,
     /// How long an answer may take.
     patience: Duration,
+    /// Who the change log says made the changes.
+    author: Author,
 }
 
 impl Registrar {
@@ -38,6 +42,7 @@ impl Registrar {
             connector: Connector::to_write(config),
             connection: None,
             patience: SILENCE,
+            author: Author::of_this_process(),
         }
     }
 
@@ -67,7 +72,7 @@ impl Registrar {
     /// # Errors
     /// Redis cannot be reached, or says no.
     pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
-        let answer = self.ask(&change.command()).await?;
+        let answer = self.ask_owner(&change.command(&self.author)).await?;
         let done = |one: &Value| {
             let Value::Array(parts) = one else {
                 return None;
@@ -89,14 +94,58 @@ impl Registrar {
             .ok_or_else(|| Trouble::Refused(not_understood()))
     }
 
+    /// Who the change log says makes the changes.
+    pub(super) fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Sees that the connection is to the node of a cluster that has this hash,
+    /// for a transaction that is to be sent over it.
+    pub(super) async fn seek(&mut self, hash: &str) -> Result<(), Trouble> {
+        if self.connector.others() == 0 {
+            return Ok(());
+        }
+        match self.ask_owner(cmd("HLEN").arg(hash)).await {
+            // What else is wrong, the transaction itself will be told.
+            Ok(_) | Err(Trouble::Refused(_)) => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Asks a question that stands alone, of the master of now. Where the keys live on another node of
+    /// a cluster, which has then done nothing, the other URLs are asked.
+    async fn ask_owner(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+        self.leave_deposed();
+        let mut others = self.connector.others();
+        loop {
+            let said = match self.try_asking(question).await? {
+                Ok(answer) => return Ok(answer),
+                Err(said) => said,
+            };
+            let moved = said.refusal.unreadable() == Some(UnreadableCode::Moved);
+            if !moved || others == 0 {
+                return Err(said.into());
+            }
+            others -= 1;
+            self.connector.skip();
+            self.connection = None;
+        }
+    }
+
     /// Asks one question, over a connection that is made if need be.
     pub(super) async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+        let answer = self.try_asking(question).await?;
+        answer.map_err(Trouble::from)
+    }
+
+    /// Asks one question: the answer, or how Redis refuses it.
+    async fn try_asking(&mut self, question: &Cmd) -> Result<Result<Value, Said>, Trouble> {
         let patience = self.patience;
         let connection = self.connection().await?;
         let endpoint = connection.endpoint.clone();
         match connection.link.ask_within(question, patience).await {
-            Ok(answer) => Ok(answer),
-            Err(Failure::Refused(refusal)) => Err(refused(&endpoint, &refusal)),
+            Ok(answer) => Ok(Ok(answer)),
+            Err(Failure::Refused(refusal)) => Ok(Err(Said { endpoint, refusal })),
             Err(Failure::Lost(why)) => {
                 self.connection = None;
                 Err(Trouble::Unanswered(format!("{endpoint}: {why}")))
@@ -109,11 +158,23 @@ impl Registrar {
         self.connection = None;
     }
 
+    /// Hangs up where the sentinels have named another master meanwhile: of a
+    /// connection that is used again, they are asked from then on.
+    fn leave_deposed(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            self.connector.watch_master(connection);
+            if connection.is_superseded() {
+                self.connection = None;
+            }
+        }
+    }
+
     async fn connection(&mut self) -> Result<&mut Connection, Trouble> {
         if self.connection.is_none() {
             let made = self.connector.connect().await;
-            let made =
+            let mut made =
                 made.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+            logged_in(&mut made, self.patience).await?;
             return Ok(self.connection.insert(made));
         }
         // There is one; the borrow checker wants to be shown.
@@ -123,17 +184,39 @@ impl Registrar {
     }
 }
 
+/// Sees that Redis does not want a password first. It would answer a question
+/// of more than ten words with a protocol error, which does not say so.
+async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<(), Trouble> {
+    match connection.link.ask_within(&cmd("TIME"), patience).await {
+        Err(Failure::Refused(refusal)) if refusal.code() == "NOAUTH" => {
+            let endpoint = connection.endpoint.clone();
+            Err(Said { endpoint, refusal }.into())
+        }
+        Err(Failure::Lost(why)) => Err(Trouble::Away(format!("{}: {why}", connection.endpoint))),
+        // What else it may say will be said of the question proper.
+        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+    }
+}
+
 fn not_understood() -> String {
     "Redis answered what this program does not understand; are all parts of one version?".to_owned()
 }
 
-/// What Redis says no to now, and what it always will.
-fn refused(endpoint: &str, refusal: &Refusal) -> Trouble {
-    let said = format!("{endpoint}: {refusal}");
-    match refusal.code() {
-        "LOADING" | "BUSY" | "OOM" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "MISCONF"
-        | "NOREPLICAS" | "TRYAGAIN" => Trouble::Away(said),
-        _ => Trouble::Refused(said),
+/// What a Redis said no to.
+struct Said {
+    endpoint: String,
+    refusal: Refusal,
+}
+
+/// What it says no to now, and what it always will.
+impl From<Said> for Trouble {
+    fn from(Said { endpoint, refusal }: Said) -> Trouble {
+        let said = format!("{endpoint}: {refusal}");
+        if passes(&refusal) {
+            Trouble::Away(said)
+        } else {
+            Trouble::Refused(said)
+        }
     }
 }
 

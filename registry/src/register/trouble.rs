@@ -1,5 +1,6 @@
 //! Why a change was not made.
 
+use crate::connect::Refusal;
 use std::fmt;
 
 /// What went wrong, in words for the operator.
@@ -21,6 +22,22 @@ impl Trouble {
     pub fn may_pass(&self) -> bool {
         !matches!(self, Trouble::Refused(_))
     }
+}
+
+/// Whether Redis says no only for now.
+pub(crate) fn passes(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code(),
+        "LOADING"
+            | "BUSY"
+            | "OOM"
+            | "READONLY"
+            | "MASTERDOWN"
+            | "CLUSTERDOWN"
+            | "MISCONF"
+            | "NOREPLICAS"
+            | "TRYAGAIN"
+    )
 }
 
 impl fmt::Display for Trouble {

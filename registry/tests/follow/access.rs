@@ -2,13 +2,14 @@
 
 use crate::certs;
 use crate::server::{Dir, Redis};
-use crate::watcher::Watcher;
-use cloudhosts_registry::{Mode, Trust};
+use crate::watcher::{Mirrored, Watcher};
+use cloudhosts_registry::Mode;
 use std::fs;
 
 /// The line of the crate's documentation, and so of the README.
 const ACL: &str = "ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* \
-                   resetchannels -@all +hlen +hgetall +hscan +ping +info +client|tracking";
+                   resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl \
+                   +xrange +xrevrange +multi +exec +ping +info +client|tracking";
 
 fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {
     let file = dir.file("password", &format!("{password}\n"));
@@ -27,27 +28,34 @@ fn the_acl_of_the_readme_is_enough() {
     let mut redis = Redis::start(&[]);
     redis.run(ACL);
     redis.run("HSET cloudhosts:private a 1");
-    let mut fill = redis::pipe();
-    for n in 0..11_000 {
-        fill.cmd("HSET")
-            .arg("cloudhosts")
-            .arg(format!("r{n}"))
-            .arg("10.0.0.1")
-            .ignore();
-    }
-    fill.exec(redis.admin()).unwrap();
+    redis.fill("cloudhosts", 11_000);
     let dir = Dir::new();
     let hashes = "hashes = [\"cloudhosts:private\", \"cloudhosts\"]\n";
     let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
     assert_eq!(watcher.connected().1, Mode::Tracking);
-    let pass = watcher.pass();
-    assert_eq!(pass.hashes[1].outcome.as_ref().unwrap().len(), 11_000);
+    watcher.full();
+    assert_eq!(watcher.hashes[1].fields.len(), 11_000);
     redis.run("HSET cloudhosts:private a 2");
-    assert_eq!(watcher.until_hash_holds(0, &[("a", "2")]), Trust::Live);
+    watcher.until_hash_holds(0, &[("a", "2")]);
+    redis.run("HDEL cloudhosts role-7");
+    redis.logged(&[("role-8", None)]);
+    watcher.until_mirror("the changes", |hashes| hashes[1].answered().len() == 10_998);
+    // With a value that is too long in both, they are measured.
+    let large = "x".repeat(2_000_000);
+    for value in [large.as_str(), "10.0.0.1"] {
+        for hash in ["cloudhosts", "cloudhosts:private"] {
+            redis.command(&["HSET", hash, "large", value]);
+        }
+        let is_told = |hash: &Mirrored| match hash.fields.get("large") {
+            Some(told) => (told.len() > 1_000_000) == (value == large),
+            None => false,
+        };
+        watcher.until_mirror("the value", |hashes| hashes.iter().all(is_told));
+    }
     // Long enough for a PING: nothing at all was refused.
     std::thread::sleep(std::time::Duration::from_secs(3));
     redis.run("HSET cloudhosts:private a 3");
-    watcher.until_hash_holds(0, &[("a", "3")]);
+    watcher.until_hash_holds(0, &[("a", "3"), ("large", "10.0.0.1")]);
     let refused: Vec<redis::Value> = redis::cmd("ACL").arg("LOG").query(redis.admin()).unwrap();
     assert!(refused.is_empty(), "{refused:?}");
 }
@@ -73,6 +81,27 @@ fn each_right_of_the_acl_is_needed() {
 }
 
 #[test]
+fn a_right_that_is_missing_to_leave_a_giant_value_aside_is_named() {
+    for right in ["hkeys", "hstrlen", "hmget"] {
+        let mut redis = Redis::start(&[]);
+        redis.run(ACL);
+        redis.run(&format!("ACL SETUSER cloudhosts -{right}"));
+        redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(70_000_000), "a", "1"]);
+        redis.run("HSET cloudhosts:private a 1");
+        let dir = Dir::new();
+        let hashes = "hashes = [\"cloudhosts\", \"cloudhosts:private\"]\n";
+        let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
+        let why = watcher.until_unreadable();
+        let told = ["NOPERM", right, "README", "too large"];
+        assert!(told.iter().all(|word| why.contains(word)), "{right}: {why}");
+        watcher.until_hash_holds(1, &[("a", "1")]);
+        // Without the value the rights of before do, by themselves.
+        redis.run("HDEL cloudhosts b");
+        watcher.until_hash_holds(0, &[("a", "1")]);
+    }
+}
+
+#[test]
 fn one_hash_that_may_not_be_read_leaves_the_others() {
     let mut redis = Redis::start(&[]);
     redis.run(ACL);
@@ -80,15 +109,53 @@ fn one_hash_that_may_not_be_read_leaves_the_others() {
     let dir = Dir::new();
     let hashes = "hashes = [\"cloudhosts\", \"secret\"]\n";
     let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
-    let pass = watcher.pass();
-    assert_eq!(pass.hashes[0].outcome.as_ref().unwrap().len(), 1);
-    assert!(
-        pass.hashes[1]
-            .outcome
-            .as_ref()
-            .unwrap_err()
-            .starts_with("NOPERM")
-    );
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 1);
+    let why = watcher.hashes[1].unreadable.clone().unwrap();
+    assert!(why.starts_with("NOPERM"), "{why}");
+    // The other is followed as before.
+    redis.logged(&[("a", Some("2"))]);
+    watcher.until_hash_holds(0, &[("a", "2")]);
+}
+
+#[test]
+fn without_the_rights_of_the_log_it_goes_by_scans() {
+    for rights in [
+        "-xrange",
+        "-xrevrange",
+        "-multi",
+        "-exec",
+        "-pttl",
+        "-info",
+        "-hmget",
+    ] {
+        let mut redis = Redis::start(&[]);
+        redis.run(ACL);
+        redis.run(&format!("ACL SETUSER cloudhosts {rights}"));
+        redis.run("HSET cloudhosts a 1");
+        let dir = Dir::new();
+        let hashes = "hashes = [\"cloudhosts:private\", \"cloudhosts\"]\n";
+        let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
+        watcher.until_hash_holds(1, &[("a", "1")]);
+        redis.logged(&[("a", Some("2")), ("b", Some("3"))]);
+        watcher.until_hash_holds(1, &[("a", "2"), ("b", "3")]);
+        redis.run("HDEL cloudhosts b");
+        watcher.until_hash_holds(1, &[("a", "2")]);
+        redis.logged_in("cloudhosts:private", &[("c", Some("4"))], &[]);
+        watcher.until_hash_holds(0, &[("c", "4")]);
+    }
+}
+
+#[test]
+fn a_log_that_may_not_be_read_is_done_without() {
+    let mut redis = Redis::start(&[]);
+    redis.run(&ACL.replace(" %R~cloudhosts:*", ""));
+    redis.logged(&[("a", Some("1"))]);
+    let dir = Dir::new();
+    let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", ""));
+    watcher.until_holds(&[("a", "1")]);
+    redis.logged(&[("a", Some("2"))]);
+    watcher.until_holds(&[("a", "2")]);
 }
 
 #[test]
@@ -105,7 +172,7 @@ fn a_password_is_wanted_refused_and_rotated() {
     let dir = Dir::new();
     let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "first", ""));
     watcher.connected();
-    watcher.pass();
+    watcher.full();
     redis.run("ACL SETUSER cloudhosts resetpass >second");
     redis.run("CLIENT KILL USER cloudhosts");
     watcher.disconnected();

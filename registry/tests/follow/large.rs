@@ -1,50 +1,26 @@
-//! Hashes that are read in steps.
+//! Hashes that are read in steps, and hashes with something in them that is too
+//! large.
 
-use crate::server::Redis;
-use crate::watcher::{Contents, Watcher};
-use cloudhosts_registry::Event;
+use crate::peer::{Peer, manners};
+use crate::server::{Redis, wait_for};
+use crate::watcher::Watcher;
+use cloudhosts_registry::{Event, Value, ValueError};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-fn fill(redis: &mut Redis, fields: usize) {
-    let mut fill = redis::pipe();
-    for n in 0..fields {
-        fill.cmd("HSET")
-            .arg("cloudhosts")
-            .arg(format!("role-{n}"))
-            .arg("10.0.0.1")
-            .ignore();
-    }
-    fill.exec(redis.admin()).unwrap();
-}
-
-fn truth(redis: &mut Redis) -> Contents {
-    redis::cmd("HGETALL")
-        .arg("cloudhosts")
-        .query(redis.admin())
-        .unwrap()
-}
+use std::time::Duration;
 
 fn until_truth(watcher: &mut Watcher, redis: &mut Redis) {
-    // After a read that took T there are 9 T of rest, and a build for tests is slow.
-    let end = Instant::now() + Duration::from_secs(120);
-    let truth = truth(redis);
-    while watcher.hashes.get(&0) != Some(&truth) {
-        let left = end.saturating_duration_since(Instant::now());
-        assert!(
-            watcher.event_within(left).is_some(),
-            "the last state is never seen"
-        );
-    }
+    let truth = redis.fields("cloudhosts");
+    watcher.until_mirror("the last state", |hashes| hashes[0].fields == truth);
+    assert!(watcher.hashes[0].retained.is_empty());
 }
 
 #[test]
 fn a_hash_that_changes_while_it_is_scanned_is_right_in_the_end() {
     let mut redis = Redis::start(&[]);
-    fill(&mut redis, 30_000);
+    redis.fill("cloudhosts", 30_000);
     let mut watcher = Watcher::of(&redis.url());
-    let read = watcher.pass();
-    assert_eq!(read.hashes[0].outcome.as_ref().unwrap().len(), 30_000);
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 30_000);
     let stop = AtomicBool::new(false);
     let url = redis.url();
     std::thread::scope(|scope| {
@@ -74,12 +50,7 @@ fn a_hash_that_changes_while_it_is_scanned_is_right_in_the_end() {
             }
         });
         for _ in 0..3 {
-            let pass =
-                watcher.until_within(Duration::from_secs(90), "a pass", |event| match event {
-                    Event::Read(pass) => Some(pass.hashes[0].outcome.as_ref().unwrap().len()),
-                    _ => None,
-                });
-            assert_eq!(pass, watcher.hashes[&0].len(), "a field is there twice");
+            watcher.full();
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -89,9 +60,9 @@ fn a_hash_that_changes_while_it_is_scanned_is_right_in_the_end() {
 #[test]
 fn a_hash_that_shrank_is_read_right() {
     let mut redis = Redis::start(&[]);
-    fill(&mut redis, 40_000);
+    redis.fill("cloudhosts", 40_000);
     let mut watcher = Watcher::of(&redis.url());
-    watcher.pass();
+    watcher.full();
     // Nine tenths go: Redis shrinks its table while we read.
     let mut go = redis::pipe();
     for n in 11_000..40_000 {
@@ -105,7 +76,7 @@ fn a_hash_that_shrank_is_read_right() {
 }
 
 #[test]
-fn values_too_large_for_one_reply_are_read_in_small_steps() {
+fn values_too_large_for_one_reply_are_read_in_several() {
     let mut redis = Redis::start(&[]);
     let value = "x".repeat(1_000_000);
     for n in 0..80 {
@@ -114,6 +85,144 @@ fn values_too_large_for_one_reply_are_read_in_small_steps() {
     let mut watcher = Watcher::of(&redis.url());
     let why = watcher.disconnected();
     assert!(why.contains("64 MiB"), "{why}");
-    let pass = watcher.pass();
-    assert_eq!(pass.hashes[0].outcome.as_ref().unwrap().len(), 80);
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 80);
+    assert!(watcher.hashes[0].fields.values().all(|read| *read == value));
+}
+
+/// More than a connection takes for one question.
+const GIANT: usize = 70_000_000;
+
+/// All that Redis has sent to anybody.
+fn sent(redis: &mut Redis) -> u64 {
+    redis.info("stats", "total_net_output_bytes:")
+}
+
+fn is_refused(watcher: &Watcher, field: &str) -> bool {
+    let value = watcher.hashes[0].fields.get(field);
+    value.is_some_and(|value| Value::parse(value.as_bytes()) == Err(ValueError::TooLong))
+}
+
+#[test]
+fn a_giant_value_is_left_aside_until_it_is_gone() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 10.0.0.1 b 10.0.0.2");
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.until_holds(&[("a", "10.0.0.1"), ("b", "10.0.0.2")]);
+    redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(GIANT)]);
+    let why = watcher.disconnected();
+    assert!(why.contains("64 MiB"), "{why}");
+    watcher.full();
+    assert!(
+        is_refused(&watcher, "b"),
+        "{:?}",
+        watcher.hashes[0].fields.keys()
+    );
+    assert_eq!(watcher.hashes[0].fields["a"], "10.0.0.1");
+
+    // The others are followed, and nothing large is sent any more.
+    let before = sent(&mut redis);
+    for n in 0..20 {
+        let address = format!("10.0.1.{n}");
+        redis.run(&format!("HSET cloudhosts a {address}"));
+        watcher.until_mirror("the change", |hashes| hashes[0].fields["a"] == address);
+        assert!(is_refused(&watcher, "b"));
+    }
+    let sent = sent(&mut redis) - before;
+    assert!(sent < 1_000_000, "{sent} bytes for 20 changes");
+
+    // Without it the hash is read at once again.
+    redis.run("HDEL cloudhosts b");
+    let before = redis.calls("hgetall");
+    let mut n = 0;
+    wait_for("one question for the hash", || {
+        n += 1;
+        redis.run(&format!("HSET cloudhosts a 10.0.2.{}", n % 256));
+        watcher
+            .event_within(Duration::from_millis(500))
+            .inspect(|event| {
+                assert!(!matches!(event, Event::Disconnected { .. }), "{event:?}");
+            });
+        redis.calls("hgetall") > before
+    });
+}
+
+#[test]
+fn a_value_too_long_to_be_used_is_sent_once() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 1");
+    redis.command(&["HSET", "cloudhosts", "b", &"x".repeat(5_000_000)]);
+    let before = sent(&mut redis);
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.full();
+    for n in 0..10 {
+        redis.run(&format!("HSET cloudhosts a {n}"));
+        watcher.full();
+        assert!(is_refused(&watcher, "b"));
+        assert_eq!(watcher.hashes[0].fields["a"], n.to_string());
+    }
+    let sent = sent(&mut redis) - before;
+    assert!(sent < 6_000_000, "{sent} bytes for 11 reads");
+}
+
+#[test]
+fn a_giant_field_name_makes_its_hash_unreadable_and_leaves_the_others() {
+    let mut redis = Redis::start(&[]);
+    let name = "x".repeat(GIANT);
+    redis.run("HSET bad a 1");
+    redis.run("HSET good a 1");
+    redis.command(&["HSET", "bad", &name, "1"]);
+    let before = sent(&mut redis);
+    let mut watcher = Watcher::with(&format!(
+        "hashes = [\"bad\", \"good\"]\n[redis]\nurls = [\"{}\"]\n",
+        redis.url()
+    ));
+    let why = watcher.until_unreadable();
+    assert!(why.contains("HDEL") && why.contains("field name"), "{why}");
+    watcher.until_hash_holds(1, &[("a", "1")]);
+    // For as long as it rests, changes come at once and cost nothing.
+    for n in 0..20 {
+        redis.run(&format!("HSET good a {n}"));
+        let value = n.to_string();
+        watcher.until_hash_holds(1, &[("a", &value)]);
+        redis.run(&format!("HSET bad a {n}"));
+    }
+    let sent = sent(&mut redis) - before;
+    assert!(sent < 300_000_000, "{sent} bytes");
+    // Once it is gone the hash is read again, by itself.
+    redis.command(&["HDEL", "bad", &name]);
+    watcher.until_hash_holds(0, &[("a", "19")]);
+}
+
+/// A Redis of version 7.4 or later with 20,000 fields, one of which is giant,
+/// as far as its answers are asked for.
+#[test]
+fn a_scan_without_values_measures_a_hash_of_many_fields() {
+    let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+    let peer = Peer::answering(move |words| match words[0].as_str() {
+        "HLEN" => b":20000\r\n".to_vec(),
+        "HSCAN" if words.last().is_some_and(|word| word == "NOVALUES") => {
+            let next = if words[2] == "0" { "7" } else { "0" };
+            let name = if words[2] == "0" { "a" } else { "b" };
+            // A field may come twice.
+            let names = format!("*2\r\n{}{}", bulk(name), bulk("a"));
+            format!("*2\r\n{}{names}", bulk(next)).into_bytes()
+        }
+        "HSCAN" => {
+            let giant = bulk(&"x".repeat(GIANT));
+            format!("*2\r\n{}*2\r\n{}{giant}", bulk("0"), bulk("b")).into_bytes()
+        }
+        "HSTRLEN" if words[2] == "b" => format!(":{GIANT}\r\n").into_bytes(),
+        "HSTRLEN" => b":8\r\n".to_vec(),
+        "HMGET" => {
+            assert_eq!(words[2..], ["a"]);
+            format!("*1\r\n{}", bulk("10.0.0.1")).into_bytes()
+        }
+        _ => manners(words).unwrap(),
+    });
+    let mut watcher = Watcher::of(&peer.url);
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 2);
+    assert_eq!(watcher.hashes[0].fields["a"], "10.0.0.1");
+    assert!(is_refused(&watcher, "b"));
 }

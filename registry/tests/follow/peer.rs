@@ -44,6 +44,7 @@ impl Peer {
     /// Answers every question with what `answer` makes of its words.
     pub fn answering(answer: impl Fn(&[String]) -> Vec<u8> + Send + Sync + 'static) -> Peer {
         Peer::new(move |mut stream| {
+            stream.set_nodelay(true).unwrap();
             let mut pending = Vec::new();
             let mut buffer = [0; 4096];
             while let Ok(read @ 1..) = stream.read(&mut buffer) {
@@ -117,15 +118,16 @@ fn question(bytes: &[u8]) -> Option<(Vec<String>, usize)> {
     Some((words, at))
 }
 
-/// What a Redis says to HELLO, CLIENT, PING and INFO, for scripts about the rest.
-/// Its user may not know what INFO tells.
+/// What a Redis says to HELLO, CLIENT and PING, for scripts about the rest. Its
+/// user may use no transactions, and may not know what INFO tells.
 pub fn manners(words: &[String]) -> Option<Vec<u8>> {
     match words[0].as_str() {
         "HELLO" => Some(b"%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n".to_vec()),
         "CLIENT" => Some(b"+OK\r\n".to_vec()),
         "PING" => Some(b"+PONG\r\n".to_vec()),
-        "INFO" => {
-            Some(b"-NOPERM User default has no permissions to run the 'info' command\r\n".to_vec())
+        "MULTI" | "EXEC" | "XRANGE" | "XREVRANGE" | "PTTL" | "INFO" => {
+            let refused = format!("-NOPERM User default has no permissions to run {words:?}\r\n");
+            Some(refused.replace('"', "'").into_bytes())
         }
         _ => None,
     }

@@ -2,10 +2,10 @@
 
 use crate::server::Redis;
 use crate::watcher::Watcher;
-use cloudhosts_registry::{Mode, Trust};
+use cloudhosts_registry::Mode;
 
 const USER: &str = "ACL SETUSER cloudhosts on >secret resetkeys %R~cloudhosts \
-                    resetchannels -@all +hlen +hgetall +hscan +ping";
+                    resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +ping";
 
 fn polling(redis: &Redis) -> Watcher {
     let mut url = redis.url();
@@ -15,15 +15,14 @@ fn polling(redis: &Redis) -> Watcher {
     ))
 }
 
+/// Changes are seen. What is gone is retained, where it cannot be told why.
 fn changes_are_seen(redis: &mut Redis, watcher: &mut Watcher) {
     redis.run("HSET cloudhosts a 1");
     watcher.until_holds(&[("a", "1")]);
     redis.run("HSET cloudhosts a 2");
-    assert_eq!(watcher.until_holds(&[("a", "2")]), Trust::Live);
-    redis.run("DEL cloudhosts");
-    assert_eq!(watcher.until_holds(&[]), Trust::Live);
-    redis.run("HSET cloudhosts a 3");
-    watcher.until_holds(&[("a", "3")]);
+    watcher.until_holds(&[("a", "2")]);
+    redis.run("HSET cloudhosts b 3");
+    watcher.until_holds(&[("a", "2"), ("b", "3")]);
 }
 
 #[test]
@@ -37,12 +36,9 @@ fn without_the_right_to_track_it_polls_and_says_why() {
     assert!(why.contains("NOPERM") && why.contains("README"), "{why}");
     changes_are_seen(&mut redis, &mut watcher);
     redis.run("FLUSHALL");
-    let trust = watcher.until_holds(&[]);
-    assert_eq!(
-        trust,
-        Trust::Live,
-        "without INFO a flush cannot be told from a DEL"
-    );
+    watcher.until_retains(&[], &[("a", "2"), ("b", "3")]);
+    redis.run("HSET cloudhosts a 4");
+    watcher.until_retains(&[("a", "4")], &[("b", "3")]);
 }
 
 #[test]
@@ -66,29 +62,58 @@ fn with_the_right_to_ask_a_flush_is_told_from_a_del() {
     redis.run("HSET cloudhosts a 0");
     let mut watcher = polling(&redis);
     changes_are_seen(&mut redis, &mut watcher);
-    redis.run("FLUSHALL");
-    assert_eq!(watcher.until_holds(&[]), Trust::Flushed);
-    redis.run("HSET cloudhosts a 4");
-    watcher.until_holds(&[("a", "4")]);
-    assert_eq!(watcher.until_holds(&[("a", "4")]), Trust::Live);
     redis.run("DEL cloudhosts");
-    assert_eq!(watcher.until_holds(&[]), Trust::Live);
+    watcher.until_holds(&[]);
+    changes_are_seen(&mut redis, &mut watcher);
+    // The first machine to register again is there before the next poll.
+    let mut flush = redis::pipe();
+    flush
+        .cmd("FLUSHALL")
+        .cmd("HSET")
+        .arg(&["cloudhosts", "c", "4"]);
+    flush.exec(redis.admin()).unwrap();
+    watcher.until_retains(&[("c", "4")], &[("a", "2"), ("b", "3")]);
+}
+
+#[test]
+fn with_the_log_a_poll_knows_what_was_deleted() {
+    let mut redis = Redis::start(&["--rename-command", "HELLO", ""]);
+    redis.run(USER);
+    redis.run("ACL SETUSER cloudhosts %R~cloudhosts:log +multi +exec +xrange +xrevrange");
+    redis.logged(&[("a", Some("1")), ("b", Some("2"))]);
+    let mut watcher = polling(&redis);
+    watcher.until_holds(&[("a", "1"), ("b", "2")]);
+    redis.logged(&[("a", None)]);
+    watcher.until_holds(&[("b", "2")]);
+    redis.run("DEL cloudhosts:log");
+    redis.run("HDEL cloudhosts b");
+    // Our entry is gone, and without INFO it cannot be told why.
+    watcher.until_retains(&[], &[("b", "2")]);
+    redis.entry(&[(".drop", "b")]);
+    watcher.until_holds(&[]);
+}
+
+#[test]
+fn a_large_hash_that_is_polled_is_never_seen_in_part() {
+    let mut redis = Redis::start(&["--rename-command", "HELLO", ""]);
+    redis.run(USER);
+    redis.run("ACL SETUSER cloudhosts +info +multi +exec +xrange +xrevrange");
+    redis.fill("cloudhosts", 12_000);
+    let mut watcher = polling(&redis);
+    watcher.full();
+    redis.run("HDEL cloudhosts role-7");
+    watcher.until_mirror("the deletion", |hashes| {
+        hashes[0].answered().len() == 11_999
+    });
+    assert!(watcher.hashes[0].retained.is_empty());
 }
 
 #[test]
 fn a_large_hash_is_polled_in_steps() {
     let mut redis = Redis::start(&["--rename-command", "HELLO", ""]);
     redis.run(USER);
-    let mut fill = redis::pipe();
-    for n in 0..12_000 {
-        fill.cmd("HSET")
-            .arg("cloudhosts")
-            .arg(format!("role-{n}"))
-            .arg("10.0.0.1")
-            .ignore();
-    }
-    fill.exec(redis.admin()).unwrap();
+    redis.fill("cloudhosts", 12_000);
     let mut watcher = polling(&redis);
-    let pass = watcher.pass();
-    assert_eq!(pass.hashes[0].outcome.as_ref().unwrap().len(), 12_000);
+    watcher.full();
+    assert_eq!(watcher.hashes[0].fields.len(), 12_000);
 }

@@ -1,5 +1,6 @@
 //! A private Redis that dies with its test.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -118,21 +119,90 @@ impl Redis {
         }
     }
 
+    /// Writes fields (`None` deletes) of the hash and logs it, as the verbs do.
+    pub fn logged(&mut self, fields: &[(&str, Option<&str>)]) {
+        self.logged_in("cloudhosts", fields, &[]);
+    }
+
+    /// The same with another hash, and with more in the entry.
+    pub fn logged_in(
+        &mut self,
+        hash: &str,
+        fields: &[(&str, Option<&str>)],
+        more: &[(&str, &str)],
+    ) {
+        let mut change = redis::pipe();
+        change.atomic();
+        log_change(&mut change, hash, fields, more);
+        change.exec(self.admin()).unwrap();
+    }
+
+    /// Appends an entry to the log of the hash, and changes nothing.
+    pub fn entry(&mut self, fields: &[(&str, &str)]) {
+        self.logged_in("cloudhosts", &[], fields);
+    }
+
+    /// How often a command was called.
+    pub fn calls(&mut self, command: &str) -> u64 {
+        let line = format!("cmdstat_{command}:calls=");
+        self.info("commandstats", &line)
+    }
+
+    /// What Redis says of itself: the number that follows this.
+    pub fn info(&mut self, section: &str, before: &str) -> u64 {
+        let text: String = redis::cmd("INFO").arg(section).query(self.admin()).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(before));
+        let digits =
+            |line: &str| -> String { line.chars().take_while(char::is_ascii_digit).collect() };
+        line.map_or(0, |line| digits(line).parse().unwrap())
+    }
+
+    pub fn fields(&mut self, hash: &str) -> std::collections::BTreeMap<String, String> {
+        redis::cmd("HGETALL").arg(hash).query(self.admin()).unwrap()
+    }
+
+    /// A hash of so many fields, `role-0` and so on.
+    pub fn fill(&mut self, hash: &str, fields: usize) {
+        let mut fill = redis::pipe();
+        fill.cmd("PING").ignore();
+        for n in 0..fields {
+            let field = format!("role-{n}");
+            fill.cmd("HSET")
+                .arg(hash)
+                .arg(field)
+                .arg("10.0.0.1")
+                .ignore();
+        }
+        fill.exec(self.admin()).unwrap();
+    }
+
+    /// Cuts off everybody but the administrator.
+    pub fn cut(&mut self) {
+        self.run("CLIENT KILL TYPE normal SKIPME yes");
+    }
+
+    /// Cuts off those to whom changes are pushed.
+    pub fn cut_followers(&mut self) {
+        let clients: String = redis::cmd("CLIENT")
+            .arg("LIST")
+            .query(self.admin())
+            .unwrap();
+        for client in clients.lines().filter(|client| client.contains(" flags=t")) {
+            let id = client.split(' ').find_map(|word| word.strip_prefix("id="));
+            let kill = ["KILL", "ID", id.unwrap()];
+            // It may be gone by itself.
+            let _ = redis::cmd("CLIENT").arg(&kill).exec(self.admin());
+        }
+    }
+
     pub fn admin(&mut self) -> &mut redis::Connection {
         let url = format!("redis+unix://{}/s", self.dir.path().display());
         let connect = || redis::Client::open(url).unwrap().get_connection().unwrap();
         self.admin.get_or_insert_with(connect)
     }
 
-    pub fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub fn kill(&mut self) {
@@ -183,10 +253,44 @@ fn spawn(dir: &Dir, port: u16, args: &[String]) -> Option<Child> {
         }
         let url = format!("redis+unix://{}", socket.display());
         let answers = redis::Client::open(url).unwrap().get_connection();
-        if answers.is_ok() {
+        // Not before it has read what it saved.
+        let loaded = |mut to: redis::Connection| redis::cmd("PING").exec(&mut to).is_ok();
+        if answers.is_ok_and(loaded) {
             return Some(child);
         }
         assert!(Instant::now() < end, "redis-server does not answer");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A change of some fields and its entry, the entry first.
+pub fn log_change(
+    change: &mut redis::Pipeline,
+    hash: &str,
+    fields: &[(&str, Option<&str>)],
+    more: &[(&str, &str)],
+) {
+    static NONCE: AtomicU32 = AtomicU32::new(1);
+    let nonce = format!("{:016x}", NONCE.fetch_add(1, Ordering::Relaxed));
+    let mut entry = redis::cmd("XADD");
+    entry
+        .arg(format!("{hash}:log"))
+        .arg(&["MAXLEN", "~", "10000", "*"]);
+    entry.arg(".nonce").arg(nonce);
+    for (field, value) in more {
+        entry.arg(field).arg(value);
+    }
+    for (field, value) in fields {
+        match value {
+            Some(value) => entry.arg(format!("+{field}")).arg(value),
+            None => entry.arg(format!("-{field}")).arg(""),
+        };
+    }
+    change.add_command(entry).ignore();
+    for (field, value) in fields {
+        match value {
+            Some(value) => change.cmd("HSET").arg(hash).arg(field).arg(value).ignore(),
+            None => change.cmd("HDEL").arg(hash).arg(field).ignore(),
+        };
     }
 }

@@ -1,7 +1,10 @@
 //! `follow` on a thread of its own, as the daemon runs it, and what it told.
 
 use crate::server::{Dir, PATIENCE};
-use cloudhosts_registry::{Config, Control, Event, Mode, Pass, Trust, follow};
+use cloudhosts_registry::log::DropScope;
+use cloudhosts_registry::{
+    Baseline, Batch, Changes, Checkpoint, Config, Event, Mode, Pairs, follow,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,16 +14,91 @@ use std::time::{Duration, Instant};
 
 pub type Contents = BTreeMap<String, String>;
 
+/// A mirror of one hash, as the daemon keeps it.
+#[derive(Debug, Clone, Default)]
+pub struct Mirrored {
+    /// What Redis has.
+    pub fields: Contents,
+    /// What it lost.
+    pub retained: Contents,
+    pub unreadable: Option<String>,
+}
+
+impl Mirrored {
+    /// Both: what is answered.
+    pub fn answered(&self) -> Contents {
+        let mut answered = self.retained.clone();
+        answered.extend(self.fields.clone());
+        answered
+    }
+
+    fn take(&mut self, changes: &Changes) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let set: Vec<String> = changes.set.iter().map(|(field, _)| text(field)).collect();
+        let gone = changes.removed.iter().chain(&changes.lost);
+        let mut told: Vec<String> = gone.map(|field| text(field)).chain(set).collect();
+        let fields = told.len();
+        told.sort();
+        told.dedup();
+        assert_eq!(told.len(), fields, "a field is told twice: {changes:?}");
+        for scope in &changes.dropped {
+            let role = |field: &str| field.split('/').next().unwrap().to_owned();
+            self.retained.retain(|field, _| match scope {
+                DropScope::All => false,
+                DropScope::Role(name) => role(field) != *name,
+            });
+        }
+        for field in &changes.removed {
+            self.fields.remove(&text(field));
+            self.retained.remove(&text(field));
+        }
+        for field in &changes.lost {
+            let field = text(field);
+            if let Some(value) = self.fields.remove(&field) {
+                self.retained.insert(field, value);
+            }
+        }
+        for (field, value) in changes.set.iter() {
+            self.retained.remove(&text(field));
+            self.fields.insert(text(field), text(value));
+        }
+    }
+}
+
+/// What a watcher knew when it ended.
+pub struct Past {
+    pub hashes: Vec<Mirrored>,
+    pub checkpoint: Checkpoint,
+}
+
+impl Past {
+    fn baseline(&self) -> Baseline {
+        let pairs = |hash: &Mirrored| {
+            let mut pairs = Pairs::new();
+            for (field, value) in &hash.fields {
+                pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
+            }
+            pairs
+        };
+        // It is saved as text.
+        let checkpoint = serde_json::to_string(&self.checkpoint).unwrap();
+        Baseline {
+            hashes: self.hashes.iter().map(pairs).collect(),
+            checkpoint: serde_json::from_str(&checkpoint).unwrap(),
+        }
+    }
+}
+
 pub struct Watcher {
     events: Option<mpsc::Receiver<Event>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
-    control: tokio::sync::mpsc::Sender<Control>,
     thread: Option<JoinHandle<()>>,
     /// Where the kernel tells about the follower's thread.
     pub proc: PathBuf,
     log: Vec<String>,
     /// What each hash holds, as far as was told.
-    pub hashes: BTreeMap<usize, Contents>,
+    pub hashes: Vec<Mirrored>,
+    pub checkpoint: Checkpoint,
     _dir: Dir,
 }
 
@@ -38,10 +116,29 @@ impl Watcher {
 
     /// Follows with this configuration.
     pub fn with(text: &str) -> Watcher {
+        Watcher::from(text, Baseline::default())
+    }
+
+    /// Follows on from what another watcher knew.
+    pub fn since(past: &Past, text: &str) -> Watcher {
+        let mut watcher = Watcher::from(text, past.baseline());
+        watcher.hashes.clone_from(&past.hashes);
+        watcher
+    }
+
+    /// Ends, as a daemon does, and leaves what it knew.
+    pub fn end(self) -> Past {
+        Past {
+            hashes: self.hashes.clone(),
+            checkpoint: self.checkpoint.clone(),
+        }
+    }
+
+    fn from(text: &str, baseline: Baseline) -> Watcher {
         let dir = Dir::new();
         let config = Arc::new(config(&dir, text));
+        let hashes = vec![Mirrored::default(); config.hashes.len()];
         let (to, mut from) = tokio::sync::mpsc::channel(2);
-        let (control, wishes) = tokio::sync::mpsc::channel(2);
         let (tell, events) = mpsc::sync_channel(0);
         let (stop, mut stopped) = tokio::sync::oneshot::channel();
         let (whoami, proc) = mpsc::channel();
@@ -53,7 +150,7 @@ impl Watcher {
                 .build();
             let runtime = runtime.unwrap();
             let metrics = runtime.metrics();
-            let mut following = Some(runtime.spawn(follow(config, to, wishes)));
+            let mut following = Some(runtime.spawn(follow(config, baseline, to)));
             runtime.block_on(async {
                 loop {
                     let event = tokio::select! {
@@ -85,17 +182,13 @@ impl Watcher {
         Watcher {
             events: Some(events),
             stop: Some(stop),
-            control,
             thread: Some(thread),
             proc: proc.recv().unwrap(),
             log: Vec::new(),
-            hashes: BTreeMap::new(),
+            hashes,
+            checkpoint: Checkpoint::default(),
             _dir: dir,
         }
-    }
-
-    pub fn accept(&self) {
-        self.control.try_send(Control::Accept).unwrap();
     }
 
     /// The next event, which must come in time.
@@ -107,14 +200,8 @@ impl Watcher {
     pub fn event_within(&mut self, limit: Duration) -> Option<Event> {
         let event = self.events.as_ref().unwrap().recv_timeout(limit).ok()?;
         self.log.push(shorten(&event));
-        if let Event::Read(pass) = &event {
-            for read in &pass.hashes {
-                if let Ok(pairs) = &read.outcome {
-                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    let contents = pairs.iter().map(|(f, v)| (text(f), text(v))).collect();
-                    self.hashes.insert(read.hash, contents);
-                }
-            }
+        if let Event::Changes(batch) = &event {
+            self.take(batch);
         }
         Some(event)
     }
@@ -162,48 +249,81 @@ impl Watcher {
         })
     }
 
-    /// The next pass.
-    pub fn pass(&mut self) -> Pass {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Event::Read(pass) = self.event() {
-                return pass;
+    fn take(&mut self, batch: &Batch) {
+        self.checkpoint = batch.checkpoint.clone();
+        for told in &batch.hashes {
+            let hash = &mut self.hashes[told.hash];
+            hash.unreadable = told.outcome.as_ref().err().map(|why| why.why.clone());
+            if let Ok(changes) = &told.outcome {
+                hash.take(changes);
             }
         }
-        self.fail("a pass")
     }
 
-    /// Waits until the first hash holds this; says with what trust it was read.
-    pub fn until_holds(&mut self, contents: &[(&str, &str)]) -> Trust {
-        self.until_hash_holds(0, contents)
-    }
-
-    pub fn until_hash_holds(&mut self, hash: usize, contents: &[(&str, &str)]) -> Trust {
-        let wanted = |(f, v): &(&str, &str)| (f.to_string(), v.to_string());
-        let wanted: Contents = contents.iter().map(wanted).collect();
+    /// The next batch.
+    pub fn batch(&mut self) -> Batch {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            let Event::Read(pass) = self.event() else {
-                continue;
-            };
-            let read = pass.hashes.iter().find(|read| read.hash == hash);
-            if let Some(read) = read
-                && read.outcome.is_ok()
-                && self.hashes[&hash] == wanted
-            {
-                return read.trust;
+            if let Event::Changes(batch) = self.event() {
+                return batch;
             }
         }
-        self.fail(&format!("{wanted:?}"))
+        self.fail("a batch")
+    }
+
+    /// The next batch for which everything was read.
+    pub fn full(&mut self) -> Batch {
+        loop {
+            let batch = self.batch();
+            if batch.full.is_some() {
+                return batch;
+            }
+        }
+    }
+
+    /// Waits until the mirror is as wanted.
+    pub fn until_mirror(&mut self, what: &str, is: impl Fn(&[Mirrored]) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is(&self.hashes) {
+            if Instant::now() >= end {
+                self.fail(what);
+            }
+            self.event();
+        }
+    }
+
+    /// Waits until the first hash holds this, and nothing is retained.
+    pub fn until_holds(&mut self, contents: &[(&str, &str)]) {
+        self.until_hash_holds(0, contents);
+    }
+
+    pub fn until_hash_holds(&mut self, hash: usize, contents: &[(&str, &str)]) {
+        let wanted = wanted(contents);
+        self.until_mirror(&format!("{wanted:?}"), |hashes| {
+            hashes[hash].fields == wanted && hashes[hash].retained.is_empty()
+        });
+    }
+
+    /// Waits until the first hash holds this, and that is retained.
+    pub fn until_retains(&mut self, contents: &[(&str, &str)], retained: &[(&str, &str)]) {
+        let (contents, retained) = (wanted(contents), wanted(retained));
+        self.until_mirror(&format!("{contents:?}, retained {retained:?}"), |hashes| {
+            hashes[0].fields == contents && hashes[0].retained == retained
+        });
     }
 
     /// Waits until the first hash cannot be read, and says why.
     pub fn until_unreadable(&mut self) -> String {
-        self.until("an unreadable hash", |event| match event {
-            Event::Read(pass) => pass.hashes[0].outcome.as_ref().err().cloned(),
-            _ => None,
-        })
+        self.until_mirror("an unreadable hash", |hashes| {
+            hashes[0].unreadable.is_some()
+        });
+        self.hashes[0].unreadable.clone().unwrap()
     }
+}
+
+fn wanted(contents: &[(&str, &str)]) -> Contents {
+    let wanted = |(f, v): &(&str, &str)| (f.to_string(), v.to_string());
+    contents.iter().map(wanted).collect()
 }
 
 fn shorten(event: &Event) -> String {

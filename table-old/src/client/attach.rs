@@ -28,7 +28,11 @@ pub(super) fn from_daemon(paths: &Paths, deadline: Monotonic) -> Result<Attached
     Ok(Attached {
         table,
         epoch: Some(epoch),
-        orphan: Orphan::default(),
+        // Counted from only where the epoch tells nothing that can be true.
+        orphan: Orphan {
+            age: 0,
+            at: monotonic(),
+        },
     })
 }
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | this table's generation, a heartbeat within 3 s | answer |
 //! | a higher generation | attach the newer table, then answer |
-//! | no heartbeat for 3 s, or retired | look for a new daemon, then answer |
+//! | no heartbeat for 3 s, one from the future, or retired | look for a new daemon, then answer |
 //! | (there is none: the table came from the file) | the same |
 //!
 //! An attach that fails is not tried again for a second, and never takes an
@@ -46,7 +46,11 @@ const NEW_DAEMON: Duration = Duration::from_millis(2);
 const RETRY: Duration = Duration::from_secs(1);
 /// After so long without a heartbeat (it beats once a second) the daemon is
 /// taken for dead.
-pub const DEAD_AFTER: Duration = Duration::from_secs(3);
+const DEAD_AFTER: Duration = Duration::from_secs(3);
+/// How far a heartbeat may lie ahead: `now` may be that of the last tick, and
+/// the thread may have been held up since. Where it was for longer than this,
+/// a daemon that lives is asked once more.
+const AHEAD: Duration = Duration::from_secs(1);
 /// How long a thread sleeps at a time while another fetches the first table.
 const PAUSE: Timespec = Timespec {
     tv_sec: 0,
@@ -210,6 +214,16 @@ impl Default for Client {
     }
 }
 
+impl Pulse {
+    /// Whether there is a daemon behind it: it has not retired, and its last
+    /// heartbeat is less than 3 s old. One from the future is none.
+    #[must_use]
+    pub fn is_alive(&self, now: Monotonic) -> bool {
+        let dead = now > self.heartbeat + DEAD_AFTER || self.heartbeat > now + AHEAD;
+        !self.retired && !dead
+    }
+}
+
 /// From the daemon, else from the file.
 fn fetch(
     paths: impl FnOnce() -> Option<Paths>,
@@ -238,14 +252,22 @@ fn standing(held: &Held<'_>, view: &View<'_>, now: Monotonic) -> Standing {
         let age = Duration::from_nanos(orphan.age);
         return Standing::Orphaned(age.saturating_add(now.since(orphan.at)));
     };
-    if pulse.retired || now > pulse.heartbeat + DEAD_AFTER {
-        Standing::Orphaned(now.since(pulse.heartbeat))
-    } else if view.generation() >= pulse.generation {
-        // Newer than what is announced: fetched in the moment before.
-        Standing::Fresh
-    } else {
-        Standing::Outdated
+    if pulse.is_alive(now) {
+        return if view.generation() >= pulse.generation {
+            // Newer than what is announced: fetched in the moment before.
+            Standing::Fresh
+        } else {
+            Standing::Outdated
+        };
     }
+    // When the daemon was last alive: when its heart beat, or, where it claims
+    // to beat in the future, when the table came from it.
+    let last = if pulse.heartbeat > now + AHEAD {
+        held.orphan().at
+    } else {
+        pulse.heartbeat
+    };
+    Standing::Orphaned(now.since(last))
 }
 
 fn nanos(span: Duration) -> u64 {

@@ -43,9 +43,9 @@ pub(crate) struct Attached {
     pub(crate) orphan: Orphan,
 }
 
-/// How long a table that was read from a file has had no daemon behind it: so
-/// many nanoseconds at that moment. (The clock may have started later than
-/// that long ago.)
+/// How long a table has had no daemon behind it, where no epoch tells (it came
+/// from a file, or its heartbeat cannot be true): so many nanoseconds at that
+/// moment. (The clock may have started later than that long ago.)
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Orphan {
     pub(crate) age: u64,

@@ -4,7 +4,8 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use rustix::fs::fcntl_get_seals;
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::AddressFamily;
+use rustix::net::sockopt::{set_socket_linger, socket_domain};
 use rustix::pipe::fcntl_getpipe_size;
 
 /// Owns a descriptor and closes it by the bare system call. libc's `close` is
@@ -37,8 +38,9 @@ impl Drop for Descriptor {
 }
 
 /// A descriptor that somebody handed over, of whatever it may be. To close it
-/// may take as long as the sender likes: a socket lingers (SO_LINGER), and a
-/// file waits for whoever stands behind its file system (FUSE).
+/// may take as long as the sender likes: a socket lingers (SO_LINGER), a Unix
+/// socket closes whatever waits in its queue, and a file waits for whoever
+/// stands behind its file system (FUSE).
 #[derive(Debug)]
 pub(crate) struct Stranger(Descriptor);
 
@@ -56,13 +58,20 @@ impl Stranger {
     /// and the answer is false.
     pub(crate) fn close(self) -> bool {
         let quick = fcntl_get_seals(&self.0).is_ok()
-            || set_socket_linger(&self.0, None).is_ok()
+            || set_linger_off(&self.0)
             || fcntl_getpipe_size(&self.0).is_ok();
         if !quick {
             core::mem::forget(self.0);
         }
         quick
     }
+}
+
+/// Sees to it that a socket closes at once. Other sockets may wait in the queue
+/// of a Unix socket, so that one is refused.
+fn set_linger_off(socket: &Descriptor) -> bool {
+    let carries_none = socket_domain(socket).is_ok_and(|domain| domain != AddressFamily::UNIX);
+    carries_none && set_socket_linger(socket, None).is_ok()
 }
 
 impl AsFd for Stranger {

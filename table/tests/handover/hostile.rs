@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -75,7 +75,7 @@ fn only_sealed_memory_is_mapped() {
     undisturbed(|| {
         let _alone = alone();
         let (pipe, _writer) = std::io::pipe().unwrap();
-        let (socket, _other) = UnixStream::pair().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let without = |seal| sealed_by(&table(), ALL.difference(seal));
         for (what, file) in [
             ("a pipe", pipe.into()),
@@ -184,6 +184,24 @@ fn sockets_that_linger_hold_nobody_up() {
         assert_eq!(status, 0);
         assert!(took < Duration::from_secs(10), "{took:?}");
     }
+}
+
+/// One that lingers may wait in the queue of a Unix socket, and is closed with
+/// that.
+#[test]
+fn a_socket_that_lingers_within_another_holds_nobody_up() {
+    undisturbed(|| {
+        let _alone = alone();
+        let (mut sockets, _listener) = lingering(1);
+        let (from, to) = UnixStream::pair().unwrap();
+        send_raw(&from, b"x", &[sockets[0].as_fd()]).unwrap();
+        sockets.clear();
+        drop(from);
+        let start = Instant::now();
+        let intruder = AttachError::Handover(HandoverError::Intruder);
+        assert_eq!(told(&message(), vec![to.into()], 1), intruder);
+        assert!(start.elapsed() < Duration::from_secs(10));
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use cloudhosts_table::client::AttachError;
@@ -18,6 +19,53 @@ use crate::{Setup, alone, descriptors, nth, undisturbed};
 /// Where the child finds the socket; set in the child alone.
 const SOCKET: &str = "TABLE_TEST_SOCKET";
 const FILE: &str = "TABLE_TEST_FILE";
+
+/// Has this thread's poll(2) and ppoll(2) fail with EINTR, always: no signal
+/// can do that, but a filter can (seccomp(2)).
+fn interrupt_every_poll() {
+    let step = |code: u32, jump: u8, value: u32| libc::sock_filter {
+        code: code as u16,
+        jt: jump,
+        jf: 0,
+        k: value,
+    };
+    let is = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let give = libc::BPF_RET | libc::BPF_K;
+    let mut steps = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    #[cfg(target_arch = "x86_64")]
+    steps.push(step(is, 2, libc::SYS_poll as u32));
+    steps.push(step(is, 1, libc::SYS_ppoll as u32));
+    steps.push(step(give, 0, libc::SECCOMP_RET_ALLOW));
+    steps.push(step(give, 0, libc::SECCOMP_RET_ERRNO | libc::EINTR as u32));
+    let program = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: a plain call.
+    let set = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(set, 0);
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program and its steps live until the call is over.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) };
+    assert_eq!(set, 0);
+}
+
+#[test]
+fn a_wait_that_is_always_interrupted_comes_to_an_end() {
+    let _alone = alone();
+    let setup = Setup::new();
+    let (keep, _kept) = mpsc::channel();
+    let _silent = Peer::new(&setup.socket(), move |client| keep.send(client).unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            interrupt_every_poll();
+            let start = Instant::now();
+            let silence = AttachError::Handover(HandoverError::Silence);
+            assert_eq!(setup.web(), Err(Unavailable::NoTable(silence)));
+            assert!(start.elapsed() < Duration::from_secs(5));
+        });
+    });
+}
 
 /// With every descriptor taken there is no table, and no harm; with a few
 /// free, there is. The child has the limits to itself.

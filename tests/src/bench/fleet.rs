@@ -1,7 +1,5 @@
 //! Many daemons on one Redis: what each costs it.
 
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::Scale;
@@ -9,14 +7,25 @@ use super::document::Section;
 use super::figures::{bytes, count, nanos, span, time};
 use super::names;
 use super::process_costs::Costs;
-use super::wire::Wire;
-use crate::process::Process;
-use crate::programs;
+use super::wire::{Change, Wire};
+use crate::daemon::Daemon;
+use crate::machine;
 use crate::wait;
 use crate::world::{HASH, World};
 
 /// Changes that are counted together.
 const CHANGES: u32 = 4;
+
+/// What one change, with all that daemons make of it, costs Redis.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Made {
+    /// Processor time of Redis, in nanoseconds.
+    pub cpu: f64,
+    /// Bytes it sent.
+    pub sent: f64,
+    /// Until all had read it.
+    pub spread: f64,
+}
 
 /// What one Redis was asked for by so many daemons.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +34,10 @@ pub struct Load {
     pub daemons: u32,
     /// Names in the hash.
     pub names: u32,
-    /// Processor time of Redis for one change, in nanoseconds.
-    pub cpu: f64,
-    /// Bytes it sent for one change.
-    pub sent: f64,
-    /// Until all had read it.
-    pub spread: f64,
+    /// A change by a verb.
+    pub logged: Made,
+    /// A plain HSET, for which each reads the hash.
+    pub plain: Made,
     /// Memory for one idle connection, in bytes.
     pub connection: f64,
     /// A restart of Redis: processor time, bytes sent, and until all had read.
@@ -38,14 +45,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// Processor time for one daemon that reads the hash once, in nanoseconds.
-    pub fn cpu_each(&self) -> f64 {
-        self.cpu / f64::from(self.daemons)
-    }
-
-    /// Bytes for one daemon and one name.
-    pub fn sent_each(&self) -> f64 {
-        self.sent / f64::from(self.daemons) / f64::from(self.names)
+    /// The part of one daemon.
+    pub fn each(&self, of: f64) -> f64 {
+        of / f64::from(self.daemons)
     }
 }
 
@@ -64,32 +66,33 @@ pub fn measure(scale: &Scale) -> Vec<Load> {
 pub fn section(loads: &[Load]) -> Section {
     let mut section = Section::new("A fleet on one Redis");
     section.say(&format!(
-        "Real daemons, all on one Redis over its Unix socket. A name is registered anew {CHANGES} times; the \
-         figures are those of one change, all daemons together. *Spread* is until the last daemon has read, *all back* \
-         likewise, from when the old Redis is ended. The \
-         daemons share the cores with Redis here, which machines of their own would not.",
+        "Real daemons, all on one Redis over its Unix socket. A name is registered anew {CHANGES} times as the verbs do \
+         it, with an entry in the log, and as often with a plain HSET; the figures are those of one change. *Spread* is \
+         until the last daemon has read, *all back* likewise, from when the old Redis is ended. The daemons share the \
+         cores with Redis here, which machines of their own would not.",
     ));
     let rows = loads.iter().map(|load| {
         let (cpu, sent, took) = load.restart;
-        vec![
-            count(load.daemons.into()),
-            count(load.names.into()),
-            time(load.cpu),
-            time(load.cpu_each()),
-            bytes(load.sent),
-            bytes(load.sent / f64::from(load.daemons)),
-            time(load.spread),
-            format!("{}, {}, {}", time(cpu), bytes(sent), span(took)),
-        ]
+        let mut row = vec![count(load.daemons.into()), count(load.names.into())];
+        for made in [load.logged, load.plain] {
+            row.extend([
+                time(load.each(made.cpu)),
+                bytes(load.each(made.sent)),
+                time(made.spread),
+            ]);
+        }
+        row.push(format!("{}, {}, {}", time(cpu), bytes(sent), span(took)));
+        row
     });
     section.table(
         &[
             "daemons",
             "names",
-            "Redis CPU",
-            "each",
-            "sent",
-            "each",
+            "by a verb: Redis CPU, each",
+            "sent, each",
+            "spread",
+            "by HSET: Redis CPU, each",
+            "sent, each",
             "spread",
             "restart of Redis: CPU, sent, all back",
         ],
@@ -104,57 +107,78 @@ pub fn section(loads: &[Load]) -> Section {
 fn load(daemons: u32, names: u32) -> Load {
     let mut world = World::new().build();
     names::register(&world.redis, names);
-    let fleet: Vec<(Process, PathBuf)> = (0..daemons).map(|nth| daemon(&world, nth)).collect();
-    for (_, status) in &fleet {
-        wait::until("each is live", || {
-            let text = std::fs::read_to_string(status).unwrap_or_default();
-            text.contains("\"live\"").then_some(())
-        });
+    let fleet: Vec<Daemon> = (0..daemons)
+        .map(|nth| machine::daemon(&world, &format!("machine-{nth}"), world.config.clone()).0)
+        .collect();
+    for daemon in &fleet {
+        daemon.wait_for_state("live");
     }
     let mut wire = Wire::new(&world.redis);
     rest(&mut wire);
     let connection = wire.info("memory", "mem_clients_normal") / f64::from(daemons + 1);
-    let (mut cpu, mut sent, mut spread) = (0.0, 0.0, 0.0);
-    for nth in 0..CHANGES {
-        let before = Spent::so_far(&mut wire);
-        wire.send(&[
-            "HSET",
-            HASH,
-            &names::name(0),
-            &format!("10.220.0.{}", nth + 1),
-        ]);
-        spread += nanos(all_read(&mut wire, before.reads + f64::from(daemons)));
-        rest(&mut wire);
-        let after = Spent::so_far(&mut wire);
-        cpu += after.costs.since(&before.costs).cpu;
-        sent += after.sent - before.sent;
-    }
+    // what there is no log of yet, a daemon scans for once more
+    wire.change(Change::Logged, HASH, &names::name(0), "10.219.0.1");
+    rest(&mut wire);
+    let question = question(&mut wire);
+    let logged = changes(&mut wire, Change::Logged, daemons, question);
+    let plain = changes(&mut wire, Change::Plain, daemons, question);
     world.redis.cli(&["SAVE"]);
     drop(wire);
     let start = Instant::now();
     world.redis.restart();
     let mut wire = Wire::new(&world.redis);
-    all_read(&mut wire, f64::from(daemons));
+    all_read(&mut wire, Change::Plain, f64::from(daemons));
     let took = start.elapsed();
     rest(&mut wire);
     let restart = Spent::so_far(&mut wire);
-    let times = f64::from(CHANGES);
     Load {
         daemons,
         names,
-        cpu: cpu / times,
-        sent: sent / times,
-        spread: spread / times,
+        logged,
+        plain,
         connection,
         restart: (restart.costs.total().cpu, restart.sent, took),
     }
+}
+
+/// Makes changes one by one; what one of them cost, without our own questions, each of which costs
+/// `question`.
+fn changes(wire: &mut Wire, change: Change, daemons: u32, question: f64) -> Made {
+    let mut made = Made::default();
+    for nth in 0..CHANGES {
+        let (before, asked) = (Spent::so_far(wire), wire.asked());
+        let reads = reads(wire, change) + f64::from(daemons);
+        let address = format!("10.220.{}.{}", u8::from(change == Change::Plain), nth + 1);
+        wire.change(change, HASH, &names::name(0), &address);
+        made.spread += nanos(all_read(wire, change, reads));
+        rest(wire);
+        let after = Spent::so_far(wire);
+        let own = f64::from(wire.asked() - asked) * question;
+        made.cpu += (after.costs.since(&before.costs).cpu - own).max(0.0);
+        made.sent += after.sent - before.sent;
+    }
+    let one = |sum: f64| sum / f64::from(CHANGES);
+    Made {
+        cpu: one(made.cpu),
+        sent: one(made.sent),
+        spread: one(made.spread),
+    }
+}
+
+/// Processor time of Redis for one question as we ask them while we wait, in nanoseconds.
+fn question(wire: &mut Wire) -> f64 {
+    const TIMES: u32 = 200;
+    let before = Spent::so_far(wire).costs;
+    for _ in 0..TIMES {
+        wire.calls(&["exec"]);
+    }
+    Spent::so_far(wire).costs.since(&before).cpu / f64::from(TIMES)
 }
 
 /// What Redis has spent on the daemons.
 struct Spent {
     costs: Costs,
     sent: f64,
-    reads: f64,
 }
 
 impl Spent {
@@ -165,16 +189,24 @@ impl Spent {
         Spent {
             costs: Costs::of(pid),
             sent,
-            reads: wire.calls(&["hgetall"]),
         }
     }
 }
 
-/// Waits until Redis was read so often.
-fn all_read(wire: &mut Wire, reads: f64) -> Duration {
+/// How often daemons have read what tells of such a change: the log, in a transaction with the
+/// length of the hash, or the hash.
+fn reads(wire: &mut Wire, change: Change) -> f64 {
+    match change {
+        Change::Logged => wire.calls(&["exec"]),
+        Change::Plain => wire.calls(&["hgetall"]),
+    }
+}
+
+/// Waits until that was read so often.
+fn all_read(wire: &mut Wire, change: Change, times: f64) -> Duration {
     let start = Instant::now();
     wait::until("all have read", || {
-        (wire.calls(&["hgetall"]) >= reads).then(|| start.elapsed())
+        (reads(wire, change) >= times).then(|| start.elapsed())
     })
 }
 
@@ -185,27 +217,4 @@ fn rest(wire: &mut Wire) {
         std::thread::sleep(Duration::from_millis(500));
         (wire.calls(&["hgetall", "hlen"]) <= before).then_some(())
     });
-}
-
-/// A daemon with a socket and files of its own; where its status is.
-fn daemon(world: &World, nth: u32) -> (Process, PathBuf) {
-    let own = world.dir.join(format!("daemon-{nth}"));
-    std::fs::create_dir(&own).expect("a directory of our own");
-    let config = own.join("cloudhosts.toml");
-    let at = |name: &str| own.join(name).display().to_string();
-    let (socket, state, status) = (at("socket"), at("state"), at("status.json"));
-    let url = world.redis.unix_url();
-    let text = format!(
-        "socket = '{socket}'\nstate_dir = '{state}'\nstatus_file = '{status}'\n[redis]\nurls = ['{url}']\n"
-    );
-    std::fs::write(&config, text).expect("a file of our own");
-    let daemon = programs::find(programs::DAEMON);
-    let mut command = world.sandbox.entrance().background(daemon);
-    command
-        .arg("--config")
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    (Process::start(command), own.join("status.json"))
 }

@@ -3,8 +3,10 @@
 //!
 //! - [`figures`], [`document`], [`chart`]: numbers, and how they are shown
 //! - [`tools`], [`machine`]: what is measured with, and on
-//! - [`names`], [`peers`], [`asker`], [`wire`], [`process_costs`]: what is compared, and how it is asked
-//! - [`lookups`], [`threads`], [`first`], [`propagation`], [`cost`], [`fleet`]: one subject each
+//! - [`names`], [`peers`], [`asker`], [`wire`], [`skim`], [`process_costs`]: what is compared, and how it is asked
+//! - [`followers`]: thousands of them, in one thread
+//! - [`lookups`], [`threads`], [`first`], [`propagation`], [`cost`], [`logged`], [`fleet`],
+//!   [`thousands`]: one subject each
 //! - [`scaling`]: what follows from them for large fleets
 //! - [`instructions`]: `make bench-check`
 
@@ -15,7 +17,9 @@ pub mod document;
 pub mod figures;
 pub mod first;
 pub mod fleet;
+pub mod followers;
 pub mod instructions;
+pub mod logged;
 pub mod lookups;
 pub mod machine;
 pub mod names;
@@ -23,6 +27,8 @@ pub mod peers;
 pub mod process_costs;
 pub mod propagation;
 pub mod scaling;
+pub mod skim;
+pub mod thousands;
 pub mod threads;
 pub mod tools;
 pub mod wire;
@@ -51,7 +57,7 @@ pub struct Scale {
     pub turns: usize,
     /// Numbers of names of which changes are followed.
     pub followed: &'static [u32],
-    /// Most and least changes that are followed of each, and for how long.
+    /// Most and least changes of each kind that are followed, and for how long.
     pub changes: usize,
     /// See `changes`.
     pub least_changes: usize,
@@ -63,9 +69,13 @@ pub struct Scale {
     pub idle: Duration,
     /// Daemons and names of the fleets.
     pub fleets: &'static [(u32, u32)],
+    /// Numbers of names at which the cost of a logged change is measured, and how many of them.
+    pub logged: (&'static [u32], u32),
+    /// Followers of one process.
+    pub followers: u32,
 }
 
-/// About ten minutes.
+/// About eleven minutes.
 pub const FULL: Scale = Scale {
     sizes: &[1, 100, 10_000, 100_000, 1_000_000],
     rounds: 5,
@@ -75,7 +85,7 @@ pub const FULL: Scale = Scale {
     followed: &[10, 1_000, 10_000, 100_000, 1_000_000],
     changes: 200,
     least_changes: 3,
-    changing: Duration::from_secs(25),
+    changing: Duration::from_secs(20),
     polls: 10,
     idle: Duration::from_secs(10),
     fleets: &[
@@ -85,6 +95,8 @@ pub const FULL: Scale = Scale {
         (500, 1_000),
         (100, 10_000),
     ],
+    logged: (&[1_000, 100_000, 1_000_000], 50),
+    followers: 8_000,
 };
 
 /// About one minute.
@@ -101,6 +113,8 @@ pub const QUICK: Scale = Scale {
     polls: 2,
     idle: Duration::from_secs(4),
     fleets: &[(1, 1_000), (10, 1_000), (10, 10_000)],
+    logged: (&[1_000, 20_000], 10),
+    followers: 500,
 };
 
 const INTRODUCTION: &str = "\
@@ -127,7 +141,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
     let began = Instant::now();
     let tools = Tools::new();
     let mut sections = Vec::new();
-    let mut loads = Vec::new();
+    let (mut loads, mut thousands) = (Vec::new(), None);
     let mut subject = |title: &str, measure: &mut dyn FnMut() -> Vec<Section>| {
         if wanted(title) {
             let start = Instant::now();
@@ -142,15 +156,25 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
     subject("threads", &mut || vec![threads::measure(&tools, scale)]);
     subject("first", &mut || vec![first::measure(&tools, scale)]);
     subject("changes", &mut || changes(&tools, scale, &images));
+    subject("logged", &mut || vec![logged::measure(scale)]);
     subject("fleet", &mut || {
         loads = fleet::measure(scale);
         vec![fleet::section(&loads)]
     });
+    subject("thousands", &mut || {
+        let measured = thousands::measure(scale);
+        let section = measured.section();
+        thousands = Some(measured);
+        vec![section]
+    });
     let text = text(&sections, began.elapsed());
     println!("{text}");
     write(&docs.join("benchmarks.md"), &text);
-    if !loads.is_empty() {
-        write(&docs.join("scaling.md"), &scaling::document(&loads));
+    if let (Some(thousands), false) = (&thousands, loads.is_empty()) {
+        write(
+            &docs.join("scaling.md"),
+            &scaling::document(&loads, thousands),
+        );
     }
 }
 

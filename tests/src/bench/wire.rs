@@ -1,6 +1,7 @@
 //! Speaks with Redis over its Unix socket, and throws away what it says: a bare client, to compare
 //! the daemon with and to write with.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -17,6 +18,35 @@ const STEP: &str = "1000";
 pub struct Wire {
     stream: BufReader<UnixStream>,
     received: u64,
+    /// Commands that were sent.
+    asked: u32,
+    /// Entries that were written.
+    written: u64,
+}
+
+/// A change, as daemons learn of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// With an entry in the log, in one step, as the verbs make it.
+    Logged,
+    /// A plain HSET.
+    Plain,
+}
+
+/// What a verb does: the entry first, then the hash.
+const LOGGED: &str = "\
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', '10000', '*', '+' .. ARGV[1], ARGV[2], \
+  '.verb', 'claim', '.by', 'bench', '.nonce', ARGV[3], '.len', redis.call('HLEN', KEYS[1])) \
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) \
+return id";
+
+/// A command as Redis reads it.
+pub fn command(words: &[&str]) -> Vec<u8> {
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        write!(command, "${}\r\n{word}\r\n", word.len()).expect("a string takes it");
+    }
+    command.into_bytes()
 }
 
 impl Wire {
@@ -28,20 +58,30 @@ impl Wire {
         Wire {
             stream: BufReader::with_capacity(1 << 16, stream),
             received: 0,
+            asked: 0,
+            written: 0,
         }
     }
 
     /// Sends a command and reads its answer; the first text in it.
     pub fn send(&mut self, words: &[&str]) -> String {
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
+        self.asked += 1;
         let stream = self.stream.get_mut();
-        stream.write_all(command.as_bytes()).expect("Redis reads");
+        stream.write_all(&command(words)).expect("Redis reads");
         let mut first = None;
         self.answer(&mut first);
         String::from_utf8(first.unwrap_or_default()).expect("text")
+    }
+
+    /// Sets a field; the id of the entry where one is written. The commands of a logged change are
+    /// those of a script, and so are told from what daemons send.
+    pub fn change(&mut self, change: Change, hash: &str, field: &str, value: &str) -> String {
+        if change == Change::Plain {
+            return self.send(&["HSET", hash, field, value]);
+        }
+        self.written += 1;
+        let (log, nonce) = (format!("{hash}:log"), format!("{:016x}", self.written));
+        self.send(&["EVAL", LOGGED, "2", hash, &log, field, value, &nonce])
     }
 
     /// Reads the whole hash, which has so many fields, and how long that took.
@@ -82,6 +122,31 @@ impl Wire {
                 .unwrap_or(0.0)
         };
         commands.iter().map(calls).sum()
+    }
+
+    /// Processor time that Redis took for some commands, by anyone, in nanoseconds. What a
+    /// transaction does is in its EXEC too.
+    pub fn command_time(&mut self, commands: &[&str]) -> f64 {
+        let text = self.send(&["INFO", "commandstats"]);
+        let spent = |command: &&str| {
+            let prefix = format!("cmdstat_{command}:");
+            let line = text.lines().find_map(|line| line.strip_prefix(&prefix))?;
+            let micros = line
+                .split(',')
+                .find_map(|part| part.strip_prefix("usec="))?;
+            micros.parse::<f64>().ok()
+        };
+        1e3 * commands.iter().filter_map(spent).sum::<f64>()
+    }
+
+    /// Processor time of Redis so far, in nanoseconds.
+    pub fn cpu(&mut self) -> f64 {
+        1e9 * (self.info("cpu", "used_cpu_user") + self.info("cpu", "used_cpu_sys"))
+    }
+
+    /// Commands so far.
+    pub fn asked(&self) -> u32 {
+        self.asked
     }
 
     /// Bytes of all answers so far.

@@ -35,7 +35,7 @@ impl Stage {
         let cli = world.dir.join("redis-cli");
         let socket = world.redis.socket();
         let script = format!(
-            "#!/bin/sh\nexec /usr/bin/env PATH=\"${{PATH#*:}}\" redis-cli -s {} \"$@\"\n",
+            "#!/bin/sh\nPATH=\"${{PATH#*:}}\"\nexec redis-cli -s {} \"$@\"\n",
             socket.display()
         );
         let text = world.dir.join("redis-cli.sh");

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use cloudhosts_tests::busy::Busy;
 use cloudhosts_tests::caller::{Answer, Caller, Watch};
 use cloudhosts_tests::process::{Process, succeed};
 use cloudhosts_tests::sandbox::Entrance;
@@ -170,6 +171,42 @@ impl Newcomers {
         assert!(count > 0, "nobody came");
         count
     }
+}
+
+/// Names of a hash that was filled change with HSET, a thousand a second, as long as this lives.
+pub(crate) fn churn(redis: &Redis, hash: &'static str, fields: u64) -> Busy {
+    let mut wire = Wire::new(redis);
+    Busy::start(move |count| {
+        let fields: Vec<String> = (0..10)
+            .map(|nth| format!("bulk-{}", (count * 10 + nth) * 7919 % fields))
+            .collect();
+        let [.., high, middle, low] = count.to_be_bytes();
+        let value = format!("10.{high}.{middle}.{low}");
+        let commands: Vec<Vec<&[u8]>> = fields
+            .iter()
+            .map(|field| {
+                vec![
+                    b"HSET".as_slice(),
+                    hash.as_bytes(),
+                    field.as_bytes(),
+                    value.as_bytes(),
+                ]
+            })
+            .collect();
+        wire.send(&commands);
+        std::thread::sleep(Duration::from_millis(10));
+    })
+}
+
+/// Puts so many fields into a hash: `bulk-0`, and so on.
+pub(crate) fn fill(redis: &Redis, hash: &str, fields: u64) {
+    let commands: String = (0..fields)
+        .map(|number| {
+            let (high, middle, low) = (number >> 16, number >> 8 & 255, number & 255);
+            format!("HSET {hash} bulk-{number} 10.{high}.{middle}.{low}\n")
+        })
+        .collect();
+    redis.pipeline(&commands);
 }
 
 /// Starts a daemon by these words, in place of the world's own; its log and status are where the

@@ -7,13 +7,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bootstrap;
+mod cluster;
 mod common;
 mod daemon;
 mod document;
+mod fleet;
+mod log;
+mod losses;
 mod network;
 mod proxy;
 mod redis;
+mod retained;
+mod stalls;
 mod state;
 mod storm;
 mod target;
+mod torn;
 mod values;
+mod writers;

@@ -52,7 +52,7 @@ fn through(world: &World, proxy: &Proxy, fields: usize, faults: &[Fault]) {
         proxy.set(Fault::None);
         world.sees("db", &[&address]);
         let status = world.daemon.wait_for_state("live");
-        assert_eq!(status["hashes"][0]["kept"], 0, "{fault:?}: {status:#}");
+        assert_eq!(status["hashes"][0]["retained"], 0, "{fault:?}: {status:#}");
         steady.ran(&format!("after {fault:?}"));
     }
 }

@@ -34,10 +34,38 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
+    /// The port of the Redis behind it.
+    redis: u16,
     fault: Fault,
     open: Vec<TcpStream>,
     /// Connections since the fault was set.
     met: usize,
+    late: Late,
+}
+
+/// Whether an answer is to be late, on the connections that are open.
+#[derive(Debug, Clone, Copy)]
+enum Late {
+    No,
+    /// The one after the next change that Redis pushes.
+    AfterAPush(Duration),
+    /// The next.
+    Next(Duration),
+}
+
+impl Late {
+    /// How long these bytes of Redis are held back.
+    fn hold(&mut self, bytes: &[u8]) -> Duration {
+        const PUSH: &[u8] = b"invalidate";
+        let pushes = bytes.windows(PUSH.len()).any(|window| window == PUSH);
+        let (next, hold) = match *self {
+            Late::AfterAPush(time) if pushes => (Late::Next(time), Duration::ZERO),
+            Late::Next(time) if !pushes => (Late::No, time),
+            as_it_was => (as_it_was, Duration::ZERO),
+        };
+        *self = next;
+        hold
+    }
 }
 
 impl Proxy {
@@ -46,9 +74,11 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Mutex::new(Shared {
+            redis,
             fault: Fault::None,
             open: Vec::new(),
             met: 0,
+            late: Late::No,
         }));
         let proxy = Proxy {
             port,
@@ -56,13 +86,14 @@ impl Proxy {
         };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                let way = Arc::clone(&shared);
                 let mut shared = shared.lock().unwrap();
-                let fault = shared.fault;
+                let (redis, fault) = (shared.redis, shared.fault);
                 shared.open.push(client.try_clone().unwrap());
                 shared.met += 1;
                 drop(shared);
                 // an end on either side is what these are about
-                thread::spawn(move || drop(pass(client, redis, fault)));
+                thread::spawn(move || drop(pass(client, redis, fault, &way)));
             }
         });
         proxy
@@ -71,6 +102,21 @@ impl Proxy {
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stands before another Redis, for connections made from then on.
+    pub(crate) fn point_at(&self, redis: u16) {
+        self.shared.lock().unwrap().redis = redis;
+    }
+
+    /// What Redis answers after it has pushed a change comes late, once.
+    pub(crate) fn delay_the_answer_after_a_push(&self, time: Duration) {
+        self.shared.lock().unwrap().late = Late::AfterAPush(time);
     }
 
     /// From now on this happens; all connections are cut.
@@ -91,7 +137,12 @@ impl Proxy {
     }
 }
 
-fn pass(mut client: TcpStream, redis: u16, fault: Fault) -> std::io::Result<()> {
+fn pass(
+    mut client: TcpStream,
+    redis: u16,
+    fault: Fault,
+    way: &Mutex<Shared>,
+) -> std::io::Result<()> {
     let mut chunk = vec![0; 16 << 10];
     match fault {
         Fault::Refuse => return client.shutdown(Shutdown::Both),
@@ -125,6 +176,8 @@ fn pass(mut client: TcpStream, redis: u16, fault: Fault) -> std::io::Result<()> 
                     break;
                 }
                 left -= count;
+                let hold = way.lock().unwrap().late.hold(&chunk[..count]);
+                thread::sleep(hold);
                 if matches!(fault, Fault::Drip) {
                     for byte in &chunk[..count] {
                         client.write_all(std::slice::from_ref(byte))?;

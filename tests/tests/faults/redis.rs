@@ -54,7 +54,7 @@ fn a_redis_that_comes_back_empty_again_and_again_takes_no_name_away() {
     for round in 0..3 {
         world.redis.restart();
         let status = world.daemon.wait_for_state("guarded");
-        assert_eq!(status["hashes"][0]["kept"], 1, "{status:#}");
+        assert_eq!(status["hashes"][0]["retained"], 1, "{status:#}");
         steady.holds(&world, &format!("with an empty Redis, round {round}"));
         world.redis.kill();
         world.daemon.wait_for_state("reconnecting");
@@ -195,8 +195,8 @@ fn a_redis_that_comes_back_with_other_fields_takes_no_name_away() {
     world.sees("db", &["10.0.0.7"]);
     world.sees("web", &["10.0.0.5"]);
     let status = world.daemon.wait_for_state("guarded");
-    assert_eq!(status["hashes"][0]["kept"], 1, "{status:#}");
-    world.daemon.signal(Signal::HUP);
+    assert_eq!(status["hashes"][0]["retained"], 1, "{status:#}");
+    world.accept(&[]);
     world.sees_none("web");
     world.daemon.wait_for_state("live");
 }

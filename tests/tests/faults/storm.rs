@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_tests::process::Process;
 use cloudhosts_tests::world::HASH;
-use cloudhosts_tests::{World, programs, wait};
+use cloudhosts_tests::{Daemon, World, machine, wait};
 use serde_json::Value;
 
 use crate::common::{Steady, Wire, memory, soak};
@@ -115,16 +114,12 @@ fn redis_time(wire: &mut Wire) -> Duration {
 fn many_daemons_come_back_spread_out_and_right() {
     let daemons = if soak() { 200 } else { 20 };
     let mut world = World::new().hash(HASH, &[("web", "10.0.0.5")]).build();
-    let fleet: Vec<(Process, std::path::PathBuf)> = (0..daemons)
-        .map(|number| one_of_many(&world, number))
+    let fleet: Vec<Daemon> = (0..daemons)
+        .map(|number| machine::daemon(&world, &format!("machine-{number}"), world.config.clone()).0)
         .collect();
-    let status = |path: &std::path::Path| -> Value {
-        let text = std::fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or(Value::Null)
-    };
     let all = |what: &str, good: &dyn Fn(&Value) -> bool| {
-        for (_, path) in &fleet {
-            wait::until_seen(what, || status(path), good);
+        for daemon in &fleet {
+            daemon.wait_for(what, good);
         }
     };
     all("each is live", &|status| status["state"] == "live");
@@ -147,8 +142,8 @@ fn many_daemons_come_back_spread_out_and_right() {
     wait::until("each is right again", || {
         let count = wire.info("stats", "total_connections_received").unwrap();
         came.push((restarted.elapsed(), count));
-        for (right, (_, path)) in right.iter_mut().zip(&fleet) {
-            let now = right.is_none().then(|| status(path));
+        for (right, daemon) in right.iter_mut().zip(&fleet) {
+            let now = right.is_none().then(|| daemon.status());
             if now.is_some_and(|now| now["state"] == "live" && now["names"] == 2) {
                 *right = Some(restarted.elapsed());
             }
@@ -171,32 +166,4 @@ fn many_daemons_come_back_spread_out_and_right() {
     );
     assert!(*slowest < Duration::from_secs(45), "{slowest:?}");
     assert!(peak <= daemons / 2, "{peak} came at once");
-}
-
-/// A daemon with a socket and files of its own; where its status is.
-fn one_of_many(world: &World, number: u64) -> (Process, std::path::PathBuf) {
-    let own = world.dir.join(format!("daemon-{number}"));
-    std::fs::create_dir(&own).unwrap();
-    let config = own.join("cloudhosts.toml");
-    let at = |name: &str| own.join(name).display().to_string();
-    let text = format!(
-        "socket = '{}'\nstate_dir = '{}'\nstatus_file = '{}'\n[redis]\nurls = ['{}']\n",
-        at("socket"),
-        at("state"),
-        at("status.json"),
-        world.redis.unix_url(),
-    );
-    std::fs::write(&config, text).unwrap();
-    let log = std::fs::File::create(own.join("log")).unwrap();
-    let mut command = world
-        .sandbox
-        .entrance()
-        .background(programs::find(programs::DAEMON));
-    command
-        .arg("--config")
-        .arg(&config)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .stderr(log);
-    (Process::start(command), own.join("status.json"))
 }

@@ -126,6 +126,7 @@ fn modes_are_exact_whatever_the_mask() {
             ("/run/cloudhosts/cached.lock", 0o100_600),
             ("/run/cloudhosts/status.json", 0o100_644),
             ("/var/lib/cloudhosts", 0o40_755),
+            ("/var/lib/cloudhosts/checkpoint.json", 0o100_600),
             ("/var/lib/cloudhosts/last-good.table", 0o100_644),
         ];
         for (path, mode) in wanted {
@@ -147,7 +148,10 @@ fn modes_are_exact_whatever_the_mask() {
             all("/run/cloudhosts"),
             ["cached.lock", "cached.sock", "status.json"]
         );
-        assert_eq!(all("/var/lib/cloudhosts"), ["last-good.table"]);
+        assert_eq!(
+            all("/var/lib/cloudhosts"),
+            ["checkpoint.json", "last-good.table"]
+        );
     }
 }
 
@@ -180,6 +184,8 @@ fn planted_links_are_not_followed() {
         "/run/cloudhosts/status.json.new",
         "/run/cloudhosts/cached.new",
         SOCKET,
+        "/var/lib/cloudhosts/checkpoint.json",
+        "/var/lib/cloudhosts/checkpoint.new",
         "/var/lib/cloudhosts/last-good.new",
         "/var/lib/cloudhosts/last-good.table",
         "/var/lib/cloudhosts/last-good.table.new",

@@ -2,6 +2,7 @@
 //! it reaches a terminal.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use cloudhosts_tests::World;
 use cloudhosts_tests::daemon::STATUS;
@@ -104,6 +105,98 @@ fn bad_fields() -> Vec<Vec<u8>> {
     fields
 }
 
+#[test]
+fn bad_values_that_keep_changing_do_not_fill_the_log() {
+    let mut world = World::with(&[("web", "10.0.0.5")]);
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    let fields: Vec<String> = (0..20).map(|number| format!("bad{number}")).collect();
+    let mut wire = Wire::new(&world.redis);
+    let before = world.daemon.log().lines().count();
+    let (length, began) = (Duration::from_secs(6), Instant::now());
+    let mut round = 0;
+    while began.elapsed() < length {
+        round += 1;
+        let value = format!("no address {round}");
+        let commands: Vec<Vec<&[u8]>> = fields
+            .iter()
+            .map(|field| [b"HSET", HASH.as_bytes(), field.as_bytes(), value.as_bytes()].into())
+            .collect();
+        wire.send(&commands);
+    }
+    world.sync(HASH);
+    let status = world.daemon.wait_for("all are rejected", |status| {
+        status["rejected"]["count"] == 20
+    });
+    assert_eq!(status["state"], "live");
+    steady.holds(&world, "beside values that keep changing");
+    let log = world.daemon.log();
+    let lines = log.lines().count() - before;
+    assert!(lines < 120, "{lines} lines in {:?}", began.elapsed());
+    assert!(log.contains("are left out"), "{log}");
+    // How many they were is told once a minute, and at the end.
+    world.daemon.terminate();
+    let log = world.daemon.log();
+    let told = log.lines().filter_map(|line| {
+        let (_, line) = line.split_once("WARN left out: ")?;
+        line.split(' ').next()?.parse::<u64>().ok()
+    });
+    let told: u64 = told.sum();
+    assert!(told > 100, "{told} lines were left out: {log}");
+}
+
+#[test]
+fn a_hash_that_comes_and_goes_does_not_fill_the_log() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    world.redis.cli(&["SET", "away", "no hash"]);
+    let mut wire = Wire::new(&world.redis);
+    let before = world.daemon.log().lines().count();
+    let began = Instant::now();
+    let rename = |from: &'static str, to: &'static str| {
+        vec![b"RENAME".as_slice(), from.as_bytes(), to.as_bytes()]
+    };
+    while began.elapsed() < Duration::from_secs(4) {
+        for moves in [
+            [(HASH, "aside"), ("away", HASH)],
+            [(HASH, "away"), ("aside", HASH)],
+        ] {
+            let [first, second] = moves.map(|(from, to)| rename(from, to));
+            wire.send(&[vec![b"MULTI"], first, second, vec![b"EXEC"]]);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    world.sync(HASH);
+    steady.holds(&world, "after its hash has come and gone");
+    let log = world.daemon.log();
+    let lines = log.lines().count() - before;
+    assert!(lines < 150, "{lines} lines in {:?}", began.elapsed());
+    assert!(log.contains("can't be read"), "{log}");
+}
+
+#[test]
+fn a_giant_value_is_left_aside() {
+    let world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    let giant = "redis.call('HSET', KEYS[1], 'web', string.rep('x', 70000000))";
+    world.redis.cli(&["EVAL", giant, "1", HASH]);
+    let reason = world.daemon.wait_for_rejected(HASH, "web");
+    assert!(reason.contains("longer than"), "{reason}");
+    let status = world.daemon.wait_for_state("live");
+    assert_eq!(
+        status["rejected"]["fields"][0]["effect"], "retained",
+        "{status}"
+    );
+    world.hset(&[("db", "10.0.0.7")]);
+    world.sees("db", &["10.0.0.7"]);
+    steady.holds(&world, "while its value is giant");
+    assert_eq!(world.daemon.status()["state"], "live");
+    world.hset(&[("web", "10.0.0.8")]);
+    world.sees("web", &["10.0.0.8"]);
+    world.daemon.wait_for("nothing is rejected", |status| {
+        status["rejected"]["count"] == 0
+    });
+}
+
 /// Everything that somebody may look at, as it is written.
 fn shown(world: &World) -> Vec<(&'static str, Vec<u8>)> {
     let status = world.cloudhosts(&["status"]);
@@ -183,7 +276,7 @@ fn what_cannot_be_used_is_told_and_what_was_good_stays() {
     }
     assert!(
         wrong.is_empty(),
-        "the last good value is not kept: {wrong:#?}"
+        "the last good value is not retained: {wrong:#?}"
     );
     let total = (values.len() + fields.len()) as u64;
     let status = world
@@ -202,7 +295,7 @@ fn what_cannot_be_used_is_told_and_what_was_good_stays() {
         assert!(
             listed
                 .iter()
-                .any(|one| one["field"] == name.as_str() && one["effect"] == "kept"),
+                .any(|one| one["field"] == name.as_str() && one["effect"] == "retained"),
             "{name} is named"
         );
     }

@@ -1,53 +1,14 @@
 //! nscd in front of us.
 
-use std::fs::{create_dir_all, write};
-use std::path::Path;
-use std::process::Stdio;
-
-use cloudhosts_tests::process::Process;
+use cloudhosts_tests::nscd::Nscd;
 use cloudhosts_tests::{World, wait};
-
-const NSCD: [&str; 2] = ["/usr/sbin/nscd", "/sbin/nscd"];
-
-const CONFIG: &str = "\
-    enable-cache hosts yes\n\
-    positive-time-to-live hosts 3600\n\
-    negative-time-to-live hosts 20\n\
-    persistent hosts no\n\
-    shared hosts no\n\
-    enable-cache passwd no\n\
-    enable-cache group no\n\
-    enable-cache services no\n\
-    enable-cache netgroup no\n";
 
 #[test]
 fn behind_nscd_names_resolve_and_change() {
-    let given = std::env::var("CLOUDHOSTS_NSCD").ok();
-    let found = given
-        .as_deref()
-        .into_iter()
-        .chain(NSCD)
-        .find(|path| Path::new(path).exists());
-    let Some(nscd) = found else {
-        eprintln!(
-            "skipped: there is no nscd here (and installing it would change how this machine resolves)"
-        );
+    let world = World::with(&[("web", "10.0.0.5")]);
+    let Some(mut nscd) = Nscd::start(&world.sandbox) else {
         return;
     };
-    let world = World::with(&[("web", "10.0.0.5")]);
-    create_dir_all(world.sandbox.outside("/run/nscd")).unwrap();
-    let config = world.dir.join("nscd.conf");
-    write(&config, CONFIG).unwrap();
-    let mut command = world.sandbox.entrance().background(nscd);
-    command
-        .args(["-F", "-f"])
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    let mut process = Process::start(command);
-    let socket = world.sandbox.outside("/run/nscd/socket");
-    wait::until("nscd listens", || socket.exists().then_some(()));
-
     // by fresh processes: one that did not find nscd looks for it only now and then
     let ask = || world.caller().by_name("web").addresses;
     let seen = |address: &str| {
@@ -58,8 +19,8 @@ fn behind_nscd_names_resolve_and_change() {
     // who answers is nscd: it keeps what it has until it is told to ask again
     world.hset(&[("web", "10.0.0.6")]);
     wait::until("nscd forgets, and has the new address", || {
-        world.run(nscd, &["-i", "hosts"]);
+        nscd.forget();
         (ask() == ["10.0.0.6"]).then_some(())
     });
-    assert!(process.ended().is_none(), "nscd has ended");
+    assert!(nscd.runs(), "nscd has ended");
 }

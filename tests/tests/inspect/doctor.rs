@@ -6,8 +6,11 @@ use std::os::unix::net::UnixListener;
 use std::time::{Duration, SystemTime};
 
 use cloudhosts_table::{Builder, Order, Settings};
+use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::process::{Signal, stderr, stdout, succeed};
-use cloudhosts_tests::{Redis, World, rights};
+use cloudhosts_tests::sentinel::{MASTER, Sentinel};
+use cloudhosts_tests::world::HASH;
+use cloudhosts_tests::{Redis, World, rights, wait};
 use serde_json::Value;
 
 /// The exit code and what is said.
@@ -36,7 +39,7 @@ fn where_all_is_well_each_line_says_ok() {
     assert_eq!(code, 0, "{said}");
     for check in [
         "nsswitch", "module", "socket", "daemon", "guard", "rejected", "table", "clock", "rights",
-        "redis", "acl", "nscd", "names",
+        "password", "redis", "acl", "urls", "nscd", "names",
     ] {
         says(&said, "ok", check, &[]);
     }
@@ -164,7 +167,8 @@ fn a_module_that_is_missing_broken_or_of_another_version_is_told() {
         "module",
         &["getent ends with signal", "reinstall"],
     );
-    says(&said, "warning", "redis", &["not visited"]);
+    // which is visited without the module
+    says(&said, "ok", "redis", &["pushes changes"]);
     says(&said, "wrong", "names", &["getent ahosts web"]);
 
     fs::remove_file(&module).unwrap();
@@ -222,7 +226,12 @@ fn redis_is_visited_as_the_daemon_would() {
     world.redis.cli(&["FLUSHALL"]);
     world.daemon.wait_for_state("guarded");
     let said = doctor(&world).1;
-    says(&said, "wrong", "guard", &["1 of cloudhosts", "reload"]);
+    says(
+        &said,
+        "wrong",
+        "guard",
+        &["1 of cloudhosts", "cloudhosts accept"],
+    );
     says(&said, "warning", "redis", &["no field in cloudhosts"]);
     world.redis.kill();
     world.daemon.wait_for_state("reconnecting");
@@ -251,6 +260,13 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let (code, said) = doctor(&world);
     assert_eq!(code, 0, "{said}");
     says(&said, "ok", "acl", &[]);
+    // also where a value is too large to be read
+    let giant = "redis.call('HSET', KEYS[1], 'db', string.rep('x', 70000000))";
+    world.redis.cli(&["EVAL", giant, "1", "cloudhosts"]);
+    world.daemon.wait_for_rejected("cloudhosts", "db");
+    let said = doctor(&world).1;
+    says(&said, "ok", "acl", &[]);
+    world.redis.cli(&["HDEL", "cloudhosts", "db"]);
     let grant = |rights: &str| {
         let all = ["ACL", "SETUSER", "cloudhosts", "reset"];
         world
@@ -263,6 +279,14 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
         ("+hlen", "wrong", "acl"),
         ("+ping", "wrong", "acl"),
         ("+info", "warning", "acl"),
+        ("+xrange", "warning", "acl"),
+        ("+xrevrange", "warning", "acl"),
+        ("+multi", "warning", "acl"),
+        ("+exec", "warning", "acl"),
+        ("+pttl", "warning", "acl"),
+        ("+hkeys", "warning", "acl"),
+        ("+hstrlen", "warning", "acl"),
+        ("+hmget", "warning", "acl"),
         ("+client|tracking", "warning", "redis"),
     ] {
         grant(&rights.replace(missing, ""));
@@ -274,6 +298,29 @@ fn the_acl_that_is_documented_is_enough_and_less_is_told() {
     let said = doctor(&world).1;
     says(&said, "wrong", "redis", &["password"]);
     assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn the_ways_in_which_redis_loses_names_by_itself_are_told() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    for setting in [["maxmemory", "1gb"], ["maxmemory-policy", "allkeys-lru"]] {
+        world
+            .redis
+            .cli(&[&["CONFIG", "SET"][..], &setting].concat());
+    }
+    world.redis.cli(&["EXPIRE", HASH, "100000"]);
+    // the file to save to is a directory
+    fs::create_dir(world.dir.join("redis/dump.rdb")).unwrap();
+    world.redis.cli(&["BGSAVE"]);
+    wait::until("saving has failed", || {
+        let info = world.redis.cli(&["INFO", "persistence"]);
+        info.contains("rdb_last_bgsave_status:err").then_some(())
+    });
+    let (code, said) = doctor(&world);
+    assert_eq!(code, 0, "warnings are no failure: {said}");
+    says(&said, "warning", "eviction", &["allkeys-lru", "noeviction"]);
+    says(&said, "warning", "expiry", &[HASH, "PERSIST"]);
+    says(&said, "warning", "persistence", &[]);
 }
 
 #[test]
@@ -347,6 +394,43 @@ fn what_other_users_cannot_get_at_is_told() {
         mode(path, open);
     }
     says(&doctor(&world).1, "ok", "rights", &[]);
+}
+
+#[test]
+fn the_master_that_the_sentinels_name_is_told_from_the_one_that_is_followed() {
+    let start = World::new();
+    let redis = Redis::builder(start.directory().join("redis"))
+        .tcp()
+        .start();
+    let sentinel = Sentinel::start(start.directory(), &redis);
+    let dead = "redis://127.0.0.1:1";
+    let mut world = start
+        .redis(redis)
+        .config("redis.sentinel", quote(MASTER))
+        .config("redis.urls", list(&[dead, &sentinel.url()]))
+        .config("resync_interval", quote("1s"))
+        .hash(HASH, &[("web", "10.0.0.5")])
+        .start();
+    let (code, said) = doctor(&world);
+    assert_eq!(code, 0, "{said}");
+    let master = world.redis.tcp_url();
+    says(&said, "ok", "sentinel", &[&master]);
+    says(&said, "warning", "sentinel", &[dead]);
+
+    // the daemon can't follow, and does as soon as it can
+    world.daemon.signal(Signal::STOP);
+    sentinel.depose();
+    let (code, said) = doctor(&world);
+    assert_eq!(code, 1, "{said}");
+    let named = sentinel.replica().tcp_url();
+    says(&said, "wrong", "sentinel", &[&master, &named]);
+    world.daemon.signal(Signal::CONT);
+    world
+        .daemon
+        .wait_for("the new master is followed", |status| {
+            status["state"] == "live" && status["redis"]["endpoint"] == named.as_str()
+        });
+    says(&doctor(&world).1, "ok", "sentinel", &[&named]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The Debian package on a machine that is up: systemd itself starts, confines, watches, restarts
-//! and stops the daemon.
+//! and stops the daemon, and who holds a role.
 
-use cloudhosts_tests::{Redis, wait};
+use cloudhosts_tests::{Redis, http, wait};
 
 use crate::built;
 use crate::files;
@@ -25,9 +25,9 @@ fn systemd_runs_the_daemon() {
 
     // up at once, with neither a Redis nor a password file
     machine.ok(&format!("apt-get install -y {first}"));
-    assert_eq!(show(&machine, "ActiveState"), "active");
-    assert_eq!(show(&machine, "NRestarts"), "0");
-    assert_eq!(show(&machine, "WatchdogUSec"), "30s");
+    assert_eq!(show(&machine, UNIT, "ActiveState"), "active");
+    assert_eq!(show(&machine, UNIT, "NRestarts"), "0");
+    assert_eq!(show(&machine, UNIT, "WatchdogUSec"), "30s");
     assert_eq!(
         machine.ok(&format!("systemctl is-enabled {UNIT}")),
         "enabled\n"
@@ -64,7 +64,19 @@ fn systemd_runs_the_daemon() {
     wait_live(&machine);
     lookups.go_on(20);
     machine.ok(&format!("systemctl reload {UNIT}"));
-    assert_eq!(show(&machine, "ActiveState"), "active", "SIGHUP is no end");
+    assert_eq!(
+        show(&machine, UNIT, "ActiveState"),
+        "active",
+        "SIGHUP is no end"
+    );
+    machine.write("/etc/cloudhosts/cloudhosts.toml", "hashs = []\n");
+    let refused = machine.run(&format!("systemctl reload {UNIT}"));
+    assert!(!refused.status.success(), "a wrong configuration is told");
+    assert_eq!(show(&machine, UNIT, "ActiveState"), "active");
+    machine.write(
+        "/etc/cloudhosts/cloudhosts.toml",
+        &format!("{config}{ours}"),
+    );
     lookups.none_failed();
 
     // one that hangs is killed and started anew
@@ -74,10 +86,10 @@ fn systemd_runs_the_daemon() {
          systemctl daemon-reload; systemctl restart {UNIT}"
     ));
     wait_live(&machine);
-    let pid = show(&machine, "MainPID");
+    let pid = show(&machine, UNIT, "MainPID");
     machine.ok(&format!("kill -STOP {pid}"));
     wait::until("the watchdog has it started anew", || {
-        (show(&machine, "NRestarts") == "1").then_some(())
+        (show(&machine, UNIT, "NRestarts") == "1").then_some(())
     });
     wait_live(&machine);
     machine.ok(&format!(
@@ -88,9 +100,9 @@ fn systemd_runs_the_daemon() {
     machine.ok("echo 'hashs = []' >/etc/cloudhosts/cloudhosts.toml");
     machine.run(&format!("systemctl restart {UNIT}"));
     wait::until("the daemon gives up", || {
-        (show(&machine, "ActiveState") == "failed").then_some(())
+        (show(&machine, UNIT, "ActiveState") == "failed").then_some(())
     });
-    assert_eq!(show(&machine, "NRestarts"), "0");
+    assert_eq!(show(&machine, UNIT, "NRestarts"), "0");
     assert!(
         machine.ok("getent hosts db").starts_with("10.0.0.5"),
         "the last good names"
@@ -103,13 +115,67 @@ fn systemd_runs_the_daemon() {
     wait_live(&machine);
 
     machine.ok("apt-get remove -y cloudhosts");
-    assert_eq!(show(&machine, "ActiveState"), "inactive");
+    assert_eq!(show(&machine, UNIT, "ActiveState"), "inactive");
     machine.ok("! grep cloudhosts /etc/nsswitch.conf; ! pidof cloudhosts-cached");
     machine.ok("apt-get purge -y cloudhosts");
     let left = files::changes(&before, &files::of(machine.root()));
     let left: Vec<&String> = left.iter().filter(|line| !systemd_s_own(line)).collect();
     assert!(left.is_empty(), "purged, but not as before: {left:#?}");
     machine.ok("! getent passwd cloudhosts; [ ! -e /run/cloudhosts ]");
+}
+
+#[test]
+fn systemd_starts_a_holder_until_what_it_needs_is_there() {
+    let machine = Machine::booted("bookworm-systemd");
+    let redis = Redis::builder(machine.root().with_file_name("redis"))
+        .tcp()
+        .start();
+    // says the same at every path: a token, and both addresses
+    let metadata = http::serve("10.0.3.1");
+    let package = machine.bring(&built::deb());
+    machine.ok(&format!("apt-get install -y {package}"));
+
+    // neither the metadata service nor Redis has a name yet, for more attempts than systemd's limit
+    let unit = "cloudhosts-hold@web.service";
+    let options = format!(
+        "--from-metadata ec2 --metadata-endpoint http://metadata.test:{metadata} \
+         --redis-url redis://redis.test:{}",
+        redis.port()
+    );
+    machine.write("/etc/cloudhosts/hold-web", &format!("OPTIONS={options}\n"));
+    machine.ok(&format!("systemctl start --no-block {unit}"));
+    wait::until_seen(
+        "it is started again and again",
+        || show(&machine, unit, "NRestarts"),
+        |restarts| restarts.parse::<u32>().is_ok_and(|restarts| restarts > 7),
+    );
+    machine.ok("echo '127.0.0.1 metadata.test redis.test' >>/etc/hosts");
+    wait::until_seen(
+        "the role is held",
+        || show(&machine, unit, "ActiveState"),
+        |state| state == "active",
+    );
+    let held = redis.cli(&["HVALS", "cloudhosts:private"]);
+    assert_eq!(held, "10.0.3.1");
+
+    // what no restart mends is not tried again
+    for (role, options) in [
+        ("option", "--no-such-option"),
+        ("address", "300.0.0.1"),
+        ("config", "--config /etc/cloudhosts/not-there.toml"),
+    ] {
+        let unit = format!("cloudhosts-hold@{role}.service");
+        let file = format!("/etc/cloudhosts/hold-{role}");
+        machine.write(&file, &format!("OPTIONS={options}\n"));
+        machine.run(&format!("systemctl start {unit}"));
+        wait::until_seen(
+            "it is given up",
+            || show(&machine, &unit, "ActiveState"),
+            |state| state == "failed",
+        );
+        assert_eq!(show(&machine, &unit, "ExecMainStatus"), "2", "{options}");
+        assert_eq!(show(&machine, &unit, "NRestarts"), "0", "{options}");
+    }
 }
 
 /// What systemd writes by itself while it runs.
@@ -121,7 +187,7 @@ fn systemd_s_own(line: &str) -> bool {
 
 /// The kernel's word for it, not the unit's.
 fn assert_confined(machine: &Machine) {
-    let pid = show(machine, "MainPID");
+    let pid = show(machine, UNIT, "MainPID");
     let status = machine.ok(&format!("cat /proc/{pid}/status"));
     for expected in ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(status.contains(expected), "{expected}: {status}");
@@ -135,8 +201,8 @@ fn assert_confined(machine: &Machine) {
     assert_eq!(user, "cloudhosts\n");
 }
 
-fn show(machine: &Machine, property: &str) -> String {
-    let said = machine.ok(&format!("systemctl show --value -p {property} {UNIT}"));
+fn show(machine: &Machine, unit: &str, property: &str) -> String {
+    let said = machine.ok(&format!("systemctl show --value -p {property} {unit}"));
     said.trim().to_owned()
 }
 

@@ -1,5 +1,5 @@
-//! The Debian package in a Debian in which no systemd runs: installed, upgraded, installed again,
-//! removed and purged.
+//! The Debian package in a Debian in which no systemd runs, as in a container: installed, upgraded,
+//! installed again, removed and purged.
 
 use cloudhosts_tests::process::Process;
 use cloudhosts_tests::{Redis, wait};
@@ -77,18 +77,16 @@ fn life(release: &str) {
         machine.read(CONFIG).contains("urls"),
         "removing keeps the configuration"
     );
-    machine.ok(STOP);
     daemon.wait();
 
     install(&second);
     assert_installed(&machine);
     daemon = start(&machine);
     wait_resolved(&machine);
-    machine.ok(STOP);
-    daemon.wait();
 
     machine.ok("install -m 640 -g cloudhosts /dev/null /etc/cloudhosts/password");
-    machine.ok("apt-get purge -y cloudhosts");
+    machine.ok(&as_in_a_container("apt-get purge -y cloudhosts"));
+    daemon.wait();
     assert_eq!(machine.read(NSSWITCH), nsswitch, "purged: as it was before");
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(left.is_empty(), "purged, but not as before: {left:#?}");
@@ -110,6 +108,54 @@ fn trixie() {
 #[ignore = "make package-matrix"]
 fn sid() {
     life("sid");
+}
+
+/// Who is in use cannot be deleted, which leaves nothing of the package half purged.
+fn purged_while_in_use(release: &str) {
+    let machine = Machine::new(release);
+    let package = machine.bring(&built::deb());
+    machine.ok(&format!("apt-get install -y {package}"));
+    let mut other = machine.background(
+        "echo $$ >/var/tmp/other
+         exec setpriv --reuid cloudhosts --regid cloudhosts --clear-groups sleep 1000",
+    );
+    wait::until("something runs as the user", || {
+        let user = machine.run("stat -c %U /proc/$(cat /var/tmp/other)");
+        (user.stdout == b"cloudhosts\n").then_some(())
+    });
+    let said = machine.ok("apt-get purge -y cloudhosts 2>&1");
+    machine.ok("! dpkg-query -W cloudhosts; dpkg --audit; [ ! -e /var/lib/cloudhosts ]");
+    if machine.run("getent passwd cloudhosts").status.success() {
+        assert!(said.contains("userdel cloudhosts"), "{said}");
+        machine.ok("kill $(cat /var/tmp/other)");
+        other.wait();
+        machine.ok("userdel cloudhosts");
+    }
+    machine.ok("! getent passwd cloudhosts; ! getent group cloudhosts");
+    machine.ok(&format!("apt-get install -y {package}"));
+    assert_installed(&machine);
+}
+
+#[test]
+fn bookworm_while_its_user_is_in_use() {
+    purged_while_in_use("bookworm");
+}
+
+#[test]
+#[ignore = "make package-matrix"]
+fn trixie_while_its_user_is_in_use() {
+    purged_while_in_use("trixie");
+}
+
+#[test]
+#[ignore = "make package-matrix"]
+fn sid_while_its_user_is_in_use() {
+    purged_while_in_use("sid");
+}
+
+/// A command run by a root who may not look into the processes of others, as in most containers.
+fn as_in_a_container(command: &str) -> String {
+    format!("setpriv --inh-caps=-sys_ptrace --bounding-set=-sys_ptrace {command}")
 }
 
 /// A Redis with the one name in it.

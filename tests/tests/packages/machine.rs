@@ -188,10 +188,11 @@ impl Machine {
         Process::start(command)
     }
 
-    /// A command outside, to which the mounts of the inside are shown.
+    /// A command outside, to which the mounts and the processes of the inside are shown.
     pub(crate) fn beside(&self, program: &str) -> Command {
         let mut command = bounded("nsenter");
-        command.args(["-t", &self.leader.to_string(), "-m", "--", program]);
+        let leader = self.leader.to_string();
+        command.args(["-t", &leader, "-m", "-p", "--", program]);
         command
     }
 
@@ -201,9 +202,10 @@ impl Machine {
             true => command.args(["-m", "-p", "-i", "-u", "-C", "-r", "-w", "--"]),
             false => command.args(["-m", "-p", "--", "chroot"]).arg(&self.root),
         };
+        // the one inside, where our PATH means nothing
         command
             .args([
-                "env",
+                "/usr/bin/env",
                 "-i",
                 "LC_ALL=C",
                 "HOME=/root",

@@ -75,10 +75,29 @@ fn the_documented_rights_are_enough() {
     registry.prints(&["import", "--replace", hosts]);
     std::fs::write(hosts, "").unwrap();
     registry.prints(&["import", "--replace", "--allow-empty", hosts]);
+    std::fs::write(hosts, many_lines()).unwrap();
+    registry.prints(&["import", "--replace", hosts]);
+    registry.prints(&["import", hosts]);
+    std::fs::write(hosts, "").unwrap();
+    registry.prints(&["import", "--replace", "--allow-empty", hosts]);
+    registry.prints(&["accept"]);
+    registry.prints(&["accept", "web"]);
+    registry.prints(&["history"]);
+    let mut following = registry.background(&["history", "--follow"], &[]);
+    registry.prints(&["claim", "late", "10.0.0.1"]);
+    following.says("late = 10.0.0.1");
+    following.process.kill();
     assert!(
         !registry.redis.cli(&["ACL", "LOG"]).contains("registrar"),
         "nothing was refused"
     );
+}
+
+/// More names than one entry of the log lists.
+fn many_lines() -> String {
+    (0..2_000).fold(String::new(), |text, n| {
+        format!("{text}10.1.{}.{} host-{n}\n", n / 250, 1 + n % 250)
+    })
 }
 
 #[test]
@@ -91,15 +110,17 @@ fn each_documented_right_is_needed() {
         assert!(!used.trim().is_empty(), "{right} is no command");
     }
     let needed = [
-        "eval", "time", "hset", "hdel", "hscan", "rename", "multi", "exec",
+        "eval", "time", "hset", "hdel", "hscan", "xadd", "xlen", "xrange", "xread", "rename",
+        "multi", "exec",
     ];
     for right in needed {
         registry
             .redis
             .cli(&["ACL", "SETUSER", "registrar", &format!("-{right}")]);
         let hosts = registry.dir.join("hosts");
-        std::fs::write(&hosts, "10.0.0.9 nine\n").unwrap();
+        std::fs::write(&hosts, many_lines()).unwrap();
         let hosts = hosts.to_str().unwrap();
+        registry.redis.cli(&["DEL", "cloudhosts"]);
         registry.is_refused(
             right,
             &[
@@ -107,6 +128,8 @@ fn each_documented_right_is_needed() {
                 &["leave", "web", "--member", "x"],
                 &["import", "--replace", hosts],
                 &["hold", "web", "10.0.0.1", "--", "true"],
+                &["history"],
+                &["history", "--follow"],
             ],
         );
         registry

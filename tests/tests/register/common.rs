@@ -11,6 +11,8 @@ use cloudhosts_tests::process::{Process, Signal, bounded, mortal, run, stderr, s
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Redis, programs, wait};
 
+/// The change log.
+pub(crate) const LOG: &str = "cloudhosts:log";
 /// The sorted set of the leases.
 pub(crate) const LEASES: &str = "cloudhosts:leases";
 /// What they hold.

@@ -3,8 +3,9 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::wait;
+use cloudhosts_tests::{Redis, wait};
 
 use crate::common::{HELD, LEASES, Registry, map};
 
@@ -129,6 +130,29 @@ fn a_command_is_started_although_redis_is_away_and_joins_when_it_is_back() {
     registry.until(&[("web/a", "10.0.0.2")]);
     holder.says("held at 10.0.0.2");
     assert_eq!(holder.end(Signal::TERM), Some(143));
+}
+
+#[test]
+fn a_password_that_is_not_there_yet_is_waited_for() {
+    let dir = Dir::new();
+    let redis = Redis::builder(dir.join("redis"))
+        .user("user writer on >secret ~* +@all")
+        .start();
+    let password = dir.join("password");
+    let lines = format!(
+        "[redis]\nurls = ['{}']\nusername = 'writer'\npassword_file = '{}'\n",
+        redis.unix_url(),
+        password.display()
+    );
+    let registry = Registry::with(dir, redis, &lines);
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+    holder.says("password_file");
+    // as a tool that makes secrets does it: there, and a moment later written
+    std::fs::write(&password, "").unwrap();
+    holder.says("it is empty");
+    std::fs::write(&password, "secret\n").unwrap();
+    registry.until(&[("web/a", "10.0.0.2")]);
+    assert_eq!(holder.end(Signal::TERM), Some(0));
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cloudhosts_tests::process::{stderr, stdout};
 use serde_json::{Value, json};
 
-use crate::common::{Registry, map};
+use crate::common::{LOG, Registry, map};
 
 const HOSTS: &str = "127.0.0.1 localhost\n::1 ip6-localhost\n\n# ours\n10.0.0.5 db db.internal\n\
                      fd00::5\tDB. # both\n10.0.0.6 web\n";
@@ -69,8 +70,8 @@ fn a_file_replaces_everything_in_one_step() {
     assert_eq!(registry.hash(), map(&all));
     assert_eq!(
         registry.redis.cli(&["DBSIZE"]),
-        "1",
-        "nothing is left behind"
+        "2",
+        "nothing is left behind but the hash and its log"
     );
 
     // an older set-up whose query failed does not empty the registry
@@ -79,7 +80,7 @@ fn a_file_replaces_everything_in_one_step() {
     assert!(said.contains("--allow-empty"), "{said}");
     assert_eq!(registry.hash(), map(&all));
     registry.prints(&["import", "--replace", "--allow-empty", &empty]);
-    assert_eq!(registry.redis.cli(&["DBSIZE"]), "0");
+    assert_eq!(registry.redis.cli(&["KEYS", "*"]), LOG);
 }
 
 #[test]
@@ -129,6 +130,35 @@ fn a_hundred_thousand_lines_are_one_step() {
     assert_eq!(registry.redis.cli(&["HLEN", "cloudhosts"]), "100000");
     assert_eq!(registry.hash()["host-99999"], "10.2.149.250");
     assert_eq!(registry.redis.calls("exec"), 1);
+}
+
+#[test]
+fn a_hash_that_changes_all_the_time_is_replaced_all_the_same() {
+    let registry = Registry::new();
+    let mut text = String::new();
+    for n in 0..5_000 {
+        writeln!(text, "10.1.{}.{} host-{n}", n / 250, 1 + n % 250).unwrap();
+    }
+    let path = file(&registry, &text);
+    registry.prints(&["import", &path]);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let busy = "HSET cloudhosts busy 10.0.0.1\nHSET cloudhosts busy 10.0.0.2\n";
+            while !stop.load(Ordering::Relaxed) {
+                registry.redis.pipeline(&busy.repeat(5_000));
+            }
+        });
+        let few = file(&registry, &text.replace(" host-7\n", " host-x\n"));
+        for _ in 0..3 {
+            registry.prints(&["import", "--replace", &few]);
+            let entry = registry.log().pop().unwrap();
+            assert_eq!(entry.get(".verb"), "import");
+            let hash = registry.hash();
+            assert!(hash.contains_key("host-x") && !hash.contains_key("host-7"));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

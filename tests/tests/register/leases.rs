@@ -218,7 +218,7 @@ fn short_leases_end_beside_long_ones() {
 }
 
 /// Waits until all leases of the farm have run out, for a holder of another role to see.
-fn all_run_out(registry: &Registry) -> Holding {
+pub(crate) fn all_run_out(registry: &Registry) -> Holding {
     let other = holder(registry, "app", "alive", "10.0.1.1");
     wait::until_seen(
         "the leases have run out",

@@ -1,6 +1,7 @@
 //! `cloudhosts` registers: the real command, against a real Redis.
 //!
 //! - [`common`]: a registry of a test's own
+//! - [`entries`]: the change log as a test reads it
 //! - [`verbs`]: claim, join, leave, point, release
 //! - [`place`]: which address, and in which view
 //! - [`metadata`]: the addresses that a cloud knows
@@ -9,6 +10,9 @@
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
 //! - [`import`]: hosts files
+//! - [`log`]: what the verbs write into the change log
+//! - [`accept`]: what Redis has lost is lost
+//! - [`history`]: the log for people
 //! - [`wait`]: until the daemon has it
 //! - [`access`]: rights, and a Redis that says no
 //! - [`scenarios`]: what the README prints
@@ -16,11 +20,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accept;
 mod access;
 mod common;
+mod entries;
+mod history;
 mod hold;
 mod import;
 mod leases;
+mod log;
 mod metadata;
 mod outages;
 mod place;

@@ -124,6 +124,28 @@ fn a_clock_set_back_makes_nobody_dead_live_on() {
 }
 
 #[test]
+fn a_holder_leaves_a_deposed_master_that_still_answers() {
+    let dir = Dir::new();
+    let master = Redis::builder(dir.join("redis")).tcp().start();
+    let sentinel = Sentinel::start(dir.path(), &master);
+    let url = sentinel.url();
+    let lines =
+        format!("resync_interval = '1s'\n[redis]\nurls = ['{url}']\nsentinel = '{MASTER}'\n");
+    let registry = Registry::with(dir, master, &lines);
+    let (_farm, all) = farm(&registry);
+    wait_for_replica(&registry.redis);
+    sentinel.depose();
+    let replica = sentinel.replica();
+    let before = replica.calls("eval");
+    wait::until("all of them renew at the new master", || {
+        let fields = replica.cli(&["HLEN", "cloudhosts"]);
+        assert_eq!(fields, all.len().to_string());
+        (replica.calls("eval") >= before + 20).then_some(())
+    });
+    assert_eq!(removed(replica), 0);
+}
+
+#[test]
 fn a_failover_costs_nobody_alive_its_place() {
     let dir = Dir::new();
     let master = Redis::builder(dir.join("redis")).tcp().start();

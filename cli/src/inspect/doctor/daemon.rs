@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{Effect, State, Status};
-use cloudhosts_table::client::{AttachError, DEAD_AFTER, pulse};
+use cloudhosts_table::client::{AttachError, pulse};
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 
@@ -28,20 +28,14 @@ pub(super) fn socket(config: &Config) -> Finding {
     };
     match pulse(&paths) {
         Ok(pulse) if pulse.retired => Finding::wrong(check, "the daemon is leaving", START),
-        Ok(pulse) => match monotonic().since(pulse.heartbeat) {
-            silent if silent > DEAD_AFTER => {
-                let says = format_args!(
-                    "the daemon has given no sign of life for {} s",
-                    silent.as_secs()
-                );
-                Finding::wrong(
-                    check,
-                    says,
-                    "is it stopped? run: systemctl restart cloudhosts-cached",
-                )
-            }
-            _ => Finding::ok(check, format_args!("{path}, and the daemon's heart beats")),
-        },
+        Ok(pulse) if pulse.is_alive(monotonic()) => {
+            Finding::ok(check, format_args!("{path}, and the daemon's heart beats"))
+        }
+        Ok(_) => Finding::wrong(
+            check,
+            "the daemon has given no sign of life for 3 s",
+            "is it stopped? run: systemctl restart cloudhosts-cached",
+        ),
         Err(AttachError::Handover(HandoverError::NothingYet)) => Finding::wrong(
             check,
             format_args!("{path} answers, but there is no table yet"),
@@ -80,6 +74,11 @@ fn state(status: &Status) -> Finding {
         ),
         // The guard has a line of its own.
         State::Guarded => Finding::ok("daemon", format_args!("connected; guarded since {since}")),
+        // So has each hash that can't be read.
+        State::Unreadable => Finding::ok(
+            "daemon",
+            format_args!("connected; unreadable since {since}"),
+        ),
     }
 }
 
@@ -101,15 +100,15 @@ fn guard(status: &Status) -> Finding {
     let lost: Vec<String> = status
         .hashes
         .iter()
-        .filter(|hash| hash.kept > 0)
-        .map(|hash| format!("{} of {}", hash.kept, hash.key))
+        .filter(|hash| hash.retained > 0)
+        .map(|hash| format!("{} of {}", hash.retained, hash.key))
         .collect();
     match lost.is_empty() {
         true => Finding::ok("guard", "Redis has lost nothing that is in use"),
         false => Finding::wrong(
             "guard",
             format_args!("Redis has lost fields that are kept: {}", lost.join(", ")),
-            "register them anew, or accept the loss: systemctl reload cloudhosts-cached",
+            "register them anew, or accept the loss: cloudhosts accept",
         ),
     }
 }

@@ -6,16 +6,22 @@
 //! - [`module`]: what glibc loads;
 //! - [`daemon`]: the socket, the status, the table;
 //! - [`rights`]: who gets at these;
+//! - [`password`]: who gets at the password;
 //! - [`redis`]: Redis, as the daemon sees it;
+//! - [`sentinel`]: the sentinels, and whether their master is followed;
+//! - [`urls`]: whether the names in Redis cover the host of Redis;
 //! - [`names`]: what comes of all that.
 
 mod daemon;
 mod finding;
 mod module;
 mod names;
+mod password;
 mod redis;
 mod rights;
+mod sentinel;
 mod switch;
+mod urls;
 
 use cloudhosts_registry::config::{Config, ConfigError};
 use serde_json::{Value, json};
@@ -36,8 +42,7 @@ pub(crate) fn run(
 ) -> Result<Outcome, Failure> {
     let mut report = Report::new(arguments.json);
     report.add(switch::look())?;
-    let (module, crashes) = module::look();
-    report.add([module])?;
+    report.add([module::look()])?;
     match config {
         Err(error) => {
             let todo = "run: cloudhosts-cached --check-config";
@@ -48,11 +53,10 @@ pub(crate) fn run(
             report.add(daemon::status(&config))?;
             report.add(daemon::table(&config))?;
             report.add([rights::look(&config)])?;
-            report.add(match crashes {
-                false => redis::look(&config),
-                // To look its host up would load the module into this process.
-                true => vec![redis::not_visited()],
-            })?;
+            report.add(password::look(&config))?;
+            report.add(redis::look(&config))?;
+            report.add(sentinel::look(&config))?;
+            report.add(urls::look(&config))?;
             report.add([switch::cache()])?;
             report.add(names::look(&config))?;
         }

@@ -21,13 +21,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `nss-module/src/abi/version.rs`.
 const NOTE: [&[u8]; 2] = [&[11, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0], b"cloudhosts\0\0"];
 
-/// What was found, and whether a process that loads it crashes.
-pub(super) fn look() -> (Finding, bool) {
-    let mut crashes = false;
-    (examine(&mut crashes), crashes)
-}
-
-fn examine(crashes: &mut bool) -> Finding {
+pub(super) fn look() -> Finding {
     // A name that is nowhere, asked of this module alone. The loader tells on
     // stderr what it finds (ld.so(8)).
     let mut command = Command::new("getent");
@@ -58,7 +52,6 @@ fn examine(crashes: &mut bool) -> Finding {
         );
     };
     if !matches!(done.status.code(), Some(0 | 2)) {
-        *crashes = true;
         let says = format_args!(
             "getent ends with {} when it loads {}",
             done.status,

@@ -1,5 +1,8 @@
--- What all scripts have in common. A script is given three keys for each hash:
--- the hash itself, its leases and its held fields (see ../mod.rs).
+-- What all scripts have in common. A script is given four keys for each hash:
+-- the hash itself, its log, its leases and its held fields (see ../mod.rs).
+-- What ARGV ends with is for the log: the verb, who it is, and a nonce. The rest is the script's own.
+local NONCE, BY, VERB = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+local call = redis.call
 
 -- Not fields, but what the sorted set of leases says of itself.
 local RENEWED = '!renewed' -- when anybody last renewed
@@ -18,20 +21,32 @@ local WALKABLE = 100000
 -- The keys of the hash number `n`. A key of another type, or a user who may not write, ends the
 -- script here, before anything is written: no field is called ''.
 local function book(n)
-  local it = { hash = KEYS[3 * n - 2], leases = KEYS[3 * n - 1], held = KEYS[3 * n] }
-  it.fields = redis.call('HLEN', it.hash)
-  redis.call('HDEL', it.hash, '')
-  redis.call('ZREM', it.leases, '')
-  redis.call('ZREM', it.held, '')
+  local it = { hash = KEYS[4 * n - 3], log = KEYS[4 * n - 2], leases = KEYS[4 * n - 1], held = KEYS[4 * n] }
+  call('HDEL', it.hash, '')
+  call('ZREM', it.leases, '')
+  call('ZREM', it.held, '')
   return it
 end
 
 local books = {}
-for n = 1, #KEYS / 3 do books[n] = book(n) end
+for n = 1, #KEYS / 4 do books[n] = book(n) end
+
+-- Why one of these logs cannot be written to, as the answer of the script. To be asked before
+-- anything is written.
+local function refused(these)
+  for _, it in ipairs(these) do
+    local length = redis.pcall('XLEN', it.log)
+    if type(length) == 'table' then
+      if not string.find(length.err, '^%-?WRONGTYPE') then return length end
+      return redis.error_reply('ERR ' .. it.log .. ' is not a stream, and the change log of '
+        .. it.hash .. ' belongs there: rename that key, or delete it')
+    end
+  end
+end
 
 -- The time by the clock of Redis, in ms.
 local function clock()
-  local time = redis.call('TIME')
+  local time = call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
@@ -43,13 +58,6 @@ local function role_of(field)
   return (string.gsub(role, '([^.])%.$', '%1'))
 end
 
--- Deletes fields in portions that fit on the stack.
-local function delete(it, fields)
-  for from = 1, #fields, 500 do
-    redis.call('HDEL', it.hash, unpack(fields, from, math.min(from + 499, #fields)))
-  end
-end
-
 -- Walks the hash for the fields of a role in every spelling; the first that `enough` accepts
 -- ends it. This holds Redis up for 0.7 s at a million fields.
 local function walk(it, role, enough)
@@ -58,7 +66,7 @@ local function walk(it, role, enough)
   end) .. '*'
   local found, seen, cursor = {}, {}, '0'
   repeat
-    local page = redis.call('HSCAN', it.hash, cursor, 'MATCH', pattern, 'COUNT', 1000)
+    local page = call('HSCAN', it.hash, cursor, 'MATCH', pattern, 'COUNT', 1000)
     cursor = page[1]
     for at = 1, #page[2], 2 do
       local field = page[2][at]
@@ -86,50 +94,24 @@ end
 
 -- What is held of a field: one line, or, after its holder came back elsewhere, more.
 local function held_as(it, field)
-  return parsed(redis.call('ZRANGEBYLEX', it.held, '[' .. field .. ' ', '(' .. field .. '!'))
+  return parsed(call('ZRANGEBYLEX', it.held, '[' .. field .. ' ', '(' .. field .. '!'))
 end
 
 -- What is held of a role ('0' comes right after '/').
 local function held_of(it, role)
-  return parsed(redis.call('ZRANGEBYLEX', it.held, '[' .. role .. '/', '(' .. role .. '0'))
+  return parsed(call('ZRANGEBYLEX', it.held, '[' .. role .. '/', '(' .. role .. '0'))
 end
 
 -- When a lease ends; KEPT where it has run out and the field was kept, none where its holder left.
 local function ends(it, field)
-  return tonumber(redis.call('ZSCORE', it.leases, field) or nil)
+  return tonumber(call('ZSCORE', it.leases, field) or nil)
 end
 
 -- Ends leases without touching the hash. Nothing is left behind by the last one.
 local function forget(it, lines)
   for _, one in ipairs(lines) do
-    redis.call('ZREM', it.held, one.line)
-    redis.call('ZREM', it.leases, one.field)
+    call('ZREM', it.held, one.line)
+    call('ZREM', it.leases, one.field)
   end
-  if redis.call('ZCARD', it.held) == 0 then redis.call('ZREM', it.leases, RENEWED, WALKED) end
-end
-
--- Removes leased fields; one that has another value by now was written by somebody else, and
--- stays.
-local function remove(it, lines)
-  for _, one in ipairs(lines) do
-    if redis.call('HGET', it.hash, one.field) == one.value then
-      redis.call('HDEL', it.hash, one.field)
-    end
-  end
-  forget(it, lines)
-end
-
--- Ends what was kept of a role because it was the last, now that `field` holds it: at once; or,
--- with `grace`, leaves who was cut off as long as `field` was half of its lease to be back as well.
-local function supersede(it, role, field, grace)
-  local gone = {}
-  for _, one in ipairs(held_of(it, role)) do
-    local at = ends(it, one.field)
-    if one.field ~= field and at == KEPT and grace then
-      redis.call('ZADD', it.leases, whole(clock() + one.lease / 2), one.field)
-    elseif one.field ~= field and (at == KEPT or not at) then
-      gone[#gone + 1] = one
-    end
-  end
-  remove(it, gone)
+  if call('ZCARD', it.held) == 0 then call('ZREM', it.leases, RENEWED, WALKED) end
 end

@@ -1,11 +1,13 @@
 -- ARGV: the role, the member, and for each hash its value.
 local role, field, answer = ARGV[1], ARGV[1] .. '/' .. ARGV[2], {}
+local refusal = refused(books)
+if refusal then return refusal end
 for n, it in ipairs(books) do
-  local value = ARGV[2 + n]
-  local changed = redis.call('HGET', it.hash, field) ~= value
-  if changed then redis.call('HSET', it.hash, field, value) end
+  local changed = draft(it, field, ARGV[2 + n])
+  local superseded = supersede(it, role, field, false)
+  commit(it, VERB)
   forget(it, held_as(it, field))
-  supersede(it, role, field, false)
+  forget(it, superseded)
   answer[n] = { changed and 1 or 0, {}, {} }
 end
 return answer

@@ -1,0 +1,81 @@
+//! What a name means: which role answers for it.
+
+use cloudhosts_table::Name;
+
+use super::fields::Fields;
+
+/// The roles by their names, to look up what a pointer points at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Directory<'m> {
+    /// All fields in use.
+    pub(super) fields: &'m Fields,
+    /// Names in it are the same roles; may be empty.
+    pub(super) domain: &'m str,
+}
+
+/// The role that answers for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found<'m, 'n> {
+    /// Its name in the hashes; `*.` in front where it is a wildcard.
+    pub(super) role: &'m str,
+    /// The name that was asked for, or, where that is what has an answer, the
+    /// same without the domain.
+    pub(super) name: &'n str,
+    /// Whether that name has an entry of its own: no wildcard covers it.
+    pub(super) exact: bool,
+}
+
+impl<'m> Directory<'m> {
+    /// The roles of these fields.
+    pub(super) fn new(fields: &'m Fields, domain: &'m str) -> Directory<'m> {
+        Directory { fields, domain }
+    }
+
+    /// The role that answers for a name: its own, the one it is under the
+    /// domain, or the wildcard with the longest suffix. The same order as that
+    /// of a look-up in the table.
+    pub(super) fn find<'n>(&self, name: &'n str) -> Option<Found<'m, 'n>> {
+        let meant = [Some(name), self.without_domain(name)];
+        for name in meant.into_iter().flatten() {
+            if let Some(role) = self.role(name) {
+                let exact = true;
+                return Some(Found { role, name, exact });
+            }
+        }
+        let mut wildcard = String::new();
+        for name in meant.into_iter().flatten() {
+            let mut rest = name;
+            while let Some((_, suffix)) = rest.split_once('.') {
+                wildcard.clear();
+                wildcard.push_str("*.");
+                wildcard.push_str(suffix);
+                if let Some(role) = self.role(&wildcard) {
+                    let exact = false;
+                    return Some(Found { role, name, exact });
+                }
+                rest = suffix;
+            }
+        }
+        None
+    }
+
+    /// Whether a name has an entry of its own.
+    pub(super) fn is_exact(&self, name: &str) -> bool {
+        let has = |name| self.fields.has(name);
+        has(name) || self.without_domain(name).is_some_and(has)
+    }
+
+    /// The same name without the domain, if it is in it.
+    pub(super) fn without_domain<'n>(&self, name: &'n str) -> Option<&'n str> {
+        if self.domain.is_empty() {
+            return None;
+        }
+        let role = name.strip_suffix(self.domain)?.strip_suffix('.')?;
+        Name::parse(role.as_bytes()).ok().map(|_| role)
+    }
+
+    /// The role of this very name, as it stands in the fields.
+    fn role(&self, name: &str) -> Option<&'m str> {
+        self.fields.of_role(name).next().map(|field| field.role)
+    }
+}

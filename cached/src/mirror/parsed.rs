@@ -1,0 +1,181 @@
+//! A value that was read once, and found good.
+
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+
+use cloudhosts_registry::record::{Target, Value, ValueError};
+
+/// What a value says, and how it stands in Redis, in as little memory as it
+/// can be: nearly all values are one IPv4 address and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// One IPv4 address, written in its normal form.
+    V4([u8; 4]),
+    /// Anything else.
+    Other(Box<Other>),
+}
+
+/// A value that is more than one plain IPv4 address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Other {
+    place: Place,
+    pick: u16,
+    /// How many attributes nobody here knows.
+    unknown: u8,
+    /// How it stands in Redis, where that is not its normal form.
+    raw: Option<Box<[u8]>>,
+}
+
+/// Where a role is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Addresses {
+        v4: Box<[[u8; 4]]>,
+        v6: Box<[[u8; 16]]>,
+    },
+    Pointer(Box<str>),
+}
+
+/// Where a field says its role is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Location<'v> {
+    /// At these addresses.
+    Addresses {
+        v4: &'v [[u8; 4]],
+        v6: &'v [[u8; 16]],
+    },
+    /// Where this other name is.
+    Pointer(&'v str),
+}
+
+impl Parsed {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub(super) fn parse(raw: &[u8]) -> Result<Parsed, ValueError> {
+        let value = Value::parse(raw)?;
+        if let Target::Addresses { v4, v6 } = &value.target
+            && let ([v4], []) = (&v4[..], &v6[..])
+            && Ipv4Addr::from(*v4).to_string().as_bytes() == raw
+        {
+            return Ok(Parsed::V4(*v4));
+        }
+        let normal = value.to_string().as_bytes() == raw;
+        let place = match value.target {
+            Target::Addresses { v4, v6 } => Place::Addresses {
+                v4: v4.into(),
+                v6: v6.into(),
+            },
+            Target::Pointer(name) => Place::Pointer(name.as_str().into()),
+        };
+        Ok(Parsed::Other(Box::new(Other {
+            place,
+            pick: value.pick,
+            unknown: u8::try_from(value.unknown.len()).unwrap_or(u8::MAX),
+            raw: (!normal).then(|| raw.into()),
+        })))
+    }
+
+    /// Where the role is.
+    pub(super) fn location(&self) -> Location<'_> {
+        match self {
+            Parsed::V4(v4) => Location::Addresses {
+                v4: std::slice::from_ref(v4),
+                v6: &[],
+            },
+            Parsed::Other(other) => match &other.place {
+                Place::Addresses { v4, v6 } => Location::Addresses { v4, v6 },
+                Place::Pointer(name) => Location::Pointer(name),
+            },
+        }
+    }
+
+    /// The name it points at, if it does.
+    pub(super) fn pointer(&self) -> Option<&str> {
+        match self.location() {
+            Location::Pointer(name) => Some(name),
+            Location::Addresses { .. } => None,
+        }
+    }
+
+    /// How many addresses to answer; 0 is all.
+    pub(super) fn pick(&self) -> u16 {
+        match self {
+            Parsed::V4(_) => 0,
+            Parsed::Other(other) => other.pick,
+        }
+    }
+
+    /// How many of its attributes nobody here knows.
+    pub(super) fn unknown(&self) -> usize {
+        match self {
+            Parsed::V4(_) => 0,
+            Parsed::Other(other) => other.unknown.into(),
+        }
+    }
+
+    /// The value as it stands in Redis.
+    pub(super) fn raw(&self) -> Cow<'_, [u8]> {
+        match self {
+            Parsed::V4(v4) => Cow::Owned(Ipv4Addr::from(*v4).to_string().into_bytes()),
+            Parsed::Other(other) => match (&other.raw, &other.place) {
+                (Some(raw), _) => Cow::Borrowed(raw),
+                (None, Place::Pointer(name)) if other.pick == 0 => Cow::Borrowed(name.as_bytes()),
+                (None, _) => Cow::Owned(other.normal().into_bytes()),
+            },
+        }
+    }
+}
+
+impl Other {
+    fn normal(&self) -> String {
+        let target = match &self.place {
+            Place::Addresses { v4, v6 } => Target::Addresses {
+                v4: v4.to_vec(),
+                v6: v6.to_vec(),
+            },
+            Place::Pointer(name) => match cloudhosts_table::Name::parse(name.as_bytes()) {
+                Ok(name) => Target::Pointer(name),
+                // It was one when it was parsed.
+                Err(_) => return name.to_string(),
+            },
+        };
+        let value = Value {
+            target,
+            pick: self.pick,
+            unknown: Vec::new(),
+        };
+        value.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_value_stands_as_it_was_written() {
+        for raw in [
+            "10.0.0.5",
+            " 10.0.0.5",
+            "10.0.0.5 10.0.0.6",
+            "10.0.0.6,10.0.0.5",
+            "fd00::5",
+            "FD00::5",
+            "10.0.0.5 fd00::5 pick=1",
+            "pick=1 10.0.0.5",
+            "web",
+            "Web.",
+            "web pick=2",
+            "10.0.0.5 weight=2",
+        ] {
+            let parsed = Parsed::parse(raw.as_bytes()).unwrap();
+            assert_eq!(parsed.raw(), raw.as_bytes(), "{raw}");
+            assert_eq!(parsed.unknown(), usize::from(raw.contains("weight")));
+        }
+        assert!(Parsed::parse(b"what?").is_err());
+        assert_eq!(size_of::<Parsed>(), 16);
+    }
+}

@@ -1,0 +1,35 @@
+//! Fields that are in Redis in another spelling than the normal one: in upper
+//! case, or with a dot at the end.
+
+use std::collections::BTreeMap;
+
+use super::parsed::Parsed;
+use super::spelled::Spelled;
+
+/// The spellings of one field that are in Redis, each with its last value that
+/// could be used, if there was one.
+#[derive(Debug, Default)]
+pub(super) struct Spellings {
+    pub(super) values: BTreeMap<Box<[u8]>, Option<Parsed>>,
+}
+
+impl Spellings {
+    /// How many of them are ignored, because one counts.
+    pub(super) fn overruled(&self) -> usize {
+        self.values.len().saturating_sub(1)
+    }
+
+    /// The value that counts: the normal spelling's, else the first of those
+    /// that can be used.
+    pub(super) fn deciding(&self, name: &Spelled<'_>) -> Option<&Parsed> {
+        let normal = name.to_string();
+        let normal = self.values.get(normal.as_bytes());
+        let mut all = normal.into_iter().chain(self.values.values());
+        all.find_map(Option::as_ref)
+    }
+
+    /// Whether there is nothing but the normal spelling.
+    pub(super) fn is_plain(&self, name: &Spelled<'_>) -> bool {
+        self.values.keys().all(|raw| name.is_spelling(raw))
+    }
+}

@@ -1,0 +1,196 @@
+//! Asking all sentinels where the master is, and whom to believe.
+
+use super::endpoint::Endpoint;
+use super::link::{Failure, Link};
+use super::materials::Materials;
+use super::session::plain;
+use crate::config::{Config, Redis};
+use crate::printable::Quoted;
+use redis::{Value, cmd};
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+/// Once one sentinel has answered, the others have so long to do so, too: one
+/// that is dead must not hold up a failover.
+const STRAGGLERS: Duration = Duration::from_millis(300);
+
+/// The master by the word of one sentinel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) master: Endpoint,
+    /// The number of the configuration that made it master, which grows with each
+    /// failover; none where the sentinel does not say.
+    epoch: Option<u64>,
+}
+
+/// What the sentinels say, in the order of the configuration.
+pub(crate) struct Sentinels {
+    pub(crate) said: Vec<(Endpoint, Result<Named, String>)>,
+}
+
+impl Sentinels {
+    /// Asks all of them at once; nobody where there are none in the
+    /// configuration.
+    pub(crate) async fn ask(config: &Arc<Config>) -> Sentinels {
+        let urls = config.redis.urls.iter();
+        let silent = || Err("no answer in time, while another sentinel answers".to_owned());
+        let mut said: Vec<_> = urls.map(|url| (url.clone(), silent())).collect();
+        let Some(name) = &config.redis.sentinel else {
+            return Sentinels { said: Vec::new() };
+        };
+        let mut asked = JoinSet::new();
+        for (at, (url, _)) in said.iter().enumerate() {
+            let (url, name, config) = (url.clone(), name.clone(), config.clone());
+            asked.spawn(async move { (at, master(&url, &name, &config.redis).await) });
+        }
+        let mut end: Option<Instant> = None;
+        loop {
+            let answer = match end {
+                None => asked.join_next().await,
+                Some(end) => timeout_at(end, asked.join_next()).await.unwrap_or(None),
+            };
+            let Some(answer) = answer else {
+                return Sentinels { said };
+            };
+            let Ok((at, answer)) = answer else { continue };
+            if answer.is_ok() {
+                end.get_or_insert_with(|| Instant::now() + STRAGGLERS);
+            }
+            if let Some((_, said)) = said.get_mut(at) {
+                *said = answer;
+            }
+        }
+    }
+
+    /// The master that is believed, and the first sentinel that names it.
+    pub(crate) fn master(&self) -> Option<(&Endpoint, &Endpoint)> {
+        let named: Vec<(&Endpoint, &Named)> = self
+            .said
+            .iter()
+            .filter_map(|(url, said)| Some((url, said.as_ref().ok()?)))
+            .collect();
+        let words: Vec<&Named> = named.iter().map(|(_, named)| *named).collect();
+        let (url, believed) = named.get(believed(&words)?)?;
+        Some((&believed.master, url))
+    }
+
+    /// Why those that gave no master gave none.
+    pub(crate) fn failures(&self) -> Vec<(String, String)> {
+        let failed = |(url, said): &(Endpoint, Result<Named, String>)| {
+            Some((url.to_string(), said.as_ref().err()?.clone()))
+        };
+        self.said.iter().filter_map(failed).collect()
+    }
+}
+
+/// Whom to believe: the newest configuration, as the sentinels do among
+/// themselves, since one that was cut off during a failover has an older one. Of
+/// as new ones what most say, and then the first.
+fn believed(words: &[&Named]) -> Option<usize> {
+    let votes = |named: &Named| {
+        let same = words.iter().filter(|other| other.master == named.master);
+        same.count()
+    };
+    let ranked = words.iter().enumerate();
+    ranked
+        .max_by_key(|(at, named)| (named.epoch, votes(named), Reverse(*at)))
+        .map(|(at, _)| at)
+}
+
+/// Where this sentinel says that the master is.
+///
+/// # Errors
+/// In words for the operator.
+async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<Named, String> {
+    let materials = Materials::for_sentinel(redis, sentinel).await?;
+    let secret = materials.password.as_ref();
+    let shown = |failure: Failure| match failure {
+        Failure::Refused(refusal) => format!("the sentinel said {}", refusal.without(secret)),
+        Failure::Lost(why) => why,
+    };
+    let limit = redis.connect_timeout;
+    let link = plain(sentinel, &materials, limit).await;
+    let mut link = link.map_err(shown)?;
+    let mut question = cmd("SENTINEL");
+    question.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+    let answer = link.ask_within(&question, limit).await.map_err(shown)?;
+    let master = match &answer {
+        Value::Array(parts) => match parts.as_slice() {
+            [Value::BulkString(host), Value::BulkString(port)] => {
+                let host = String::from_utf8(host.clone()).ok();
+                let port = std::str::from_utf8(port)
+                    .ok()
+                    .and_then(|port| port.parse().ok());
+                host.zip(port)
+                    .map(|(host, port)| sentinel.master_at(host, port))
+            }
+            _ => None,
+        }
+        .ok_or_else(|| "the sentinel's answer is not an address".to_owned()),
+        Value::Nil => Err(format!(
+            "the sentinel watches no master called {}; check `sentinel`",
+            Quoted(name.as_bytes())
+        )),
+        _ => Err("this is not a sentinel".to_owned()),
+    }?;
+    let epoch = epoch(&mut link, name, limit).await.map_err(shown)?;
+    Ok(Named { master, epoch })
+}
+
+/// The number of the sentinel's configuration; none where its user may not ask.
+async fn epoch(link: &mut Link, name: &str, limit: Duration) -> Result<Option<u64>, Failure> {
+    let mut question = cmd("SENTINEL");
+    question.arg("MASTER").arg(name);
+    let fields = match link.ask_within(&question, limit).await {
+        Ok(Value::Array(fields)) => fields,
+        Ok(_) | Err(Failure::Refused(_)) => return Ok(None),
+        Err(lost) => return Err(lost),
+    };
+    let mut pairs = fields.chunks_exact(2);
+    let value = pairs.find_map(|pair| match pair {
+        [Value::BulkString(field), Value::BulkString(value)] if field == b"config-epoch" => {
+            Some(value)
+        }
+        _ => None,
+    });
+    let number = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_newest_configuration_is_believed_then_the_most_then_the_first() {
+        let sentinel = Endpoint::parse("redis://s").unwrap();
+        let says = |port: u16, epoch: Option<u64>| Named {
+            master: sentinel.master_at("m".into(), port),
+            epoch,
+        };
+        for (words, believe) in [
+            (vec![], None),
+            (vec![says(1, Some(0))], Some(0)),
+            // cut off during a failover, and in the majority
+            (
+                vec![says(1, Some(3)), says(1, Some(3)), says(2, Some(4))],
+                Some(2),
+            ),
+            (
+                vec![says(1, Some(4)), says(2, Some(4)), says(2, Some(4))],
+                Some(1),
+            ),
+            (vec![says(1, Some(4)), says(2, Some(4))], Some(0)),
+            // those that do not say are believed where nobody does
+            (vec![says(1, None), says(2, Some(0))], Some(1)),
+            (vec![says(1, None), says(2, None), says(2, None)], Some(1)),
+        ] {
+            let words: Vec<&Named> = words.iter().collect();
+            assert_eq!(believed(&words), believe, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A hash and its log.
+
+use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE};
+use crate::connect::Refusal;
+use crate::follow::draft::Gone;
+use crate::follow::plan::Way;
+use crate::follow::question::{Answer, Place, Question, Reply};
+use crate::follow::replica::Content;
+use crate::follow::role::role_of;
+use crate::follow::scan::needed;
+use crate::follow::trouble::{Trouble, strange};
+use crate::follow::verdict::LogEvidence;
+use crate::follow::wish::Cause;
+use crate::log::{Entry, Operation};
+use redis::{Value, cmd};
+use std::time::Instant;
+
+impl Hash {
+    /// Asks for its length and for what is new in its log.
+    pub(in crate::follow) fn ask(&self, index: usize, with_log: bool, question: &mut Question) {
+        if self.now.denied {
+            return;
+        }
+        question.add(Place::Length(index), cmd("HLEN").arg(&self.key).to_owned());
+        if with_log && !self.now.log_denied {
+            let log = self.known.mark.question(&self.log_key, self.now.page);
+            question.add(Place::Log(index), log);
+        }
+    }
+
+    /// The user may not ask for this.
+    ///
+    /// # Errors
+    /// Why the connection is of no more use.
+    pub(in crate::follow) fn deny(&mut self, what: Place, refusal: &Refusal) -> Result<(), String> {
+        let now = Instant::now();
+        let measured = self.plan.way(now) == Ok(Way::Measured);
+        match what {
+            Place::Log(_) => {
+                self.now.log_denied = true;
+                self.now.more = false;
+            }
+            Place::Scan(_) if measured => match needed(refusal.clone()) {
+                Trouble::Lost(why) => return Err(why),
+                Trouble::Hash(why) => {
+                    self.plan.cannot_measure(&why, now);
+                    self.cannot_be_read(Obstacle::Failed(why));
+                }
+            },
+            _ => match Trouble::from(refusal.clone()) {
+                Trouble::Lost(why) => return Err(why),
+                Trouble::Hash(why) => {
+                    self.now.denied = true;
+                    self.cannot_be_read(Obstacle::Refused(why));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// It is time to see whether the user may by now.
+    pub(in crate::follow) fn try_what_was_denied(&mut self) {
+        self.now.denied = false;
+        self.now.log_denied = false;
+    }
+
+    /// An answer that held a page of the log, and no more, passed the budget.
+    pub(in crate::follow) fn shorten_pages(&mut self) {
+        self.largest_page = (self.now.page / 8).max(SMALLEST_PAGE);
+    }
+
+    /// Takes its length, and what is new in its log. Says whether the log told
+    /// of a change of the hash. `begins`: the question was the first of a scan.
+    /// A scan that is wished for meanwhile is due at `due`.
+    pub(in crate::follow) fn take_log(
+        &mut self,
+        index: usize,
+        answer: &mut Answer,
+        begins: bool,
+        due: Instant,
+    ) -> Result<bool, String> {
+        let length = answer.take(Place::Length(index)).next();
+        let log = answer.take(Place::Log(index)).next();
+        if let Err(why) = self.take_length(length, due) {
+            return match why {
+                Trouble::Lost(why) => Err(why),
+                Trouble::Hash(why) => {
+                    self.cannot_be_read(Obstacle::Refused(why));
+                    Ok(false)
+                }
+            };
+        }
+        // Where it is refused, or is no stream, there is no log.
+        let operated = if let Some(Ok(log)) = log {
+            self.now.log_read = true;
+            self.take_entries(&log, begins, due)
+        } else {
+            self.now.log_read = false;
+            self.now.more = false;
+            self.weigh(LogEvidence::Absent);
+            false
+        };
+        self.compare_length(due);
+        Ok(operated)
+    }
+
+    pub(super) fn take_length(
+        &mut self,
+        length: Option<Reply>,
+        due: Instant,
+    ) -> Result<(), Trouble> {
+        let Some(length) = length else { return Ok(()) };
+        let Value::Int(length) = length? else {
+            return Err(strange("HLEN"));
+        };
+        let length = u64::try_from(length).map_err(|_| strange("HLEN"))?;
+        self.now.length = Some(length);
+        if self.fresh {
+            self.pacer
+                .sized(usize::try_from(length).unwrap_or(usize::MAX), 0);
+        }
+        if let Some(wish) = &mut self.now.wish {
+            wish.sized = true;
+        }
+        if let Some(Obstacle::Refused(_)) = self.now.obstacle {
+            self.now.obstacle = None;
+            self.wish(Cause::Change, due);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_entries(&mut self, log: &Value, begins: bool, due: Instant) -> bool {
+        let read = self.known.mark.read(log, self.now.page);
+        self.now.more = read.more;
+        self.now.page = if read.more {
+            (self.now.page * 4).min(self.largest_page)
+        } else {
+            PAGE.min(self.largest_page)
+        };
+        // A log that begins under our eyes leaves nothing open.
+        let begins_here = self.now.watched && read.evidence == LogEvidence::Absent && !read.gap;
+        if !begins_here {
+            self.weigh(read.evidence);
+        }
+        self.known.gap |= read.gap;
+        if let Some(scan) = &mut self.now.scan
+            && read.gap
+            && !begins
+        {
+            scan.gap = true;
+            scan.torn |= !scan.is_exact();
+        }
+        // What was scanned without the log is newer than what it tells now.
+        let behind = std::mem::take(&mut self.known.behind);
+        if behind || read.gap {
+            self.wish(Cause::Change, due);
+        }
+        if read.newest_len.is_some() {
+            self.now.newest_len = read.newest_len;
+        }
+        let mut operated = false;
+        for entry in read.entries {
+            operated |= self.apply(entry, behind, due);
+        }
+        operated
+    }
+
+    /// What the log says now of whether the data goes on. What it once could not
+    /// prove since the last scan it cannot prove later either, and what it once
+    /// refuted stays so.
+    fn weigh(&mut self, now: LogEvidence) {
+        let before = self.known.evidence.unwrap_or(LogEvidence::Continues);
+        self.known.evidence = Some(before.max(now));
+    }
+
+    /// Applies one entry, or where that is behind, only what it drops. Says
+    /// whether it told of a change of the hash.
+    pub(super) fn apply(&mut self, entry: Entry, behind: bool, due: Instant) -> bool {
+        // Data that has this entry has all that was changed before it.
+        self.known.unlogged = false;
+        self.known.logged = true;
+        self.now.newest_len = entry.len;
+        let mut operated = false;
+        for operation in entry.operations {
+            operated |= !matches!(operation, Operation::Drop(_));
+            match operation {
+                Operation::Set { .. } | Operation::Delete { .. } if behind => {}
+                Operation::Set { field, value } => {
+                    if self.set(&field, Content::of(&value)).is_err() {
+                        self.wish(Cause::Change, due);
+                    }
+                    self.overrule(&field);
+                }
+                Operation::Delete { field } => {
+                    self.replica.remove(&field);
+                    self.draft.gone(&field, Gone::Removed);
+                    self.overrule(&field);
+                }
+                Operation::Drop(scope) => {
+                    if !self.is_undisturbed() && self.known.evidence != Some(LogEvidence::Continues)
+                    {
+                        self.known.drops.push(scope.clone());
+                    }
+                    self.draft.dropped(scope);
+                }
+                Operation::Reset => self.wish(Cause::Change, due),
+            }
+        }
+        operated
+    }
+
+    /// A scan under way must not take this field back, and a role that is left
+    /// as it was is so no longer.
+    pub(super) fn overrule(&mut self, field: &[u8]) {
+        let role = role_of(field);
+        if self.known.gap && !self.told_after_gap.contains(&*role) {
+            self.told_after_gap.insert(role.clone().into_owned());
+        }
+        if self.now.unsettled.fields_of(&role).is_some() {
+            self.now.overtaken.insert(role.into_owned());
+        }
+        if let Some(scan) = &mut self.now.scan {
+            scan.overrule(field);
+        }
+    }
+
+    /// A length that is not that of what is known tells of a change that was not
+    /// logged.
+    pub(super) fn compare_length(&mut self, due: Instant) {
+        let quiet = self.now.watched
+            && !self.now.more
+            && self.now.scan.is_none()
+            && !self.is_suspected()
+            && self.now.obstacle.is_none();
+        if quiet && self.length_differs(self.replica.len()) {
+            self.wish(Cause::Change, due);
+        }
+    }
+
+    pub(super) fn length_differs(&self, fields: usize) -> bool {
+        self.now
+            .length
+            .is_some_and(|length| length as i64 != fields as i64 + self.excess)
+    }
+
+    /// Whether the log has to be read on before anything may be told.
+    pub(in crate::follow) fn has_more(&self) -> bool {
+        self.now.more
+    }
+
+    /// Whether it changed in a way that its log cannot tell. What the logs of
+    /// other hashes tell may be half of the same change.
+    pub(in crate::follow) fn is_half_known(&self) -> bool {
+        self.is_suspected() && (self.known.gap || !self.now.log_read)
+    }
+}

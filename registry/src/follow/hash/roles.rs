@@ -1,0 +1,149 @@
+//! The roles of a hash that are not used as a scan found them.
+
+use super::{FieldsRead, Hash, ReadRole};
+use crate::follow::draft::Gone;
+use crate::follow::replica::Content;
+use crate::follow::role::{drops, role_of};
+use crate::follow::unsettled::{Decision, Later};
+use std::collections::{HashMap, HashSet};
+
+impl Hash {
+    /// The roles in which the scan found something that differs, with all their
+    /// fields, and with their values as the scan read them.
+    pub(in crate::follow) fn changed_roles(&mut self) -> Vec<ReadRole> {
+        let Some(scan) = &self.now.scan else {
+            return Vec::new();
+        };
+        let (staged, replica) = (scan.staged(), &self.replica);
+        let unseen: HashSet<&[u8]> = replica.unseen().collect();
+        let changed = staged.iter().map(|(field, _)| field);
+        let mut roles: HashMap<Vec<u8>, FieldsRead> = changed
+            .chain(unseen.iter().copied())
+            .map(|field| (role_of(field).into_owned(), Vec::new()))
+            .collect();
+        for (field, known) in replica.iter() {
+            if let Some(fields) = roles.get_mut(&*role_of(field)) {
+                let read = staged.get(field).or(Some(known));
+                let read = read
+                    .filter(|_| !unseen.contains(field))
+                    .map(Content::to_bytes);
+                fields.push((field.to_vec(), read));
+            }
+        }
+        for (field, content) in staged.iter() {
+            if replica.get(field).is_none()
+                && let Some(fields) = roles.get_mut(&*role_of(field))
+            {
+                fields.push((field.to_vec(), Some(content.to_bytes())));
+            }
+        }
+        let found = !roles.is_empty();
+        self.now.unsettled.retain(|role| roles.contains_key(role));
+        self.note_unlogged(found);
+        roles
+            .into_iter()
+            .map(|(role, fields)| ReadRole { role, fields })
+            .collect()
+    }
+
+    /// Roles that wait for scans which have been made by now.
+    pub(in crate::follow) fn ready_roles(
+        &self,
+        completed: impl Fn(Later) -> bool,
+    ) -> Vec<ReadRole> {
+        let ready = self.now.unsettled.ready(completed);
+        let unread = |field| (field, None);
+        ready
+            .into_iter()
+            .map(|(role, fields)| ReadRole {
+                role,
+                fields: fields.into_iter().map(unread).collect(),
+            })
+            .collect()
+    }
+
+    /// Roles that were left as they were, and of which the log has told
+    /// meanwhile, each as far as it is known. Each is given once.
+    pub(in crate::follow) fn take_overtaken(&mut self) -> Vec<ReadRole> {
+        let mut roles = Vec::new();
+        for role in std::mem::take(&mut self.now.overtaken) {
+            let Some(mut fields) = self.now.unsettled.fields_of(&role) else {
+                continue;
+            };
+            let ours = self.replica.iter().map(|(field, _)| field);
+            for field in ours.filter(|field| *role_of(field) == *role) {
+                if !fields.iter().any(|(known, _)| known == field) {
+                    fields.push((field.to_vec(), true));
+                }
+            }
+            let value = |field: &[u8]| self.replica.get(field).map(Content::to_bytes);
+            let fields = fields
+                .into_iter()
+                .map(|(field, there)| {
+                    let value = value(&field).filter(|_| there);
+                    (field, value)
+                })
+                .collect();
+            roles.push(ReadRole { role, fields });
+        }
+        roles
+    }
+
+    /// A role was read at one moment: it is used as it is, or left as it was.
+    pub(in crate::follow) fn settle(
+        &mut self,
+        read: ReadRole,
+        gone: Gone,
+        awaited: Vec<Later>,
+        completed: impl Fn(Later) -> bool,
+    ) -> Decision {
+        let missing = read.fields.iter().filter(|(_, value)| value.is_none());
+        let missing: HashSet<Vec<u8>> = missing.map(|(field, _)| field.clone()).collect();
+        let fields = read.fields.iter().map(|(field, _)| field.clone()).collect();
+        // What is lost is retained: there is nothing to wait for. And a role that
+        // is partly as it is now cannot be left as it was.
+        let partly = self.told_after_gap.contains(&read.role);
+        let awaited = if partly || gone == Gone::Lost {
+            Vec::new()
+        } else {
+            awaited
+        };
+        let unsettled = &mut self.now.unsettled;
+        let decision = unsettled.decide(&read.role, fields, missing, awaited, completed);
+        if decision == Decision::Use {
+            for (field, value) in read.fields {
+                match value {
+                    Some(value) => {
+                        let _ = self.set(&field, Content::of(&value));
+                    }
+                    None => self.lose(&field, gone),
+                }
+            }
+        }
+        decision
+    }
+
+    /// The fields of a role that moved out of another hash were read here at
+    /// the same moment. What is there is used.
+    pub(in crate::follow) fn adopt_moved(&mut self, read: ReadRole) {
+        for (field, value) in read.fields {
+            if let Some(value) = value {
+                let _ = self.set(&field, Content::of(&value));
+            }
+        }
+    }
+
+    /// Whether a role is left as it was.
+    pub(in crate::follow) fn has_unsettled(&self) -> bool {
+        !self.now.unsettled.is_empty()
+    }
+
+    /// A field is not there any more.
+    pub(super) fn lose(&mut self, field: &[u8], gone: Gone) {
+        if self.replica.remove(field) {
+            let dropped = self.known.drops.iter().any(|scope| drops(scope, field));
+            self.draft
+                .gone(field, if dropped { Gone::Removed } else { gone });
+        }
+    }
+}

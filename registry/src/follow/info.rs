@@ -1,0 +1,106 @@
+//! What Redis says of itself.
+
+use redis::{Cmd, Value, cmd};
+
+/// A section of [`INFO`](https://redis.io/docs/latest/commands/info/). Each is
+/// asked for by itself: before version 7 Redis takes one section at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// The process: `run_id`.
+    Server,
+    /// Whose data it is.
+    Replication,
+    /// Keys that were evicted, and that expired.
+    Stats,
+    /// How often each command was called.
+    CommandStats,
+    /// How many clients there are.
+    Clients,
+    /// What is evicted when memory is short.
+    Memory,
+    /// What is saved to disk.
+    Persistence,
+}
+
+impl Section {
+    /// The question for it.
+    pub(crate) fn question(self) -> Cmd {
+        let name = match self {
+            Section::Server => "server",
+            Section::Replication => "replication",
+            Section::Stats => "stats",
+            Section::CommandStats => "commandstats",
+            Section::Clients => "clients",
+            Section::Memory => "memory",
+            Section::Persistence => "persistence",
+        };
+        let mut info = cmd("INFO");
+        info.arg(name);
+        info
+    }
+}
+
+/// The lines of the sections that were answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Info(String);
+
+impl Info {
+    /// Adds the answer to one question. What is no text is left aside.
+    pub(crate) fn add(&mut self, answer: &Value) {
+        let text = match answer {
+            Value::BulkString(bytes) => String::from_utf8_lossy(bytes),
+            Value::VerbatimString { text, .. } | Value::SimpleString(text) => text.into(),
+            _ => return,
+        };
+        self.0.push_str(&text);
+        self.0.push('\n');
+    }
+
+    /// A field, if it is there and says something.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let value = |line| str::strip_prefix(line, name)?.strip_prefix(':');
+        self.0
+            .lines()
+            .find_map(value)
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A field that is a number.
+    pub(crate) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
+        self.field(name)?.parse().ok()
+    }
+
+    /// How often a command was called; 0 where it never was.
+    pub(crate) fn calls(&self, command: &str) -> u64 {
+        let line = self.field(&format!("cmdstat_{command}"));
+        let calls = line.and_then(|line| line.split(',').next()?.strip_prefix("calls="));
+        calls.and_then(|calls| calls.parse().ok()).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+pub(super) fn of_text(text: &str) -> Info {
+    let mut info = Info::default();
+    info.add(&Value::BulkString(text.into()));
+    info
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_whole_names() {
+        let mut info = of_text("# Server\r\nrun_id:abc\r\nempty:\r\n");
+        info.add(&Value::BulkString(
+            b"# Commandstats\r\ncmdstat_flushall:calls=3,usec=9\r\nevicted_keys:7\r\n".to_vec(),
+        ));
+        info.add(&Value::Nil);
+        assert_eq!(info.field("run_id"), Some("abc"));
+        assert_eq!((info.field("run"), info.field("empty")), (None, None));
+        assert_eq!(info.number("evicted_keys"), Some(7u64));
+        assert_eq!(info.number::<u64>("run_id"), None);
+        assert_eq!((info.calls("flushall"), info.calls("flushdb")), (3, 0));
+    }
+}

@@ -1,0 +1,103 @@
+//! What Redis counts of the ways in which data gets lost.
+
+use super::info::Info;
+use serde::{Deserialize, Serialize};
+
+/// Counters of INFO. One that has moved between two reads says that something
+/// of the kind happened in between, to whatever key; it may have been ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LossCounters {
+    /// Calls of FLUSHALL.
+    flushall: u64,
+    /// Calls of FLUSHDB and SWAPDB, in whatever database.
+    flushdb: u64,
+    /// Calls of REPLICAOF: the server may have been given other data.
+    replicaof: u64,
+    /// Keys that were evicted for want of memory.
+    evicted: u64,
+    /// Keys that expired.
+    expired: u64,
+    /// Whether any key can be evicted, and not only those with a time to live.
+    evicts_all_keys: bool,
+}
+
+impl LossCounters {
+    /// Reads the sections `stats`, `commandstats` and `memory`.
+    pub(super) fn read(info: &Info) -> Option<LossCounters> {
+        Some(LossCounters {
+            flushall: info.calls("flushall"),
+            flushdb: info.calls("flushdb").saturating_add(info.calls("swapdb")),
+            replicaof: info
+                .calls("replicaof")
+                .saturating_add(info.calls("slaveof")),
+            evicted: info.number("evicted_keys")?,
+            expired: info.number("expired_keys")?,
+            evicts_all_keys: info
+                .field("maxmemory_policy")
+                .is_some_and(|policy| policy.starts_with("allkeys")),
+        })
+    }
+
+    /// Everything was flushed since.
+    pub(super) fn flushed_all_since(&self, earlier: &LossCounters) -> bool {
+        self.flushall != earlier.flushall
+    }
+
+    /// A database was flushed since, which may have been another.
+    pub(super) fn flushed_one_since(&self, earlier: &LossCounters) -> bool {
+        self.flushdb != earlier.flushdb
+    }
+
+    /// The server was told whom to replicate since.
+    pub(super) fn reattached_since(&self, earlier: &LossCounters) -> bool {
+        self.replicaof != earlier.replicaof
+    }
+
+    /// A hash, which may have had a time to live, can have been evicted, or
+    /// have expired, since.
+    pub(super) fn took_since(&self, earlier: &LossCounters, had_ttl: bool) -> bool {
+        let evictable = had_ttl || self.evicts_all_keys || earlier.evicts_all_keys;
+        let evicted = evictable && self.evicted != earlier.evicted;
+        let expired = had_ttl && self.expired != earlier.expired;
+        evicted || expired
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::info::of_text;
+    use super::*;
+
+    pub(in super::super) fn counters(text: &str) -> LossCounters {
+        let rest = "\r\nevicted_keys:0\r\nexpired_keys:0\r\nmaxmemory_policy:noeviction\r\n";
+        LossCounters::read(&of_text(&format!("{text}{rest}"))).unwrap()
+    }
+
+    #[test]
+    fn each_way_of_losing_data_has_its_counter() {
+        let before = counters("");
+        let flushed = counters("cmdstat_flushall:calls=1,usec=1");
+        assert!(flushed.flushed_all_since(&before) && !flushed.flushed_one_since(&before));
+        let swapped = counters("cmdstat_swapdb:calls=1,usec=1");
+        assert!(swapped.flushed_one_since(&before) && !swapped.flushed_all_since(&before));
+        assert!(counters("cmdstat_slaveof:calls=2").reattached_since(&before));
+        let same = counters("cmdstat_hset:calls=9");
+        assert!(!same.flushed_all_since(&before) && !same.took_since(&before, true));
+    }
+
+    #[test]
+    fn eviction_concerns_a_hash_by_its_policy_or_its_time_to_live() {
+        let (before, evicted) = (counters(""), counters("evicted_keys:3"));
+        assert!(!evicted.took_since(&before, false) && evicted.took_since(&before, true));
+        let evicted = counters("evicted_keys:3\r\nmaxmemory_policy:allkeys-lru");
+        assert!(evicted.took_since(&before, false));
+        let expired = counters("expired_keys:3");
+        assert!(!expired.took_since(&before, false) && expired.took_since(&before, true));
+    }
+
+    #[test]
+    fn where_nothing_is_counted_nothing_is_known() {
+        assert_eq!(LossCounters::read(&of_text("evicted_keys:1\r\n")), None);
+    }
+}

@@ -1,0 +1,477 @@
+//! Reading one hash whole, and finding out what differs from what was known.
+//!
+//! A small hash is read at once (HGETALL), a large one in steps (HSCAN), so that
+//! Redis is never blocked for long; one that keeps changing under its scans is
+//! read at once too, if it is not too large for that. While something in it is too large
+//! ([`ReadPlan`](super::plan::ReadPlan)) it is measured: the names first, then
+//! the lengths of the values, then the values that can be used. What cannot be
+//! used is never transferred.
+//!
+//! A scan writes nothing into the [`Replica`]: the differences are staged
+//! beside it, so that a scan that comes to nothing leaves nothing behind.
+
+use super::plan::{Sizes, Way};
+use super::question::Reply;
+use super::replica::{Content, Full, MOST_FIELDS, Replica};
+use super::trouble::{Trouble, strange};
+use super::wish::Cause;
+use crate::connect::Refusal;
+use crate::record::{MAX_FIELD, MAX_VALUE};
+use crate::unreadable::{Unreadable, UnreadableCode};
+use redis::{Cmd, Value, cmd};
+use std::collections::VecDeque;
+
+/// Above so many fields a hash is read in steps: HGETALL of 100,000 blocks
+/// Redis for 40 ms.
+pub(super) const SCAN_ABOVE: u64 = 10_000;
+
+/// Up to so many fields, and bytes, a hash is read at once that keeps changing
+/// under its scans. It blocks Redis for some 40 ms, but takes less of its time
+/// than steps do.
+pub(super) const AT_ONCE_AT_MOST: (u64, usize) = (100_000, 16 * 1024 * 1024);
+
+/// Fields a step is asked for.
+pub(super) const STEP: usize = 1_000;
+
+/// Bytes of values that one question asks for where they were measured, unless
+/// one value alone is more.
+const BATCH: u64 = 4 * 1024 * 1024;
+
+/// One reading of a hash, from its first question until what it found is
+/// settled.
+pub(super) struct Scan {
+    /// Scans of a connection are numbered: one with a higher number started
+    /// later.
+    pub(super) number: u64,
+    /// Why it is made.
+    pub(super) cause: Cause,
+    /// The flushes that were pushed when it began.
+    pub(super) flushes: u64,
+    /// The hash was changed under it, other than by what the log tells.
+    pub(super) torn: bool,
+    /// The hash or its log was changed at all since it began.
+    pub(super) disturbed: bool,
+    /// The log has lost something since it began.
+    pub(super) gap: bool,
+    exact: bool,
+    way: Way,
+    stage: Stage,
+    /// An answer that has yet to be compared.
+    page: Option<Page>,
+    staged: Replica,
+    sizes: Sizes,
+}
+
+/// What is to be asked next.
+enum Stage {
+    /// Everything.
+    AtOnce,
+    /// The pairs from this cursor on.
+    Steps { cursor: Vec<u8>, taken: u64 },
+    /// The names, all of them or from this cursor on.
+    Names {
+        cursor: Option<Vec<u8>>,
+        names: Vec<Vec<u8>>,
+        taken: u64,
+    },
+    /// The lengths of the values of the last of these names.
+    Lengths { names: Vec<Vec<u8>> },
+    /// The values of these batches of names, before the next lengths.
+    Values {
+        names: Vec<Vec<u8>>,
+        batches: VecDeque<Vec<Vec<u8>>>,
+    },
+    /// Nothing: everything was read.
+    Read,
+}
+
+/// An answer with fields and values.
+enum Page {
+    /// To HGETALL or HSCAN.
+    Pairs(Value, &'static str),
+    /// To HMGET, for these names.
+    Values(Vec<Vec<u8>>, Vec<Value>),
+}
+
+impl Scan {
+    /// A scan, at once or in steps. The replica is to begin a pass.
+    pub(super) fn new(number: u64, cause: Cause, flushes: u64, way: Way, at_once: bool) -> Scan {
+        let start = b"0".to_vec();
+        let stage = match way {
+            Way::Whole if at_once => Stage::AtOnce,
+            Way::Whole => Stage::Steps {
+                cursor: start,
+                taken: 0,
+            },
+            Way::Measured => Stage::Names {
+                cursor: (!at_once).then_some(start),
+                names: Vec::new(),
+                taken: 0,
+            },
+        };
+        Scan {
+            number,
+            cause,
+            flushes,
+            torn: false,
+            disturbed: false,
+            gap: false,
+            exact: matches!(stage, Stage::AtOnce),
+            way,
+            stage,
+            page: None,
+            staged: Replica::default(),
+            sizes: Sizes::default(),
+        }
+    }
+
+    /// How the hash is read.
+    pub(super) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// What was seen of the sizes.
+    pub(super) fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// Whether it is of one moment whatever happens: it is read by one question.
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Whether nothing more is to be asked.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.stage, Stage::Read)
+    }
+
+    /// The differences found so far: fields that are new or have other values.
+    pub(super) fn staged(&self) -> &Replica {
+        &self.staged
+    }
+
+    /// The same, and the scan has them no longer.
+    pub(super) fn take_staged(&mut self) -> Replica {
+        std::mem::take(&mut self.staged)
+    }
+
+    /// The log told of a later change of this field.
+    pub(super) fn overrule(&mut self, field: &[u8]) {
+        if !self.staged.is_empty() {
+            self.staged.remove(field);
+        }
+    }
+
+    /// The questions of the next step.
+    pub(super) fn questions(&self, key: &str) -> Vec<Cmd> {
+        match &self.stage {
+            Stage::AtOnce => vec![cmd("HGETALL").arg(key).to_owned()],
+            Stage::Steps { cursor, .. } => vec![hscan(key, cursor)],
+            Stage::Names { cursor: None, .. } => vec![cmd("HKEYS").arg(key).to_owned()],
+            Stage::Names {
+                cursor: Some(cursor),
+                ..
+            } => vec![hscan(key, cursor).arg("NOVALUES").to_owned()],
+            Stage::Lengths { names } => last_names(names)
+                .iter()
+                .map(|name| cmd("HSTRLEN").arg(key).arg(name).to_owned())
+                .collect(),
+            Stage::Values { batches, .. } => batches
+                .front()
+                .map(|names| cmd("HMGET").arg(key).arg(names).to_owned())
+                .into_iter()
+                .collect(),
+            Stage::Read => Vec::new(),
+        }
+    }
+
+    /// Takes the answers to them, of a hash that has `fields` fields now. Their
+    /// fields are compared by [`compare`](Self::compare), before the next
+    /// questions are answered.
+    pub(super) fn take(&mut self, answers: Vec<Reply>, fields: u64) -> Result<(), Trouble> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Read);
+        self.stage = match stage {
+            Stage::AtOnce => {
+                self.page = Some(Page::Pairs(only(answers, "HGETALL")??, "HGETALL"));
+                Stage::Read
+            }
+            Stage::Steps { taken, .. } => {
+                let (cursor, found) = scanned(only(answers, "HSCAN")??)?;
+                self.page = Some(Page::Pairs(found, "HSCAN"));
+                match next_step(cursor, taken, fields)? {
+                    Some((cursor, taken)) => Stage::Steps { cursor, taken },
+                    None => Stage::Read,
+                }
+            }
+            Stage::Names {
+                cursor: None,
+                mut names,
+                ..
+            } => {
+                let answer = only(answers, "HKEYS")?.map_err(needed)?;
+                add_names(&mut names, answer, "HKEYS")?;
+                lengths_of_all(names)
+            }
+            Stage::Names {
+                cursor: Some(_),
+                mut names,
+                taken,
+            } => match only(answers, "HSCAN")? {
+                // Redis 7.4 and later can leave the values out.
+                Err(refusal) if refusal.is_syntax() => Stage::Names {
+                    cursor: None,
+                    names: Vec::new(),
+                    taken: 0,
+                },
+                answer => {
+                    let (cursor, found) = scanned(answer.map_err(needed)?)?;
+                    add_names(&mut names, found, "HSCAN")?;
+                    match next_step(cursor, taken, fields)? {
+                        Some((cursor, taken)) => Stage::Names {
+                            cursor: Some(cursor),
+                            names,
+                            taken,
+                        },
+                        None => lengths_of_all(names),
+                    }
+                }
+            },
+            Stage::Lengths { names } => self.measured(names, answers)?,
+            Stage::Values { names, mut batches } => {
+                let asked = batches.pop_front().unwrap_or_default();
+                let Value::Array(values) = only(answers, "HMGET")?.map_err(needed)? else {
+                    return Err(strange("HMGET"));
+                };
+                self.page = Some(Page::Values(asked, values));
+                if batches.is_empty() {
+                    lengths(names)
+                } else {
+                    Stage::Values { names, batches }
+                }
+            }
+            Stage::Read => Stage::Read,
+        };
+        Ok(())
+    }
+
+    /// The values of the last names have these lengths: which to ask for.
+    fn measured(&mut self, mut names: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Stage, Trouble> {
+        let some = names.split_off(names.len() - last_names(&names).len());
+        let mut batches: VecDeque<Vec<Vec<u8>>> = VecDeque::new();
+        let mut bytes = BATCH;
+        for (name, answer) in some.into_iter().zip(answers) {
+            let Value::Int(length) = answer.map_err(needed)? else {
+                return Err(strange("HSTRLEN"));
+            };
+            let length = u64::try_from(length).map_err(|_| strange("HSTRLEN"))?;
+            // A name that was cut is asked for no more: nothing has that name.
+            if name.len() > MAX_FIELD || length > MAX_VALUE as u64 {
+                self.aside(&name, length)?;
+                continue;
+            }
+            if bytes.saturating_add(length) > BATCH {
+                batches.push_back(Vec::new());
+                bytes = 0;
+            }
+            bytes += length;
+            if let Some(batch) = batches.back_mut() {
+                batch.push(name);
+            }
+        }
+        Ok(if batches.is_empty() {
+            lengths(names)
+        } else {
+            Stage::Values { names, batches }
+        })
+    }
+
+    /// Notes a field of which the value is not read.
+    fn aside(&mut self, name: &[u8], length: u64) -> Result<(), Trouble> {
+        let too_long = length > MAX_VALUE as u64;
+        self.sizes.count(name.len(), length, too_long);
+        let content = if too_long {
+            Content::TooLong
+        } else {
+            Content::Bytes(b"")
+        };
+        self.staged.set(name, content).map_err(full)
+    }
+
+    /// Compares what the last answer brought with the replica, which has all
+    /// that the log told up to that answer. Gives the fields and the bytes there
+    /// were.
+    pub(super) fn compare(&mut self, replica: &mut Replica) -> Result<(usize, usize), Trouble> {
+        let mut seen = (0, 0);
+        let mut pair = |scan: &mut Scan, field: &[u8], value: &[u8]| {
+            seen.0 += 1;
+            seen.1 += field.len() + value.len();
+            scan.observe(replica, field, value)
+        };
+        match self.page.take() {
+            None => {}
+            Some(Page::Values(names, values)) if names.len() == values.len() => {
+                for (name, value) in names.iter().zip(values) {
+                    match value {
+                        Value::BulkString(value) => pair(self, name, &value)?,
+                        Value::Nil => {}
+                        _ => return Err(strange("HMGET")),
+                    }
+                }
+            }
+            Some(Page::Values(..)) => return Err(strange("HMGET")),
+            // A map in RESP3, and flat in RESP2.
+            Some(Page::Pairs(Value::Map(found), command)) => {
+                for (field, value) in found {
+                    let (Value::BulkString(field), Value::BulkString(value)) = (field, value)
+                    else {
+                        return Err(strange(command));
+                    };
+                    pair(self, &field, &value)?;
+                }
+            }
+            Some(Page::Pairs(Value::Array(flat), command)) if flat.len() % 2 == 0 => {
+                for both in flat.chunks_exact(2) {
+                    let [Value::BulkString(field), Value::BulkString(value)] = both else {
+                        return Err(strange(command));
+                    };
+                    pair(self, field, value)?;
+                }
+            }
+            Some(Page::Pairs(_, command)) => return Err(strange(command)),
+        }
+        if self.is_read() {
+            self.see_aside(replica)?;
+        }
+        Ok(seen)
+    }
+
+    fn observe(
+        &mut self,
+        replica: &mut Replica,
+        field: &[u8],
+        value: &[u8],
+    ) -> Result<(), Trouble> {
+        let content = Content::of(value);
+        let too_long = content == Content::TooLong;
+        self.sizes.count(field.len(), value.len() as u64, too_long);
+        if replica.see(field) == Some(content) {
+            self.overrule(field);
+            return Ok(());
+        }
+        self.staged.set(field, content).map_err(full)
+    }
+
+    /// What was left aside is there, and may be known already.
+    fn see_aside(&mut self, replica: &mut Replica) -> Result<(), Trouble> {
+        if self.way != Way::Measured {
+            return Ok(());
+        }
+        let staged = std::mem::take(&mut self.staged);
+        for (field, content) in staged.iter() {
+            if replica.see(field) != Some(content) {
+                self.staged.set(field, content).map_err(full)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn full(full: Full) -> Trouble {
+    Trouble::Hash(Unreadable {
+        code: UnreadableCode::TooLarge,
+        why: full.to_string(),
+    })
+}
+
+fn hscan(key: &str, cursor: &[u8]) -> Cmd {
+    let mut hscan = cmd("HSCAN");
+    hscan.arg(key).arg(cursor).arg("COUNT").arg(STEP);
+    hscan
+}
+
+/// The names whose values are measured next.
+fn last_names(names: &[Vec<u8>]) -> &[Vec<u8>] {
+    names
+        .get(names.len().saturating_sub(STEP)..)
+        .unwrap_or_default()
+}
+
+fn lengths(names: Vec<Vec<u8>>) -> Stage {
+    if names.is_empty() {
+        Stage::Read
+    } else {
+        Stage::Lengths { names }
+    }
+}
+
+/// The same with the names just read, some of which may be there twice.
+fn lengths_of_all(mut names: Vec<Vec<u8>>) -> Stage {
+    names.sort_unstable();
+    names.dedup();
+    lengths(names)
+}
+
+/// The only answer to one question.
+fn only(answers: Vec<Reply>, command: &str) -> Result<Reply, Trouble> {
+    answers.into_iter().next().ok_or_else(|| strange(command))
+}
+
+/// The parts of an answer to HSCAN: the next cursor, and what was found.
+fn scanned(answer: Value) -> Result<(Vec<u8>, Value), Trouble> {
+    let Value::Array(parts) = answer else {
+        return Err(strange("HSCAN"));
+    };
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next()) {
+        (Some(Value::BulkString(cursor)), Some(found)) => Ok((cursor, found)),
+        _ => Err(strange("HSCAN")),
+    }
+}
+
+/// Where the next step begins, and how many were taken; none after the last. A
+/// scan of a hash that shrank visits many empty places, but never more than
+/// this.
+fn next_step(cursor: Vec<u8>, taken: u64, fields: u64) -> Result<Option<(Vec<u8>, u64)>, Trouble> {
+    let taken = taken + 1;
+    if cursor == b"0" {
+        Ok(None)
+    } else if taken > 1_000 + fields {
+        Err(Trouble::Lost("HSCAN does not come to an end".to_owned()))
+    } else {
+        Ok(Some((cursor, taken)))
+    }
+}
+
+/// Adds the names of an answer that holds nothing else.
+fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(), Trouble> {
+    let Value::Array(found) = answer else {
+        return Err(strange(command));
+    };
+    for name in found {
+        let Value::BulkString(mut name) = name else {
+            return Err(strange(command));
+        };
+        if names.len() >= MOST_FIELDS {
+            return Err(full(Full));
+        }
+        name.truncate(MAX_FIELD + 1);
+        names.push(name);
+    }
+    Ok(())
+}
+
+/// Why measuring cannot go on. Redis may refuse the questions that nothing else
+/// asks: then this hash cannot be read, and the others can.
+pub(super) fn needed(refusal: Refusal) -> Trouble {
+    if refusal.unreadable().is_some() || refusal.is_unknown() {
+        Trouble::Hash(Unreadable {
+            code: refusal.unreadable().unwrap_or(UnreadableCode::TooLarge),
+            why: format!(
+                "it is too large to be read at once, and the values that are too long \
+                 cannot be left out: {refusal}"
+            ),
+        })
+    } else {
+        Trouble::from(refusal)
+    }
+}

@@ -1,0 +1,145 @@
+//! The end of a scan: whether what it found is of one moment.
+
+use super::inquiry::{Depth, Inquiry};
+use super::{Session, turn};
+use crate::follow::confirmation::{Changed, Why};
+use crate::follow::hash::{Hash, ServerFacts};
+use crate::follow::plan::Way;
+use crate::follow::question::{Answer, Place};
+use crate::follow::scan::Scan;
+use crate::follow::unsettled::Later;
+use crate::follow::wish::Cause;
+use redis::Value;
+use std::time::Instant;
+
+/// How often a hash of which nothing was known is scanned again before it is
+/// told, because it changed meanwhile.
+const FRESH_ATTEMPTS: u8 = 3;
+
+impl Session<'_> {
+    /// Scans were read to their ends, by this question.
+    pub(super) fn close(
+        &mut self,
+        inquiry: &Inquiry,
+        facts: &ServerFacts,
+        answer: &mut Answer,
+        now: Instant,
+    ) {
+        let closes = &inquiry.closes;
+        let hashes = &self.memory.hashes;
+        let scanned = |index: &&usize| {
+            hashes
+                .get(**index)
+                .is_some_and(|hash| hash.scan().is_some())
+        };
+        let counters = closes
+            .iter()
+            .filter(scanned)
+            .any(|&index| hashes.get(index).is_some_and(Hash::needs_counters));
+        if counters && inquiry.depth != Depth::Everything {
+            self.closing = (closes.clone(), Depth::Everything);
+            return;
+        }
+        let torn_together = self.may_be_of_several_moments(inquiry);
+        let awaited = self.suspects(closes);
+        for &index in closes {
+            let ttl = answer.take(Place::TimeToLive(index)).next();
+            let ttl = ttl
+                .and_then(Result::ok)
+                .map(|ttl| matches!(ttl, Value::Int(0..)));
+            self.close_one(index, torn_together, &awaited, facts, ttl, now);
+        }
+        self.confirm_what_waited(closes);
+    }
+
+    /// Several hashes that were read one after the other, while something was
+    /// pushed or could not be.
+    pub(super) fn may_be_of_several_moments(&self, inquiry: &Inquiry) -> bool {
+        let hashes = &self.memory.hashes;
+        let disturbed = |&index: &usize| {
+            let scan = hashes.get(index).and_then(Hash::scan);
+            scan.is_some_and(|scan| scan.disturbed)
+        };
+        self.plain && hashes.len() > 1 && (self.polls() || inquiry.closes.iter().any(disturbed))
+    }
+
+    /// The other hashes that are known to have changed and were not read since.
+    pub(super) fn suspects(&self, but: &[usize]) -> Vec<Later> {
+        let hashes = self.memory.hashes.iter().enumerate();
+        hashes
+            .filter(|(index, hash)| !but.contains(index) && hash.is_suspected())
+            .map(|(hash, _)| Later {
+                hash,
+                than: self.scans,
+            })
+            .collect()
+    }
+
+    pub(super) fn close_one(
+        &mut self,
+        index: usize,
+        torn_together: bool,
+        others: &[Later],
+        facts: &ServerFacts,
+        ttl: Option<bool>,
+        now: Instant,
+    ) {
+        let (polls, load) = (self.polls(), self.memory.load);
+        let readable = !self.denied.fields;
+        let Some(hash) = self.memory.hashes.get_mut(index) else {
+            return;
+        };
+        let Some(way) = hash.scan().map(Scan::way) else {
+            self.done(index);
+            return;
+        };
+        let torn = !hash.close_scan() || torn_together;
+        if torn && hash.scan_at_once(now) {
+            return;
+        }
+        let fresh = hash.is_fresh();
+        let gone = hash.verdict(facts);
+        if fresh || !torn && others.is_empty() {
+            hash.adopt(gone);
+            hash.finish_scan(facts, ttl, !polls, now);
+        } else {
+            let roles = hash.changed_roles();
+            hash.finish_scan(facts, ttl, !polls, now);
+            let again = torn && readable && way == Way::Whole;
+            for read in roles {
+                let changed = Changed {
+                    hash: index,
+                    read,
+                    gone,
+                    why: if torn { Why::Torn } else { Why::Waited },
+                };
+                if again {
+                    self.confirm_with_others(changed);
+                } else {
+                    self.settle(changed, now);
+                }
+            }
+        }
+        let Some(hash) = self.memory.hashes.get_mut(index) else {
+            return;
+        };
+        let again = !self.complete && !polls && torn && self.attempts < FRESH_ATTEMPTS;
+        if again && (fresh || self.attempts > 0) {
+            // Nothing was told yet, so it may as well be right.
+            self.attempts += 1;
+            hash.wish(Cause::First, now);
+        } else {
+            if torn && fresh {
+                hash.wish(Cause::Change, turn(load, hash, now));
+            }
+            self.done(index);
+        }
+    }
+
+    /// A hash was read, or cannot be.
+    pub(super) fn done(&mut self, index: usize) {
+        if let Some(round) = &mut self.round {
+            round.done(index);
+        }
+    }
+}

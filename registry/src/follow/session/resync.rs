@@ -1,0 +1,70 @@
+//! What is done from time to time.
+
+use super::{Denied, Session};
+use crate::connect::{Failure, SILENCE, is_master};
+use crate::follow::backoff::random;
+use crate::follow::round::Round;
+use crate::follow::wish::Cause;
+use redis::cmd;
+use std::time::{Duration, Instant};
+
+/// An idle connection is asked whether it lives after so long without a byte.
+pub(super) const IDLE: Duration = Duration::from_millis(2_800);
+
+/// How long it may take to answer. With [`IDLE`] a dead peer is noticed
+/// within 5 s.
+const ANSWERS: Duration = Duration::from_millis(1_800);
+
+impl Session<'_> {
+    /// How long until everything is read again; with jitter where nothing
+    /// hurries, so that a fleet does not read in step.
+    pub(super) fn until_resync(&self) -> Duration {
+        let (config, load, cost) = (self.config, self.memory.load, self.cost());
+        if self.polls() {
+            load.poll(config.poll_interval.min(config.resync_interval), cost)
+        } else {
+            let interval = load.resync(config.resync_interval, cost);
+            interval.mul_f64(0.9 + 0.2 * random())
+        }
+    }
+
+    /// Has everything read again.
+    pub(super) async fn resync(&mut self) -> Result<(), String> {
+        self.check_master().await?;
+        let now = Instant::now();
+        let cause = if self.polls() {
+            Cause::Poll
+        } else {
+            Cause::Resync
+        };
+        self.round = Some(Round::new(self.memory.hashes.len()));
+        self.denied = Denied::default();
+        self.memory.plain_until = None;
+        for hash in &mut self.memory.hashes {
+            hash.try_what_was_denied();
+            hash.wish(cause, now);
+        }
+        Ok(())
+    }
+
+    /// A master that sentinels named may have been demoted meanwhile.
+    pub(super) async fn check_master(&mut self) -> Result<(), String> {
+        if self.config.redis.sentinel.is_none() {
+            return Ok(());
+        }
+        let (tracking, patience) = (!self.polls(), self.patience());
+        match is_master(&mut self.connection.link, tracking, patience).await? {
+            Some(false) => Err("this Redis is no longer the master".to_owned()),
+            Some(true) | None => Ok(()),
+        }
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), String> {
+        let answers = ANSWERS + self.patience().saturating_sub(SILENCE);
+        match self.connection.link.ask_within(&cmd("PING"), answers).await {
+            // An error is an answer too.
+            Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+            Err(Failure::Lost(why)) => Err(why),
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The change log, read for people.
+
+use crate::config::Config;
+use crate::connect::{Connection, Connector, Failure, SILENCE};
+use crate::log::{Entry, EntryId, log_key};
+use crate::printable::Quoted;
+use crate::register::passes;
+use redis::{Cmd, Value, cmd};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How many entries are asked for at once: an entry may list a thousand fields.
+const PAGE: usize = 100;
+
+/// How long Redis is asked to wait for an entry before it answers that there
+/// is none. It shows that the connection is alive.
+const BLOCK: Duration = Duration::from_secs(5);
+
+/// The logs of all configured hashes as one, oldest entry first.
+///
+/// It reads from the master, over a connection of its own, which is made anew
+/// when it was lost. What has been read is not read again.
+pub struct History {
+    connector: Connector,
+    connection: Option<Connection>,
+    logs: Vec<Log>,
+}
+
+/// One log, and how far it has been read.
+struct Log {
+    hash: String,
+    /// The last entry that was read, or what stands for it; none before the
+    /// first.
+    last: Option<EntryId>,
+    /// What was read and not yet given away.
+    ahead: VecDeque<Entry>,
+    /// Whether nothing came after that when it was last asked.
+    ended: bool,
+}
+
+/// Why the log cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistoryError {
+    /// Redis cannot be reached, or does not answer for now.
+    Away(String),
+    /// Redis says no, and will again.
+    Refused(String),
+    /// A key that is not a log stands where the log belongs.
+    NotALog(String),
+}
+
+impl fmt::Display for HistoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HistoryError::Away(why) | HistoryError::Refused(why) => f.write_str(why),
+            HistoryError::NotALog(keys) => write!(
+                f,
+                "{keys} is not a stream, and a change log belongs there: rename that key, or \
+                 delete it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HistoryError {}
+
+impl History {
+    /// Begins with the first entry there is, or with the first since then.
+    #[must_use]
+    pub fn new(config: Arc<Config>, since: Option<SystemTime>) -> History {
+        let log = |hash: &String| Log {
+            hash: hash.clone(),
+            last: since.and_then(before),
+            ahead: VecDeque::new(),
+            ended: false,
+        };
+        History {
+            logs: config.hashes.iter().map(log).collect(),
+            connector: Connector::to_write(config),
+            connection: None,
+        }
+    }
+
+    /// The next entry, and the hash it is about; none at the end.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or says no. It can be asked again.
+    pub async fn next(&mut self) -> Result<Option<(&str, Entry)>, HistoryError> {
+        for at in 0..self.logs.len() {
+            self.fill(at).await?;
+        }
+        Ok(self.first())
+    }
+
+    /// Waits until there is a next entry, after the end was reached.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or says no. It can be asked again.
+    pub async fn follow(&mut self) -> Result<(&str, Entry), HistoryError> {
+        while self.logs.iter().all(|log| log.ahead.is_empty()) {
+            let mut question = cmd("XREAD");
+            let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
+            question.arg("COUNT").arg(PAGE).arg("BLOCK").arg(block);
+            question.arg("STREAMS");
+            question.arg(self.logs.iter().map(Log::key).collect::<Vec<_>>());
+            let last = |log: &Log| log.last.unwrap_or_default().to_string();
+            question.arg(self.logs.iter().map(last).collect::<Vec<_>>());
+            let answer = self.ask(&question, BLOCK + SILENCE, None).await?;
+            for (key, entries) in streams(&answer) {
+                if let Some(log) = self.logs.iter_mut().find(|log| log.key().as_bytes() == key) {
+                    log.take(entries);
+                }
+            }
+        }
+        self.first()
+            .ok_or_else(|| HistoryError::Away("there is no log to follow".to_owned()))
+    }
+
+    /// Takes the oldest of what was read.
+    fn first(&mut self) -> Option<(&str, Entry)> {
+        let id = |log: &Log| log.ahead.front().map(|entry| entry.id);
+        let logs = self.logs.iter_mut().filter(|log| id(log).is_some());
+        let log = logs.min_by_key(|log| id(log))?;
+        let entry = log.ahead.pop_front()?;
+        Some((&log.hash, entry))
+    }
+
+    /// Reads a page of a log, where nothing of it is left and it goes on.
+    async fn fill(&mut self, at: usize) -> Result<(), HistoryError> {
+        let Some(log) = self.logs.get(at) else {
+            return Ok(());
+        };
+        if log.ended || !log.ahead.is_empty() {
+            return Ok(());
+        }
+        let start = match log.last {
+            None => "-".to_owned(),
+            Some(last) => match last.next() {
+                Some(next) => next.to_string(),
+                None => return Ok(()),
+            },
+        };
+        let key = log.key();
+        let mut question = cmd("XRANGE");
+        question
+            .arg(&key)
+            .arg(start)
+            .arg("+")
+            .arg("COUNT")
+            .arg(PAGE);
+        let answer = self.ask(&question, SILENCE, Some(&key)).await?;
+        if let Some(log) = self.logs.get_mut(at) {
+            log.ended = log.take(&answer) < PAGE;
+        }
+        Ok(())
+    }
+
+    /// Asks one question, about this key or about all, over a connection that
+    /// is made if need be.
+    async fn ask(
+        &mut self,
+        question: &Cmd,
+        silence: Duration,
+        key: Option<&str>,
+    ) -> Result<Value, HistoryError> {
+        let mut connection =
+            match self.connection.take() {
+                Some(connection) => connection,
+                None => self.connector.connect().await.map_err(|down| {
+                    HistoryError::Away(format!("{}: {}", down.endpoint, down.why))
+                })?,
+            };
+        let endpoint = connection.endpoint.clone();
+        let answer = connection.link.ask_within(question, silence).await;
+        if !matches!(answer, Err(Failure::Lost(_))) {
+            self.connection = Some(connection);
+        }
+        answer.map_err(|failure| match failure {
+            Failure::Lost(why) => HistoryError::Away(format!("{endpoint}: {why}")),
+            Failure::Refused(refusal) if refusal.code() == "WRONGTYPE" => {
+                let keys = self.logs.iter().map(Log::key);
+                let all = || keys.collect::<Vec<_>>().join(" or ");
+                let key = key.map_or_else(all, str::to_owned);
+                HistoryError::NotALog(format!("{endpoint}: {}", Quoted(key.as_bytes())))
+            }
+            Failure::Refused(refusal) if passes(&refusal) => {
+                HistoryError::Away(format!("{endpoint}: {refusal}"))
+            }
+            Failure::Refused(refusal) => HistoryError::Refused(format!("{endpoint}: {refusal}")),
+        })
+    }
+}
+
+impl Log {
+    fn key(&self) -> String {
+        log_key(&self.hash)
+    }
+
+    /// Takes in the entries of an answer; how many that has.
+    fn take(&mut self, answer: &Value) -> usize {
+        self.ahead.extend(Entry::list(answer));
+        self.last = self.ahead.back().map(|entry| entry.id).or(self.last);
+        match answer {
+            Value::Array(entries) => entries.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// The last id that an entry may have that was appended before that time.
+fn before(time: SystemTime) -> Option<EntryId> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    let ms = u64::try_from(since).ok()?.checked_sub(1)?;
+    let seq = u64::MAX;
+    Some(EntryId { ms, seq })
+}
+
+/// The keys and their entries in the answer to XREAD, in RESP2 or RESP3.
+fn streams(answer: &Value) -> Vec<(&[u8], &Value)> {
+    let pairs: Vec<(&Value, &Value)> = match answer {
+        Value::Map(streams) => streams
+            .iter()
+            .map(|(key, entries)| (key, entries))
+            .collect(),
+        Value::Array(streams) => streams.iter().filter_map(pair).collect(),
+        _ => Vec::new(),
+    };
+    pairs
+        .into_iter()
+        .filter_map(|(key, entries)| match key {
+            Value::BulkString(key) => Some((key.as_slice(), entries)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The two elements of an array.
+fn pair(value: &Value) -> Option<(&Value, &Value)> {
+    match value {
+        Value::Array(items) => items.first().zip(items.get(1)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn streams_are_read_in_both_forms_of_the_protocol() {
+        let key = || Value::BulkString(b"a:log".to_vec());
+        let entries = || Value::Array(Vec::new());
+        let resp2 = Value::Array(vec![Value::Array(vec![key(), entries()]), Value::Nil]);
+        let resp3 = Value::Map(vec![(key(), entries())]);
+        for answer in [resp2, resp3] {
+            assert_eq!(streams(&answer), [(&b"a:log"[..], &entries())]);
+        }
+        assert!(streams(&Value::Nil).is_empty());
+    }
+
+    #[test]
+    fn what_is_read_since_a_time_begins_with_the_first_entry_of_it() {
+        let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
+        let first = |ms| before(at(ms)).and_then(EntryId::next).unwrap();
+        assert_eq!(first(1_700_000_000_000).to_string(), "1700000000000-0");
+        assert_eq!(before(at(0)), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! Up to which entry a reader knows a log.
+
+use super::EntryId;
+use serde::{Deserialize, Serialize};
+
+/// The last entry that a reader of a log has taken in. A log that was flushed,
+/// failed over or restored may have another entry with the same id, which the
+/// nonce tells.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// The id of the entry.
+    pub id: EntryId,
+    /// Its nonce; empty for an entry without one.
+    pub nonce: String,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_position_is_saved_with_its_id_as_redis_writes_it() {
+        let position: Position = toml::from_str("id = '5-1'\nnonce = 'ab'").unwrap();
+        assert_eq!(position.id, "5-1".parse().unwrap());
+        assert!(toml::from_str::<Position>("id = '5'\nnonce = ''").is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! Accepting a loss, once for all machines.
+
+use super::author::Author;
+use super::change::logged;
+use super::registrar::Registrar;
+use super::role::Role;
+use super::script::Script;
+use super::trouble::Trouble;
+use crate::log::MAX_OPERATIONS;
+use redis::Cmd;
+
+/// What the log calls it.
+const VERB: &str = "accept";
+
+/// What daemons retain of roles, because Redis has lost it, is no longer
+/// wanted. No hash is changed: the daemons find this in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accept {
+    /// The keys of the hashes. At least one.
+    pub hashes: Vec<String>,
+    /// The roles, members and all; none means all roles.
+    pub roles: Vec<Role>,
+}
+
+impl Accept {
+    /// How many roles can be named at once.
+    pub const MAX_ROLES: usize = MAX_OPERATIONS;
+
+    /// Writes it to the log of each hash, in one step.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or says no.
+    pub async fn run(&self, registrar: &mut Registrar) -> Result<(), Trouble> {
+        let command = self.command(registrar.author());
+        registrar.ask(&command).await.map(drop)
+    }
+
+    fn command(&self, author: &Author) -> Cmd {
+        let scopes = self.scopes();
+        let arguments: Vec<&[u8]> = scopes.iter().map(|scope| scope.as_bytes()).collect();
+        let hashes = self.hashes.iter().map(String::as_str);
+        Script::Accept.call(hashes, &arguments, VERB, author)
+    }
+
+    /// The same as lines for `redis-cli`.
+    #[must_use]
+    pub fn spelled(&self) -> Vec<String> {
+        let scopes = self.scopes();
+        let drops: Vec<(&str, &str)> = scopes.iter().map(|scope| (".drop", *scope)).collect();
+        let mut lines = vec!["# in one step, by a script:".to_owned()];
+        lines.extend(self.hashes.iter().map(|hash| logged(hash, VERB, &drops)));
+        lines
+    }
+
+    fn scopes(&self) -> Vec<&str> {
+        if self.roles.is_empty() {
+            return vec!["*"];
+        }
+        self.roles.iter().map(Role::name).collect()
+    }
+}

@@ -1,0 +1,57 @@
+//! Who makes a change, as the change log names them.
+
+use std::fmt;
+
+/// Longer names are cut off.
+const LONGEST: usize = 64;
+
+/// `alice@web-1`: the user, where that is known, and the host. It is what the
+/// process says of itself, and proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Author(String);
+
+impl Author {
+    /// Whoever runs this process: who became root by sudo is still named.
+    pub(super) fn of_this_process() -> Author {
+        let variables = ["SUDO_USER", "LOGNAME", "USER"];
+        let user = variables
+            .iter()
+            .filter_map(|name| Some(word(&std::env::var(name).ok()?)))
+            .find(|user| !user.is_empty());
+        let uname = rustix::system::uname();
+        Author::new(user.as_deref(), &uname.nodename().to_string_lossy())
+    }
+
+    fn new(user: Option<&str>, host: &str) -> Author {
+        let host = word(host);
+        Author(match user {
+            Some(user) => format!("{user}@{host}"),
+            None => host,
+        })
+    }
+}
+
+/// What of a name can stand in the log and on a terminal.
+fn word(name: &str) -> String {
+    let plain = name.chars().filter(char::is_ascii_graphic);
+    plain.take(LONGEST).collect()
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_is_one_printable_word() {
+        let shown = |user, host: &str| Author::new(user, host).to_string();
+        assert_eq!(shown(Some("alice"), "web-1"), "alice@web-1");
+        assert_eq!(shown(None, "web\u{1b}[31m 1"), "web[31m1");
+        assert_eq!(shown(None, &"x".repeat(1000)).len(), LONGEST);
+    }
+}

@@ -1,0 +1,378 @@
+//! Thousands of followers in one thread: on as many connections, each says what a daemon says
+//! (`registry/src/follow`), and throws away what it is told. So what is measured is Redis and the
+//! protocol, and not thousands of daemons on the cores of one machine.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::names;
+use super::skim::{Skim, number};
+use super::wire::{Change, Wire, command};
+use crate::redis::Redis;
+
+/// A daemon that hears nothing for so long asks whether Redis lives, as in
+/// `registry/src/follow/session.rs`.
+const IDLE: Duration = Duration::from_millis(2_800);
+
+/// A silence that is put up with is so long, and longer with each client, as in
+/// `registry/src/follow/load.rs`.
+const SILENCE: Duration = Duration::from_secs(4);
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// So many clients may scan at once without a wait, likewise.
+const HANDFUL: u32 = 8;
+
+/// What a scan costs before its first field, as in `registry/src/follow/pacer.rs`.
+const BASE: Duration = Duration::from_micros(20);
+
+/// No change takes longer than this to be everywhere.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// What a follower is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Nothing to do.
+    Rest,
+    /// A scan is due later.
+    ScanDue,
+    /// Answers to these are to come.
+    Asked(Question),
+    /// It gave up.
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Tracking,
+    Log,
+    Scan,
+    Ping,
+}
+
+impl Question {
+    /// Answers that Redis gives: to each command of a transaction, and to all of them at its end.
+    fn answers(self) -> u32 {
+        match self {
+            Question::Tracking => 2,
+            Question::Log => 4,
+            Question::Scan => 5,
+            Question::Ping => 1,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Follower {
+    stream: UnixStream,
+    skim: Skim,
+    at: At,
+    /// Answers to come.
+    left: u32,
+    /// When there was a byte last.
+    heard: Instant,
+    /// What was pushed since the last question.
+    log_pushed: bool,
+    hash_pushed: bool,
+    /// Whether it has the change.
+    has: bool,
+}
+
+/// How a change came to all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread {
+    /// Until half of them had it.
+    pub half: Duration,
+    /// Until the last had it.
+    pub all: Duration,
+    /// Connections that were given up.
+    pub dropped: usize,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Followers {
+    epoll: OwnedFd,
+    all: Vec<Follower>,
+    hash: String,
+    log: String,
+    /// What a scan costs Redis.
+    cost: Duration,
+    /// The last entry that all have.
+    position: String,
+    due: BinaryHeap<Reverse<(Instant, usize)>>,
+    chunk: Vec<u8>,
+}
+
+/// How many followers one Redis and this process can have, of those that are wanted.
+pub fn possible(redis: &Redis, wanted: u32) -> u32 {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, all).expect("up to the hard limit anyone may");
+    let said = redis.cli(&["CONFIG", "GET", "maxclients"]);
+    let most = said.lines().last().and_then(|line| line.parse().ok());
+    let own = limit
+        .maximum
+        .map_or(u32::MAX, |own| own.try_into().unwrap_or(u32::MAX));
+    let spared = own.min(most.unwrap_or(u32::MAX)).saturating_sub(200);
+    wanted.min(spared)
+}
+
+impl Followers {
+    /// Connects that many, who reckon that a scan of the hash costs so much, and waits until each
+    /// follows it.
+    pub fn start(redis: &Redis, count: u32, hash: &str, cost: Duration) -> Followers {
+        let mut wire = Wire::new(redis);
+        let position = wire.change(Change::Logged, hash, &names::name(0), "10.0.0.1");
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("the kernel has epoll");
+        let mut followers = Followers {
+            epoll,
+            all: Vec::new(),
+            hash: hash.to_owned(),
+            log: format!("{hash}:log"),
+            cost: BASE + cost,
+            position,
+            due: BinaryHeap::new(),
+            chunk: vec![0; 64 << 10],
+        };
+        for nth in 0..count {
+            followers.connect(redis, nth);
+        }
+        let start = Instant::now();
+        while followers.all.iter().any(|one| one.at != At::Rest) {
+            assert!(start.elapsed() < LIMIT, "they do not come to rest");
+            followers.turn();
+        }
+        followers
+    }
+
+    fn connect(&mut self, redis: &Redis, nth: u32) {
+        let stream = UnixStream::connect(redis.socket()).expect("Redis listens");
+        stream.set_nonblocking(true).expect("a socket of ours");
+        let data = epoll::EventData::new_u64(nth.into());
+        epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN).expect("a socket of ours");
+        self.all.push(Follower {
+            stream,
+            skim: Skim::default(),
+            at: At::Rest,
+            left: 0,
+            heard: Instant::now(),
+            // which it reads once it is tracked
+            log_pushed: true,
+            hash_pushed: false,
+            has: false,
+        });
+        self.ask(self.all.len() - 1, Question::Tracking);
+        self.turn();
+    }
+
+    /// Makes a change, and waits until all have it or have given up.
+    pub fn follow(&mut self, change: Change, wire: &mut Wire, address: &str) -> Spread {
+        let gone = self.gone();
+        for one in &mut self.all {
+            one.has = false;
+        }
+        let start = Instant::now();
+        let next = wire.change(change, &self.hash, &names::name(0), address);
+        let mut half = None;
+        loop {
+            self.turn();
+            let having = self.all.iter().filter(|one| one.has).count();
+            if having * 2 >= self.all.len() {
+                half.get_or_insert(start.elapsed());
+            }
+            if having + self.gone() >= self.all.len() {
+                break;
+            }
+            assert!(start.elapsed() < LIMIT, "{having} have the change");
+        }
+        let all = start.elapsed();
+        if change == Change::Logged {
+            self.position = next;
+        }
+        Spread {
+            half: half.unwrap_or(all),
+            all,
+            dropped: self.gone() - gone,
+        }
+    }
+
+    /// Goes on for a while, as a fleet that has nothing to do.
+    pub fn idle(&mut self, time: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            self.turn();
+        }
+    }
+
+    fn gone(&self) -> usize {
+        self.all.iter().filter(|one| one.at == At::Gone).count()
+    }
+
+    /// Waits for something to happen, at most some milliseconds, and does what follows from it.
+    fn turn(&mut self) {
+        let mut events: Vec<epoll::Event> = Vec::with_capacity(1_024);
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: 5_000_000,
+        };
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("epoll: {error}"),
+        }
+        for event in events {
+            let data = event.data;
+            self.read(usize::try_from(data.u64()).expect("an index"));
+        }
+        let now = Instant::now();
+        while let Some(&Reverse((due, nth))) = self.due.peek() {
+            if due > now {
+                break;
+            }
+            self.due.pop();
+            if self.all[nth].at == At::ScanDue {
+                self.ask(nth, Question::Scan);
+            }
+        }
+        self.mind_the_silent(now);
+    }
+
+    /// Who has nothing to do asks for a sign of life now and then; who is not answered gives up.
+    fn mind_the_silent(&mut self, now: Instant) {
+        let clients = u32::try_from(self.all.len()).expect("so many are wanted");
+        let patience = (SILENCE + self.cost * clients).min(LONGEST_SILENCE);
+        for nth in 0..self.all.len() {
+            let one = &self.all[nth];
+            let silence = now.saturating_duration_since(one.heard);
+            match one.at {
+                At::Rest if silence > IDLE => self.ask(nth, Question::Ping),
+                At::Asked(_) if silence > patience => self.give_up(nth),
+                _ => {}
+            }
+        }
+    }
+
+    fn give_up(&mut self, nth: usize) {
+        let one = &mut self.all[nth];
+        one.at = At::Gone;
+        let _ = one.stream.shutdown(std::net::Shutdown::Both);
+        let _ = epoll::delete(&self.epoll, &one.stream);
+    }
+
+    fn ask(&mut self, nth: usize, question: Question) {
+        let (hash, log) = (self.hash.as_str(), self.log.as_str());
+        let length = ["HLEN", hash];
+        let entries = ["XRANGE", log, &self.position, "+", "COUNT", "256"];
+        let all = ["HGETALL", hash];
+        let commands: &[&[&str]] = match question {
+            Question::Tracking => &[&["HELLO", "3"], &["CLIENT", "TRACKING", "ON"]],
+            Question::Log => &[&["MULTI"], &length, &entries, &["EXEC"]],
+            Question::Scan => &[&["MULTI"], &length, &entries, &all, &["EXEC"]],
+            Question::Ping => &[&["PING"]],
+        };
+        let bytes: Vec<u8> = commands.iter().flat_map(|words| command(words)).collect();
+        let one = &mut self.all[nth];
+        // a question fits into the buffer of a socket that has been read
+        if one.stream.write(&bytes).ok() != Some(bytes.len()) {
+            self.give_up(nth);
+            return;
+        }
+        one.at = At::Asked(question);
+        one.left = question.answers();
+        one.heard = Instant::now();
+        one.hash_pushed = false;
+        if question != Question::Tracking {
+            one.log_pushed = false;
+        }
+    }
+
+    fn read(&mut self, nth: usize) {
+        let one = &mut self.all[nth];
+        if one.at == At::Gone {
+            return;
+        }
+        let count = match one.stream.read(&mut self.chunk) {
+            Ok(count) if count > 0 => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            _ => return self.give_up(nth),
+        };
+        one.heard = Instant::now();
+        let mut skim = std::mem::take(&mut one.skim);
+        let log = self.log.as_bytes();
+        skim.feed(&self.chunk[..count], |head| one.take(head, log));
+        one.skim = skim;
+        self.next(nth);
+    }
+
+    /// What follows from what was pushed and answered.
+    fn next(&mut self, nth: usize) {
+        let one = &mut self.all[nth];
+        match one.at {
+            At::Rest if one.log_pushed => self.ask(nth, Question::Log),
+            At::Rest if one.hash_pushed => {
+                one.at = At::ScanDue;
+                let others = u32::try_from(self.all.len()).expect("so many are wanted");
+                let others = others.saturating_sub(HANDFUL);
+                let delay = (self.cost * others).mul_f64(random());
+                self.due.push(Reverse((Instant::now() + delay, nth)));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Follower {
+    /// Takes in how an answer or a push begins.
+    fn take(&mut self, head: &[u8], log: &[u8]) {
+        assert!(
+            !head.starts_with(b"-"),
+            "Redis: {}",
+            String::from_utf8_lossy(head)
+        );
+        if head.starts_with(b">") {
+            if head.windows(log.len()).any(|window| window == log) {
+                self.log_pushed = true;
+            } else {
+                self.hash_pushed = true;
+            }
+            return;
+        }
+        let At::Asked(question) = self.at else {
+            panic!("nothing was asked: {}", String::from_utf8_lossy(head));
+        };
+        self.left -= 1;
+        if self.left > 0 {
+            return;
+        }
+        self.at = At::Rest;
+        match question {
+            // the entry that was the last, and a newer one
+            Question::Log => self.has |= entries(head) > 1,
+            Question::Scan => self.has = true,
+            Question::Tracking | Question::Ping => {}
+        }
+    }
+}
+
+/// How many entries are in the answer to a transaction that asks for HLEN and XRANGE.
+fn entries(head: &[u8]) -> i64 {
+    let mut lines = head.split(|&byte| byte == b'\n');
+    let line = lines.nth(2).unwrap_or_default();
+    line.strip_prefix(b"*").and_then(number).unwrap_or(0)
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    (RandomState::new().hash_one(0u8) >> 11) as f64 / (1u64 << 53) as f64
+}

@@ -1,0 +1,208 @@
+//! A Redis Cluster, of which one node has the hash; and a hash that cannot be read at all.
+
+use cloudhosts_tests::config::list;
+use cloudhosts_tests::dir::Dir;
+use cloudhosts_tests::process::{stderr, stdout};
+use cloudhosts_tests::world::{Builder, HASH};
+use cloudhosts_tests::{Redis, World, wait};
+use serde_json::Value;
+
+/// Two nodes, each with one half of the slots.
+struct Cluster {
+    /// The node that has the hash.
+    owner: Redis,
+    /// The one that has not.
+    other: Redis,
+    slot: String,
+    dir: Dir,
+}
+
+impl Cluster {
+    fn start() -> Cluster {
+        let dir = Dir::new();
+        let node = |name: &str| Redis::builder(dir.join(name)).cluster().start();
+        let nodes = [node("a"), node("b")];
+        let [a, b] = &nodes;
+        a.cli(&["CLUSTER", "MEET", "127.0.0.1", &b.port().to_string()]);
+        a.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+        b.cli(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+        for node in &nodes {
+            wait::until("the cluster is up", || {
+                let info = node.cli(&["CLUSTER", "INFO"]);
+                let up = info.contains("cluster_state:ok") && info.contains("known_nodes:2");
+                up.then_some(())
+            });
+        }
+        let slot = a.cli(&["CLUSTER", "KEYSLOT", HASH]);
+        let [a, b] = nodes;
+        let (owner, other) = match slot.parse::<u16>().unwrap() {
+            ..8192 => (a, b),
+            _ => (b, a),
+        };
+        Cluster {
+            owner,
+            other,
+            slot,
+            dir,
+        }
+    }
+
+    /// Gives the hash and its slot to the other node.
+    fn move_slot(&mut self) {
+        let (from, to) = (&self.owner, &self.other);
+        let [from_id, to_id] = [from, to].map(|node| node.cli(&["CLUSTER", "MYID"]));
+        let set = |node: &Redis, words: &[&str]| {
+            node.cli(&[&["CLUSTER", "SETSLOT", &self.slot], words].concat());
+        };
+        set(to, &["IMPORTING", &from_id]);
+        set(from, &["MIGRATING", &to_id]);
+        from.cli(&[
+            "MIGRATE",
+            "127.0.0.1",
+            &to.port().to_string(),
+            HASH,
+            "0",
+            "5000",
+        ]);
+        set(to, &["NODE", &to_id]);
+        set(from, &["NODE", &to_id]);
+        std::mem::swap(&mut self.owner, &mut self.other);
+    }
+
+    /// A world whose daemon is given these nodes.
+    fn world(&self, nodes: &[&Redis]) -> Builder {
+        let urls: Vec<String> = nodes.iter().map(|node| node.tcp_url()).collect();
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        World::new().config("redis.urls", list(&urls))
+    }
+}
+
+/// The exit code of `cloudhosts status`, and what it says with `--json`.
+fn status(world: &World) -> (Option<i32>, Value) {
+    let output = world.cloudhosts(&["status", "--json"]);
+    let json = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code(), json)
+}
+
+#[test]
+fn of_the_nodes_of_a_cluster_the_one_that_has_the_hash_is_followed() {
+    let mut cluster = Cluster::start();
+    cluster.owner.hset(HASH, &[("web", "10.0.0.5")]);
+    let mut world = cluster.world(&[&cluster.other, &cluster.owner]).build();
+    world.daemon.start();
+    let live = world.daemon.wait_for_state("live");
+    assert_eq!(live["redis"]["endpoint"], cluster.owner.tcp_url());
+    world.sees("web", &["10.0.0.5"]);
+    assert_eq!(status(&world).0, Some(0));
+
+    // the slot moves to the other node while it is followed
+    cluster.move_slot();
+    cluster.owner.hset(HASH, &[("web", "10.0.0.6")]);
+    world.sees("web", &["10.0.0.6"]);
+    let owner = cluster.owner.tcp_url();
+    world.daemon.wait_for("live at the other node", |status| {
+        status["state"] == "live" && status["redis"]["endpoint"] == owner.as_str()
+    });
+}
+
+#[test]
+fn a_hash_on_a_node_that_is_not_in_urls_is_not_live() {
+    let mut cluster = Cluster::start();
+    cluster.owner.hset(HASH, &[("web", "10.0.0.5")]);
+    let mut world = cluster.world(&[&cluster.other]).build();
+    world.daemon.start();
+    let seen = world.daemon.wait_for_state("unreadable");
+    assert_eq!(seen["hashes"][0]["unreadable_code"], "moved", "{seen:#}");
+    let (code, json) = status(&world);
+    assert_eq!((code, &json["state"]), (Some(1), &"unreadable".into()));
+    assert_eq!(json["names"], 0);
+    // and it is within 10 s of the node's getting it
+    cluster.move_slot();
+    world.daemon.wait_for_state("live");
+    world.sees("web", &["10.0.0.5"]);
+}
+
+#[test]
+fn a_hash_that_no_url_has_at_first_is_found_when_one_gets_it() {
+    let mut cluster = Cluster::start();
+    let third = Redis::builder(cluster.dir.join("c")).tcp().start();
+    third.cli(&["ACL", "SETUSER", "default", "-hlen"]);
+    cluster.owner.hset(HASH, &[("web", "10.0.0.5")]);
+    let mut world = cluster.world(&[&third, &cluster.other]).build();
+    world.daemon.start();
+    let seen = world.daemon.wait_for_state("unreadable");
+    assert_eq!(seen["hashes"][0]["unreadable_code"], "noperm", "{seen:#}");
+    cluster.move_slot();
+    world.sees("web", &["10.0.0.5"]);
+    world.daemon.wait_for_state("live");
+}
+
+#[test]
+fn a_key_of_another_type_is_not_live_and_takes_no_name_away() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    assert_eq!(status(&world).0, Some(0));
+    world.redis.script(&format!("DEL {HASH}\nSET {HASH} x\n"));
+    let seen = world.daemon.wait_for_state("unreadable");
+    assert_eq!(
+        seen["hashes"][0]["unreadable_code"], "wrongtype",
+        "{seen:#}"
+    );
+    assert_eq!(status(&world).0, Some(1));
+    let doctor = world.cloudhosts(&["doctor"]);
+    let said = stdout(&doctor);
+    assert_eq!(doctor.status.code(), Some(1), "{said}");
+    // it is the key that is wrong, and no right
+    let wrong = |check: &str| said.contains(&format!("{:<9}{check:<11}", "wrong"));
+    assert!(wrong("redis") && !wrong("acl"), "{said}");
+    world.redis.cli(&["DEL", HASH]);
+    world.hset(&[("web", "10.0.0.6")]);
+    world.sees("web", &["10.0.0.6"]);
+    world.daemon.wait_for_state("live");
+    assert_eq!(status(&world).0, Some(0));
+}
+
+#[test]
+fn one_unreadable_hash_of_two_is_told_and_the_other_followed() {
+    let world = World::new()
+        .config("hashes", list(&["views", HASH]))
+        .hash(HASH, &[("web", "10.0.0.5")])
+        .build();
+    let mut world = world;
+    world.redis.cli(&["SET", "views", "x"]);
+    world.daemon.start();
+    let seen = world.daemon.wait_for_state("unreadable");
+    let codes: Vec<&Value> = seen["hashes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hash| &hash["unreadable_code"])
+        .collect();
+    assert_eq!(codes, [&Value::from("wrongtype"), &Value::Null]);
+    world.hset(&[("web", "10.0.0.6")]);
+    world.sees("web", &["10.0.0.6"]);
+}
+
+#[test]
+fn the_command_writes_to_the_node_that_has_the_hash() {
+    let cluster = Cluster::start();
+    let world = cluster.world(&[&cluster.other, &cluster.owner]).build();
+    // the keys beside a hash are on the same node by the name in braces
+    let hash = format!("{{{HASH}}}");
+    let claim = world.cloudhosts(&["claim", "--hash", &hash, "web", "10.0.0.5"]);
+    assert!(claim.status.success(), "{}", stderr(&claim));
+    assert_eq!(cluster.owner.cli(&["HGET", &hash, "web"]), "10.0.0.5");
+    // and a transaction as a whole, none of it outside
+    std::fs::write(
+        world.sandbox.outside("/run/hosts"),
+        "10.0.0.6 web\n10.0.0.7 db\n",
+    )
+    .unwrap();
+    for replace in [&[][..], &["--replace"]] {
+        let words = [&["import", "--hash", &hash], replace, &["/run/hosts"]].concat();
+        let import = world.cloudhosts(&words);
+        assert!(import.status.success(), "{}", stderr(&import));
+        assert_eq!(cluster.owner.cli(&["HGET", &hash, "db"]), "10.0.0.7");
+        cluster.owner.cli(&["HDEL", &hash, "db"]);
+    }
+    assert_eq!(cluster.owner.cli(&["HGET", &hash, "web"]), "10.0.0.6");
+}
