@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_registry::config::{Config, ConfigError};
 use cloudhosts_registry::follow::{Baseline, Batch, Checkpoint, Event, Mode};
-use cloudhosts_registry::status::{Rejected, State};
-use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::shm::EpochPage;
+use cloudhosts_registry::status::{Rejected, State as Standing};
+use cloudhosts_table::Snapshot;
+use cloudhosts_table::client::touch_interval;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -21,10 +21,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::exposures::Exposures;
 use crate::journal;
+use crate::keeper::{Done, Files, Keeper};
 use crate::mirror::Mirror;
-use crate::publisher::{Done, Files, Keeper, Sealed, digest};
+use crate::publisher::{Published, Publisher};
 use crate::report::Report;
 use crate::server::{Server, ServerError};
+use crate::state::State;
 use following::{Following, happened};
 
 /// Least time between two signs of life for systemd's watchdog.
@@ -44,15 +46,14 @@ pub async fn run(
     reload: impl Fn() -> Result<Config, ConfigError>,
 ) -> Result<(), ServerError> {
     let system = |error| ServerError::System {
-        what: "make the epoch or the signals for",
+        what: "take the signals for",
         path: config.socket.clone(),
         error,
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
-    let epoch = EpochPage::new(monotonic()).map_err(system)?;
-    let server = Server::start(&config.socket, epoch)?;
+    let server = Server::start(&config.socket)?;
     let config = Arc::new(config);
     let mut daemon = Daemon::new(&config, server);
     daemon.ready();
@@ -66,7 +67,7 @@ pub async fn run(
             Some(event) = happened(&mut daemon.following), if idle => daemon.take(event),
             done = finished(&mut daemon.work) => daemon.digested(done),
             done = finished(&mut daemon.chore) => daemon.chore_done(done),
-            () = until(daemon.keeper.wakes(Instant::now())), if daemon.chore.is_none() => {}
+            () = until(daemon.keeper.wakes(Instant::now())), if idle && daemon.chore.is_none() => {}
             () = until(daemon.report.wakes(Instant::now())) => {}
             () = until(journal::due()) => journal::tell_left_out(Some(Instant::now())),
             _ = hangup.recv(), if idle => daemon.reload(reload()),
@@ -107,11 +108,17 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// What a digestion gives back: the mirror, and what follows from it.
-struct Digested {
+/// The mirror, and the one that publishes what is in it.
+struct Tools {
     mirror: Mirror,
-    /// The new table, where there is one.
-    sealed: io::Result<Option<Sealed>>,
+    publisher: Publisher,
+}
+
+/// What a digestion gives back: the tools, and what follows from it.
+struct Digested {
+    tools: Tools,
+    /// What is published now, where that is something else.
+    published: io::Result<Option<Published>>,
     /// How long the last full read took, where this was one.
     full: Option<Duration>,
     /// The state of Redis that the mirror stands for now.
@@ -120,12 +127,12 @@ struct Digested {
     baseline: Option<Baseline>,
 }
 
-/// The state of the daemon. While `work` runs, it has the mirror.
+/// The state of the daemon. While `work` runs, it has the tools.
 struct Daemon {
     config: Arc<Config>,
     server: Server,
     following: Option<Following>,
-    mirror: Option<Mirror>,
+    tools: Option<Tools>,
     work: Option<JoinHandle<Digested>>,
     keeper: Keeper,
     chore: Option<JoinHandle<Done>>,
@@ -138,7 +145,7 @@ struct Daemon {
     problems: Rejected,
     trouble: String,
     published: bool,
-    /// The last table could not be made.
+    /// The last change could not be published.
     failing: bool,
     /// The file that could not be written last.
     unwritten: Option<PathBuf>,
@@ -151,9 +158,12 @@ impl Daemon {
             config: Arc::clone(config),
             server,
             following: None,
-            mirror: Some(Mirror::new(config)),
+            tools: Some(Tools {
+                mirror: Mirror::new(config),
+                publisher: Publisher::default(),
+            }),
             work: None,
-            keeper: Keeper::new(files.clone()),
+            keeper: Keeper::new(files.clone(), touch_interval(config.stale_max)),
             chore: None,
             report: Report::new(config.status_file.clone(), SystemTime::now()),
             exposures: Exposures::new(Arc::clone(config)),
@@ -167,13 +177,11 @@ impl Daemon {
         }
     }
 
-    /// Has something done with the mirror on a thread of its own.
-    fn work_on(&mut self, work: impl FnOnce(Mirror, Checkpoint) -> Digested + Send + 'static) {
-        if let Some(mirror) = self.mirror.take() {
+    /// Has something done with the tools on a thread of its own.
+    fn work_on(&mut self, work: impl FnOnce(Tools, Checkpoint) -> Digested + Send + 'static) {
+        if let Some(tools) = self.tools.take() {
             let checkpoint = self.checkpoint.clone();
-            self.work = Some(tokio::task::spawn_blocking(move || {
-                work(mirror, checkpoint)
-            }));
+            self.work = Some(tokio::task::spawn_blocking(move || work(tools, checkpoint)));
         }
     }
 
@@ -221,12 +229,13 @@ impl Daemon {
     fn digest(&mut self, batch: Batch) {
         // What was never read anywhere is not published as if it were empty.
         let first = !self.published && batch.hashes.iter().any(|hash| hash.outcome.is_ok());
-        let force = first || self.failing;
-        self.work_on(move |mut mirror, _| {
-            let sealed = digest(&mut mirror, Some(&batch), force);
+        let anew = first || self.failing;
+        self.work_on(move |mut tools, _| {
+            let changed = tools.mirror.apply(&batch);
+            let published = tools.publisher.publish(&tools.mirror, &changed, anew);
             Digested {
-                mirror,
-                sealed,
+                tools,
+                published,
                 full: batch.full,
                 checkpoint: batch.checkpoint,
                 baseline: None,
@@ -245,21 +254,23 @@ impl Daemon {
                 std::process::exit(1);
             }
         };
-        self.mirror = Some(done.mirror);
+        self.tools = Some(done.tools);
         self.checkpoint = done.checkpoint;
-        let published = match done.sealed {
-            Ok(table) => table.map_or(Ok(()), |table| self.publish(table)),
-            Err(error) => Err(error),
-        };
-        self.failing = published.is_err();
-        match published {
-            // The mirror is ahead of the tables that are there.
+        self.failing = done.published.is_err();
+        match done.published {
+            // The mirror is ahead of what is published.
             Err(error) => {
-                error!("no new table can be made, the last one answers: {error}");
+                error!("changes can't be published, what was there answers: {error}");
                 self.report.failed(&error.to_string());
             }
-            Ok(()) if self.published => self.keeper.keep_checkpoint(self.checkpoint.clone()),
-            Ok(()) => {}
+            Ok(published) => {
+                if let Some(published) = published {
+                    self.publish(published);
+                }
+                if self.published {
+                    self.keeper.state_changed();
+                }
+            }
         }
         self.log_problems();
         let now = SystemTime::now();
@@ -271,11 +282,14 @@ impl Daemon {
         }
     }
 
-    fn publish(&mut self, table: Sealed) -> io::Result<()> {
-        let facts = table.facts;
-        self.server.publish(table.descriptor()?, facts.generation);
+    /// Makes known what was published.
+    fn publish(&mut self, published: Published) {
+        if let Some(region) = published.region {
+            self.server.publish(region);
+        }
+        let facts = published.facts;
         self.report.published(&facts);
-        self.keeper.keep(table.file);
+        self.keeper.table_changed();
         if self.published {
             debug!(
                 "published generation {}: {} names",
@@ -288,13 +302,12 @@ impl Daemon {
             );
         }
         self.published = true;
-        Ok(())
     }
 
     /// Logs what can't be used and was not logged before.
     fn log_problems(&mut self) {
-        let Some(mirror) = &self.mirror else { return };
-        let problems = mirror.rejected();
+        let Some(tools) = &self.tools else { return };
+        let problems = tools.mirror.rejected();
         let known = &self.problems.fields;
         let mut new = problems
             .fields
@@ -319,34 +332,36 @@ impl Daemon {
 
     /// Brings the status up to date, and logs when the state has changed.
     fn update(&mut self) {
-        let Some(mirror) = &self.mirror else { return };
-        let Some((state, reason)) = self.report.update(mirror, SystemTime::now()) else {
+        let Some(tools) = &self.tools else { return };
+        let Some((state, reason)) = self.report.update(&tools.mirror, SystemTime::now()) else {
             return;
         };
         let word = match state {
-            State::Live => "live",
-            State::Guarded => "guarded",
-            State::Unreadable => "unreadable",
-            State::Reconnecting => "reconnecting",
+            Standing::Live => "live",
+            Standing::Guarded => "guarded",
+            Standing::Unreadable => "unreadable",
+            Standing::Reconnecting => "reconnecting",
         };
         let line = match reason {
             "" => word.to_owned(),
             reason => format!("{word}: {reason}"),
         };
         match state {
-            State::Live => info!("{line}"),
-            State::Guarded | State::Unreadable => warn!("{line}"),
+            Standing::Live => info!("{line}"),
+            Standing::Guarded | Standing::Unreadable => warn!("{line}"),
             // Why there is no connection is logged as it happens.
-            State::Reconnecting => {}
+            Standing::Reconnecting => {}
         }
         notify(&[NotifyState::Status(&line)]);
     }
 
     fn start_chore(&mut self) {
-        if self.chore.is_some() {
+        let Some(tools) = self.tools.as_ref().filter(|_| self.chore.is_none()) else {
             return;
-        }
-        if let Some(chore) = self.keeper.chore(Instant::now()) {
+        };
+        let checkpoint = &self.checkpoint;
+        let newest = || newest(tools, checkpoint);
+        if let Some(chore) = self.keeper.chore(Instant::now(), newest) {
             self.chore = Some(tokio::task::spawn_blocking(|| chore.run()));
         }
     }
@@ -371,11 +386,20 @@ impl Daemon {
         }
     }
 
-    /// Leaves: clients keep what they have, and new ones take the file.
+    /// Exits: clients keep what they have, and new ones take the file.
     async fn retire(mut self) {
         notify(&[NotifyState::Stopping]);
-        info!("leaving");
+        info!("exiting");
         self.server.retire();
+        if let Some(work) = self.work.take()
+            && let Ok(done) = work.await
+        {
+            if matches!(done.published, Ok(Some(_))) {
+                self.keeper.table_changed();
+            }
+            self.checkpoint = done.checkpoint;
+            self.tools = Some(done.tools);
+        }
         if let Some(chore) = self.chore.take()
             && let Ok(done) = chore.await
         {
@@ -383,13 +407,24 @@ impl Daemon {
             let _ = self.keeper.done(Instant::now(), done);
         }
         if self.published
-            && let Err(failure) = self.keeper.last_chore().run().outcome
+            && let Some(tools) = &self.tools
+            && let chore = self.keeper.last_chore(|| newest(tools, &self.checkpoint))
+            && let Err(failure) = chore.run().outcome
         {
             warn!("{failure}");
         }
         self.report.stopped(SystemTime::now());
         journal::tell_left_out(None);
     }
+}
+
+/// What the files are to hold.
+fn newest(tools: &Tools, checkpoint: &Checkpoint) -> (Option<Snapshot>, State) {
+    let state = State {
+        checkpoint: checkpoint.clone(),
+        written: tools.mirror.written(),
+    };
+    (tools.publisher.snapshot(), state)
 }
 
 /// Tells systemd, where it listens.

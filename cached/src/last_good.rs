@@ -2,14 +2,14 @@
 //! daemon, and for the daemon that starts next.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloudhosts_table::View;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::format::MAX_TABLE;
+use cloudhosts_table::{Snapshot, TableFile};
 
 /// The mode of a file that everybody may read.
 pub const EVERYBODY: u32 = 0o644;
@@ -41,23 +41,23 @@ impl LastGood {
     ///
     /// # Errors
     /// It can't be read, or is not a whole table of this format.
-    pub fn load(&self) -> io::Result<Option<Vec<u8>>> {
+    pub fn load(&self) -> io::Result<Option<TableFile>> {
         let Some(file) = open_regular(&self.path)? else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
         file.take(MAX_TABLE + 1).read_to_end(&mut bytes)?;
-        let view = View::open(&bytes).map_err(io::Error::other)?;
-        view.verify().map_err(io::Error::other)?;
-        Ok(Some(bytes))
+        let table = TableFile::open(&bytes).map_err(io::Error::other)?;
+        table.view().verify().map_err(io::Error::other)?;
+        Ok(Some(table))
     }
 
     /// Replaces the file by a table, whole or not at all.
     ///
     /// # Errors
     /// The directory is missing, full or not ours to write to.
-    pub fn save(&self, table: &File) -> io::Result<()> {
-        write_whole(&self.path, EVERYBODY, |file| copy(table, file))
+    pub fn save(&self, table: &Snapshot) -> io::Result<()> {
+        write_whole(&self.path, EVERYBODY, |file| table.write(file))
     }
 
     /// Says that a daemon stands behind the file as of now.
@@ -93,22 +93,6 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
         Ok(Some(file))
     } else {
         Err(io::Error::other("it is not a regular file"))
-    }
-}
-
-/// Copies a table by explicit offsets: every client has a descriptor of the
-/// same open file, and could move the position that they all share.
-fn copy(table: &File, to: &mut File) -> io::Result<()> {
-    let mut chunk = vec![0; 1 << 20];
-    let mut at = 0;
-    loop {
-        match table.read_at(&mut chunk, at)? {
-            0 => return Ok(()),
-            count => {
-                to.write_all(chunk.get(..count).unwrap_or_default())?;
-                at += count as u64;
-            }
-        }
     }
 }
 
@@ -151,20 +135,6 @@ pub fn write_whole(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use cloudhosts_table::shm::seal_table;
-    use std::io::{Seek, SeekFrom};
-
-    #[test]
-    fn a_client_that_moves_the_shared_position_does_not_cut_the_file() {
-        let directory = std::env::temp_dir().join(format!("last-good-{}", std::process::id()));
-        let last_good = LastGood::new(&directory);
-        let table = File::from(seal_table(&[7; 3 << 20]).unwrap());
-        let mut client = table.try_clone().unwrap();
-        client.seek(SeekFrom::Start(2 << 20)).unwrap();
-        last_good.save(&table).unwrap();
-        assert_eq!(fs::read(last_good.path()).unwrap(), [7; 3 << 20]);
-        fs::remove_dir_all(directory).unwrap();
-    }
 
     #[test]
     fn a_link_in_place_of_the_file_is_not_touched() {

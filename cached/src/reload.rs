@@ -34,6 +34,7 @@ impl Difference {
         applied.note("poll_interval", old.poll_interval != new.poll_interval);
         applied.note("stale_max", old.stale_max != new.stale_max);
         applied.note("order", old.order != new.order);
+        applied.note("reverse", old.reverse != new.reverse);
         let (old, new) = (&old.redis, &new.redis);
         applied.note("redis.urls", old.urls != new.urls);
         applied.note("redis.username", old.username != new.username);
@@ -97,7 +98,7 @@ mod tests {
 
         let all = "hashes = ['h']\ndomain = 'd.example'\nallow = ['a*']\nsocket = '/s'\n\
                    state_dir = '/d'\nstatus_file = '/f'\nresync_interval = '1s'\n\
-                   poll_interval = '1s'\nstale_max = '1s'\norder = 'fixed'\n[redis]\n\
+                   poll_interval = '1s'\nstale_max = '1s'\norder = 'fixed'\nreverse = false\n[redis]\n\
                    urls = ['redis://s']\nusername = 'u'\npassword_file = '/p'\nca_file = '/c'\n\
                    sentinel = 'm'\nconnect_timeout = '1s'\n";
         let mut new = config(all);

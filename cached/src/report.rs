@@ -223,9 +223,9 @@ pub struct TableFacts {
     /// Its generation.
     pub generation: u64,
     /// Names in it.
-    pub names: u32,
+    pub names: u64,
     /// Addresses in it.
-    pub addresses: u32,
+    pub addresses: u64,
     /// Its size.
     pub bytes: u64,
 }

@@ -1,27 +1,29 @@
-//! The handover server: hands the newest table to whoever connects.
+//! The handover server: hands the region to whoever connects.
 //!
 //! It has a thread of its own that does nothing else but beat the heart, so
-//! that neither Redis nor the making of a large table delays a process that
+//! that neither Redis nor the making of a large region delays a process that
 //! attaches; and it never reads, so that no client does.
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::handover;
-use cloudhosts_table::shm::EpochPage;
+use cloudhosts_table::{Region, handover};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
+
+use crate::admission::Admission;
 
 /// How often the heart beats; clients take a daemon for dead after three.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -41,19 +43,19 @@ pub struct Server {
     _lock: File,
 }
 
-#[derive(Debug)]
+/// The region that is handed out, and beaten the heart in.
+#[derive(Debug, Default)]
 struct Shared {
-    epoch: EpochPage,
-    table: RwLock<Option<OwnedFd>>,
+    region: RwLock<Option<Arc<Region>>>,
 }
 
 impl Server {
-    /// Binds the socket and begins to serve it. There is no table yet: until
+    /// Binds the socket and begins to serve it. There is no region yet: until
     /// there is one, connections are closed without a word.
     ///
     /// # Errors
     /// Another daemon serves this socket, or it can't be bound.
-    pub fn start(path: &Path, epoch: EpochPage) -> Result<Server, ServerError> {
+    pub fn start(path: &Path) -> Result<Server, ServerError> {
         let error = |what, error| ServerError::System {
             what,
             path: path.into(),
@@ -67,15 +69,12 @@ impl Server {
             _ => error("lock", e),
         })?;
         let listener = bind(path).map_err(|e| error("bind", e))?;
-        raise_descriptor_limit();
-        let shared = Arc::new(Shared {
-            epoch,
-            table: RwLock::new(None),
-        });
+        let admission = Admission::new(raise_descriptor_limit());
+        let shared = Arc::new(Shared::default());
         let served = Arc::clone(&shared);
         thread::Builder::new()
             .name("handover".into())
-            .spawn(move || serve(&listener, &served))
+            .spawn(move || serve(&listener, &served, admission))
             .map_err(|e| error("start a thread for", e))?;
         Ok(Server {
             path: path.into(),
@@ -84,23 +83,28 @@ impl Server {
         })
     }
 
-    /// Makes a sealed table the newest: first it is there for all who ask,
-    /// then its generation is announced.
-    pub fn publish(&self, table: OwnedFd, generation: u64) {
+    /// Hands this region out from now on. Only then are those told who have the
+    /// one before.
+    pub fn publish(&self, region: Arc<Region>) {
+        region.beat(monotonic());
         let mut newest = self
             .shared
-            .table
+            .region
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        *newest = Some(table);
+        let before = newest.replace(region);
         drop(newest);
-        self.shared.epoch.announce(generation);
+        if let Some(before) = before {
+            before.mark_moved();
+        }
     }
 
-    /// Says that the daemon goes, and removes the socket: whoever comes now
+    /// Says that the daemon exits, and removes the socket: whoever comes now
     /// shall take the last good table without waiting.
     pub fn retire(&self) {
-        self.shared.epoch.retire();
+        if let Some(region) = self.shared.region().as_ref() {
+            region.retire();
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             warn!("can't remove {}: {error}", self.path.display());
         }
@@ -137,48 +141,51 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Each client that has not yet read its message counts two descriptors in
-/// flight, and a user may have as many as its limit says (unix(7)).
-fn raise_descriptor_limit() {
+/// Each client that has not yet read its message counts a descriptor in flight,
+/// and a user may have as many as its limit says (unix(7)). Returns that.
+fn raise_descriptor_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!("can't raise the limit of open files: {error}");
-    }
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            warn!("can't raise the limit of open files: {error}");
+            limit.current
+        }
+    };
+    limit.map_or(usize::MAX, |limit| limit as usize)
 }
 
-fn serve(listener: &UnixListener, shared: &Shared) {
-    let mut crowded = false;
-    let mut starved = false;
+fn serve(listener: &UnixListener, shared: &Shared, admission: Admission) {
+    let mut door = Door {
+        admission,
+        crowded: false,
+        starved: false,
+    };
     let mut beat_at = Instant::now();
     loop {
         let now = Instant::now();
-        if now >= beat_at {
-            shared.epoch.beat(monotonic());
+        let beats = now >= beat_at;
+        if beats {
+            if let Some(region) = shared.region().as_ref() {
+                region.beat(monotonic());
+            }
             beat_at = now + HEARTBEAT;
         }
+        door.admission.tend(beats);
         let left = Timespec::try_from(beat_at - now).unwrap_or_default();
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
         // An interrupted wait is only a shorter one.
         let _ = poll(&mut waiting, Some(&left));
         for _ in 0..BATCH {
             match listener.accept() {
-                Ok((client, _)) => {
-                    if std::mem::take(&mut starved) {
-                        info!("clients are accepted again");
-                    }
-                    shared.serve(&client, &mut crowded);
-                }
+                Ok((client, _)) => door.serve(client, shared),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    // Fifty times a second, as long as it lasts: said once.
-                    if !std::mem::replace(&mut starved, true) {
-                        warn!("can't accept clients: {error}; new ones take the last good table");
-                    }
-                    thread::sleep(OUT_OF_DESCRIPTORS);
+                    door.starved(&error);
                     break;
                 }
             }
@@ -187,23 +194,64 @@ fn serve(listener: &UnixListener, shared: &Shared) {
 }
 
 impl Shared {
-    /// Hands the newest table to one client, if there is one.
-    fn serve(&self, client: &UnixStream, crowded: &mut bool) {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(table) = table.as_ref() else { return };
-        let sent = handover::send(client, table.as_fd(), self.epoch.file());
+    fn region(&self) -> RwLockReadGuard<'_, Option<Arc<Region>>> {
+        self.region.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where clients come in.
+struct Door {
+    admission: Admission,
+    /// What was said already: that the kernel takes no more messages, and that
+    /// there is no descriptor to accept clients with.
+    crowded: bool,
+    starved: bool,
+}
+
+impl Door {
+    /// Hands the region to one client, if there is one and it is its turn.
+    fn serve(&mut self, client: UnixStream, shared: &Shared) {
+        if std::mem::take(&mut self.starved) {
+            info!("clients are accepted again");
+        }
+        let Ok(credentials) = socket_peercred(&client) else {
+            return;
+        };
+        let user = credentials.uid.as_raw();
+        let region = shared.region();
+        let Some(region) = region.as_ref() else {
+            return;
+        };
+        if !self.admission.admits(user) {
+            return;
+        }
+        let sent = handover::send(&client, region, monotonic());
         let full = Some(Errno::TOOMANYREFS.raw_os_error());
-        let refused = sent.is_err_and(|error| error.raw_os_error() == full);
-        if refused != *crowded {
-            *crowded = refused;
-            match refused {
-                true => warn!(
+        let refused = matches!(&sent, Err(error) if error.raw_os_error() == full);
+        if refused != self.crowded {
+            self.crowded = refused;
+            if refused {
+                warn!(
                     "too many clients have connected and not read what they were sent; \
                      new ones take the last good table"
-                ),
-                false => info!("clients are served again"),
+                );
+            } else {
+                info!("clients are served again");
             }
         }
+        // The end of the message; what the client does not read is counted.
+        if sent.is_ok() && shutdown(&client, Shutdown::Write).is_ok() {
+            self.admission.sent(user, client);
+        }
+    }
+
+    /// There is no descriptor to accept a client with.
+    fn starved(&mut self, error: &io::Error) {
+        // Fifty times a second, as long as it lasts: said once.
+        if !std::mem::replace(&mut self.starved, true) {
+            warn!("can't accept clients: {error}; new ones take the last good table");
+        }
+        thread::sleep(OUT_OF_DESCRIPTORS);
     }
 }
 

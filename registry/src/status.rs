@@ -28,12 +28,12 @@ pub struct Status {
     /// The table's generation; 0 while there is none.
     pub generation: u64,
     /// Names in the table.
-    pub names: u32,
+    pub names: u64,
     /// Addresses in the table.
-    pub addresses: u32,
+    pub addresses: u64,
     /// Bytes of the table.
     pub table_bytes: u64,
-    /// Tables published since the daemon started.
+    /// Changes published since the daemon started.
     pub publishes: u64,
     /// What in Redis can't be used.
     pub rejected: Rejected,
@@ -108,14 +108,29 @@ pub struct RejectedField {
     pub hash: String,
     /// The field, with what can't be printed escaped.
     pub field: String,
-    /// The value that can't be used, escaped likewise; none where it is the
-    /// field, or what the field leads to.
-    #[serde(default)]
-    pub value: Option<String>,
-    /// What is wrong with it.
+    /// What it is that can't be used.
+    pub code: RejectedCode,
+    /// What is wrong with it. Nothing of a value stands in it: everybody may
+    /// read this, but not everybody may read Redis.
     pub reason: String,
     /// What became of it.
     pub effect: Effect,
+}
+
+/// What it is about a field that can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectedCode {
+    /// Its name.
+    Field,
+    /// Its value.
+    Value,
+    /// An attribute in its value.
+    Attribute,
+    /// It is there in another spelling too.
+    Spelling,
+    /// Where its pointer leads.
+    Pointer,
 }
 
 /// What becomes of a field that is not right.

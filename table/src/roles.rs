@@ -91,6 +91,21 @@ impl<'t> View<'t> {
         })
     }
 
+    /// The names of all roles, also of those without an answer, in no particular
+    /// order.
+    pub fn role_names(&self) -> impl Iterator<Item = String> + use<'t> {
+        let table = self.table();
+        let index = table.layout.forward;
+        (index.start..index.end()).filter_map(move |at| {
+            let slot = Slot(table.memory.slot(at)?);
+            if slot.reference() == 0 {
+                return None;
+            }
+            let record = table.record(slot.reference())?;
+            name(&table, &record)
+        })
+    }
+
     /// One role (`web`, `*.apps.internal`); no name stands in for another here.
     #[must_use]
     pub fn role_entry(&self, role: &str) -> Option<RoleEntry> {
@@ -105,11 +120,7 @@ impl<'t> View<'t> {
 
 /// The role that a record holds.
 pub(crate) fn entry<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<RoleEntry> {
-    if record.shape.is(LIST) {
-        return None;
-    }
-    let star = if record.shape.is(WILDCARD) { "*." } else { "" };
-    let name = format!("{star}{}", table.name(record)?);
+    let name = name(table, record)?;
     let answer = if record.shape.is(UNANSWERED) {
         None
     } else {
@@ -121,6 +132,15 @@ pub(crate) fn entry<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<
         answer,
         sources,
     })
+}
+
+/// What the role of a record is called.
+fn name<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<String> {
+    if record.shape.is(LIST) {
+        return None;
+    }
+    let star = if record.shape.is(WILDCARD) { "*." } else { "" };
+    Some(format!("{star}{}", table.name(record)?))
 }
 
 fn answer<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<EntryAnswer> {

@@ -206,8 +206,23 @@ impl<'t> View<'t> {
     {
         let layout = self.table.layout;
         let table = Table { layout, memory };
+        for _ in 1..TRIES {
+            let before = (memory.live(Word::GENERATION), memory.live(Word::BEGUN));
+            let found = self.look_once(&table, asked);
+            if found.is_some() || is_settled(memory, before) {
+                return found;
+            }
+        }
+        self.look_once(&table, asked)
+    }
+
+    #[inline]
+    fn look_once<'a>(&self, table: &Table<'_, impl Memory>, asked: &'a str) -> Option<Answer<'a>>
+    where
+        't: 'a,
+    {
         let decided = table.decide(asked)?;
-        self.answer(&table, asked, decided.meant, &decided.entry)
+        self.answer(table, asked, decided.meant, &decided.entry)
     }
 
     /// What a record answers: its own addresses, or those of the one that it is
@@ -331,6 +346,19 @@ impl<'t> View<'t> {
         }
         read()
     }
+}
+
+/// How often a name is looked for that was not found while a change went on:
+/// what has an answer before and after a change may seem to have none where it
+/// is read from the pieces of both.
+const TRIES: usize = 4;
+
+/// Whether no change was going on, and none has begun since these were read:
+/// the generation, and the change that was begun last.
+fn is_settled(memory: impl Memory, (generation, begun): (u64, u64)) -> bool {
+    // What was read, was read before this looks again.
+    fence(Ordering::Acquire);
+    generation == begun && memory.live(Word::BEGUN) == begun
 }
 
 /// How often to begin again when changes come in between.

@@ -7,55 +7,43 @@ use std::sync::Arc;
 
 use cloudhosts_registry::config::{Config, ConfigError};
 use cloudhosts_registry::follow::Checkpoint;
-use cloudhosts_table::View;
+use cloudhosts_table::client::touch_interval;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use super::{Daemon, Digested, notify};
+use super::{Daemon, Digested, Tools, notify};
 use crate::exposures::Exposures;
-use crate::mirror::Mirror;
-use crate::publisher::{Sealed, digest};
+use crate::mirror::Changed;
+use crate::publisher::Published;
 use crate::reload::Difference;
+use crate::state::{State, StateFile};
 
 impl Daemon {
     /// Goes on from the last good table, when there is one, and follows from
     /// there.
     pub(super) fn restore(&mut self) {
-        let path = self.files.table.path().display().to_string();
-        let mut restored = None;
-        match self.files.table.load() {
-            Ok(None) => info!("there is no last good table yet at {path}"),
-            Ok(Some(bytes)) => restored = Some(bytes),
-            Err(error) => warn!("{path} is left aside: {error}"),
-        }
-        // Without the table the checkpoint stands for nothing.
-        if restored.is_some() {
-            self.checkpoint = self.saved_checkpoint();
-        }
-        self.work_on(move |mut mirror, checkpoint| {
-            let mut sealed = Ok(None);
-            if let Some(view) = restored.as_ref().and_then(|bytes| View::open(bytes).ok()) {
-                mirror.restore(&view);
-                info!("{} names restored from {path}", view.names());
-                sealed = digest(&mut mirror, None, true);
-            }
-            begun(mirror, sealed, checkpoint)
+        let files = self.files.clone();
+        self.work_on(move |mut tools, _| {
+            let path = files.table.path().display();
+            let restored = match files.table.load() {
+                Ok(restored) => restored,
+                Err(error) => {
+                    warn!("{path} is left aside: {error}");
+                    None
+                }
+            };
+            let Some(table) = restored else {
+                info!("there is no last good table yet at {path}");
+                return begun(tools, Ok(None), Checkpoint::default());
+            };
+            // Without the table the state stands for nothing.
+            let state = saved(&files.state);
+            tools.mirror.restore(&table.view(), &state.written);
+            info!("{} names restored from {path}", table.view().names());
+            drop(table);
+            let published = tools.publish_anew();
+            begun(tools, published, state.checkpoint)
         });
-    }
-
-    /// What the last daemon saved beside its table.
-    fn saved_checkpoint(&self) -> Checkpoint {
-        let file = &self.files.checkpoint;
-        match file.load() {
-            Ok(saved) => saved.unwrap_or_default(),
-            Err(error) => {
-                warn!(
-                    "{} is left aside, so what was deleted meanwhile may be taken for lost: {error}",
-                    file.path().display()
-                );
-                Checkpoint::default()
-            }
-        }
     }
 
     /// Takes another configuration over, if it could be read.
@@ -78,26 +66,53 @@ impl Daemon {
         self.following = None;
         self.report.reloaded();
         self.trouble.clear();
+        self.keeper
+            .touch_each(touch_interval(self.config.stale_max));
         let config = Arc::clone(&self.config);
-        let make_table = self.published;
-        self.work_on(move |mirror, checkpoint| {
-            let mut mirror = mirror.reconfigured(&config);
-            let sealed = if make_table {
-                digest(&mut mirror, None, true)
+        let published = self.published;
+        self.work_on(move |mut tools, checkpoint| {
+            tools.mirror = tools.mirror.reconfigured(&config);
+            let published = if published {
+                tools.publish_anew()
             } else {
                 Ok(None)
             };
-            begun(mirror, sealed, checkpoint)
+            begun(tools, published, checkpoint)
         });
     }
 }
 
+impl Tools {
+    /// Publishes all that is in the mirror, in a new region.
+    fn publish_anew(&mut self) -> io::Result<Option<Published>> {
+        self.publisher.publish(&self.mirror, &Changed::All, true)
+    }
+}
+
+/// What the last daemon saved beside its table.
+fn saved(file: &StateFile) -> State {
+    match file.load() {
+        Ok(saved) => saved.unwrap_or_default(),
+        Err(error) => {
+            warn!(
+                "{} is left aside, so what was deleted meanwhile may be taken for lost: {error}",
+                file.path().display()
+            );
+            State::default()
+        }
+    }
+}
+
 /// What a follower is to start from.
-fn begun(mirror: Mirror, sealed: io::Result<Option<Sealed>>, checkpoint: Checkpoint) -> Digested {
+fn begun(
+    tools: Tools,
+    published: io::Result<Option<Published>>,
+    checkpoint: Checkpoint,
+) -> Digested {
     Digested {
-        baseline: Some(mirror.baseline(checkpoint.clone())),
-        mirror,
-        sealed,
+        baseline: Some(tools.mirror.baseline(checkpoint.clone())),
+        tools,
+        published,
         full: None,
         checkpoint,
     }

@@ -28,7 +28,7 @@ pub enum Changed {
     /// Nothing: the table stays as it is.
     Nothing,
     /// The answers of these roles; none where only what is remembered of
-    /// fields is another, as that they are retained.
+    /// fields is another, as that they are retained ([`Mirror::touched`]).
     Roles(BTreeSet<Box<str>>),
     /// So much that all may have changed.
     All,
@@ -71,6 +71,7 @@ impl Mirror {
             return self.apply_many(&changes, leave);
         }
         let affected = self.affected(&changes);
+        self.touched.clone_from(&affected.touched);
         let before = Directory::new(&self.fields, &self.settings.domain);
         for role in &affected.touched {
             self.graph.unlink(role, before);
@@ -86,6 +87,13 @@ impl Mirror {
         } else {
             Changed::Nothing
         }
+    }
+
+    /// The roles that had fields in the last batch, where that did not change
+    /// all: what is remembered of them may be another.
+    #[must_use]
+    pub fn touched(&self) -> &BTreeSet<Box<str>> {
+        &self.touched
     }
 
     /// Works everything out anew that follows from the fields.

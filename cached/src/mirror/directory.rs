@@ -1,6 +1,7 @@
 //! What a name means: which role answers for it.
 
 use cloudhosts_table::Name;
+use cloudhosts_table::rule::{Namespace, decide};
 
 use super::fields::Fields;
 
@@ -31,32 +32,14 @@ impl<'m> Directory<'m> {
         Directory { fields, domain }
     }
 
-    /// The role that answers for a name: its own, the one it is under the
-    /// domain, or the wildcard with the longest suffix. The same order as that
-    /// of a look-up in the table.
+    /// The role that answers for a name, by the rule that lookups follow.
     pub(super) fn find<'n>(&self, name: &'n str) -> Option<Found<'m, 'n>> {
-        let meant = [Some(name), self.without_domain(name)];
-        for name in meant.into_iter().flatten() {
-            if let Some(role) = self.role(name) {
-                let exact = true;
-                return Some(Found { role, name, exact });
-            }
-        }
-        let mut wildcard = String::new();
-        for name in meant.into_iter().flatten() {
-            let mut rest = name;
-            while let Some((_, suffix)) = rest.split_once('.') {
-                wildcard.clear();
-                wildcard.push_str("*.");
-                wildcard.push_str(suffix);
-                if let Some(role) = self.role(&wildcard) {
-                    let exact = false;
-                    return Some(Found { role, name, exact });
-                }
-                rest = suffix;
-            }
-        }
-        None
+        let decided = decide(self, self.domain.as_bytes(), name)?;
+        Some(Found {
+            role: decided.entry,
+            name: decided.meant,
+            exact: !decided.by_wildcard,
+        })
     }
 
     /// Whether a name has an entry of its own.
@@ -77,5 +60,17 @@ impl<'m> Directory<'m> {
     /// The role of this very name, as it stands in the fields.
     fn role(&self, name: &str) -> Option<&'m str> {
         self.fields.of_role(name).next().map(|field| field.role)
+    }
+}
+
+impl<'m> Namespace for Directory<'m> {
+    type Entry = &'m str;
+
+    fn exact(&self, name: &str) -> Option<&'m str> {
+        self.role(name)
+    }
+
+    fn wildcard(&self, suffix: &str) -> Option<&'m str> {
+        self.role(&format!("*.{suffix}"))
     }
 }

@@ -1,7 +1,7 @@
 //! The fields in use of all hashes, in the order of their roles.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::parsed::Parsed;
@@ -98,6 +98,8 @@ impl Bulk {
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     all: BTreeMap<Key, Field>,
+    /// Those that are not written in the normal form, which are few.
+    unusual: BTreeSet<Key>,
 }
 
 impl Fields {
@@ -119,24 +121,35 @@ impl Fields {
         member: &str,
         field: Field,
     ) -> Option<Field> {
-        let key = Key::bytes(role, hash, member);
-        self.all.insert(Key(key.into()), field)
+        let key = Key(Key::bytes(role, hash, member).into());
+        if field.value.unusual().is_some() {
+            self.unusual.insert(key.clone());
+        } else if !self.unusual.is_empty() {
+            self.unusual.remove(&key);
+        }
+        self.all.insert(key, field)
     }
 
     /// Puts many fields in.
     pub(super) fn add(&mut self, bulk: Bulk) {
+        let unusual = bulk.fields.iter();
+        let unusual = unusual.filter(|(_, field)| field.value.unusual().is_some());
+        self.unusual.extend(unusual.map(|(key, _)| key.clone()));
         self.all.append(&mut bulk.fields.into_iter().collect());
     }
 
     /// Takes a field out.
     pub(super) fn take(&mut self, role: &str, hash: usize, member: &str) -> Option<Field> {
-        self.all.remove(&Key::bytes(role, hash, member)[..])
+        let key = Key::bytes(role, hash, member);
+        self.unusual.remove(&key[..]);
+        self.all.remove(&key[..])
     }
 
     /// Takes out the fields of all hashes but the first so many; true when
     /// there was one.
     pub(super) fn keep_hashes(&mut self, count: usize) -> bool {
         let before = self.all.len();
+        self.unusual.retain(|key| key.parts().1 < count);
         self.all.retain(|key, _| key.parts().1 < count);
         self.all.len() < before
     }
@@ -144,6 +157,12 @@ impl Fields {
     /// All of them, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = FieldRef<'_>> {
         self.all.iter().map(|(key, field)| at(key, field))
+    }
+
+    /// Those that are not written in the normal form.
+    pub(super) fn unusual(&self) -> impl Iterator<Item = FieldRef<'_>> {
+        let all = self.unusual.iter();
+        all.filter_map(|key| self.all.get(key).map(|field| at(key, field)))
     }
 
     /// The fields of a role in all hashes, in order.

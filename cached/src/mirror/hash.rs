@@ -193,12 +193,17 @@ impl Hash {
         if !allow.allows(name.role()) {
             return false;
         }
-        let parsed = Parsed::parse(value).ok();
-        if parsed.is_some() {
-            self.unusable.remove(raw);
-        } else {
-            self.unusable.insert(raw.into(), Unusable::value(value));
-        }
+        let parsed = match Parsed::parse(value) {
+            Ok(parsed) => {
+                self.unusable.remove(raw);
+                Some(parsed)
+            }
+            Err(error) => {
+                self.unusable
+                    .insert(raw.into(), Unusable::Value(error.problem()));
+                None
+            }
+        };
         if name.is_spelling(raw) && !self.is_spelled(&name) {
             return self.written(&name, parsed, fields);
         }

@@ -1,5 +1,5 @@
 //! The mirror: what the Redis hashes hold, as far as it can be believed and
-//! used, and the table that follows from it. It takes changes in, and what one
+//! used, and the roles that follow from it. It takes changes in, and what one
 //! costs depends on the roles it touches, not on how many there are.
 //!
 //! - `fields`: the fields in use of all hashes, compact and in order;
@@ -8,15 +8,15 @@
 //! - `resolve` and `farm`: what a role answers, where pointers lead;
 //! - `graph`: who points at whom;
 //! - `apply`: a batch of changes, and whose answers it changes;
-//! - `build`: the table;
+//! - `roles`: the roles as they are to stand in the table;
 //! - `rejected`: what can't be used, for the status file.
 //!
-//! A table holds the fields it was made from, so the mirror of a daemon that
-//! starts is that of the one before it.
+//! A table holds what the fields say that it was made from, and the daemon's
+//! state how they were written, so the mirror of a daemon that starts is that of
+//! the one before it.
 
 mod addresses;
 mod apply;
-mod build;
 mod directory;
 mod farm;
 mod fault;
@@ -26,13 +26,13 @@ mod hash;
 mod parsed;
 mod rejected;
 mod resolve;
+mod roles;
 mod spelled;
 mod spellings;
 #[cfg(test)]
 mod tests;
 mod unusable;
-
-use std::time::SystemTime;
+mod written;
 
 use cloudhosts_registry::config::{Allow, Config};
 use cloudhosts_registry::follow::{Baseline, Checkpoint};
@@ -41,11 +41,12 @@ use cloudhosts_registry::status::HashStatus;
 use cloudhosts_table::{MAX_HASHES, Settings, View};
 
 pub use apply::Changed;
+pub use written::Written;
 
 use directory::Directory;
 use fault::Faults;
 use fields::{Bulk, Field, FieldRef, Fields};
-use graph::Graph;
+use graph::{Graph, Names};
 use hash::Hash;
 use parsed::Parsed;
 
@@ -62,6 +63,8 @@ pub struct Mirror {
     fields: Fields,
     graph: Graph,
     faults: Faults,
+    /// The roles that had fields in the last batch.
+    touched: Names,
 }
 
 impl Mirror {
@@ -73,10 +76,10 @@ impl Mirror {
         Mirror {
             settings: Settings {
                 generation: 0,
-                published: SystemTime::UNIX_EPOCH,
                 stale_max: config.stale_max,
                 order: config.order,
                 domain: domain.unwrap_or_default(),
+                reverse: config.reverse,
                 hashes: config.hashes.clone(),
             },
             allow: config.allow.clone(),
@@ -85,32 +88,55 @@ impl Mirror {
             fields: Fields::default(),
             graph: Graph::default(),
             faults: Faults::default(),
+            touched: Names::new(),
         }
     }
 
+    /// What a table of it says of itself. The generation is the last one of
+    /// which it knows.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Takes up the fields that a table was made from, of the hashes that are
-    /// mirrored still, and goes on with its generation.
-    pub fn restore(&mut self, table: &View<'_>) {
-        let keys: Vec<&str> = table.hashes().collect();
+    /// mirrored still, and goes on with its generation. `written` says how those
+    /// stood in Redis that were not written in the normal form.
+    pub fn restore(&mut self, table: &View<'_>, written: &Written) {
+        let keys = table.hashes();
         let numbers: Vec<Option<usize>> = keys.iter().map(|key| self.number(key)).collect();
         let mut bulk = Bulk::default();
-        for source in table.sources() {
-            let Some(&Some(number)) = numbers.get(source.hash) else {
+        for role in table.roles() {
+            if !self.allow.allows(&role.name) {
                 continue;
-            };
-            if let Ok(value) = Parsed::parse(source.value) {
-                let field = Field {
-                    value,
-                    retained: source.kept,
+            }
+            for source in &role.sources {
+                let Some(&Some(number)) = numbers.get(source.hash) else {
+                    continue;
                 };
-                let member = source.member.unwrap_or_default();
-                if self.allow.allows(source.role) {
-                    bulk.push(source.role, number, member, field);
+                let member = source.member.as_deref().unwrap_or_default();
+                let key = keys.get(source.hash).map_or("", String::as_str);
+                let raw = written.get(key, &role.name, member);
+                if let Some(value) = Parsed::restored(source, raw) {
+                    let retained = source.retained;
+                    bulk.push(&role.name, number, member, Field { value, retained });
                 }
             }
         }
         self.settings.generation = table.generation();
         self.take_up(bulk);
+    }
+
+    /// How those fields stand in Redis that are not written in the normal form.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        let mut written = Written::default();
+        for at in self.fields.unusual() {
+            if let (Some(hash), Some(raw)) = (self.hashes.get(at.hash), at.field.value.unusual()) {
+                written.add(hash.key(), at.role, at.member, raw);
+            }
+        }
+        written
     }
 
     /// The mirror of another configuration, with what this one holds. What is

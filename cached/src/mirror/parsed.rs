@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use cloudhosts_registry::record::{Target, Value, ValueError};
+use cloudhosts_table::{EntrySource, Name};
 
 /// What a value says, and how it stands in Redis, in as little memory as it
 /// can be: nearly all values are one IPv4 address and nothing else.
@@ -77,6 +78,51 @@ impl Parsed {
         })))
     }
 
+    /// The value of a field that a table was made from: as it stood in Redis,
+    /// where `raw` says that and it means the same, else in the normal form.
+    pub(super) fn restored(source: &EntrySource, raw: Option<&[u8]>) -> Option<Parsed> {
+        let raw = raw.and_then(|raw| Parsed::parse(raw).ok());
+        if let Some(raw) = raw.filter(|raw| raw.says(source)) {
+            return Some(raw);
+        }
+        if let ([v4], [], None, 0) = (&source.v4[..], &source.v6[..], &source.target, source.pick) {
+            return Some(Parsed::V4(*v4));
+        }
+        let place = match &source.target {
+            Some(target) => Place::Pointer(Name::parse(target.as_bytes()).ok()?.as_str().into()),
+            None if source.v4.is_empty() && source.v6.is_empty() => return None,
+            None => Place::Addresses {
+                v4: source.v4.as_slice().into(),
+                v6: source.v6.as_slice().into(),
+            },
+        };
+        Some(Parsed::Other(Box::new(Other {
+            place,
+            pick: source.pick,
+            unknown: 0,
+            raw: None,
+        })))
+    }
+
+    /// Whether it says what a table says of it.
+    fn says(&self, source: &EntrySource) -> bool {
+        self.pick() == source.pick
+            && match self.location() {
+                Location::Pointer(name) => source.target.as_deref() == Some(name),
+                Location::Addresses { v4, v6 } => {
+                    source.target.is_none() && v4 == source.v4 && v6 == source.v6
+                }
+            }
+    }
+
+    /// How it stands in Redis, where that is not the normal form.
+    pub(super) fn unusual(&self) -> Option<&[u8]> {
+        match self {
+            Parsed::V4(_) => None,
+            Parsed::Other(other) => other.raw.as_deref(),
+        }
+    }
+
     /// Where the role is.
     pub(super) fn location(&self) -> Location<'_> {
         match self {
@@ -135,7 +181,7 @@ impl Other {
                 v4: v4.to_vec(),
                 v6: v6.to_vec(),
             },
-            Place::Pointer(name) => match cloudhosts_table::Name::parse(name.as_bytes()) {
+            Place::Pointer(name) => match Name::parse(name.as_bytes()) {
                 Ok(name) => Target::Pointer(name),
                 // It was one when it was parsed.
                 Err(_) => return name.to_string(),

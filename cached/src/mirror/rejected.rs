@@ -1,11 +1,10 @@
 //! What in Redis can't be used, for the status file: all of it counted, the
 //! first of it named. A million bad fields shall not fill the status file.
 
-use cloudhosts_registry::record::{Field as FieldName, Value, ValueError};
-use cloudhosts_registry::status::{Effect, Rejected, RejectedField};
+use cloudhosts_registry::record::Field as FieldName;
+use cloudhosts_registry::status::{Effect, Rejected, RejectedCode, RejectedField};
 
 use super::Mirror;
-use super::fields::Field;
 use super::hash::Hash;
 use super::spelled::Spelled;
 use super::unusable::Unusable;
@@ -13,8 +12,8 @@ use super::unusable::Unusable;
 /// How many are named.
 const NAMED: usize = 100;
 
-/// Bytes of a field or a value that are shown.
-pub(super) const SHOWN: usize = 120;
+/// Bytes of a field that are shown.
+const SHOWN: usize = 120;
 
 impl Mirror {
     /// What can't be used: first what is wrong with fields by themselves, in
@@ -37,13 +36,21 @@ impl Mirror {
     ) -> impl Iterator<Item = RejectedField> + 'm {
         let unusable = hash.unusable.iter();
         let unusable = unusable.map(move |(raw, why)| self.unusable(number, hash, raw, why));
-        let attributes = hash.attributes.keys();
-        let attributes = attributes.flat_map(move |name| self.attributes(number, hash, name));
+        let attributes = hash.attributes.iter();
+        let attributes = attributes.flat_map(move |(name, &count)| {
+            std::iter::repeat_n(name, count).map(move |name| RejectedField {
+                hash: hash.key().into(),
+                field: printable(name.as_bytes()),
+                code: RejectedCode::Attribute,
+                reason: "an attribute in its value is not known; it is ignored".into(),
+                effect: Effect::Used,
+            })
+        });
         let overruled = hash.spellings.iter().flat_map(move |(name, spellings)| {
             std::iter::repeat_n(name, spellings.overruled()).map(move |name| RejectedField {
                 hash: hash.key().into(),
                 field: printable(name.as_bytes()),
-                value: None,
+                code: RejectedCode::Spelling,
                 reason: "it is there in another spelling too (upper case, or a dot at the end), \
                          which is ignored"
                     .into(),
@@ -56,8 +63,7 @@ impl Mirror {
     fn unusable(&self, number: usize, hash: &Hash, raw: &[u8], why: &Unusable) -> RejectedField {
         let field = FieldName::parse(raw);
         let reason = match (why, &field) {
-            (Unusable::Value(value), _) => Value::parse(value).err().map(|error| error.to_string()),
-            (Unusable::TooLong(_), _) => Some(ValueError::TooLong.to_string()),
+            (Unusable::Value(error), _) => Some(error.to_string()),
             (Unusable::Name, Err(error)) => Some(error.to_string()),
             (Unusable::Name, Ok(_)) => None,
         };
@@ -70,9 +76,9 @@ impl Mirror {
         RejectedField {
             hash: hash.key().into(),
             field: printable(raw),
-            value: match why {
-                Unusable::Name => None,
-                Unusable::Value(value) | Unusable::TooLong(value) => Some(printable(value)),
+            code: match why {
+                Unusable::Name => RejectedCode::Field,
+                Unusable::Value(_) => RejectedCode::Value,
             },
             reason: reason.unwrap_or_default(),
             effect: if is_used {
@@ -81,23 +87,6 @@ impl Mirror {
                 Effect::Ignored
             },
         }
-    }
-
-    /// The attributes of one field that nobody here knows.
-    fn attributes(&self, number: usize, hash: &Hash, name: &str) -> Vec<RejectedField> {
-        let (role, member) = name.split_once('/').unwrap_or((name, ""));
-        let field: Option<&Field> = self.fields.get(role, number, member);
-        let raw = field.map(|field| field.value.raw()).unwrap_or_default();
-        let unknown = Value::parse(&raw).map(|value| value.unknown);
-        let unknown = unknown.unwrap_or_default().into_iter();
-        let rejected = unknown.map(|attribute| RejectedField {
-            hash: hash.key().into(),
-            field: printable(name.as_bytes()),
-            value: Some(printable(&raw)),
-            reason: format!("unknown attribute {attribute}; it is ignored"),
-            effect: Effect::Used,
-        });
-        rejected.collect()
     }
 
     /// What is wrong with where roles lead.
@@ -112,7 +101,7 @@ impl Mirror {
             role.faults.iter().map(move |fault| RejectedField {
                 hash: hash.into(),
                 field: printable(fault.field.as_bytes()),
-                value: None,
+                code: RejectedCode::Pointer,
                 reason: fault.kind.to_string(),
                 effect,
             })
@@ -120,7 +109,7 @@ impl Mirror {
     }
 }
 
-/// A field or a value as it can be shown on a terminal, cut when it is long.
+/// A field as it can be shown on a terminal, cut when it is long.
 fn printable(field: &[u8]) -> String {
     match field.get(..SHOWN) {
         Some(start) if field.len() > SHOWN => format!("{}...", start.escape_ascii()),

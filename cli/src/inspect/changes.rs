@@ -1,12 +1,11 @@
-//! What is different in two tables, role by role.
+//! What is different in two states of the table, role by role.
 
-use std::cmp::Ordering;
-use std::iter::Peekable;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cloudhosts_table::{Answer, OpenError, View};
+use cloudhosts_table::{EntryAnswer, View};
 
-use super::roles::{self, addresses, joined};
+use super::roles::{joined, joint};
 
 /// What a role answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,11 +25,10 @@ pub(super) struct Change {
 }
 
 impl State {
-    fn of(answer: &Answer<'_>) -> State {
-        let canonical = answer.canonical;
+    fn of(answer: EntryAnswer) -> State {
         State {
-            addresses: addresses(answer),
-            canonical: (canonical != answer.asked).then(|| canonical.into()),
+            addresses: joint(&answer.v4, &answer.v6),
+            canonical: answer.canonical,
             pick: answer.pick,
         }
     }
@@ -51,71 +49,40 @@ impl State {
     }
 }
 
-/// A table that is kept to be compared with the next.
+/// What all roles answered at one moment, to be compared with the next.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Vec<u8>);
+pub(super) struct Kept(BTreeMap<String, State>);
 
 impl Kept {
-    /// A copy of a table.
+    /// What they answer now.
     pub(super) fn of(view: View<'_>) -> Kept {
-        Kept(view.bytes().to_vec())
+        view.settled(|| {
+            let roles = view.roles();
+            let answered = roles.filter_map(|role| Some((role.name, State::of(role.answer?))));
+            Kept(answered.collect())
+        })
     }
 
-    /// What changed from this table to a newer one, in roles that `wanted` wants.
-    ///
-    /// # Errors
-    /// It is no table.
-    pub(super) fn changes(
-        &self,
-        newer: View<'_>,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Change>, OpenError> {
-        let older = View::open(&self.0)?;
-        let mut before = answers(older).peekable();
-        let mut after = answers(newer).peekable();
-        let mut changes = Vec::new();
-        while let Some((before, after)) = next_pair(&mut before, &mut after) {
-            let Some(role) = before.or(after).map(|answer| answer.asked) else {
-                continue;
-            };
-            if before != after && wanted(role) {
-                changes.push(Change {
-                    role: role.into(),
-                    before: before.as_ref().map(State::of).unwrap_or_default(),
-                    after: after.as_ref().map(State::of).unwrap_or_default(),
-                });
-            }
-        }
-        Ok(changes)
+    /// What is different at a later moment, in roles that `wanted` wants, in the
+    /// order of their names.
+    pub(super) fn changes(&self, later: &Kept, wanted: impl Fn(&str) -> bool) -> Vec<Change> {
+        let Kept(before) = self;
+        let Kept(after) = later;
+        let gone = before.keys().filter(|role| !after.contains_key(*role));
+        let different = after
+            .iter()
+            .filter(|(role, state)| before.get(*role) != Some(state))
+            .map(|(role, _)| role);
+        let state = |of: &BTreeMap<String, State>, role: &str| of.get(role).cloned();
+        let changes = gone.chain(different).filter(|role| wanted(role));
+        let mut changes: Vec<Change> = changes
+            .map(|role| Change {
+                role: role.clone(),
+                before: state(before, role).unwrap_or_default(),
+                after: state(after, role).unwrap_or_default(),
+            })
+            .collect();
+        changes.sort_by(|a, b| a.role.cmp(&b.role));
+        changes
     }
-}
-
-/// What each role answers, in the order of their names: wildcards, then the rest,
-/// which is walked without a look-up or a copy, since a table may hold a million.
-fn answers<'t>(view: View<'t>) -> impl Iterator<Item = Answer<'t>> {
-    let wildcards = roles::all(view).take_while(|role| role.name.starts_with("*."));
-    let wildcards = wildcards.filter_map(|role| role.answer);
-    let mut at = view.first();
-    let names = std::iter::from_fn(move || {
-        let (answer, next) = view.entry(at)?;
-        at = next;
-        Some(answer)
-    });
-    wildcards.chain(names)
-}
-
-/// The next role of two lists in order: from both where both have it.
-fn next_pair<'t>(
-    before: &mut Peekable<impl Iterator<Item = Answer<'t>>>,
-    after: &mut Peekable<impl Iterator<Item = Answer<'t>>>,
-) -> Option<(Option<Answer<'t>>, Option<Answer<'t>>)> {
-    let order = match (before.peek(), after.peek()) {
-        (Some(before), Some(after)) => before.asked.cmp(after.asked),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => return None,
-    };
-    let before = if order.is_le() { before.next() } else { None };
-    let after = if order.is_ge() { after.next() } else { None };
-    Some((before, after))
 }

@@ -3,8 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::changes::{Change, State};
 use super::roles::joined;
@@ -16,93 +21,79 @@ const MAX_VARIABLE: usize = 64 << 10;
 /// After so long a run is said to take long.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A command, and what it has yet to be told.
+/// A command that a thread runs, and is told here what changes.
 #[derive(Debug)]
 pub(super) struct Errand {
-    words: Vec<OsString>,
-    running: Option<Run>,
-    pending: BTreeMap<String, State>,
-}
-
-/// A run that has not ended.
-#[derive(Debug)]
-struct Run {
-    child: Child,
-    warn_at: Instant,
+    changes: Sender<Vec<Change>>,
 }
 
 impl Errand {
     /// A command of which nothing runs yet.
-    pub(super) fn new(words: &[OsString]) -> Errand {
-        Errand {
-            words: words.to_vec(),
-            running: None,
-            pending: BTreeMap::new(),
-        }
+    pub(super) fn start(words: &[OsString]) -> Errand {
+        let (changes, received) = mpsc::channel();
+        let words = words.to_vec();
+        thread::spawn(move || run_all(&words, &received));
+        Errand { changes }
     }
 
     /// Notes what the next run is to be told.
-    pub(super) fn add(&mut self, changes: &[Change]) {
-        let after = changes
-            .iter()
-            .map(|change| (change.role.clone(), change.after.clone()));
-        self.pending.extend(after);
+    pub(super) fn add(&self, changes: Vec<Change>) {
+        // The thread takes them for as long as this program runs.
+        let _ = self.changes.send(changes);
     }
+}
 
-    /// Sees whether a run has ended, and starts the next where there is need.
-    pub(super) fn tend(&mut self) {
-        if let Some(run) = &mut self.running {
-            match run.child.try_wait() {
-                Ok(None) => {
-                    run.warn(&self.words, self.pending.len());
-                    return;
-                }
-                Ok(Some(status)) if status.success() => {}
-                Ok(Some(status)) => eprintln!("cloudhosts: {}: {status}", shown(&self.words)),
-                Err(error) => eprintln!("cloudhosts: {}: {error}", shown(&self.words)),
-            }
-            self.running = None;
+/// Runs the command for the changes that come, until there are none to come.
+fn run_all(words: &[OsString], changes: &Receiver<Vec<Change>>) {
+    while let Ok(first) = changes.recv() {
+        let all = std::iter::once(first).chain(changes.try_iter());
+        let all = all.flatten().map(|change| (change.role, change.after));
+        let pending: BTreeMap<String, State> = all.collect();
+        if pending.is_empty() {
+            continue;
         }
-        if !self.pending.is_empty() {
-            self.running = self.start();
-        }
-    }
-
-    fn start(&mut self) -> Option<Run> {
-        let pending = std::mem::take(&mut self.pending);
-        let (program, arguments) = self.words.split_first()?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null());
-        for (name, value) in variables(&pending) {
-            match value.filter(|value| value.len() <= MAX_VARIABLE) {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        match command.spawn() {
-            Ok(child) => Some(Run {
-                child,
-                warn_at: Instant::now() + LONG,
-            }),
-            Err(error) => {
-                eprintln!("cloudhosts: can't run {}: {error}", shown(&self.words));
-                None
-            }
+        match start(words, &pending).and_then(|mut child| wait(&mut child, words)) {
+            Ok(status) if status.success() => {}
+            Ok(status) => eprintln!("cloudhosts: {}: {status}", shown(words)),
+            Err(error) => eprintln!("cloudhosts: can't run {}: {error}", shown(words)),
         }
     }
 }
 
-impl Run {
-    fn warn(&mut self, words: &[OsString], waiting: usize) {
-        if Instant::now() >= self.warn_at {
-            self.warn_at += LONG;
-            eprintln!(
-                "cloudhosts: {} takes longer than {}; {waiting} changed roles wait for its end",
+fn start(words: &[OsString], pending: &BTreeMap<String, State>) -> std::io::Result<Child> {
+    let (program, arguments) = words
+        .split_first()
+        .ok_or(std::io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    for (name, value) in variables(pending) {
+        match value.filter(|value| value.len() <= MAX_VARIABLE) {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.spawn()
+}
+
+/// Waits for the end of a run, and says each minute that it takes long.
+fn wait(child: &mut Child, words: &[OsString]) -> std::io::Result<ExitStatus> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let running = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let long = Timespec::try_from(LONG).unwrap_or_default();
+    // Where the kernel is too old for that, it only is not said.
+    while let Some(running) = &running {
+        let mut ended = [PollFd::new(running, PollFlags::IN)];
+        match poll(&mut ended, Some(&long)) {
+            Ok(0) => eprintln!(
+                "cloudhosts: {} takes longer than {}; what changes waits for its end",
                 shown(words),
                 humantime::format_duration(LONG)
-            );
+            ),
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => break,
         }
     }
+    child.wait()
 }
 
 /// What a run is told: all the roles, and of the first its addresses.

@@ -54,6 +54,7 @@ struct Step {
 struct Shown {
     hash: String,
     field: String,
+    /// What it says, in the normal form of a value.
     value: String,
     /// Redis has lost it.
     kept: bool,
@@ -65,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     let given = Plain(&arguments.name);
     let name = Name::parse(arguments.name.as_bytes())
         .map_err(|error| Failure::Usage(format!("{given}: {error}")))?;
-    let inside = local::table(config, |view| inside(*view, &name))?;
+    let inside = local::table(config, |view| view.settled(|| inside(*view, &name)))?;
     let refused = refused(&name, &inside, config);
     let around = Around::look(&name);
     let text = match arguments.json {
@@ -85,12 +86,13 @@ fn inside(view: View<'_>, name: &Name) -> Inside {
         ..Inside::default()
     };
     if let Some(answer) = View::lookup(&view, name) {
-        inside.canonical = Some(answer.canonical.into());
+        inside.canonical = Some(answer.canonical().as_ref().to_owned());
         inside.addresses = addresses(&answer);
-        inside.pick = answer.pick;
+        inside.pick = answer.pick();
     }
     // A role without an address is no entry, but its fields say why.
-    let first = view.decider(name).unwrap_or(name.as_str());
+    let first = view.decider(name).map(|role| role.to_string());
+    let first = first.as_deref().unwrap_or(name.as_str());
     follow(view, first, &mut inside.steps, 0);
     inside
 }
@@ -100,11 +102,11 @@ fn follow(view: View<'_>, role: &str, steps: &mut Vec<Step>, depth: usize) {
     let Some(role) = roles::one(view, role) else {
         return;
     };
-    let hashes: Vec<&str> = view.hashes().collect();
-    let name = |hash: usize| hashes.get(hash).copied().unwrap_or_default().to_owned();
+    let hashes = view.hashes();
+    let name = |hash: usize| hashes.get(hash).cloned().unwrap_or_default();
     let at = steps.len();
     steps.push(Step {
-        role: role.name.into(),
+        role: role.name.clone(),
         hash: name(role.hash()),
         fields: shown(&role, name),
         astray: Vec::new(),
@@ -112,7 +114,8 @@ fn follow(view: View<'_>, role: &str, steps: &mut Vec<Step>, depth: usize) {
     for target in role.pointers() {
         let parsed = Name::parse(target.as_bytes()).ok();
         let next = parsed.as_ref().and_then(|name| view.decider(name));
-        let next = next.unwrap_or(&target);
+        let next = next.map(|role| role.to_string());
+        let next = next.as_deref().unwrap_or(target);
         let passed = steps.iter().any(|step| step.role == next);
         if passed || depth == MAX_CHAIN || roles::one(view, next).is_none() {
             if let Some(step) = steps.get_mut(at) {
@@ -127,15 +130,15 @@ fn follow(view: View<'_>, role: &str, steps: &mut Vec<Step>, depth: usize) {
     }
 }
 
-fn shown(role: &Role<'_>, hash: impl Fn(usize) -> String) -> Vec<Shown> {
+fn shown(role: &Role, hash: impl Fn(usize) -> String) -> Vec<Shown> {
     let fields = role.fields.iter().map(|source| Shown {
         hash: hash(source.hash),
-        field: match source.member {
-            Some(member) => format!("{}/{member}", source.role),
-            None => source.role.into(),
+        field: match &source.member {
+            Some(member) => format!("{}/{member}", role.name),
+            None => role.name.clone(),
         },
-        value: source.value.escape_ascii().to_string(),
-        kept: source.kept,
+        value: roles::value(source),
+        kept: source.retained,
         overruled: source.hash != role.hash(),
     });
     fields.collect()

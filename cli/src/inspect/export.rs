@@ -8,13 +8,16 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_table::View;
 
 use super::formats::{Format, Text};
-use super::newest::{Newest, rest};
+use super::newest::Newest;
 use crate::local;
 use crate::outcome::{Failure, Outcome, print};
 use crate::replace;
 
 /// How soon to try again to write a file that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long to sleep at most while nothing changes. Nothing depends on it.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -84,7 +87,8 @@ fn follow(arguments: &Arguments, config: &Config, path: &Path) -> ! {
                 }
             }
         }
-        rest(since);
+        let most = if unwritten.is_some() { RETRY } else { LONGEST };
+        newest.wait(since, most);
     }
 }
 

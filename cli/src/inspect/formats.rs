@@ -39,6 +39,10 @@ pub(super) struct Text {
 impl Format {
     /// The table in this form.
     pub(super) fn text(self, view: View<'_>) -> Text {
+        view.settled(|| self.text_now(view))
+    }
+
+    fn text_now(self, view: View<'_>) -> Text {
         let mut progress = Progress::new(view.names() as usize, "roles");
         let all = roles::all(view).inspect(|_| progress.step());
         let with_address = all.filter(|role| role.answer.is_some());
@@ -63,13 +67,13 @@ fn names(role: &str, domain: &str) -> Vec<String> {
     names
 }
 
-fn hosts<'t>(roles: impl Iterator<Item = Role<'t>>, domain: &str) -> String {
+fn hosts(roles: impl Iterator<Item = Role>, domain: &str) -> String {
     let mut text = format!("{MADE}{LOOPBACK}");
     for role in roles {
         if role.name.starts_with("*.") {
             continue;
         }
-        let names = names(role.name, domain).join(" ");
+        let names = names(&role.name, domain).join(" ");
         for address in role.addresses() {
             // A string takes it, here and below.
             let _ = writeln!(text, "{address}\t{names}");
@@ -78,14 +82,14 @@ fn hosts<'t>(roles: impl Iterator<Item = Role<'t>>, domain: &str) -> String {
     text
 }
 
-fn dnsmasq<'t>(roles: impl Iterator<Item = Role<'t>>, domain: &str) -> String {
+fn dnsmasq(roles: impl Iterator<Item = Role>, domain: &str) -> String {
     let mut text = MADE.to_owned();
     for role in roles {
         for address in role.addresses() {
             let _ = match role.name.strip_prefix("*.") {
                 Some(suffix) => writeln!(text, "address=/{suffix}/{address}"),
                 None => {
-                    let names = names(role.name, domain).join(",");
+                    let names = names(&role.name, domain).join(",");
                     writeln!(text, "host-record={names},{address}")
                 }
             };
@@ -94,8 +98,8 @@ fn dnsmasq<'t>(roles: impl Iterator<Item = Role<'t>>, domain: &str) -> String {
     text
 }
 
-fn as_json<'t>(roles: impl Iterator<Item = Role<'t>>, view: View<'_>) -> String {
-    let hashes: Vec<&str> = view.hashes().collect();
+fn as_json(roles: impl Iterator<Item = Role>, view: View<'_>) -> String {
+    let hashes = view.hashes();
     let roles: Vec<_> = roles.map(|role| role_json(&role, &hashes)).collect();
     format!("{}\n", json!({ "roles": roles }))
 }

@@ -1,7 +1,9 @@
 //! `cloudhosts lint`: what in Redis can't be used, and how to mend it.
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{RejectedField, Status};
+use cloudhosts_registry::status::{Effect, RejectedCode, RejectedField, Status};
+use cloudhosts_registry::{read_values, record};
+use cloudhosts_table::EntrySource;
 use serde_json::{Value, json};
 
 use super::{mending, roles};
@@ -15,62 +17,109 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// A field, and what is known of it beyond the status.
+struct Looked<'s> {
+    field: &'s RejectedField,
+    /// What is wrong with it, with its value where that can be read.
+    reason: String,
+    /// The line that mends it.
+    mend: String,
+}
+
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let (_, status) = local::status(config)?;
-    let mended: Vec<String> = {
-        let connected = status.redis.as_ref().map(|redis| redis.endpoint.as_str());
-        let endpoint = mending::endpoint(connected, config);
-        let lines = status.rejected.fields.iter().map(|field| {
+    let values = values(&status, config);
+    let connected = status.redis.as_ref().map(|redis| redis.endpoint.as_str());
+    let endpoint = mending::endpoint(connected, config);
+    let fields = status.rejected.fields.iter().zip(values);
+    let fields: Vec<Looked<'_>> = fields
+        .map(|(field, value)| {
             let good = last_good(field, config);
-            mending::line(field, good.as_deref(), &endpoint)
-        });
-        lines.collect()
-    };
-    let text = match arguments.json {
-        true => format!("{}\n", as_json(&status, &mended)),
-        false => as_lines(&status, &mended),
+            Looked {
+                field,
+                reason: reason(field, value.as_deref()),
+                mend: mending::line(field, value.as_deref(), good.as_deref(), &endpoint),
+            }
+        })
+        .collect();
+    let count = status.rejected.count;
+    let text = if arguments.json {
+        format!("{}\n", as_json(count, &fields))
+    } else {
+        as_lines(count, &fields)
     };
     print(&text)?;
     if super::status::gone(config).is_some() {
         eprintln!("cloudhosts: the daemon does not run; this is what it said last");
     }
-    match status.rejected.count {
-        0 => Ok(Outcome::Yes),
-        _ => Ok(Outcome::No),
+    if count == 0 {
+        Ok(Outcome::Yes)
+    } else {
+        Ok(Outcome::No)
     }
 }
 
+/// The values of the fields in Redis, which the status does not tell. Whoever may
+/// not read them is told so.
+fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
+    let fields = &status.rejected.fields;
+    let of_value = |field: &&RejectedField| {
+        matches!(field.code, RejectedCode::Value | RejectedCode::Attribute)
+    };
+    let unknown = || vec![None; fields.len()];
+    if !fields.iter().any(|field| of_value(&field)) {
+        return unknown();
+    }
+    let wanted = fields.iter().map(|field| {
+        let name = mending::unescaped(&field.field).filter(|_| of_value(&field));
+        name.map(|name| (field.hash.clone(), name))
+    });
+    read_values(config, &wanted.collect::<Vec<_>>()).unwrap_or_else(|why| {
+        eprintln!(
+            "cloudhosts: can't read Redis, so the lines don't say what was meant: {}",
+            Plain(&why)
+        );
+        unknown()
+    })
+}
+
+/// What is wrong with a field: more exactly where its value is known.
+fn reason(field: &RejectedField, value: Option<&[u8]>) -> String {
+    let error = value.and_then(|value| record::Value::parse(value).err());
+    error.map_or_else(|| field.reason.clone(), |error| error.to_string())
+}
+
 /// The value that is used in place of a bad one.
-fn last_good(field: &RejectedField, config: &Config) -> Option<Vec<u8>> {
+fn last_good(field: &RejectedField, config: &Config) -> Option<String> {
+    if field.effect != Effect::Retained {
+        return None;
+    }
     let parsed = cloudhosts_registry::Field::parse(field.field.as_bytes()).ok()?;
     let (role, member) = (parsed.role.to_string(), parsed.member);
     let found = local::table(config, |view| {
-        let hash = view.hashes().position(|key| key == field.hash);
+        let hash = view.hashes().iter().position(|key| *key == field.hash)?;
         let role = roles::one(*view, &role)?;
-        let same = |source: &&cloudhosts_table::Source<'_>| {
-            Some(source.hash) == hash && source.member == member
-        };
-        role.fields
-            .iter()
-            .find(same)
-            .map(|source| source.value.to_vec())
+        let mut fields = role.fields.iter();
+        let same =
+            |source: &&EntrySource| source.hash == hash && source.member.as_deref() == member;
+        fields.find(same).map(roles::value)
     });
     found.ok().flatten()
 }
 
-fn as_lines(status: &Status, mended: &[String]) -> String {
+fn as_lines(count: usize, fields: &[Looked<'_>]) -> String {
     let mut text = String::new();
-    for (field, mended) in status.rejected.fields.iter().zip(mended) {
+    for looked in fields {
         text.push_str(&format!(
             "{} in {}: {} ({})\n    {}\n",
-            Plain(&field.field),
-            Plain(&field.hash),
-            Plain(&field.reason),
-            field.effect,
-            Plain(mended)
+            Plain(&looked.field.field),
+            Plain(&looked.field.hash),
+            Plain(&looked.reason),
+            looked.field.effect,
+            Plain(&looked.mend)
         ));
     }
-    match status.rejected.count.saturating_sub(mended.len()) {
+    match count.saturating_sub(fields.len()) {
         0 => {}
         more => text.push_str(&format!(
             "and {more} more; the daemon names the first 100\n"
@@ -79,19 +128,16 @@ fn as_lines(status: &Status, mended: &[String]) -> String {
     text
 }
 
-fn as_json(status: &Status, mended: &[String]) -> Value {
-    let fields = status.rejected.fields.iter().zip(mended);
-    let fields: Vec<Value> = fields
-        .map(|(field, mended)| {
-            json!({
-                "hash": field.hash,
-                "field": field.field,
-                "value": field.value,
-                "reason": field.reason,
-                "effect": field.effect,
-                "mend": mended,
-            })
+fn as_json(count: usize, fields: &[Looked<'_>]) -> Value {
+    let fields = fields.iter().map(|looked| {
+        json!({
+            "hash": looked.field.hash,
+            "field": looked.field.field,
+            "code": looked.field.code,
+            "reason": looked.reason,
+            "effect": looked.field.effect,
+            "mend": looked.mend,
         })
-        .collect();
-    json!({ "count": status.rejected.count, "fields": fields })
+    });
+    json!({ "count": count, "fields": fields.collect::<Vec<Value>>() })
 }

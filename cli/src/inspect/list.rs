@@ -33,14 +33,16 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let pattern = pattern(arguments.pattern.as_deref());
     let terminal = io::stdout().is_terminal();
-    let (text, found) = local::table(config, |view| {
-        let hashes: Vec<&str> = view.hashes().collect();
-        let roles = roles::all(*view).filter(|role| pattern.matches(role.name));
-        match arguments.json {
-            true => as_json(view, roles, &hashes),
-            false => as_rows(roles, &hashes, terminal),
+    let look = |view: &View<'_>| {
+        let hashes = view.hashes();
+        let roles = roles::all(*view).filter(|role| pattern.matches(&role.name));
+        if arguments.json {
+            as_json(view, roles, &hashes)
+        } else {
+            as_rows(roles, &hashes, terminal)
         }
-    })?;
+    };
+    let (text, found) = local::table(config, |view| view.settled(|| look(view)))?;
     print(&text)?;
     match (found, &arguments.pattern) {
         (0, Some(pattern)) => {
@@ -59,10 +61,10 @@ pub(super) fn pattern(given: Option<&str>) -> WildMatch {
     WildMatch::new(&given.unwrap_or("*").to_ascii_lowercase())
 }
 
-fn as_json<'t>(
-    view: &View<'t>,
-    roles: impl Iterator<Item = Role<'t>>,
-    hashes: &[&str],
+fn as_json(
+    view: &View<'_>,
+    roles: impl Iterator<Item = Role>,
+    hashes: &[String],
 ) -> (String, usize) {
     let roles: Vec<Value> = roles.map(|role| role_json(&role, hashes)).collect();
     let found = roles.len();
@@ -71,34 +73,34 @@ fn as_json<'t>(
 }
 
 /// One role, as in the manual page.
-pub(super) fn role_json(role: &Role<'_>, hashes: &[&str]) -> Value {
+pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
     let answer = role.answer.as_ref();
     json!({
         "role": role.name,
         "addresses": role.addresses(),
         "members": role.members(),
         "points_at": role.pointers(),
-        "canonical": answer.map(|answer| answer.canonical),
+        "canonical": role.canonical(),
         "pick": answer.map_or(0, |answer| answer.pick),
         "hash": hashes.get(role.hash()),
         "kept": role.is_kept(),
     })
 }
 
-fn as_rows<'t>(
-    roles: impl Iterator<Item = Role<'t>>,
-    hashes: &[&str],
+fn as_rows(
+    roles: impl Iterator<Item = Role>,
+    hashes: &[String],
     terminal: bool,
 ) -> (String, usize) {
     let most = if terminal { SHOWN } else { usize::MAX };
     let rows: Vec<[String; 5]> = roles
         .map(|role| {
             [
-                role.name.to_owned(),
+                role.name.clone(),
                 few(&role.addresses(), most),
                 few(&role.members(), most),
                 joined(&role.pointers()),
-                hashes.get(role.hash()).copied().unwrap_or_default().into(),
+                hashes.get(role.hash()).cloned().unwrap_or_default(),
             ]
             .map(|text| Plain(&text).to_string())
         })

@@ -4,30 +4,38 @@ use std::fmt::Write as _;
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::record::{self, Value};
-use cloudhosts_registry::status::{Effect, RejectedField};
+use cloudhosts_registry::status::{RejectedCode, RejectedField};
 
-/// How to mend a field.
-pub(super) fn line(field: &RejectedField, last_good: Option<&[u8]>, endpoint: &str) -> String {
+/// How to mend a field, of which `value` is what stands in Redis, where that is
+/// known, and `last_good` what is used in its place.
+pub(super) fn line(
+    field: &RejectedField,
+    value: Option<&[u8]>,
+    last_good: Option<&str>,
+    endpoint: &str,
+) -> String {
     let cli = client(endpoint);
+    let hash = field.hash.as_bytes();
     let Some(name) = unescaped(&field.field) else {
-        let hash = quoted(field.hash.as_bytes());
+        let hash = quoted(hash);
         return format!("{cli} HKEYS {hash} # its field is too long to be shown here");
     };
-    if field.value.is_none() && field.reason.contains("another spelling") {
-        let hash = quoted(field.hash.as_bytes());
-        let pattern = quoted(any_case(&name).as_bytes());
-        return format!("{cli} HSCAN {hash} 0 MATCH {pattern} COUNT 1000000");
-    }
-    let meant = field.value.as_deref().and_then(unescaped);
-    let meant = meant.and_then(|value| record::mend(&value));
-    let meant = meant.map(|value: Value| value.to_string().into_bytes());
-    let good = match field.effect {
-        Effect::Retained => meant.or_else(|| last_good.map(<[u8]>::to_vec)),
-        Effect::Ignored | Effect::Used => meant,
+    let good = match (field.code, value) {
+        (RejectedCode::Spelling, _) => {
+            let (hash, pattern) = (quoted(hash), quoted(any_case(&name).as_bytes()));
+            return format!("{cli} HSCAN {hash} 0 MATCH {pattern} COUNT 1000000");
+        }
+        (RejectedCode::Field | RejectedCode::Pointer, _) => None,
+        (RejectedCode::Value | RejectedCode::Attribute, Some(value)) => {
+            record::mend(value).map(|value: Value| value.to_string())
+        }
+        (RejectedCode::Value | RejectedCode::Attribute, None) if last_good.is_none() => {
+            return command(&cli, "HGET", &[hash, &name]);
+        }
+        (RejectedCode::Value | RejectedCode::Attribute, None) => None,
     };
-    let hash = field.hash.as_bytes();
-    match &good {
-        Some(value) => command(&cli, "HSET", &[hash, &name, value]),
+    match good.as_deref().or(last_good) {
+        Some(value) => command(&cli, "HSET", &[hash, &name, value.as_bytes()]),
         None => command(&cli, "HDEL", &[hash, &name]),
     }
 }
@@ -118,7 +126,7 @@ fn any_case(field: &[u8]) -> String {
 }
 
 /// The bytes that the daemon escaped; none when they were cut.
-fn unescaped(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unescaped(text: &str) -> Option<Vec<u8>> {
     if text.ends_with("...") && text.len() > 120 {
         return None;
     }
@@ -147,60 +155,80 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use cloudhosts_registry::status::Effect;
     use proptest::prelude::*;
     use std::process::Command;
 
     const HERE: &str = "redis://127.0.0.1:6379";
 
-    fn field(field: &str, value: Option<&str>, effect: Effect) -> RejectedField {
+    fn field(field: &str, code: RejectedCode) -> RejectedField {
         RejectedField {
             hash: "cloudhosts".into(),
             field: field.into(),
-            value: value.map(Into::into),
+            code,
             reason: String::new(),
-            effect,
+            effect: Effect::Ignored,
         }
     }
 
     #[test]
     fn what_was_meant_is_written_or_the_field_removed() {
-        let ignored = Effect::Ignored;
-        for (bad, good, line_is) in [
+        let name = RejectedCode::Field;
+        for (bad, value, good, line_is) in [
             (
-                field("web", Some("10.0.0.5:80"), ignored),
+                field("web", RejectedCode::Value),
+                Some("10.0.0.5:80"),
                 None,
                 "redis-cli HSET cloudhosts web 10.0.0.5",
             ),
             (
-                field("web", Some("nonsense!"), ignored),
+                field("web", RejectedCode::Value),
+                Some("nonsense!"),
                 None,
                 "redis-cli HDEL cloudhosts web",
             ),
             (
-                field("web", Some("!"), Effect::Retained),
+                field("web", RejectedCode::Value),
+                Some("!"),
                 Some("10.0.0.9 pick=1"),
                 "redis-cli HSET cloudhosts web '10.0.0.9 pick=1'",
             ),
             (
-                field("a b'c", None, ignored),
+                field("web", RejectedCode::Value),
+                None,
+                Some("10.0.0.9"),
+                "redis-cli HSET cloudhosts web 10.0.0.9",
+            ),
+            (
+                field("web", RejectedCode::Value),
+                None,
+                None,
+                "redis-cli HGET cloudhosts web",
+            ),
+            (
+                field("a b'c", name),
+                None,
                 None,
                 r"redis-cli HDEL cloudhosts 'a b'\''c'",
             ),
             (
-                field("-x", None, ignored),
+                field("-x", name),
+                None,
                 None,
                 "redis-cli HDEL cloudhosts '-x'",
             ),
             (
-                field("w\\xe9b", None, ignored),
+                field("w\\xe9b", name),
+                None,
                 None,
                 r"printf %b '*3\r\n$4\r\nHDEL\r\n$10\r\ncloudhosts\r\n$3\r\nw\0351b\r\n' | redis-cli --pipe",
             ),
         ] {
-            assert_eq!(line(&bad, good.map(str::as_bytes), HERE), line_is);
+            assert_eq!(line(&bad, value.map(str::as_bytes), good, HERE), line_is);
         }
         let unix = line(
-            &field("web", None, ignored),
+            &field("web", name),
+            None,
             None,
             "redis+unix:///run/my redis?db=3",
         );
@@ -208,7 +236,7 @@ mod tests {
             unix,
             "redis-cli -s '/run/my redis' -n 3 HDEL cloudhosts web"
         );
-        let tls = line(&field("web", None, ignored), None, "rediss://r:6380/2");
+        let tls = line(&field("web", name), None, None, "rediss://r:6380/2");
         assert_eq!(tls, "redis-cli -u rediss://r:6380/2 HDEL cloudhosts web");
     }
 
@@ -229,7 +257,8 @@ mod tests {
         #[test]
         fn a_shell_gets_the_very_bytes(name in prop::collection::vec(any::<u8>(), 1..40)) {
             let escaped = name.escape_ascii().to_string();
-            let said = through_a_shell(&line(&field(&escaped, None, Effect::Ignored), None, HERE));
+            let bad = field(&escaped, RejectedCode::Field);
+            let said = through_a_shell(&line(&bad, None, None, HERE));
             let words = [b"HDEL\0cloudhosts\0", &name[..], b"\0"].concat();
             let head = format!("*3\r\n$4\r\nHDEL\r\n$10\r\ncloudhosts\r\n${}\r\n", name.len());
             let protocol = [head.as_bytes(), &name[..], b"\r\n"].concat();

@@ -13,7 +13,7 @@ mod list;
 mod mending;
 mod newest;
 mod resolve;
-mod roles;
+pub(crate) mod roles;
 mod status;
 mod watch;
 

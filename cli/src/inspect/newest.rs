@@ -1,17 +1,13 @@
 //! The newest table, again and again: what `watch` and `export --watch` follow.
 
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Client, View};
+use cloudhosts_table::{Client, Edition, View};
 
 use crate::local;
-
-/// How often to look whether there is a newer table. That alone costs no system
-/// call: the client reads the page that the daemon shares with all processes.
-pub(super) const PERIOD: Duration = Duration::from_millis(20);
 
 /// How much longer to rest than it took to deal with a table, so that a storm of
 /// changes in a large one costs a tenth of a processor.
@@ -23,7 +19,7 @@ const REST: u32 = 9;
 pub(super) struct Newest<'c> {
     config: &'c Config,
     client: Client,
-    seen: Option<(u64, SystemTime)>,
+    seen: Option<Edition>,
     /// Whether it was said that there is none.
     told: bool,
 }
@@ -47,7 +43,7 @@ impl<'c> Newest<'c> {
             || local::paths(self.config),
             monotonic(),
             |view| {
-                let this = Some((view.generation(), view.published()));
+                let this = Some(view.edition());
                 (this != seen).then(|| (this, f(*view)))
             },
         );
@@ -68,9 +64,11 @@ impl<'c> Newest<'c> {
             }
         }
     }
-}
 
-/// Rests between two looks, longer where the last one took long.
-pub(super) fn rest(since: Instant) {
-    thread::sleep(PERIOD.max(since.elapsed().saturating_mul(REST)));
+    /// Sleeps until there may be a newer table, for `most` at most. The daemon
+    /// wakes it up. Rests first, longer where the last look took long.
+    pub(super) fn wait(&self, since: Instant, most: Duration) {
+        thread::sleep(since.elapsed().saturating_mul(REST));
+        self.client.wait(self.seen, most);
+    }
 }

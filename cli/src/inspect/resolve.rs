@@ -58,12 +58,13 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 fn by_name(view: &View<'_>, name: &str) -> Result<Answer, String> {
     let name = Name::parse(name.as_bytes()).map_err(|error| error.to_string())?;
     let answer = View::lookup(view, &name).ok_or("no such name in the table")?;
-    let other = (answer.asked != answer.canonical).then(|| answer.asked.into());
+    let canonical = answer.canonical().as_ref().to_owned();
+    let other = (answer.asked() != canonical).then(|| answer.asked().to_owned());
     Ok(Answer {
-        name: answer.canonical.into(),
+        name: canonical,
         aliases: other.into_iter().collect(),
         addresses: addresses(&answer),
-        pick: answer.pick,
+        pick: answer.pick(),
     })
 }
 
@@ -73,7 +74,7 @@ fn by_address(view: &View<'_>, address: IpAddr) -> Result<Answer, String> {
         .ok_or("no name in the table has this address")?;
     Ok(Answer {
         name: names.canonical().into(),
-        aliases: names.aliases().map(Into::into).collect(),
+        aliases: names.aliases().map(|name| name.to_string()).collect(),
         addresses: vec![address],
         pick: 0,
     })

@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{State, Status};
-use cloudhosts_table::client::{AttachError, pulse};
-use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
 use crate::local;
@@ -47,9 +46,11 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 /// socket, or the heart does not beat.
 pub(crate) fn gone(config: &Config) -> Option<String> {
     match pulse(&local::configured(config)?) {
-        Ok(pulse) if pulse.retired => Some("the daemon is leaving".into()),
-        Ok(pulse) if pulse.is_alive(monotonic()) => None,
-        Ok(_) => Some("the daemon has given no sign of life for 3 s; is it stopped?".into()),
+        Ok(Pulse::Retired) => Some("the daemon is exiting".into()),
+        Ok(Pulse::Beating) => None,
+        Ok(Pulse::Silent) => {
+            Some("the daemon has given no sign of life for 3 s; is it stopped?".into())
+        }
         Err(AttachError::Handover(HandoverError::NothingYet)) => None,
         Err(error) => Some(format!(
             "the daemon does not answer at {}: {error}",
@@ -103,7 +104,7 @@ fn table(status: &Status, gone: bool) -> String {
     lines.add(
         "table",
         format_args!(
-            "generation {}, {} names, {} addresses, {} bytes, published {} times",
+            "generation {}, {} names, {} addresses, {} bytes, {} changes published",
             status.generation, status.names, status.addresses, status.table_bytes, status.publishes
         ),
     );

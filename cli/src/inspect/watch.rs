@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_registry::config::Config;
 use serde_json::json;
@@ -10,8 +10,11 @@ use serde_json::json;
 use super::changes::{Change, Kept};
 use super::errand::Errand;
 use super::list::pattern;
-use super::newest::{Newest, rest};
+use super::newest::Newest;
 use crate::outcome::{Failure, Outcome};
+
+/// How long to sleep at most while nothing changes. Nothing depends on it.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -31,18 +34,15 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let pattern = pattern(arguments.pattern.as_deref());
     let mut newest = Newest::new(config);
-    let mut errand = (!arguments.exec.is_empty()).then(|| Errand::new(&arguments.exec));
+    let errand = (!arguments.exec.is_empty()).then(|| Errand::start(&arguments.exec));
     let mut kept: Option<Kept> = None;
     loop {
         let since = Instant::now();
-        let changes = newest.look(|view| {
-            let changes = kept
-                .as_ref()
-                .map(|kept| kept.changes(view, |role| pattern.matches(role)));
-            kept = Some(Kept::of(view));
-            (changes, view.generation())
-        });
-        if let Some((Some(changes), generation)) = changes {
+        let looked = newest.look(|view| (Kept::of(view), view.generation()));
+        if let Some((now, generation)) = looked {
+            let before = kept.replace(now).zip(kept.as_ref());
+            let changes =
+                before.map(|(before, now)| before.changes(now, |role| pattern.matches(role)));
             let changes = changes.unwrap_or_default();
             let lines = changes.iter().map(|change| match arguments.json {
                 true => as_json(change, generation),
@@ -54,14 +54,11 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
                 Err(error) => return Err(Failure::Failed(format!("can't print: {error}"))),
                 Ok(()) => {}
             }
-            if let Some(errand) = &mut errand {
-                errand.add(&changes);
+            if let Some(errand) = &errand {
+                errand.add(changes);
             }
         }
-        if let Some(errand) = &mut errand {
-            errand.tend();
-        }
-        rest(since);
+        newest.wait(since, LONGEST);
     }
 }
 

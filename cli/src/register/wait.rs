@@ -1,7 +1,6 @@
 //! `--wait`: until the daemon of this machine has published what was written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cloudhosts_registry::config::Config;
@@ -9,13 +8,11 @@ use cloudhosts_registry::register::{Accept, Change, Import, Verb, Where};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
-use cloudhosts_table::{Client, View, client};
+use cloudhosts_table::{Client, Edition, RoleEntry, View, client};
 
+use crate::inspect::roles;
 use crate::local::paths;
 use crate::outcome::{Failure, Outcome, Plain};
-
-/// Between two looks at the table.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// What the table must have been made from, in one hash.
 pub(super) struct Wanted {
@@ -99,43 +96,61 @@ pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
     wanted.collect()
 }
 
-impl Accepted {
-    /// Whether what is retained of a role is to go.
-    fn covers(&self, role: &str) -> bool {
-        match self {
-            Accepted::None => false,
-            Accepted::These(roles) => roles.contains(role),
-            Accepted::All => true,
-        }
-    }
-}
-
 impl Wanted {
     /// Whether a table is as wanted; none where it has nothing of this hash.
     fn is_in(&self, view: &View<'_>) -> Option<bool> {
-        let hash = view.hashes().position(|hash| hash == self.hash)?;
-        let mut found = 0;
-        let mut key = (String::new(), String::new());
-        for source in view.sources().filter(|source| source.hash == hash) {
-            key.0.clear();
-            key.0.push_str(source.role);
-            key.1.clear();
-            key.1.push_str(source.member.unwrap_or_default());
-            let good = match (self.fields.get(&key), &self.alone) {
-                (Some(Some(value)), _) => {
-                    found += 1;
-                    source.value == value.as_bytes()
-                }
-                (Some(None), _) | (None, Alone::Everywhere) => false,
-                (None, Alone::In(role)) => source.role != role,
-                (None, Alone::No) => true,
-            };
-            if !good || source.kept && self.accepted.covers(source.role) {
-                return Some(false);
-            }
-        }
-        Some(found == self.fields.values().flatten().count())
+        let hashes = view.hashes();
+        let hash = hashes.iter().position(|hash| *hash == self.hash)?;
+        let all = self.fields.iter();
+        let there =
+            all.map(|((role, member), value)| has(view, hash, role, member, value.as_deref()));
+        let nothing_else = match &self.alone {
+            Alone::No => true,
+            Alone::In(role) => self.is_alone(view.role_entry(role).as_ref(), hash),
+            Alone::Everywhere => view.roles().all(|role| self.is_alone(Some(&role), hash)),
+        };
+        let accepted = match &self.accepted {
+            Accepted::None => true,
+            Accepted::These(roles) => roles.iter().all(|role| {
+                let entry = view.role_entry(role);
+                entry.is_none_or(|entry| !retains(&entry, hash))
+            }),
+            Accepted::All => view.roles().all(|role| !retains(&role, hash)),
+        };
+        Some(nothing_else && accepted && there.into_iter().all(|there| there))
     }
+
+    /// Whether a role has no other fields in this hash than those wanted.
+    fn is_alone(&self, role: Option<&RoleEntry>, hash: usize) -> bool {
+        role.is_none_or(|role| {
+            let mut here = role.sources.iter().filter(|source| source.hash == hash);
+            here.all(|source| {
+                let member = source.member.clone().unwrap_or_default();
+                self.fields.contains_key(&(role.name.clone(), member))
+            })
+        })
+    }
+}
+
+/// Whether a field is in a table, in this hash, and says what this value does;
+/// or is not there, where there is to be none.
+fn has(view: &View<'_>, hash: usize, role: &str, member: &str, value: Option<&str>) -> bool {
+    let entry = view.role_entry(role);
+    let sources = entry.iter().flat_map(|entry| &entry.sources);
+    let mut here = sources.filter(|source| source.hash == hash);
+    let found = here.find(|source| source.member.as_deref().unwrap_or_default() == member);
+    match (found, value) {
+        (None, None) => true,
+        // What Redis has lost is there once more only when it was read.
+        (Some(found), Some(value)) => !found.retained && roles::value(found) == value,
+        _ => false,
+    }
+}
+
+/// Whether something of a role is there that Redis has lost, in this hash.
+fn retains(role: &RoleEntry, hash: usize) -> bool {
+    let mut sources = role.sources.iter();
+    sources.any(|source| source.hash == hash && source.retained)
 }
 
 /// Waits until the table has it, in each of the hashes that the daemon mirrors.
@@ -195,7 +210,7 @@ pub(super) fn until_published(
             );
             return Ok(Outcome::No);
         }
-        sleep(PAUSE);
+        table.wait(looked_at, patience.saturating_sub(start.elapsed()));
     }
 }
 
@@ -208,9 +223,9 @@ enum Look {
 }
 
 /// Looks at a table, once: the next look is at a later one.
-fn look(view: &View<'_>, wanted: &[Wanted], looked_at: &mut Option<u64>) -> Look {
-    let generation = Some(view.generation());
-    if std::mem::replace(looked_at, generation) == generation {
+fn look(view: &View<'_>, wanted: &[Wanted], looked_at: &mut Option<Edition>) -> Look {
+    let edition = Some(view.edition());
+    if std::mem::replace(looked_at, edition) == edition {
         return Look::NotYet;
     }
     let mirrored: Vec<bool> = wanted.iter().filter_map(|one| one.is_in(view)).collect();

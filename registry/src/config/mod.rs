@@ -22,7 +22,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use values::{
-    AbsolutePath, Domain, Hashes, Interval, OrderText, SocketPath, StaleMax, Urls, standard_urls,
+    AbsolutePath, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax, Urls,
+    standard_urls,
 };
 
 /// Where the configuration is when no other file is named.
@@ -52,6 +53,8 @@ pub struct Config {
     pub stale_max: Option<Duration>,
     /// How several addresses are ordered.
     pub order: Order,
+    /// Whether addresses are looked up too.
+    pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
     /// The file that `redis.urls` was read from; none where the command line
@@ -92,6 +95,7 @@ struct File {
     poll_interval: Option<Interval>,
     stale_max: StaleMax,
     order: OrderText,
+    reverse: Reverse,
     redis: RedisFile,
 }
 
@@ -178,6 +182,7 @@ impl Config {
             poll_interval: interval(file.poll_interval, Duration::from_secs(2)),
             stale_max: file.stale_max.0,
             order: file.order.0,
+            reverse: file.reverse.0,
             redis: Redis {
                 urls,
                 username: some(file.redis.username),

@@ -149,6 +149,23 @@ impl<'de> Deserialize<'de> for OrderText {
     }
 }
 
+/// `reverse`: unless it is said, addresses are looked up.
+pub(super) struct Reverse(pub(super) bool);
+
+impl Default for Reverse {
+    fn default() -> Reverse {
+        Reverse(true)
+    }
+}
+
+impl<'de> Deserialize<'de> for Reverse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Reverse, D::Error> {
+        let written = bool::deserialize(from)
+            .map_err(|_| D::Error::custom("write true or false, without quotes"))?;
+        Ok(Reverse(written))
+    }
+}
+
 /// The hashes, checked.
 pub(super) struct Hashes(pub(super) Vec<String>);
 

@@ -283,13 +283,36 @@ fn fresh_enough(layout: &Layout, age: Duration) -> Result<(), Unavailable> {
     }
 }
 
-/// Asks the daemon for its region alone: whether one is there. Takes at most
-/// 100 ms.
+/// How a daemon is that hands out its region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulse {
+    /// It is alive.
+    Beating,
+    /// It has given no sign of life for 3 s.
+    Silent,
+    /// It is exiting.
+    Retired,
+}
+
+/// Asks the daemon for its region, and how that daemon is. Takes at most 100 ms.
 ///
 /// # Errors
 /// Nothing answers at the socket, or the daemon has no table yet.
-pub fn probe(paths: &Paths) -> Result<(), AttachError> {
-    attach::from_daemon(paths, monotonic() + FIRST_ATTACH).map(drop)
+pub fn pulse(paths: &Paths) -> Result<Pulse, AttachError> {
+    let attached = attach::from_daemon(paths, monotonic() + FIRST_ATTACH)?;
+    let words = attached.mapping.words();
+    let its_now = Monotonic(monotonic().0.wrapping_add(attached.ahead));
+    Ok(
+        match (
+            Standing::of(words, its_now),
+            State::of(words.live(Word::STATE)),
+        ) {
+            (_, State::Retired) => Pulse::Retired,
+            // One that has moved was on its way while it was left.
+            (Standing::Fresh | Standing::Moved(_), _) => Pulse::Beating,
+            (Standing::Orphaned(_), _) => Pulse::Silent,
+        },
+    )
 }
 
 /// How often a daemon has to touch the file for it not to get stale while it is

@@ -37,18 +37,18 @@ impl Client {
             // Before what it tells of is looked at: a wake-up in between is not
             // slept through.
             let wakes = words.live(Word::WAKES) as u32;
+            if super::standing(held, now) != Some(Standing::Fresh) {
+                // Nobody wakes up those who wait here: another is looked for, as
+                // soon as that may be tried.
+                let next = Monotonic(self.next_try.load(Ordering::Relaxed));
+                return pause(left.min(LISTEN).min(next.since(now)));
+            }
             let here = Edition {
                 region: layout.region,
                 generation: words.live(Word::GENERATION),
             };
             if seen != Some(here) {
                 return;
-            }
-            if super::standing(held, now) != Some(Standing::Fresh) {
-                // Nobody wakes up those who wait here: another is looked for, as
-                // soon as that may be tried.
-                let next = Monotonic(self.next_try.load(Ordering::Relaxed));
-                return pause(left.min(LISTEN).min(next.since(now)));
             }
             words.wait(Word::WAKES.0, wakes, left.min(LISTEN));
         }

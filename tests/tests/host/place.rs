@@ -9,7 +9,7 @@ use cloudhosts_tests::process::{bounded, run, stderr, stdout, succeed};
 use cloudhosts_tests::sandbox::{FILES_THEN_CLOUDHOSTS, Sandbox};
 use serde_json::Value;
 
-use crate::publisher::{Pace, Publisher, table};
+use crate::publisher::{Pace, Publisher};
 use crate::soak;
 
 /// The daemon's socket, inside.
@@ -34,7 +34,7 @@ impl Place {
         let sandbox = Sandbox::new(dir.path(), services);
         // on a busy machine the publisher may not be quick enough for a process that starts
         let file = sandbox.outside(LAST_GOOD);
-        std::fs::write(file, table(pace.first, pace.others)).unwrap();
+        std::fs::write(file, crate::publisher::file(pace)).unwrap();
         let publisher = Publisher::start(&sandbox.outside(SOCKET), pace);
         Place {
             publisher,

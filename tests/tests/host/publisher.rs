@@ -3,7 +3,6 @@
 
 use std::fs::{Permissions, set_permissions};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -13,8 +12,7 @@ use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::shm::{EpochPage, seal_table};
-use cloudhosts_table::{Builder, Order, Role, Settings, handover};
+use cloudhosts_table::{Order, RegionWriter, Role, RoleAnswer, Settings, WriteError, handover};
 
 /// How often the heart beats; clients give up after three seconds.
 const BEAT: Duration = Duration::from_millis(200);
@@ -69,39 +67,61 @@ impl Pace {
     }
 }
 
-/// The `n`th table, of which `callers/host.h` tells what it says.
-pub fn table(n: u32, others: u32) -> Vec<u8> {
+/// Writes the `n`th table in place of the one before it, of which
+/// `callers/host.h` tells what it says. Nobody may ever see some of each.
+fn write(writer: &mut RegionWriter, n: u32) -> Result<(), WriteError> {
     let [_, high, middle, low] = n.to_be_bytes();
     let v4 = [[10, high, middle, low], [11, high, middle, low]];
     let v6 = [Ipv6Addr::from(0xfd00 << 112 | u128::from(n)).octets()];
-    let mut builder = Builder::new(Settings {
-        generation: n.into(),
-        published: SystemTime::now(),
+    let target = format!("t{n}");
+    writer.set(&role(&target, &v4, &v6))?;
+    writer.set(&Role {
+        answer: Some(RoleAnswer::Alias { target: &target }),
+        ..role("which", &[], &[])
+    })?;
+    writer.remove(&format!("t{}", n - 1))?;
+    writer.commit(SystemTime::now())?;
+    Ok(())
+}
+
+fn role<'a>(name: &'a str, v4: &'a [[u8; 4]], v6: &'a [[u8; 16]]) -> Role<'a> {
+    let canonical = None;
+    Role {
+        name,
+        answer: Some(RoleAnswer::Addresses { v4, v6, canonical }),
+        pick: 0,
+        sources: &[],
+    }
+}
+
+/// A region with the first table.
+fn region(pace: Pace) -> RegionWriter {
+    let settings = Settings {
+        generation: 0,
         stale_max: None,
         order: Order::Rotate,
         domain: String::new(),
+        reverse: true,
         hashes: vec!["cloudhosts".to_owned()],
-    })
-    .unwrap();
-    let mut role = |name: &str, canonical, v4: &[_], v6: &[_]| {
-        let pick = 0;
-        let role = Role {
-            name,
-            canonical,
-            v4,
-            v6,
-            pick,
-        };
-        builder.role(role).unwrap();
     };
-    for other in 0..others {
-        let address = Ipv4Addr::from(0xc612_0000 | other).octets();
-        role(&format!("other-{other:06}"), None, &[address], &[]);
-    }
-    let canonical = format!("t{n}");
-    role(&canonical, None, &v4, &v6);
-    role("which", Some(&canonical), &[], &[]);
-    builder.build().unwrap()
+    let others: Vec<(String, [[u8; 4]; 1])> = (0..pace.others)
+        .map(|other| {
+            let address = Ipv4Addr::from(0xc612_0000 | other).octets();
+            (format!("other-{other:06}"), [address])
+        })
+        .collect();
+    let roles = || others.iter().map(|(name, v4)| role(name, v4, &[]));
+    let mut writer = RegionWriter::create(settings, &roles().collect(), monotonic()).unwrap();
+    roles().for_each(|role| writer.set(&role).unwrap());
+    write(&mut writer, pace.first).unwrap();
+    writer
+}
+
+/// The first table as a file.
+pub fn file(pace: Pace) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    region(pace).snapshot().write(&mut bytes).unwrap();
+    bytes
 }
 
 /// Publishes until dropped.
@@ -118,23 +138,21 @@ impl Publisher {
     pub fn start(socket: &Path, pace: Pace) -> Publisher {
         let listener = UnixListener::bind(socket).unwrap();
         set_permissions(socket, Permissions::from_mode(0o666)).unwrap();
-        let epoch = Arc::new(EpochPage::new(monotonic()).unwrap());
-        let sealed = move |n| seal_table(&table(n, pace.others)).unwrap();
-        let current: Arc<Mutex<OwnedFd>> = Arc::new(Mutex::new(sealed(pace.first)));
-        epoch.announce(pace.first.into());
+        let mut writer = region(pace);
+        let current = Arc::new(Mutex::new(Arc::clone(writer.region())));
         let newest = Arc::new(AtomicU32::new(pace.first));
         let stop = Arc::new(AtomicBool::new(false));
 
-        let (server_stop, table, page) = (stop.clone(), current.clone(), epoch.clone());
+        let (server_stop, region) = (stop.clone(), current.clone());
         let server = std::thread::spawn(move || {
             for client in listener.incoming() {
                 if server_stop.load(Ordering::SeqCst) {
                     return;
                 }
                 sleep(pace.delay);
-                let table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                let region = region.lock().unwrap_or_else(PoisonError::into_inner);
                 // a client may have gone; that is its own affair
-                let _ = client.map(|client| handover::send(client, table.as_fd(), page.file()));
+                let _ = client.map(|client| handover::send(client, &region, monotonic()));
             }
         });
         let (writer_stop, written) = (stop.clone(), newest.clone());
@@ -143,16 +161,22 @@ impl Publisher {
             let mut number = pace.first;
             while !writer_stop.load(Ordering::SeqCst) {
                 if beaten.elapsed() >= BEAT {
-                    epoch.beat(monotonic());
+                    writer.region().beat(monotonic());
                     beaten = Instant::now();
                 }
                 sleep(pace.every.unwrap_or(BEAT));
                 if pace.every.is_some() {
                     number += 1;
-                    let sealed = sealed(number);
                     written.store(number, Ordering::SeqCst);
-                    *current.lock().unwrap_or_else(PoisonError::into_inner) = sealed;
-                    epoch.announce(number.into());
+                    write(&mut writer, number).unwrap();
+                }
+                if writer.needs_rebuild() {
+                    let next = writer.rebuild(monotonic()).unwrap();
+                    let left = std::mem::replace(&mut writer, next);
+                    let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+                    *current = Arc::clone(writer.region());
+                    drop(current);
+                    left.region().mark_moved();
                 }
             }
         });

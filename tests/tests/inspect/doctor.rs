@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_table::{Builder, Order, Settings};
+use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::{Capacity, Order, RegionWriter, Settings};
 use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::process::{Signal, stderr, stdout, succeed};
 use cloudhosts_tests::sentinel::{MASTER, Sentinel};
@@ -343,15 +344,18 @@ fn a_table_from_the_future_is_told() {
     let world = World::new().build();
     let settings = Settings {
         generation: 7,
-        published: SystemTime::now() + Duration::from_secs(3600),
         stale_max: None,
         order: Order::Fixed,
         domain: String::new(),
+        reverse: true,
         hashes: vec!["cloudhosts".into()],
     };
-    let table = Builder::new(settings).unwrap().build().unwrap();
+    let mut writer = RegionWriter::create(settings, &Capacity::default(), monotonic()).unwrap();
+    let ahead = SystemTime::now() + Duration::from_secs(3600);
+    writer.commit(ahead).unwrap();
     let file = world.sandbox.outside("/var/lib/cloudhosts/last-good.table");
-    fs::write(file, table).unwrap();
+    let mut file = fs::File::create(file).unwrap();
+    writer.snapshot().write(&mut file).unwrap();
     let said = doctor(&world).1;
     says(
         &said,

@@ -81,7 +81,7 @@ fn a_hash_that_leaves_the_configuration_answers_until_all_others_are_read() {
     fleet.read_all(&[&[("web", "10.0.0.5")], &base]);
     assert_eq!(fleet.resolve("db"), "");
     assert_eq!(fleet.resolve("mail"), "mail 10.0.0.2");
-    assert_eq!(View::open(&fleet.table).unwrap().hashes().count(), 2);
+    assert_eq!(fleet.view().hashes().len(), 2);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn what_is_not_allowed_any_more_goes_at_once_and_comes_when_it_is_read() {
 fn generations_go_on() {
     let mut fleet = Fleet::new("");
     fleet.live(&[("web", "10.0.0.1")]);
-    let generation = |fleet: &Fleet| View::open(&fleet.table).unwrap().generation();
+    let generation = |fleet: &Fleet| fleet.view().generation();
     let before = generation(&fleet);
     fleet.reload("order = 'fixed'");
     assert!(generation(&fleet) > before);

@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{Effect, State, Status};
-use cloudhosts_table::client::{AttachError, pulse};
-use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
 use super::finding::Finding;
@@ -27,11 +26,11 @@ pub(super) fn socket(config: &Config) -> Finding {
         return Finding::wrong(check, says, "shorten `socket` in the configuration");
     };
     match pulse(&paths) {
-        Ok(pulse) if pulse.retired => Finding::wrong(check, "the daemon is leaving", START),
-        Ok(pulse) if pulse.is_alive(monotonic()) => {
+        Ok(Pulse::Retired) => Finding::wrong(check, "the daemon is exiting", START),
+        Ok(Pulse::Beating) => {
             Finding::ok(check, format_args!("{path}, and the daemon's heart beats"))
         }
-        Ok(_) => Finding::wrong(
+        Ok(Pulse::Silent) => Finding::wrong(
             check,
             "the daemon has given no sign of life for 3 s",
             "is it stopped? run: systemctl restart cloudhosts-cached",

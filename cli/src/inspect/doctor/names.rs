@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_table::{Name, View};
+use cloudhosts_table::{Cursor, Name, View};
 
 use super::finding::Finding;
 use crate::getent;
@@ -18,7 +18,7 @@ const CHECK: &str = "names";
 const HOSTS: &str = "/etc/hosts";
 
 /// How many names are asked.
-const SAMPLE: u32 = 3;
+const SAMPLE: u64 = 3;
 
 /// Names, with the addresses that the table has for them.
 type Known = BTreeMap<String, Vec<IpAddr>>;
@@ -51,16 +51,17 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 fn sample(view: &View<'_>) -> Known {
     let stride = (view.names() / SAMPLE).max(1);
     let mut sample = Known::new();
-    let (mut at, mut n) = (view.first(), 0);
-    while let Some((answer, next)) = view.entry(at) {
+    let (mut at, mut n) = (Cursor::default(), 0);
+    while let Some(listed) = view.list(at) {
+        let answer = listed.answer();
         if n % stride == 0
-            && answer.pick == 0
-            && !answer.v4.is_empty()
+            && answer.pick() == 0
+            && answer.v4().len() > 0
             && sample.len() < SAMPLE as usize
         {
-            sample.insert(answer.asked.into(), addresses(&answer));
+            sample.insert(listed.name.to_string(), addresses(answer));
         }
-        (at, n) = (next, n + 1);
+        (at, n) = (Cursor(listed.at.0 + 1), n + 1);
     }
     sample
 }

@@ -47,7 +47,7 @@ fn covers(view: &View<'_>, host: &str) -> Option<Covered> {
     let name = Name::parse(host.as_bytes()).ok()?;
     Some(Covered {
         host: host.to_owned(),
-        by: view.decider(&name)?.to_owned(),
+        by: view.decider(&name)?.to_string(),
         addresses: addresses(&View::lookup(view, &name)?),
     })
 }

@@ -1,36 +1,47 @@
-//! Which state of Redis the last good table stands for, as a file beside it.
-//! The daemon writes it, and the one that starts next reads it; nobody else
-//! needs to.
+//! What the next daemon has to know besides the last good table, as a file
+//! beside it that nobody else may read: which state of Redis the table stands
+//! for, and how values are written there.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use cloudhosts_registry::follow::Checkpoint;
+use serde::{Deserialize, Serialize};
 
 use crate::last_good::{open_regular, write_whole};
+use crate::mirror::Written;
 
 /// The file's name in the state directory.
-const NAME: &str = "checkpoint.json";
+const NAME: &str = "state.json";
 
-/// Most bytes of it that are read; 128 positions and what is known of one Redis
-/// are far less.
-const MOST: u64 = 1 << 20;
+/// Most bytes of it that are read: more than a table can hold.
+const MOST: u64 = 1 << 32;
 
 /// Only the daemon's user reads it.
 const MODE: u32 = 0o600;
 
+/// The daemon's own state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Which state of Redis the table stands for.
+    pub checkpoint: Checkpoint,
+    /// The values that are not written in the normal form.
+    #[serde(default)]
+    pub written: Written,
+}
+
 /// The file in its directory.
 #[derive(Debug, Clone)]
-pub struct CheckpointFile {
+pub struct StateFile {
     path: PathBuf,
 }
 
-impl CheckpointFile {
+impl StateFile {
     /// The file in this state directory.
     #[must_use]
-    pub fn new(state_dir: &Path) -> CheckpointFile {
-        CheckpointFile {
+    pub fn new(state_dir: &Path) -> StateFile {
+        StateFile {
             path: state_dir.join(NAME),
         }
     }
@@ -44,8 +55,8 @@ impl CheckpointFile {
     /// Reads the file, when there is one.
     ///
     /// # Errors
-    /// It can't be read, or does not hold a checkpoint.
-    pub fn load(&self) -> io::Result<Option<Checkpoint>> {
+    /// It can't be read, or does not hold a state.
+    pub fn load(&self) -> io::Result<Option<State>> {
         let Some(file) = open_regular(&self.path)? else {
             return Ok(None);
         };
@@ -58,8 +69,8 @@ impl CheckpointFile {
     ///
     /// # Errors
     /// The directory is missing, full or not ours to write to.
-    pub fn save(&self, checkpoint: &Checkpoint) -> io::Result<()> {
-        let mut text = serde_json::to_vec(checkpoint)?;
+    pub fn save(&self, state: &State) -> io::Result<()> {
+        let mut text = serde_json::to_vec(state)?;
         text.push(b'\n');
         write_whole(&self.path, MODE, |file: &mut File| file.write_all(&text))
     }
@@ -74,11 +85,11 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_read_again_and_what_is_damaged_is_an_error() {
-        let directory = std::env::temp_dir().join(format!("checkpoint-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("state-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let file = CheckpointFile::new(&directory);
+        let file = StateFile::new(&directory);
         assert!(file.load().unwrap().is_none());
-        file.save(&Checkpoint::default()).unwrap();
+        file.save(&State::default()).unwrap();
         assert!(file.load().unwrap().is_some());
         let mode = fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
