@@ -7,17 +7,19 @@ use crate::publisher::Pace;
 use crate::soak;
 
 #[test]
-fn with_every_descriptor_taken_the_table_at_hand_answers() {
+fn with_every_descriptor_taken_each_change_is_followed() {
     let place = Place::new(Pace::every(Duration::from_millis(50))).without_file();
     let report = place.report("host_limits", &["descriptors"]);
     assert!(number(&report, "/lookups") > 100, "{report}");
+    assert!(number(&report, "/tables") > 10, "{report}");
 }
 
 #[test]
-fn with_no_address_space_left_the_table_at_hand_answers() {
+fn with_no_address_space_left_each_change_is_followed() {
     let place = Place::new(Pace::every(Duration::from_millis(50))).without_file();
     let report = place.report("host_limits", &["memory"]);
     assert!(number(&report, "/lookups") > 100, "{report}");
+    assert!(number(&report, "/tables") > 10, "{report}");
 }
 
 #[test]
