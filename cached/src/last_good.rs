@@ -9,10 +9,21 @@ use std::time::SystemTime;
 
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::format::MAX_TABLE;
-use cloudhosts_table::{Snapshot, TableFile};
+use cloudhosts_table::{OpenError, Snapshot, TableFile};
+
+pub mod version_1;
 
 /// The mode of a file that everybody may read.
 pub const EVERYBODY: u32 = 0o644;
+
+/// What a file holds.
+#[derive(Debug)]
+pub enum Loaded {
+    /// A table.
+    Table(TableFile),
+    /// One of a release before this.
+    Version1(version_1::Table),
+}
 
 /// The file in its directory.
 #[derive(Debug, Clone)]
@@ -40,16 +51,23 @@ impl LastGood {
     /// Reads the file, when there is one.
     ///
     /// # Errors
-    /// It can't be read, or is not a whole table of this format.
-    pub fn load(&self) -> io::Result<Option<TableFile>> {
+    /// It can't be read, or is not a whole table.
+    pub fn load(&self) -> io::Result<Option<Loaded>> {
         let Some(file) = open_regular(&self.path)? else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
         file.take(MAX_TABLE + 1).read_to_end(&mut bytes)?;
-        let table = TableFile::open(&bytes).map_err(io::Error::other)?;
+        let table = match TableFile::open(&bytes) {
+            Ok(table) => table,
+            Err(error @ OpenError::Version(1)) => {
+                let table = version_1::Table::open(bytes).ok_or(io::Error::other(error))?;
+                return Ok(Some(Loaded::Version1(table)));
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
         table.view().verify().map_err(io::Error::other)?;
-        Ok(Some(table))
+        Ok(Some(Loaded::Table(table)))
     }
 
     /// Replaces the file by a table, whole or not at all.

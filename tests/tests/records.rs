@@ -195,7 +195,10 @@ fn an_unknown_attribute_is_reported_and_ignored() {
     assert_eq!(now(&world, "web"), ["10.0.0.5"]);
     let reason = world.daemon.wait_for_rejected(HASH, "web");
     assert!(reason.contains("attribute"), "{reason}");
-    assert!(!reason.contains("colour"), "everybody may read it: {reason}");
+    assert!(
+        !reason.contains("colour"),
+        "everybody may read it: {reason}"
+    );
 }
 
 #[test]

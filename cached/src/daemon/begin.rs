@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{Daemon, Digested, Tools, notify};
 use crate::exposures::Exposures;
+use crate::last_good::Loaded;
 use crate::mirror::Changed;
 use crate::publisher::Published;
 use crate::reload::Difference;
@@ -37,11 +38,21 @@ impl Daemon {
                 return begun(tools, Ok(None), Checkpoint::default());
             };
             // Without the table the state stands for nothing.
-            let state = saved(&files.state);
-            tools.mirror.restore(&table.view(), &state.written);
-            info!("{} names restored from {path}", table.view().names());
-            drop(table);
+            let state = match table {
+                Loaded::Table(table) => {
+                    let state = saved(&files.state);
+                    tools.mirror.restore(&table.view(), &state.written);
+                    state
+                }
+                Loaded::Version1(table) => {
+                    tools.mirror.restore_version_1(&table);
+                    State::default()
+                }
+            };
             let published = tools.publish_anew();
+            if let Ok(Some(published)) = &published {
+                info!("{} names restored from {path}", published.facts.names);
+            }
             begun(tools, published, state.checkpoint)
         });
     }

@@ -43,6 +43,7 @@ use cloudhosts_table::{MAX_HASHES, Settings, View};
 pub use apply::Changed;
 pub use written::Written;
 
+use crate::last_good::version_1;
 use directory::Directory;
 use fault::Faults;
 use fields::{Bulk, Field, FieldRef, Fields};
@@ -121,6 +122,25 @@ impl Mirror {
                     let retained = source.retained;
                     bulk.push(&role.name, number, member, Field { value, retained });
                 }
+            }
+        }
+        self.settings.generation = table.generation();
+        self.take_up(bulk);
+    }
+
+    /// The same from a table of a release before this.
+    pub fn restore_version_1(&mut self, table: &version_1::Table) {
+        let keys = table.hashes();
+        let numbers: Vec<Option<usize>> = keys.iter().map(|key| self.number(key)).collect();
+        let mut bulk = Bulk::default();
+        for source in table.sources() {
+            let retained = source.retained;
+            if let Some(&Some(number)) = numbers.get(source.hash)
+                && let Ok(value) = Parsed::parse(source.value)
+                && self.allow.allows(source.role)
+            {
+                let field = Field { value, retained };
+                bulk.push(source.role, number, source.member, field);
             }
         }
         self.settings.generation = table.generation();

@@ -139,3 +139,23 @@ fn generations_go_on() {
     fleet.reload("order = 'fixed'");
     assert!(generation(&fleet) > before);
 }
+
+/// An upgrade while Redis is away: what the release before has left is taken up.
+#[test]
+fn a_table_of_the_release_before_is_taken_up() {
+    use crate::last_good::version_1;
+
+    let file = include_bytes!("../../../tests/version_1/last-good.table");
+    let table = version_1::Table::open(file.to_vec()).unwrap();
+    let mut fleet = Fleet::new("hashes = ['cloudhosts', 'base']\ndomain = 'prod.example'");
+    fleet.mirror.restore_version_1(&table);
+    fleet.make_table();
+    assert_eq!(fleet.resolve("web"), "web 10.0.0.1 10.0.0.2 pick=1");
+    assert_eq!(
+        fleet.resolve("www.prod.example"),
+        "web 10.0.0.1 10.0.0.2 pick=1"
+    );
+    assert_eq!(fleet.resolve("x.apps.internal"), "x.apps.internal 10.0.0.9");
+    assert!(fleet.view().generation() > 41);
+    assert_eq!(fleet.mirror.hashes()[0].retained, 1);
+}
