@@ -71,7 +71,7 @@ fn a_full_disk_costs_nobody_a_name_and_heals() {
     world.sync("cloudhosts");
     wait_for_log(&world, "last-good.table is written again");
     let left = inside(&world, &["ls", "-A", STATE]);
-    assert_eq!(left.trim(), "checkpoint.json\nlast-good.table");
+    assert_eq!(left.trim(), "last-good.table\nstate.json");
     world.daemon.kill();
     assert_eq!(told(&world, "db"), ["10.0.0.7"]);
 }
@@ -165,7 +165,7 @@ fn a_bad_last_good_table_is_left_aside() {
             bytes[good.len() - 9] ^= 4;
             write(file, &bytes);
         }),
-        ("a newer format", |file, good| version(file, good, 2)),
+        ("a newer format", |file, good| version(file, good, 3)),
         ("an older format", |file, good| version(file, good, 0)),
         ("a directory", |file, _| std::fs::create_dir(file).unwrap()),
         ("a pipe", |file, _| {
@@ -279,16 +279,16 @@ fn a_link_in_place_of_the_file_is_not_read_by_the_daemon() {
     wait_for_log(&world, "is left aside");
 }
 
-const CHECKPOINT: &str = "/var/lib/cloudhosts/checkpoint.json";
+const STATE_FILE: &str = "/var/lib/cloudhosts/state.json";
 
 #[test]
-fn a_damaged_or_missing_checkpoint_costs_nobody_a_name() {
+fn a_damaged_or_missing_state_costs_nobody_a_name() {
     let mut world = World::with(&[("web", "10.0.0.5"), ("db", "10.0.0.6")]);
     world.sees("web", &["10.0.0.5"]);
     let junk = vec![b'['; 2 << 20];
     for damaged in [None, Some(&b""[..]), Some(b"{\"hashes\": 7}"), Some(&junk)] {
         assert!(world.daemon.terminate().success());
-        let path = world.sandbox.outside(CHECKPOINT);
+        let path = world.sandbox.outside(STATE_FILE);
         match damaged {
             Some(bytes) => std::fs::write(&path, bytes).unwrap(),
             None => std::fs::remove_file(&path).unwrap(),
@@ -300,12 +300,12 @@ fn a_damaged_or_missing_checkpoint_costs_nobody_a_name() {
         world.daemon.wait_for_state("guarded");
         assert_eq!(world.look_up("web").addresses, ["10.0.0.5"]);
         let log = world.daemon.log().split_off(logged);
-        assert_eq!(log.contains(CHECKPOINT), damaged.is_some(), "{log}");
+        assert_eq!(log.contains(STATE_FILE), damaged.is_some(), "{log}");
         world.hset(&[("web", "10.0.0.5")]);
         world.daemon.wait_for_state("live");
-        wait::until("the checkpoint is there again", || {
+        wait::until("the state is there again", || {
             let text = std::fs::read(&path).ok()?;
-            text.starts_with(b"{\"hashes\":{").then_some(())
+            text.starts_with(b"{\"checkpoint\":{\"hashes\":{").then_some(())
         });
     }
 }
