@@ -25,7 +25,7 @@ pub fn describe() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// How many look-ups can run at a time.
+/// How many lookups can run at a time.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -45,7 +45,7 @@ use tools::Tools;
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
-    /// Numbers of names of the look-ups.
+    /// Numbers of names of the lookups.
     pub sizes: &'static [u32],
     /// Processes of each service that look up.
     pub rounds: usize,
@@ -124,7 +124,7 @@ Written by `make bench`, which measures everything anew, on any machine: cloudho
 what people would use instead, side by side in one run. Times differ from machine to machine and from hour to
 hour; the ratios, taken within one round, much less. Everything runs in private namespaces and directories.
 
-- *floor*: a name service that answers a constant. What a look-up costs there is glibc's own work.
+- *floor*: a name service that answers a constant. What a lookup costs there is glibc's own work.
 - *cloudhosts*: the built module and daemon, all roles in a Redis hash.
 - *nscd*: glibc's caching daemon in front of `files`, its cache shared with the process and warm.
 - *dnsmasq*: a DNS server on loopback that has all names in its memory.
