@@ -232,9 +232,13 @@ impl Followers {
         }
     }
 
-    /// Has them reckon from now on that a scan costs so much.
+    /// Has them reckon from now on that a scan costs so much, and forget the rest that follows from
+    /// what they reckoned before.
     pub fn reckon(&mut self, cost: Duration) {
         self.cost = BASE + cost;
+        for one in &mut self.all {
+            one.rested = Instant::now();
+        }
     }
 
     /// Goes on for a while, as a fleet that has nothing to do but what it is pushed.

@@ -251,7 +251,7 @@ fn by_hset(text: &mut String, scan: &Scan<'_>) {
     writeln!(
         text,
         "## One plain HSET, all machines on one Redis\n\n\
-         Measured with {} followers at {} names: all had the change within {}, and no more than {} connections were \
+         Measured with {} followers at {} names: all had the change within {}, and {} connections were \
          dropped.\n\n\
          - *CPU*: machines × CPU of a read; for so long Redis is busy.\n\
          - *Sent*: machines × names × {:.0} bytes, followed by the time that a network of 10 Gbit/s needs for it.\n\

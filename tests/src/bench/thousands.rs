@@ -244,8 +244,9 @@ impl Thousands {
         ));
         section.say(&format!(
             "How long a daemon waits at random depends on what it estimates that a read costs. *Typical* followers \
-             estimate {}: the best of {SCANS} reads by a real daemon that had Redis to itself. *Hasty* followers \
-             estimate {}: the best of 10 reads by a client that does nothing with what it reads. No daemon estimates less.",
+             estimate {}: the best of {SCANS} reads by a real daemon (`last_full_read.cost_ms`), which is what a daemon \
+             estimates, or a little more. *Hasty* followers estimate {}: the best of 10 reads by a client that does \
+             nothing with what it reads. No daemon on this machine estimates less.",
             span(self.scan),
             span(self.bare),
         ));
