@@ -20,8 +20,8 @@ const BLOCK: Duration = Duration::from_secs(5);
 
 /// The logs of all configured hashes as one, oldest entry first.
 ///
-/// It reads from the master, over a connection of its own, which is made anew
-/// when it was lost. What has been read is not read again.
+/// It reads over a connection of its own, to the master or to a replica, which is
+/// made anew when it was lost. What has been read is not read again.
 pub struct History {
     connector: Connector,
     connection: Option<Connection>,
@@ -78,7 +78,7 @@ impl History {
         };
         History {
             logs: config.hashes.iter().map(log).collect(),
-            connector: Connector::to_write(config),
+            connector: Connector::to_read(config),
             connection: None,
         }
     }

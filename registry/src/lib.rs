@@ -6,8 +6,8 @@
 //! - [`config`]: the configuration file: which Redis, which hashes.
 //! - `connect`: from a URL to a connection that is logged in and, where Redis
 //!   can, pushes changes ([`Endpoint`]).
-//! - [`follow()`]: reads the hashes in full at each connect, and again what
-//!   changes; says how far an empty hash can be believed ([`Trust`]).
+//! - [`follow()`]: what changes in the hashes, by the change log, or else by
+//!   scans; says whether what is missing was deleted or lost ([`follow::Changes`]).
 //! - [`probe()`]: one visit, to see whether the daemon could do all that;
 //!   [`masters()`]: what the sentinels say.
 //! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
@@ -30,10 +30,11 @@
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
 //! place of the two `%R~` (the commands only read), and before 6.2 leave
 //! `resetchannels` out. Another database than 0 needs `+select` as well.
-//! Without `+client|tracking` changes are polled. `+info` tells whether a
-//! Redis is the same as before, and a flush from a DEL where changes are
-//! polled. `+hkeys +hstrlen +hmget` are used only while something in a hash is
-//! too large to be transferred.
+//! Without `+client|tracking` changes are polled; without `+xrange +xrevrange
+//! +multi +exec` each change makes the daemon scan the hash. `+info` and `+pttl`
+//! tell what was deleted from what was lost. `+hmget` reads a role again that
+//! changed under a scan, and `+hkeys +hstrlen +hmget` read a hash in which
+//! something is too large to be transferred.
 
 pub mod config;
 mod connect;

@@ -63,6 +63,8 @@ pub(crate) struct Connector {
 enum Purpose {
     /// To follow changes: Redis is to push them.
     Follow,
+    /// To read once: nothing is pushed.
+    Read,
     /// To write: nothing is pushed, and a replica will not do.
     Write,
 }
@@ -74,6 +76,14 @@ impl Connector {
             config,
             last: 0,
             purpose: Purpose::Follow,
+        }
+    }
+
+    /// For connections to read from, which may be to replicas.
+    pub(crate) fn to_read(config: Arc<Config>) -> Connector {
+        Connector {
+            purpose: Purpose::Read,
+            ..Connector::new(config)
         }
     }
 
@@ -199,7 +209,7 @@ impl Connector {
     async fn try_one(&self, url: &Endpoint) -> Result<Connection, String> {
         let connection = self.open(url).await?;
         match self.purpose {
-            Purpose::Follow => Ok(connection),
+            Purpose::Follow | Purpose::Read => Ok(connection),
             Purpose::Write => self.master(connection, "name the master in urls").await,
         }
     }
@@ -223,7 +233,7 @@ impl Connector {
         let limit = redis.connect_timeout;
         let session = match self.purpose {
             Purpose::Follow => Session::begin(endpoint, &materials, &invalidations, limit).await?,
-            Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
+            Purpose::Read | Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
         };
         Ok(Connection {
             link: session.link,

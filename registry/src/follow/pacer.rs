@@ -1,12 +1,13 @@
 //! How soon after a scan the next one of the same hash may start.
 
+use super::load::Load;
 use std::time::{Duration, Instant};
 
 /// A scan that takes T of Redis's time is followed by so many T of rest, so
 /// that following one hash costs at most a tenth of it.
 const REST: u32 = 9;
 
-/// No rest is longer than this, whatever the cost.
+/// No rest for that reason is longer than this, whatever the cost.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// What a scan costs before its first field.
@@ -67,10 +68,15 @@ impl Pacer {
         BASE + Duration::try_from_secs_f64(self.size * self.per_field).unwrap_or_default()
     }
 
-    /// A scan that a change made necessary has ended `now`.
-    pub(super) fn scanned(&mut self, now: Instant) {
-        let rest = self.cost().saturating_mul(REST).min(LONGEST_REST);
-        self.not_before = now.checked_add(rest);
+    /// A scan that a change made necessary has ended `now`. Each follower scans
+    /// once at most in the time that the scans of the whole fleet take (`load`):
+    /// where the hash changes all the time, each would otherwise scan again after
+    /// half of that time on average, and the fleet would ask Redis for twice what
+    /// it can do.
+    pub(super) fn scanned(&mut self, load: Load, now: Instant) {
+        let cost = self.cost();
+        let own = cost.saturating_mul(REST).min(LONGEST_REST);
+        self.not_before = now.checked_add(own.max(load.spread(cost, 1.0)));
     }
 
     /// When a scan that is wanted at `wanted` may start.
@@ -97,7 +103,7 @@ mod tests {
         let mut pacer = of(10_000, 4 * MS);
         let now = Instant::now();
         assert_eq!(pacer.earliest(now), now);
-        pacer.scanned(now);
+        pacer.scanned(Load::default(), now);
         let rest = pacer.earliest(now) - now;
         assert!(rest >= 36 * MS && rest < 37 * MS, "{rest:?}");
         let later = now + 50 * MS;
@@ -108,15 +114,31 @@ mod tests {
     fn no_rest_is_longer_than_2_seconds() {
         let mut pacer = of(3_000_000, Duration::from_secs(3));
         let now = Instant::now();
-        pacer.scanned(now);
+        pacer.scanned(Load::default(), now);
         assert_eq!(pacer.earliest(now), now + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_fleet_scans_once_in_the_time_that_the_scans_of_all_take() {
+        let mut pacer = of(10_000, 4 * MS);
+        let mut load = Load::default();
+        load.said(8_008, false);
+        let now = Instant::now();
+        let takes = 8_000 * pacer.cost();
+        assert!(takes > Duration::from_secs(30));
+        pacer.scanned(load, now);
+        // Changes that do not end take no more of Redis than there is.
+        assert_eq!(pacer.earliest(now), now + takes);
+        // A change after that waits for its own turn only.
+        let later = now + takes + MS;
+        assert_eq!(pacer.earliest(later), later);
     }
 
     #[test]
     fn a_stall_is_not_the_cost_of_a_scan() {
         let mut pacer = of(10, Duration::from_millis(3_500));
         let now = Instant::now();
-        pacer.scanned(now);
+        pacer.scanned(Load::default(), now);
         assert!(pacer.earliest(now) < now + MS);
         // Nor is it after a good answer.
         let mut pacer = of(100_000, 50 * MS);

@@ -22,6 +22,17 @@ fn following(redis: &mut Redis, logged: bool) -> Watcher {
     watcher
 }
 
+/// Follows a Redis through an endpoint that leads to the port in the returned number, and nowhere while it
+/// is 0: what happens to Redis meanwhile happens before the follower is connected again.
+fn behind_a_gate(redis: &Redis) -> (Arc<AtomicU16>, Peer, Watcher) {
+    let port = Arc::new(AtomicU16::new(redis.port));
+    let to = port.clone();
+    let endpoint = Peer::to(move || to.load(Ordering::Relaxed));
+    let mut watcher = Watcher::of(&endpoint.url);
+    watcher.until_holds(&BOTH);
+    (port, endpoint, watcher)
+}
+
 fn write_both(redis: &mut Redis, logged: bool) {
     if logged {
         let fields = [("a", Some("1")), ("b", Some("2"))];
@@ -290,14 +301,17 @@ fn a_redis_that_does_not_say_who_it_is_is_not_believed() {
         "--user", "default", "on", "nopass", "~*", "&*", "+@all", "-info",
     ];
     let mut redis = Redis::start(&[&user[..], &SAVING].concat());
-    let mut watcher = following(&mut redis, false);
+    write_both(&mut redis, false);
+    let (gate, _peer, mut watcher) = behind_a_gate(&redis);
     // Under watch a deletion is one.
     redis.run("HSET cloudhosts c 3");
     redis.run("HDEL cloudhosts c");
+    gate.store(0, Ordering::Relaxed);
     redis.kill();
     watcher.disconnected();
     redis.start_again();
     redis.run("HDEL cloudhosts b");
+    gate.store(redis.port, Ordering::Relaxed);
     watcher.until_retains(&[("a", "1")], &[("b", "2")]);
 }
 
@@ -317,13 +331,16 @@ fn a_deletion_after_a_restart_from_the_append_only_file_is_believed_by_the_log()
 #[test]
 fn what_was_written_after_our_entry_without_the_log_is_not_proved_by_it() {
     let mut redis = Redis::start(&SAVING);
-    let mut watcher = following(&mut redis, true);
+    write_both(&mut redis, true);
+    let (gate, _peer, mut watcher) = behind_a_gate(&redis);
     redis.run("HSET cloudhosts c 3");
     watcher.until_mirror("c", |hashes| hashes[0].fields.len() == 3);
+    gate.store(0, Ordering::Relaxed);
     redis.kill();
     watcher.disconnected();
     redis.start_again();
     redis.run("HDEL cloudhosts c");
+    gate.store(redis.port, Ordering::Relaxed);
     watcher.until_retains(&BOTH, &[("c", "3")]);
 }
 

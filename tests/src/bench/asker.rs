@@ -72,7 +72,7 @@ impl Asker {
         }
     }
 
-    /// Times of look-ups of names drawn from the first `names`: so many, or as many as the span
+    /// Times of lookups of names drawn from the first `names`: so many, or as many as the span
     /// holds.
     pub fn times(
         &mut self,
@@ -86,7 +86,7 @@ impl Asker {
         Sample::read(&self.ask(&format!("time {call} {hit} {names} {most} {span}")))
     }
 
-    /// Look-ups a second by so many threads.
+    /// Lookups a second by so many threads.
     pub fn threads(&mut self, names: u32, count: usize, span: Duration) -> f64 {
         let line = self.ask(&format!(
             "threads unspec {names} {count} {}",

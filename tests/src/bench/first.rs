@@ -1,4 +1,4 @@
-//! The first look-up of a fresh process, and where its time goes.
+//! The first lookup of a fresh process, and where its time goes.
 
 use super::Scale;
 use super::document::{Bar, Section};
@@ -16,7 +16,7 @@ const TURN: usize = 10;
 
 /// One fresh process.
 struct First {
-    /// The look-up alone, in nanoseconds.
+    /// The lookup alone, in nanoseconds.
     alone: f64,
     faults: f64,
     /// From before the process was made to its answer.
@@ -25,11 +25,11 @@ struct First {
 
 /// Measures and describes.
 pub fn measure(tools: &Tools, scale: &Scale) -> Section {
-    let mut section = Section::new("First look-up of a process");
+    let mut section = Section::new("First lookup of a process");
     let peers = Peers::start(tools, &Kind::ALL, NAMES);
     section.say(&format!(
         "A small C program is started {} times for each service, in turns of {TURN}, and makes one call of \
-         getaddrinfo (AF_UNSPEC) for one of {} names. *Look-up* is that call alone, in which glibc reads \
+         getaddrinfo (AF_UNSPEC) for one of {} names. *Lookup* is that call alone, in which glibc reads \
          nsswitch.conf and loads the module, and the module gets its table; *start to answer* begins before the \
          process is made.",
         TURN * scale.turns,
@@ -73,7 +73,7 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     section.table(
         &[
             "",
-            "look-up",
+            "lookup",
             "× floor",
             "× cloudhosts",
             "p99",
@@ -87,7 +87,7 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     let was =
         place(Kind::Cloudhosts).map_or(f64::NAN, |at| against(at, Kind::Null, |one| one.alone));
     section.bars.push(Bar::new(
-        "first look-up in a fresh process, against the floor's",
+        "first lookup in a fresh process, against the floor's",
         2.5,
         was,
         ratio,
@@ -144,7 +144,7 @@ fn parts(tools: &Tools, scale: &Scale, peers: &Peers, section: &mut Section) {
         }
     }
     section.head("Where the time goes");
-    section.say("Medians of as many fresh processes, which load the module themselves and call it without glibc's look-up around it.");
+    section.say("Medians of as many fresh processes, which load the module themselves and call it without glibc's lookup around it.");
     let rows = STEPS.iter().enumerate().map(|(at, step)| {
         let cells = taken.iter().flat_map(|taken| {
             let of = |at: usize| median(taken.iter().map(|parts| parts[at]));
@@ -189,7 +189,7 @@ fn library(tools: &Tools, peers: &Peers, section: &mut Section) {
         })
         .collect();
     section.say(&format!(
-        "The library has {}, {relocations} relocations, and needs libc alone. After its first look-up a process has \
+        "The library has {}, {relocations} relocations, and needs libc alone. After its first lookup a process has \
          {} more memory of its own (anonymous pages) than before it, with the floor's module {}; the difference is \
          what cloudhosts adds to each process. The table is shared by all of them.",
         bytes(size),

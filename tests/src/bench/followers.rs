@@ -30,8 +30,14 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 /// So many clients may scan at once without a wait, likewise.
 const HANDFUL: u32 = 8;
 
-/// What a scan costs before its first field, as in `registry/src/follow/pacer.rs`.
+/// What a scan costs before its first field, and the rest after it, as in
+/// `registry/src/follow/pacer.rs`.
 const BASE: Duration = Duration::from_micros(20);
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
+/// So often it is looked who is silent.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// No change takes longer than this to be everywhere.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -39,10 +45,8 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// What a follower is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
-    /// Nothing to do.
+    /// No answer is to come.
     Rest,
-    /// A scan is due later.
-    ScanDue,
     /// Answers to these are to come.
     Asked(Question),
     /// It gave up.
@@ -63,10 +67,23 @@ impl Question {
         match self {
             Question::Tracking => 2,
             Question::Log => 4,
-            Question::Scan => 5,
+            Question::Scan => 7,
             Question::Ping => 1,
         }
     }
+}
+
+/// How far a scan is that a push has made necessary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// There is none.
+    Nothing,
+    /// It waits for its turn.
+    Waits,
+    /// It is due, and the length of the hash is asked first.
+    Due,
+    /// The length is known.
+    Sized,
 }
 
 #[derive(Debug)]
@@ -81,6 +98,9 @@ struct Follower {
     /// What was pushed since the last question.
     log_pushed: bool,
     hash_pushed: bool,
+    wish: Wish,
+    /// The rest after the scan before is over.
+    rested: Instant,
     /// Whether it has the change.
     has: bool,
 }
@@ -108,6 +128,8 @@ pub struct Followers {
     /// The last entry that all have.
     position: String,
     due: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// When it was last looked who is silent.
+    minded: Instant,
     chunk: Vec<u8>,
 }
 
@@ -143,6 +165,7 @@ impl Followers {
             cost: BASE + cost,
             position,
             due: BinaryHeap::new(),
+            minded: Instant::now(),
             chunk: vec![0; 64 << 10],
         };
         for nth in 0..count {
@@ -170,6 +193,8 @@ impl Followers {
             // which it reads once it is tracked
             log_pushed: true,
             hash_pushed: false,
+            wish: Wish::Nothing,
+            rested: Instant::now(),
             has: false,
         });
         self.ask(self.all.len() - 1, Question::Tracking);
@@ -207,7 +232,16 @@ impl Followers {
         }
     }
 
-    /// Goes on for a while, as a fleet that has nothing to do.
+    /// Has them reckon from now on that a scan costs so much, and forget the rest that follows from
+    /// what they reckoned before.
+    pub fn reckon(&mut self, cost: Duration) {
+        self.cost = BASE + cost;
+        for one in &mut self.all {
+            one.rested = Instant::now();
+        }
+    }
+
+    /// Goes on for a while, as a fleet that has nothing to do but what it is pushed.
     pub fn idle(&mut self, time: Duration) {
         let start = Instant::now();
         while start.elapsed() < time {
@@ -215,7 +249,13 @@ impl Followers {
         }
     }
 
-    fn gone(&self) -> usize {
+    /// How many there are, with those that gave up.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many have given up.
+    pub fn gone(&self) -> usize {
         self.all.iter().filter(|one| one.at == At::Gone).count()
     }
 
@@ -240,8 +280,9 @@ impl Followers {
                 break;
             }
             self.due.pop();
-            if self.all[nth].at == At::ScanDue {
-                self.ask(nth, Question::Scan);
+            if self.all[nth].wish == Wish::Waits {
+                self.all[nth].wish = Wish::Due;
+                self.next(nth);
             }
         }
         self.mind_the_silent(now);
@@ -249,6 +290,10 @@ impl Followers {
 
     /// Who has nothing to do asks for a sign of life now and then; who is not answered gives up.
     fn mind_the_silent(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.minded) < LOOK {
+            return;
+        }
+        self.minded = now;
         let clients = u32::try_from(self.all.len()).expect("so many are wanted");
         let patience = (SILENCE + self.cost * clients).min(LONGEST_SILENCE);
         for nth in 0..self.all.len() {
@@ -274,10 +319,20 @@ impl Followers {
         let length = ["HLEN", hash];
         let entries = ["XRANGE", log, &self.position, "+", "COUNT", "256"];
         let all = ["HGETALL", hash];
+        let lives = ["PTTL", hash];
+        let info = ["INFO", "replication"];
         let commands: &[&[&str]] = match question {
             Question::Tracking => &[&["HELLO", "3"], &["CLIENT", "TRACKING", "ON"]],
             Question::Log => &[&["MULTI"], &length, &entries, &["EXEC"]],
-            Question::Scan => &[&["MULTI"], &length, &entries, &all, &["EXEC"]],
+            Question::Scan => &[
+                &["MULTI"],
+                &length,
+                &entries,
+                &all,
+                &lives,
+                &info,
+                &["EXEC"],
+            ],
             Question::Ping => &[&["PING"]],
         };
         let bytes: Vec<u8> = commands.iter().flat_map(|words| command(words)).collect();
@@ -294,9 +349,13 @@ impl Followers {
         if question != Question::Tracking {
             one.log_pushed = false;
         }
+        if question == Question::Scan {
+            one.wish = Wish::Nothing;
+        }
     }
 
     fn read(&mut self, nth: usize) {
+        let rest = (self.cost * REST).min(LONGEST_REST).max(self.spread());
         let one = &mut self.all[nth];
         if one.at == At::Gone {
             return;
@@ -309,31 +368,45 @@ impl Followers {
         one.heard = Instant::now();
         let mut skim = std::mem::take(&mut one.skim);
         let log = self.log.as_bytes();
-        skim.feed(&self.chunk[..count], |head| one.take(head, log));
+        skim.feed(&self.chunk[..count], |head| one.take(head, log, rest));
         one.skim = skim;
         self.next(nth);
     }
 
+    /// How long the scans of all take, over which they are spread.
+    fn spread(&self) -> Duration {
+        let others = u32::try_from(self.all.len()).expect("so many are wanted");
+        self.cost * others.saturating_sub(HANDFUL)
+    }
+
     /// What follows from what was pushed and answered.
     fn next(&mut self, nth: usize) {
+        let spread = self.spread();
         let one = &mut self.all[nth];
-        match one.at {
-            At::Rest if one.log_pushed => self.ask(nth, Question::Log),
-            At::Rest if one.hash_pushed => {
-                one.at = At::ScanDue;
-                let others = u32::try_from(self.all.len()).expect("so many are wanted");
-                let others = others.saturating_sub(HANDFUL);
-                let delay = (self.cost * others).mul_f64(random());
-                self.due.push(Reverse((Instant::now() + delay, nth)));
-            }
-            _ => {}
+        if one.hash_pushed && !one.log_pushed && one.wish == Wish::Nothing && !one.is_scanning() {
+            one.wish = Wish::Waits;
+            let due = (Instant::now() + spread.mul_f64(random())).max(one.rested);
+            self.due.push(Reverse((due, nth)));
+        }
+        let one = &self.all[nth];
+        if one.at != At::Rest {
+            return;
+        }
+        if one.wish == Wish::Sized {
+            self.ask(nth, Question::Scan);
+        } else if one.wish == Wish::Due || one.log_pushed {
+            self.ask(nth, Question::Log);
         }
     }
 }
 
 impl Follower {
-    /// Takes in how an answer or a push begins.
-    fn take(&mut self, head: &[u8], log: &[u8]) {
+    fn is_scanning(&self) -> bool {
+        self.at == At::Asked(Question::Scan)
+    }
+
+    /// Takes in how an answer or a push begins. A scan is followed by that rest.
+    fn take(&mut self, head: &[u8], log: &[u8], rest: Duration) {
         assert!(
             !head.starts_with(b"-"),
             "Redis: {}",
@@ -357,8 +430,16 @@ impl Follower {
         self.at = At::Rest;
         match question {
             // the entry that was the last, and a newer one
-            Question::Log => self.has |= entries(head) > 1,
-            Question::Scan => self.has = true,
+            Question::Log => {
+                self.has |= entries(head) > 1;
+                if self.wish == Wish::Due {
+                    self.wish = Wish::Sized;
+                }
+            }
+            Question::Scan => {
+                self.has = true;
+                self.rested = Instant::now() + rest;
+            }
             Question::Tracking | Question::Ping => {}
         }
     }

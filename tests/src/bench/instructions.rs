@@ -12,7 +12,7 @@ use crate::process::succeed;
 
 const NAMES: u32 = 1_000;
 
-/// Look-ups that are counted together: of many names, so that how they fell into the index of
+/// Lookups that are counted together: of many names, so that how they fell into the index of
 /// this one table, whose seed is random, makes no difference.
 const LOOKUPS: u64 = 2_000;
 

@@ -38,12 +38,13 @@ pub fn measure(scale: &Scale) -> Section {
     let all: Vec<Figures> = sizes.iter().map(|&names| figures(names, changes)).collect();
     let mut section = Section::new("A change by a verb");
     section.say(&format!(
-        "A change as the verbs make it: an entry in the log and the field of the hash, in one step, {changes} times one \
-         by one. *Redis* is the processor time of the commands with which one daemon learns of it (MULTI and EXEC with \
-         all that is between, by `INFO commandstats`; reading and writing the socket is not in it, but in \
-         [A fleet on one Redis](#a-fleet-on-one-redis)). *Taken in* is the processor time of the daemon for a change \
-         that decides nothing, because another hash comes first; *published* is that for one that decides, with the \
-         table that is made and written to disk.",
+        "Changes as the verbs make them: an entry in the log and the field of the hash, in one step, {changes} times one \
+         by one. *Redis*: processor time of the commands with which one daemon learns of a change (MULTI to EXEC, by \
+         `INFO commandstats`; reading and writing the socket is not in it, but in \
+         [A fleet on one Redis](#a-fleet-on-one-redis)). *Taken in*: processor time of the daemon, follower and mirror, \
+         for a change that affects no answer because another hash comes first. *Published*: the same for a change that \
+         affects an answer, with the table that is built and written to disk. The table is still built as a whole for \
+         each change, so *published* grows with the number of names; *Redis* and *taken in* do not.",
     ));
     let rows = all.iter().map(|one| {
         vec![

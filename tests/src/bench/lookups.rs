@@ -1,4 +1,4 @@
-//! Look-ups in a running process, against the floor and the peers.
+//! Lookups in a running process, against the floor and the peers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const QUESTIONS: [(Call, bool, &str); 6] = [
     (Call::ByAddr, true, "gethostbyaddr_r, hit"),
 ];
 
-/// Look-ups of one kind in one process.
+/// Lookups of one kind in one process.
 const MOST: usize = 20_000;
 
 /// What was measured of one service, with so many names.
@@ -46,7 +46,7 @@ pub fn measure(tools: &Tools, scale: &Scale, images: &Path) -> Section {
         let peers = Peers::start(tools, &Kind::ALL, names);
         figures.extend(with_names(tools, scale, &peers, names));
     }
-    let mut section = Section::new("Look-ups");
+    let mut section = Section::new("Lookups");
     section.say(&format!(
         "Each figure is the median of {} processes of each kind, started in turn; each took the time of up to \
          {} calls of one kind one by one (as many as {} ms hold, where they are slow). The names of hits are \
@@ -207,7 +207,7 @@ fn picture(scale: &Scale, figures: &[Figures], images: &Path) {
     };
     Chart {
         title: "getaddrinfo (AF_UNSPEC, hit), median",
-        axes: ["names", "time of a look-up"],
+        axes: ["names", "time of a lookup"],
         show: time,
         lines: Kind::ALL.into_iter().map(line).collect(),
     }

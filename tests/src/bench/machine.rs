@@ -1,6 +1,7 @@
 //! What it was measured on, and with.
 
 use std::fs::read_to_string;
+use std::time::Duration;
 
 use super::tools::{nscd, system, version};
 
@@ -25,9 +26,32 @@ pub fn describe() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// How many look-ups can run at a time.
+/// How many lookups can run at a time.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The part of all cores that is busy while nothing is measured, over some seconds.
+pub fn busy() -> f64 {
+    let before = jiffies();
+    std::thread::sleep(Duration::from_secs(2));
+    let after = jiffies();
+    1.0 - (after.1 - before.1) / (after.0 - before.0)
+}
+
+/// All time of all cores so far, and that in which they had nothing to do.
+fn jiffies() -> (f64, f64) {
+    let text = read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let numbers: Vec<f64> = line
+        .split_whitespace()
+        .skip(1)
+        // of these, guests are in the first two already
+        .take(8)
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let idle = numbers.iter().skip(3).take(2).sum();
+    (numbers.iter().sum(), idle)
 }
 
 fn processor() -> String {

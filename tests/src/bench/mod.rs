@@ -45,7 +45,7 @@ use tools::Tools;
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
-    /// Numbers of names of the look-ups.
+    /// Numbers of names of the lookups.
     pub sizes: &'static [u32],
     /// Processes of each service that look up.
     pub rounds: usize,
@@ -75,7 +75,7 @@ pub struct Scale {
     pub followers: u32,
 }
 
-/// About eleven minutes.
+/// About fifteen minutes.
 pub const FULL: Scale = Scale {
     sizes: &[1, 100, 10_000, 100_000, 1_000_000],
     rounds: 5,
@@ -99,7 +99,7 @@ pub const FULL: Scale = Scale {
     followers: 8_000,
 };
 
-/// About one minute.
+/// About two minutes.
 pub const QUICK: Scale = Scale {
     sizes: &[1, 10_000],
     rounds: 2,
@@ -124,13 +124,17 @@ Written by `make bench`, which measures everything anew, on any machine: cloudho
 what people would use instead, side by side in one run. Times differ from machine to machine and from hour to
 hour; the ratios, taken within one round, much less. Everything runs in private namespaces and directories.
 
-- *floor*: a name service that answers a constant. What a look-up costs there is glibc's own work.
+- *floor*: a name service that answers a constant. What a lookup costs there is glibc's own work.
 - *cloudhosts*: the built module and daemon, all roles in a Redis hash.
 - *nscd*: glibc's caching daemon in front of `files`, its cache shared with the process and warm.
 - *dnsmasq*: a DNS server on loopback that has all names in its memory.
 - *files*: `/etc/hosts` with a line for each name.
 
 Each stands alone on the `hosts:` line. Names have 24 bytes and one IPv4 address each.
+
+*Busy with other work* is how much of all cores was in use for 2 s before each subject, with nothing of ours running.
+On a machine that is not quiet, times are longer than they need be, and p99 and worst most of all; processor times
+and ratios suffer less.
 ";
 
 /// Runs the subjects whose names are given, or all; writes into `docs`.
@@ -142,10 +146,13 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
     let tools = Tools::new();
     let mut sections = Vec::new();
     let (mut loads, mut thousands) = (Vec::new(), None);
+    let mut others = Vec::new();
     let mut subject = |title: &str, measure: &mut dyn FnMut() -> Vec<Section>| {
         if wanted(title) {
+            let busy = machine::busy();
+            others.push(format!("{title} {:.0} %", 100.0 * busy));
             let start = Instant::now();
-            eprintln!("{title}");
+            eprintln!("{title} (the machine was {:.0} % busy)", 100.0 * busy);
             sections.extend(measure());
             eprintln!("  took {:.0?}", start.elapsed());
         }
@@ -167,7 +174,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
         thousands = Some(measured);
         vec![section]
     });
-    let text = text(&sections, began.elapsed());
+    let text = text(&sections, &others.join(", "), began.elapsed());
     println!("{text}");
     write(&docs.join("benchmarks.md"), &text);
     if let (Some(thousands), false) = (&thousands, loads.is_empty()) {
@@ -195,12 +202,13 @@ fn changes(tools: &Tools, scale: &Scale, images: &Path) -> Vec<Section> {
     vec![propagation.section(images), cost.section(images)]
 }
 
-fn text(sections: &[Section], took: Duration) -> String {
+fn text(sections: &[Section], others: &str, took: Duration) -> String {
     let mut text = String::from(INTRODUCTION);
     text.push_str("\n| | |\n| --- | --- |\n");
     for (what, is) in machine::describe() {
         writeln!(text, "| {what} | {is} |").expect("a string takes it");
     }
+    writeln!(text, "| busy with other work before | {others} |").expect("a string takes it");
     writeln!(text, "| the run took | {:.0} s |\n", took.as_secs_f64()).expect("a string takes it");
     let links: Vec<String> = sections.iter().map(Section::link).collect();
     writeln!(text, "{}\n", links.join(" · ")).expect("a string takes it");

@@ -1,4 +1,4 @@
-//! Look-ups by several threads at once, and while tables are published.
+//! Lookups by several threads at once, and while tables are published.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     let mut section = Section::new("Threads, and changes meanwhile");
     let peers = Peers::start(tools, &Kind::ALL, NAMES);
     section.say(&format!(
-        "getaddrinfo (AF_UNSPEC, hits among {} names) by threads of one process: look-ups a second, and their \
+        "getaddrinfo (AF_UNSPEC, hits among {} names) by threads of one process: lookups a second, and their \
          ratio to one thread. The machine has {} cores, so no service can do better than {}×.",
         count(NAMES.into()),
         cores(),
@@ -76,7 +76,7 @@ fn changes(tools: &Tools, scale: &Scale, peers: &Peers, section: &mut Section) {
     section.head("While tables are published");
     section.say(&format!(
         "One thread looks up without a pause; a name is registered anew ten times a second. In {seconds:.0} s the \
-         daemon published {published} tables, {:.1} a second, each of which the process attached at its next look-up.",
+         daemon published {published} tables, {:.1} a second, each of which the process attached at its next lookup.",
         published as f64 / seconds,
     ));
     let row = |title: &str, sample: &Sample| {
@@ -91,7 +91,7 @@ fn changes(tools: &Tools, scale: &Scale, peers: &Peers, section: &mut Section) {
         ]
     };
     section.table(
-        &["", "look-ups", "p50", "p99", "worst"],
+        &["", "lookups", "p50", "p99", "worst"],
         &[row("quiet", &quiet), row("ten tables a second", &changing)],
     );
 }

@@ -47,7 +47,7 @@ impl Default for Tools {
 }
 
 /// nscd, which `tests/deps.sh bench` unpacks without installing it: its package would start a
-/// daemon that caches the look-ups of the whole machine.
+/// daemon that caches the lookups of the whole machine.
 pub fn nscd() -> PathBuf {
     let unpacked = target().join("tools/nscd/usr/sbin/nscd");
     match unpacked.exists() {

@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::dir::Dir;
-use cloudhosts_tests::process::Signal;
+use cloudhosts_tests::process::{Signal, stdout};
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::{Redis, rights, wait};
 
-use crate::common::{Registry, map};
+use crate::common::{LOG, Registry, map};
 
 /// The rights of the documentation: the same wherever they stand.
 fn documented_user() -> String {
@@ -91,6 +91,33 @@ fn the_documented_rights_are_enough() {
         !registry.redis.cli(&["ACL", "LOG"]).contains("registrar"),
         "nothing was refused"
     );
+}
+
+#[test]
+fn the_rights_of_the_daemon_and_a_replica_are_enough_to_read_the_history() {
+    let dir = Dir::new();
+    let master = Redis::builder(dir.join("master")).tcp().start();
+    let password = dir.join("password");
+    std::fs::write(&password, "secret\n").unwrap();
+    let replica = Redis::builder(dir.join("replica"))
+        .replica_of(master.port())
+        .user(&format!(
+            "user cloudhosts on >secret {}",
+            rights::of_daemon()
+        ))
+        .start();
+    cloudhosts_tests::redis::wait_for_replica(&master);
+    let lines = format!(
+        "[redis]\nurls = ['{}']\nusername = 'cloudhosts'\npassword_file = '{}'\n",
+        replica.unix_url(),
+        password.display()
+    );
+    let registry = Registry::with(dir, replica, &lines);
+    master.cli(&["XADD", LOG, "*", "+web", "10.0.0.1", ".verb", "claim"]);
+    wait::until("the replica has it", || {
+        let output = registry.run(&["history"]);
+        stdout(&output).contains("web = 10.0.0.1").then_some(())
+    });
 }
 
 /// More names than one entry of the log lists.

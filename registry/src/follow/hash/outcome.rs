@@ -2,6 +2,7 @@
 
 use super::{Hash, ServerFacts};
 use crate::follow::draft::Gone;
+use crate::follow::load::Load;
 use crate::follow::verdict::{Case, LogEvidence, ThenAndNow};
 use crate::follow::wish::Cause;
 use std::time::Instant;
@@ -121,6 +122,7 @@ impl Hash {
         facts: &ServerFacts,
         ttl: Option<bool>,
         tracked: bool,
+        load: Load,
         now: Instant,
     ) {
         let Some(scan) = self.now.scan.take() else {
@@ -130,7 +132,7 @@ impl Hash {
         self.plan.done(scan.way(), scan.sizes(), now);
         self.pacer.sized(self.replica.len(), self.replica.bytes());
         if scan.cause == Cause::Change {
-            self.pacer.scanned(now);
+            self.pacer.scanned(load, now);
         }
         self.known.identity.clone_from(&facts.identity);
         self.known.logged = false;

@@ -101,10 +101,10 @@ impl Session<'_> {
         let gone = hash.verdict(facts);
         if fresh || !torn && others.is_empty() {
             hash.adopt(gone);
-            hash.finish_scan(facts, ttl, !polls, now);
+            hash.finish_scan(facts, ttl, !polls, load, now);
         } else {
             let roles = hash.changed_roles();
-            hash.finish_scan(facts, ttl, !polls, now);
+            hash.finish_scan(facts, ttl, !polls, load, now);
             let again = torn && readable && way == Way::Whole;
             for read in roles {
                 let changed = Changed {
