@@ -6,10 +6,13 @@
  *   host_limits descriptors          every descriptor taken, before and after the first table
  *   host_limits memory               no address space left, before and after the first table
  *   host_limits closing TIMES        closes every descriptor from 3 up between two look-ups
+ *   host_limits left                 a handler leaves the first look-up, an attach, by siglongjmp
+ *   host_limits forking TIMES        a handler forks in the midst of look-ups; the children look up too
  *   host_limits chroot DIRECTORY     chroots to an empty directory after the first look-up; how many
  *                                    tables it sees from there
  */
 #include "host.h"
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 
@@ -155,6 +158,72 @@ static void closing(int times) {
     }
 }
 
+static sigjmp_buf out;
+
+static void leave(int unused) {
+    (void)unused;
+    siglongjmp(out, 1);
+}
+
+static void handle(void (*handler)(int), long microseconds) {
+    struct sigaction action = {.sa_handler = handler};
+    struct itimerval soon = {{0, 0}, {0, microseconds}};
+    alarm(0);
+    if (sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &soon, NULL)) fail("setitimer");
+}
+
+/* The daemon takes its time, so that the handler comes in between. */
+static void left(void) {
+    load_alone();
+    module = (by_name2 *)module_function("_nss_cloudhosts_gethostbyname2_r");
+    handle(leave, 10000);
+    if (!sigsetjmp(out, 1) && direct(module)) fail("nothing was left");
+    double start = seconds();
+    while (!direct(module))
+        if (seconds() - start > 20) fail("no table ever after");
+    double attached = seconds();
+    for (int times = 0; times < 100; times++)
+        if (!direct(module)) fail("no table");
+    printf("{\"attached_ms\":%.0f,\"hundred_us\":%.0f}\n", (attached - start) * 1e3,
+           (seconds() - attached) * 1e6);
+}
+
+static volatile sig_atomic_t forked;
+
+/* The child looks up in the midst of its parent's look-up, in which it will go on no more. */
+static void fork_now(int unused) {
+    (void)unused;
+    pid_t child = fork();
+    if (child < 0) fail("fork");
+    if (!child) {
+        struct timespec moment = {0, 5000000};
+        for (int times = 0; times < 10; times++) {
+            if (!direct(module)) fail("no table in the child");
+            nanosleep(&moment, NULL);
+        }
+        _exit(0);
+    }
+    forked++;
+}
+
+static void forking(int times) {
+    load_alone();
+    module = (by_name2 *)module_function("_nss_cloudhosts_gethostbyname2_r");
+    long last = eventually_answered();
+    int ended = 0, status;
+    while (ended < times) {
+        if (forked == ended) handle(fork_now, 200 + 37 * (ended % 20));
+        while (forked == ended) {
+            long now = direct(module);
+            if (now < last) fail("table %ld after %ld", now, last);
+            last = now;
+        }
+        for (; ended < forked; ended++)
+            if (wait(&status) < 0 || status) fail("a child ended with %x", status);
+    }
+    printf("{\"children\":%d}\n", ended);
+}
+
 static void chrooted(const char *directory) {
     long last = answered();
     if (chroot(directory) || chdir("/")) fail("chroot: %s", strerror(errno));
@@ -177,6 +246,8 @@ int main(int argc, char **argv) {
     else if (!strcmp(what, "descriptors")) tight(take_descriptors, give_descriptors);
     else if (!strcmp(what, "memory")) tight(take_memory, give_memory);
     else if (!strcmp(what, "closing") && argc == 3) closing(atoi(argv[2]));
+    else if (!strcmp(what, "left")) left();
+    else if (!strcmp(what, "forking") && argc == 3) forking(atoi(argv[2]));
     else if (!strcmp(what, "chroot") && argc == 3) chrooted(argv[2]);
     else fail("usage");
     return 0;

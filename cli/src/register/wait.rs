@@ -177,8 +177,8 @@ pub(super) fn until_published(
     }
     let daemon = paths(config).ok_or(AttachError::Path);
     match daemon.and_then(|paths| client::pulse(&paths)) {
-        // It has not read Redis yet, and will.
-        Ok(_) | Err(AttachError::Handover(HandoverError::NothingYet)) => {}
+        // It has not read Redis yet, or is slow, and will.
+        Ok(_) | Err(AttachError::Handover(HandoverError::NothingYet | HandoverError::Silence)) => {}
         Err(error) => {
             return Err(Failure::Unreachable(format!(
                 "it is written, but there is no daemon to wait for: {error}; is \

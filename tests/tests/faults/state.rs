@@ -305,7 +305,8 @@ fn a_damaged_or_missing_state_costs_nobody_a_name() {
         world.daemon.wait_for_state("live");
         wait::until("the state is there again", || {
             let text = std::fs::read(&path).ok()?;
-            text.starts_with(b"{\"checkpoint\":{\"hashes\":{").then_some(())
+            text.starts_with(b"{\"checkpoint\":{\"hashes\":{")
+                .then_some(())
         });
     }
 }

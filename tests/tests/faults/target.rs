@@ -335,7 +335,9 @@ fn who_never_reads_uses_up_no_more_than_a_share() {
     // the first were served, and come to their end
     assert_eq!(message(silent.swap_remove(0)), MESSAGE);
     drop(silent);
-    wait::until("that user attaches again", || (more() == MESSAGE).then_some(()));
+    wait::until("that user attaches again", || {
+        (more() == MESSAGE).then_some(())
+    });
 }
 
 /// What is handed to those that never read is the one region, whatever changes meanwhile.

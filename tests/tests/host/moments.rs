@@ -72,3 +72,21 @@ fn unloaded_and_loaded_again() {
     let place = Place::new(Pace::brisk());
     place.prints("host_memory", &["reload", soak("200", "10000")]);
 }
+
+/// A program that leaves a handler by siglongjmp in the midst of its first look-up: the next ones
+/// attach, and do not wait for the one that never ends.
+#[test]
+fn left_by_siglongjmp_in_the_midst_of_an_attach() {
+    let place = Place::new(Pace::only(7).after(Duration::from_millis(30))).without_file();
+    let report = place.report("host_limits", &["left"]);
+    assert!(number(&report, "/hundred_us") < 50_000, "{report}");
+}
+
+/// A handler that forks: the child goes on while its parent's look-up stands still in it.
+#[test]
+fn forked_by_a_handler_in_the_midst_of_a_look_up() {
+    let place = Place::new(Pace::brisk().moving()).without_file();
+    let times = soak(50, 2000);
+    let report = place.report("host_limits", &["forking", &times.to_string()]);
+    assert_eq!(number(&report, "/children"), times);
+}

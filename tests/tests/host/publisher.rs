@@ -28,6 +28,8 @@ pub struct Pace {
     pub delay: Duration,
     /// Other roles in each table, to give a table that is leaked some weight.
     pub others: u32,
+    /// Each tenth table is in a new region.
+    pub moving: bool,
 }
 
 impl Pace {
@@ -43,6 +45,7 @@ impl Pace {
             every: Some(every),
             delay: Duration::ZERO,
             others: 0,
+            moving: false,
         }
     }
 
@@ -53,12 +56,21 @@ impl Pace {
             every: None,
             delay: Duration::ZERO,
             others: 0,
+            moving: false,
         }
     }
 
     /// Each client kept waiting for so long.
     pub fn after(self, delay: Duration) -> Pace {
         Pace { delay, ..self }
+    }
+
+    /// In one region after the other.
+    pub fn moving(self) -> Pace {
+        Pace {
+            moving: true,
+            ..self
+        }
     }
 
     /// With so many other roles.
@@ -170,7 +182,7 @@ impl Publisher {
                     written.store(number, Ordering::SeqCst);
                     write(&mut writer, number).unwrap();
                 }
-                if writer.needs_rebuild() {
+                if writer.needs_rebuild() || pace.moving && number % 10 == 0 {
                     let next = writer.rebuild(monotonic()).unwrap();
                     let left = std::mem::replace(&mut writer, next);
                     let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
