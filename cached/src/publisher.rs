@@ -222,3 +222,124 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
         written => written,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
+    use cloudhosts_registry::{Config, Pairs};
+    use cloudhosts_table::Name;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn mirror() -> Mirror {
+        let thread = std::thread::current().id();
+        let path =
+            std::env::temp_dir().join(format!("publisher-{}-{thread:?}", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let config = Config::load(Some(&path)).unwrap();
+        std::fs::remove_file(path).unwrap();
+        Mirror::new(&config)
+    }
+
+    fn batch(set: &[(&str, &str)], removed: &[&str]) -> Batch {
+        let mut pairs = Pairs::new();
+        for (field, value) in set {
+            pairs.push(field.as_bytes(), value.as_bytes()).unwrap();
+        }
+        let changes = Changes {
+            set: pairs,
+            removed: removed
+                .iter()
+                .map(|field| field.as_bytes().into())
+                .collect(),
+            ..Changes::default()
+        };
+        Batch {
+            hashes: vec![HashBatch {
+                hash: 0,
+                outcome: Ok(changes),
+            }],
+            full: None,
+            checkpoint: Checkpoint::default(),
+        }
+    }
+
+    /// Roles that become aliases of each other, and names that a wildcard takes
+    /// over: before and after each change they have an answer, and so they do in
+    /// between.
+    #[test]
+    fn what_has_an_answer_before_and_after_has_one_in_between() {
+        let (mut mirror, mut publisher) = (mirror(), Publisher::default());
+        let one = [
+            ("web", "10.0.0.1"),
+            ("www", "web"),
+            ("far", "www"),
+            ("a.x", "10.0.0.2"),
+        ];
+        let other = [
+            ("www", "10.0.0.1"),
+            ("web", "www"),
+            ("far", "web"),
+            ("*.x", "10.0.0.2"),
+        ];
+        mirror.apply(&batch(&one, &[]));
+        let published = publisher.publish(&mirror, &Changed::All, true);
+        let region = published.unwrap().unwrap().region.unwrap();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let names = ["web", "www", "far", "a.x"].map(|name| Name::parse(name.as_bytes()));
+                while !stop.load(Ordering::Relaxed) {
+                    for name in names.iter().flatten() {
+                        assert!(region.view().lookup(name).is_some(), "{name}");
+                    }
+                }
+            });
+            for n in 0..2_000 {
+                let changed = if n % 2 == 0 {
+                    mirror.apply(&batch(&other, &["a.x"]))
+                } else {
+                    mirror.apply(&batch(&one, &["*.x"]))
+                };
+                let published = publisher.publish(&mirror, &changed, false).unwrap();
+                // The reader has the first region.
+                if published.is_some_and(|published| published.region.is_some()) {
+                    break;
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn what_changes_no_answer_is_no_new_generation_and_a_full_region_is_left() {
+        let (mut mirror, mut publisher) = (mirror(), Publisher::default());
+        let changed = mirror.apply(&batch(&[("web", "10.0.0.1")], &[]));
+        let first = publisher
+            .publish(&mirror, &changed, false)
+            .unwrap()
+            .unwrap();
+        assert!(first.region.is_some());
+        let changed = mirror.apply(&batch(&[("web", " 10.0.0.1")], &[]));
+        assert!(
+            publisher
+                .publish(&mirror, &changed, false)
+                .unwrap()
+                .is_none()
+        );
+        let mut last = first.facts;
+        let mut moved = 0;
+        for n in 0..40_000u32 {
+            let [_, a, b, c] = n.to_be_bytes();
+            let changed = mirror.apply(&batch(&[("web", &format!("10.{a}.{b}.{c}"))], &[]));
+            if let Some(published) = publisher.publish(&mirror, &changed, false).unwrap() {
+                assert!(published.facts.generation > last.generation);
+                last = published.facts;
+                moved += u32::from(published.region.is_some());
+            }
+        }
+        assert!(moved >= 2, "{moved}");
+        assert_eq!(last.names, 1);
+    }
+}
