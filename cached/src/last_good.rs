@@ -20,7 +20,7 @@ pub const EVERYBODY: u32 = 0o644;
 #[derive(Debug)]
 pub enum Loaded {
     /// A table.
-    Table(TableFile),
+    Table(Box<TableFile>),
     /// One of a release before this.
     Version1(version_1::Table),
 }
@@ -67,7 +67,7 @@ impl LastGood {
             Err(error) => return Err(io::Error::other(error)),
         };
         table.view().verify().map_err(io::Error::other)?;
-        Ok(Some(Loaded::Table(table)))
+        Ok(Some(Loaded::Table(Box::new(table))))
     }
 
     /// Replaces the file by a table, whole or not at all.

@@ -288,10 +288,18 @@ impl<'t> View<'t> {
         if !self.reverses() {
             return None;
         }
-        match address.to_canonical() {
+        let look = || match address.to_canonical() {
             IpAddr::V4(v4) => Names::of(self.table, &v4.octets()),
             IpAddr::V6(v6) => Names::of(self.table, &v6.octets()),
+        };
+        for _ in 1..TRIES {
+            let before = (self.live(Word::GENERATION), self.live(Word::BEGUN));
+            let found = look();
+            if found.is_some() || is_settled(self.table.memory, before) {
+                return found;
+            }
         }
+        look()
     }
 
     /// The first role at this place or after it, of all that have an answer, but

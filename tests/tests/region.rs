@@ -1,4 +1,5 @@
 //! The one region that all processes of a machine read, and what stands beside it.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
