@@ -24,7 +24,7 @@ struct Figures {
     table: f64,
     resident: f64,
     peak: f64,
-    /// Processor time of one read of everything and the table made of it.
+    /// Processor time of one read of everything.
     full_read: f64,
     /// Processor time of a second in which nothing changes.
     idle: f64,
@@ -113,8 +113,9 @@ impl Cost {
         let mut section = Section::new("Cost of the daemon");
         section.say(
             "Of a daemon that has followed the changes above. *Full read* is the processor time in which it reads \
-             the whole hash once more, as it does every `resync_interval`, and makes a table of it. *Ready* is \
-             from its start until a process gets a table: from a Redis with all names, and from \
+             the whole hash once more, as it does every `resync_interval`. *Region* is the memory that all processes \
+             share, with its room for changes, and counts among the daemon's. *Ready* is from its start until a \
+             process is handed it: from a Redis with all names, and from \
              `last-good.table` with no Redis there.",
         );
         let rows = self.sizes.iter().map(|one| {
@@ -133,11 +134,11 @@ impl Cost {
         section.table(
             &[
                 "names",
-                "table",
+                "region",
                 "bytes a name",
                 "resident",
                 "peak",
-                "peak ÷ table",
+                "peak ÷ region",
                 "full read",
                 "ready, Redis",
                 "ready, file",
@@ -159,7 +160,7 @@ impl Cost {
         if let Some(storm) = &self.storm {
             section.say(&format!(
                 "In a storm of {} HSETs a second, among {} names, the daemon used {:.1} % of one core and \
-                 published {:.1} tables a second; Redis, which the changes themselves cost most, used {:.1} %.",
+                 published {:.1} changes a second; Redis, which the changes themselves cost most, used {:.1} %.",
                 count(storm.changes as u64),
                 count(storm.names.into()),
                 storm.daemon,
@@ -178,7 +179,7 @@ impl Cost {
             lines: vec![
                 line("peak", |one| one.peak),
                 line("resident", |one| one.resident),
-                line("table", |one| one.table),
+                line("region", |one| one.table),
             ],
         }
         .draw(&images.join("memory.svg"));
@@ -198,16 +199,16 @@ impl Cost {
         let each = largest.table / f64::from(largest.names);
         let show: fn(f64) -> String = |bytes| format!("{bytes:.1} B");
         section.bars.push(Bar::new(
-            format!("table, a name, at {names}"),
-            100.0,
+            format!("region, a name, at {names}"),
+            110.0,
             each,
             show,
         ));
         // with few names it is the program itself that weighs
         if largest.names >= 1_000_000 {
-            let what = format!("memory of the daemon ÷ table, peaks included, {names} names");
+            let what = format!("memory of the daemon ÷ region, peaks included, {names} names");
             let was = largest.peak / largest.table;
-            section.bars.push(Bar::new(what, 4.0, was, ratio));
+            section.bars.push(Bar::new(what, 3.0, was, ratio));
         }
         let most = self.sizes.iter().map(|one| one.wakes).fold(0.0, f64::max);
         section.bars.push(Bar::new(

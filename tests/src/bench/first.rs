@@ -88,7 +88,7 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
         place(Kind::Cloudhosts).map_or(f64::NAN, |at| against(at, Kind::Null, |one| one.alone));
     section.bars.push(Bar::new(
         "first lookup in a fresh process, against the floor's",
-        2.5,
+        2.0,
         was,
         ratio,
     ));

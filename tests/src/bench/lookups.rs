@@ -91,8 +91,8 @@ pub fn measure(tools: &Tools, scale: &Scale, images: &Path) -> Section {
                 section.bars.push(Bar::new(what, most, was, ratio));
             }
         };
-        bar("1 to 100,000 names", 1.3, worst(&|names| names <= 100_000));
-        bar("1,000,000 names", 1.5, worst(&|names| names > 100_000));
+        bar("1 to 100,000 names", 1.15, worst(&|names| names <= 100_000));
+        bar("1,000,000 names", 1.15, worst(&|names| names > 100_000));
     }
     section
 }

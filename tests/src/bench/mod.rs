@@ -5,7 +5,7 @@
 //! - [`tools`], [`machine`]: what is measured with, and on
 //! - [`names`], [`peers`], [`asker`], [`wire`], [`skim`], [`process_costs`]: what is compared, and how it is asked
 //! - [`followers`]: thousands of them, in one thread
-//! - [`lookups`], [`threads`], [`first`], [`propagation`], [`cost`], [`logged`], [`fleet`],
+//! - [`lookups`], [`threads`], [`first`], [`shared`], [`propagation`], [`cost`], [`logged`], [`fleet`],
 //!   [`thousands`]: one subject each
 //! - [`scaling`]: what follows from them for large fleets
 //! - [`instructions`]: `make bench-check`
@@ -27,6 +27,7 @@ pub mod peers;
 pub mod process_costs;
 pub mod propagation;
 pub mod scaling;
+pub mod shared;
 pub mod skim;
 pub mod thousands;
 pub mod threads;
@@ -51,10 +52,12 @@ pub struct Scale {
     pub rounds: usize,
     /// How long one call is tried in one of them.
     pub patience: Duration,
-    /// How long is looked up while tables are published.
+    /// How long is looked up while changes are published.
     pub while_changing: Duration,
     /// Turns of fresh processes.
     pub turns: usize,
+    /// Processes that share the region, and the names in it.
+    pub sharing: (usize, u32),
     /// Numbers of names of which changes are followed.
     pub followed: &'static [u32],
     /// Most and least changes of each kind that are followed, and for how long.
@@ -82,6 +85,7 @@ pub const FULL: Scale = Scale {
     patience: Duration::from_millis(150),
     while_changing: Duration::from_secs(5),
     turns: 20,
+    sharing: (100, 100_000),
     followed: &[10, 1_000, 10_000, 100_000, 1_000_000],
     changes: 200,
     least_changes: 3,
@@ -106,6 +110,7 @@ pub const QUICK: Scale = Scale {
     patience: Duration::from_millis(100),
     while_changing: Duration::from_secs(1),
     turns: 3,
+    sharing: (20, 10_000),
     followed: &[1_000, 10_000],
     changes: 20,
     least_changes: 2,
@@ -162,6 +167,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
     });
     subject("threads", &mut || vec![threads::measure(&tools, scale)]);
     subject("first", &mut || vec![first::measure(&tools, scale)]);
+    subject("shared", &mut || vec![shared::measure(&tools, scale)]);
     subject("changes", &mut || changes(&tools, scale, &images));
     subject("logged", &mut || vec![logged::measure(scale)]);
     subject("fleet", &mut || {

@@ -182,7 +182,7 @@ impl Publisher {
                     written.store(number, Ordering::SeqCst);
                     write(&mut writer, number).unwrap();
                 }
-                if writer.needs_rebuild() || pace.moving && number % 10 == 0 {
+                if writer.needs_rebuild() || pace.moving && number.is_multiple_of(10) {
                     let next = writer.rebuild(monotonic()).unwrap();
                     let left = std::mem::replace(&mut writer, next);
                     let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
