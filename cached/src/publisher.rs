@@ -21,8 +21,8 @@ use crate::report::TableFacts;
 #[derive(Debug, Default)]
 pub struct Publisher {
     writer: Option<RegionWriter>,
-    /// How many hashes the region names.
-    hashes: usize,
+    /// What the region says of itself.
+    settings: Option<Settings>,
     /// A larger region could not be had, which was said.
     cramped: bool,
 }
@@ -38,8 +38,9 @@ pub struct Published {
 }
 
 impl Publisher {
-    /// Publishes what a batch changed in the mirror; where nothing is different
-    /// in the table, nothing. `anew`: all of it, in a new region.
+    /// Publishes what was changed in the mirror; where nothing is different in
+    /// the table, nothing. `anew`: all of it, in a new region, as it is where
+    /// there is none yet or it is to say something else of itself.
     ///
     /// # Errors
     /// There is no memory for the region it needs.
@@ -50,12 +51,11 @@ impl Publisher {
         anew: bool,
     ) -> io::Result<Option<Published>> {
         let before = self.writer.as_ref().map(RegionWriter::generation);
-        let hashes = mirror.settings().hashes.len();
-        let anew = anew || *changed != Changed::Nothing && hashes != self.hashes;
-        let is_new = anew || !self.write(mirror, changed)?;
+        let differs = *changed != Changed::Nothing && !self.says(mirror.settings());
+        let is_new = anew || differs || !self.write(mirror, changed)?;
         if is_new {
             self.writer = Some(self.build(mirror)?);
-            self.hashes = hashes;
+            self.settings = Some(mirror.settings().clone());
         }
         let moved = self.make_room();
         let Some(writer) = &self.writer else {
@@ -86,6 +86,17 @@ impl Publisher {
     #[must_use]
     pub fn view(&self) -> Option<View<'_>> {
         self.writer.as_ref().map(RegionWriter::view)
+    }
+
+    /// Whether the region says this of itself, but for the generation.
+    fn says(&self, settings: &Settings) -> bool {
+        self.settings.as_ref().is_some_and(|said| {
+            let said = Settings {
+                generation: settings.generation,
+                ..said.clone()
+            };
+            said == *settings
+        })
     }
 
     /// Writes a change into the region at hand. False where that can't be: a

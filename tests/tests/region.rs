@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_tests::caller::Caller;
 use cloudhosts_tests::config::quote;
-use cloudhosts_tests::process::{Process, stdout};
+use cloudhosts_tests::process::{Process, Signal, stdout};
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{World, programs, wait};
 
@@ -42,6 +42,29 @@ fn processes_that_attach_between_changes_share_one_region() {
         assert_eq!(caller.look_up("web").addresses, ["10.0.1.19"]);
     }
     assert_eq!(regions(world.daemon.id()), one);
+}
+
+/// A reload that changes nothing of the table leaves it where it is; one that does moves it.
+#[test]
+fn a_reload_moves_the_region_only_where_it_has_to() {
+    let mut world = World::with(&[("web", "10.0.0.5")]);
+    world.sees("web", &["10.0.0.5"]);
+    let first = regions(world.daemon.id());
+    world.daemon.signal(Signal::HUP);
+    wait::until("it was read again", || {
+        world.daemon.log().contains("was read again").then_some(())
+    });
+    world.daemon.wait_for_state("live");
+    world.sync(HASH);
+    assert_eq!(regions(world.daemon.id()), first);
+    world.config.set("order", quote("fixed"));
+    world.daemon.configure(&world.config.text());
+    world.daemon.signal(Signal::HUP);
+    wait::until("there is another region", || {
+        (regions(world.daemon.id()) != first).then_some(())
+    });
+    world.hset(&[("web", "10.0.0.6")]);
+    world.sees("web", &["10.0.0.6"]);
 }
 
 /// More changes than a region has room for: processes move on to the next one, and no answer is

@@ -49,7 +49,7 @@ impl Daemon {
                     State::default()
                 }
             };
-            let published = tools.publish_anew();
+            let published = tools.publish_all();
             if let Ok(Some(published)) = &published {
                 info!("{} names restored from {path}", published.facts.names);
             }
@@ -84,7 +84,7 @@ impl Daemon {
         self.work_on(move |mut tools, checkpoint| {
             tools.mirror = tools.mirror.reconfigured(&config);
             let published = if published {
-                tools.publish_anew()
+                tools.publish_all()
             } else {
                 Ok(None)
             };
@@ -94,9 +94,9 @@ impl Daemon {
 }
 
 impl Tools {
-    /// Publishes all that is in the mirror, in a new region.
-    fn publish_anew(&mut self) -> io::Result<Option<Published>> {
-        self.publisher.publish(&self.mirror, &Changed::All, true)
+    /// Publishes all that is in the mirror, in place where that can be.
+    fn publish_all(&mut self) -> io::Result<Option<Published>> {
+        self.publisher.publish(&self.mirror, &Changed::All, false)
     }
 }
 

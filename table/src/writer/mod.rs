@@ -43,7 +43,7 @@ pub use role::{Role, RoleAnswer, Source, SourceValue};
 pub use snapshot::Snapshot;
 
 /// What a table says of itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The number of the last change that was ever published; the first of this
     /// region is the next one.
