@@ -9,6 +9,10 @@ const HANDFUL: u64 = 8;
 /// The longest silence that is put up with, however many clients there are.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
+/// Redis may be so many times slower than it ever was to us before followers of
+/// a fleet take it for dead, beside other work on its machine for instance.
+const SLOWER: u32 = 3;
+
 /// Resyncs of the whole fleet cost Redis at most a twentieth of its time.
 const RESYNC_SHARE: u32 = 20;
 
@@ -36,7 +40,12 @@ impl Load {
     /// How long Redis may be silent when all clients ask for what costs `cost`.
     pub(super) fn patience(&self, cost: Duration) -> Duration {
         let queue = times(cost, self.clients);
-        SILENCE.saturating_add(queue).min(LONGEST_SILENCE)
+        let others = self.clients.saturating_sub(HANDFUL);
+        let slower = times(cost.saturating_mul(SLOWER - 1), others);
+        SILENCE
+            .saturating_add(queue)
+            .saturating_add(slower)
+            .min(LONGEST_SILENCE)
     }
 
     /// How long to wait before a scan that costs `cost`, for a `random` number
@@ -86,6 +95,7 @@ mod tests {
             assert_eq!(load.poll(COST, COST), COST);
         }
         assert_eq!(load(1).patience(Duration::ZERO), SILENCE);
+        assert_eq!(load(8).patience(COST), SILENCE + 8 * COST);
     }
 
     #[test]
@@ -98,6 +108,22 @@ mod tests {
         let resync = load.resync(Duration::from_secs(60), COST);
         assert!(COST * 8_008 * 20 <= resync, "{resync:?}");
         assert!(load.poll(COST, COST) >= COST * 8_000 * 2);
+    }
+
+    #[test]
+    fn a_redis_that_has_become_three_times_slower_is_not_taken_for_dead() {
+        // One after the other they come in their turns, and are served in that order.
+        const CLIENTS: u32 = 6_000;
+        let cost = Duration::from_millis(2);
+        let load = load(CLIENTS.into());
+        let (mut free, mut longest) = (Duration::ZERO, Duration::ZERO);
+        for nth in 0..CLIENTS {
+            let comes = load.spread(cost, f64::from(nth) / f64::from(CLIENTS));
+            free = free.max(comes) + 3 * cost;
+            longest = longest.max(free - comes);
+        }
+        assert!(longest > SILENCE + CLIENTS * cost, "{longest:?}");
+        assert!(longest < load.patience(cost), "{longest:?}");
     }
 
     #[test]

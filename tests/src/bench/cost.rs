@@ -57,7 +57,7 @@ impl Cost {
         let pid = peers.daemon.id();
         let status = peers.daemon.status();
         let table = status["table_bytes"].as_f64().unwrap_or(f64::NAN);
-        let before = Costs::of(pid);
+        let before = rested(pid);
         let read_before = status["last_full_read"]["at"].clone();
         // which is not in the log, so that it reads everything
         let mut wire = Wire::new(&peers.redis);
@@ -65,8 +65,8 @@ impl Cost {
         peers.daemon.wait_for("everything is read again", |status| {
             status["last_full_read"]["at"] != read_before
         });
-        let full_read = settled(pid).since(&before).cpu;
-        let still = Costs::of(pid);
+        let still = rested(pid);
+        let full_read = still.since(&before).cpu;
         std::thread::sleep(scale.idle);
         let idle = Costs::of(pid).since(&still);
         let seconds = scale.idle.as_secs_f64();
@@ -225,6 +225,19 @@ pub fn settled(pid: u32) -> Costs {
     let mut last = Costs::of(pid);
     wait::until("the daemon rests", || {
         std::thread::sleep(Duration::from_millis(300));
+        let now = Costs::of(pid);
+        let rests = now.since(&last).cpu < 5e6;
+        last = now.clone();
+        rests.then_some(now)
+    })
+}
+
+/// The costs of a daemon that has nothing more to do: it rests for 2 s at most between two scans, and
+/// has used next to nothing for longer than that.
+pub fn rested(pid: u32) -> Costs {
+    let mut last = Costs::of(pid);
+    wait::until("the daemon has nothing more to do", || {
+        std::thread::sleep(Duration::from_millis(2_500));
         let now = Costs::of(pid);
         let rests = now.since(&last).cpu < 5e6;
         last = now.clone();

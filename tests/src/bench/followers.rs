@@ -26,6 +26,7 @@ const IDLE: Duration = Duration::from_millis(2_800);
 /// `registry/src/follow/load.rs`.
 const SILENCE: Duration = Duration::from_secs(4);
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const SLOWER: u32 = 3;
 
 /// So many clients may scan at once without a wait, likewise.
 const HANDFUL: u32 = 8;
@@ -295,7 +296,8 @@ impl Followers {
         }
         self.minded = now;
         let clients = u32::try_from(self.all.len()).expect("so many are wanted");
-        let patience = (SILENCE + self.cost * clients).min(LONGEST_SILENCE);
+        let queue = self.cost * clients + self.spread() * (SLOWER - 1);
+        let patience = (SILENCE + queue).min(LONGEST_SILENCE);
         for nth in 0..self.all.len() {
             let one = &self.all[nth];
             let silence = now.saturating_duration_since(one.heard);

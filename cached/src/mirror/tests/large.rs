@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// What a batch may take here at most: far more than it does, on a machine that
 /// is busy, and far less than if it went through all there is for each role.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(300);
 
 impl Fleet {
     /// Sets these fields of the first hash, and leaves all others.
