@@ -66,6 +66,8 @@ impl LastGood {
             }
             Err(error) => return Err(io::Error::other(error)),
         };
+        // A large one is in memory once.
+        drop(bytes);
         table.view().verify().map_err(io::Error::other)?;
         Ok(Some(Loaded::Table(Box::new(table))))
     }

@@ -12,8 +12,8 @@ use crate::soak;
 
 /// Nothing more after than before: neither descriptors nor threads, mappings or memory.
 ///
-/// Of tables, two may be mapped: the current one, and the one before it where nothing has come
-/// since; each with its epoch. The kernel counts resident pages in batches for each thread and
+/// Of regions, two may be mapped: the current one, and the one before it where nothing has come
+/// since. The kernel counts resident pages in batches for each thread and
 /// core, and maps tables with pages read ahead, so that wants some room, as a leaked table of
 /// `others` roles would not.
 fn flat(report: &Value) {
@@ -21,7 +21,7 @@ fn flat(report: &Value) {
     for exact in ["descriptors", "threads"] {
         assert_eq!(of("after", exact), of("before", exact), "{exact}: {report}");
     }
-    assert!(of("after", "tables") <= 4, "mappings: {report}");
+    assert!(of("after", "tables") <= 2, "mappings: {report}");
     assert!(
         of("after", "heap") <= of("before", "heap") + 4096,
         "heap: {report}"
@@ -36,7 +36,7 @@ fn flat(report: &Value) {
 
 #[test]
 fn sixty_four_threads_are_answered_while_tables_change_a_hundred_times_a_second() {
-    let place = Place::new(Pace::brisk().beside(300));
+    let place = Place::new(Pace::brisk().beside(300).moving());
     let time = soak(2_000, 10_000).to_string();
     let report = place.report("host_crowd", &["crowd", "64", &time]);
     let newest = number(&report, "/newest");
@@ -47,7 +47,8 @@ fn sixty_four_threads_are_answered_while_tables_change_a_hundred_times_a_second(
 
 #[test]
 fn nothing_is_left_of_many_look_ups_and_re_attaches() {
-    let place = Place::new(Pace::every(Duration::from_millis(1)).beside(100));
+    // as often as there can be another region
+    let place = Place::new(Pace::every(Duration::from_millis(1)).beside(100).moving());
     let (lookups, tables) = soak(("50000", "200"), ("1000000", "10000"));
     let report = place.report("host_crowd", &["soak", lookups, tables]);
     assert!(number(&report, "/tables") >= tables.parse().unwrap());
