@@ -173,7 +173,10 @@ impl fmt::Display for WhereError {
                 f.write_str("a role points at a name; `cloudhosts claim` puts it at addresses")
             }
             WhereError::Attribute(attribute) => {
-                write!(f, "unknown attribute {attribute}; there is pick=N")
+                write!(
+                    f,
+                    "unknown attribute {attribute}; there are pick=N and zone=ZONE"
+                )
             }
         }
     }
