@@ -6,7 +6,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use cloudhosts_registry::register::{
-    Beat, Done, Holder, LONGEST_LEASE, Place, Role, SHORTEST_LEASE, Verb,
+    Beat, Done, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, Place, Role, SHORTEST_LEASE,
+    Verb,
 };
 use sd_notify::NotifyState;
 use tokio::process::{Child, Command};
@@ -62,8 +63,14 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         let signals = Signals::new(!arguments.command.is_empty());
         let signals = signals
             .map_err(|error| Failure::Unreachable(format!("can't take signals over: {error}")))?;
+        let options = HoldOptions {
+            lease: arguments.lease,
+            exclusive: false,
+            expire_last: None,
+            keep_last: false,
+        };
         let hold = Hold {
-            holder: Holder::new(&setting.config, role.clone(), arguments.lease),
+            holder: Holder::new(&setting.config, role.clone(), options),
             source,
             role,
             lease: arguments.lease,
@@ -74,6 +81,9 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         hold.run(signals, &arguments.command).await
     })
 }
+
+/// The exit code where somebody has taken the role from its holders.
+const ENDED: u8 = 4;
 
 /// A role that is held.
 struct Hold {
@@ -110,6 +120,11 @@ impl Hold {
                             return Err(Failure::Unreachable(format!("can't hold {}: {why}", self.role)));
                         }
                         Err(failure @ Failure::Usage(_)) if first => return Err(failure),
+                        Ok(Beat::Ended(EndedBy { by, verb })) => {
+                            let by = Plain(&by);
+                            eprintln!("cloudhosts: {}: ended by {by} ({verb})", self.role);
+                            break Ok(Outcome::Code(ENDED));
+                        }
                         beat => self.tell(beat),
                     }
                     if first && !command.is_empty() {
@@ -152,7 +167,9 @@ impl Hold {
     fn tell(&mut self, beat: Result<Beat, Failure>) {
         let role = &self.role;
         let trouble = match beat {
-            Ok(Beat::Held(done)) => return self.held(&done),
+            Ok(Beat::Held { done, .. }) => return self.held(&done),
+            Ok(Beat::Standby { holder, .. }) => format!("{} has it", Plain(&holder)),
+            Ok(Beat::Ended(EndedBy { by, .. })) => format!("ended by {}", Plain(&by)),
             Ok(Beat::Failed(trouble)) => trouble.to_string(),
             Err(failure) => failure.to_string(),
         };
@@ -211,9 +228,11 @@ impl Hold {
             Ok(done) => {
                 for (place, done) in places.iter().zip(done) {
                     let hash = Plain(&place.hash);
-                    match done.changed {
-                        true => eprintln!("cloudhosts: {role}: left {hash}"),
-                        false => eprintln!(
+                    match done {
+                        Ended::Removed | Ended::Absent => {
+                            eprintln!("cloudhosts: {role}: left {hash}")
+                        }
+                        Ended::Kept => eprintln!(
                             "cloudhosts: {role}: stays in {hash}, as the last of {}, until \
                              somebody else holds or claims it",
                             role.name()

@@ -71,7 +71,7 @@ mod trouble;
 
 pub use accept::Accept;
 pub use change::{Change, Place, Verb};
-pub use holder::{Beat, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+pub use holder::{Beat, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 pub use import::Import;
 pub use registrar::{Done, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};
