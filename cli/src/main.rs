@@ -30,7 +30,8 @@ use outcome::{Failure, Outcome};
     name = "cloudhosts",
     version,
     after_help = "Exit codes: 0 done; 1 the answer is no, or the daemon is not well; \
-                  2 usage or configuration; 3 Redis or the daemon is out of reach."
+                  2 usage or configuration; 3 Redis or the daemon is out of reach; \
+                  4 the role was claimed from its holders."
 )]
 struct Arguments {
     #[command(flatten)]
