@@ -6,6 +6,9 @@
 //! - [`place`]: which address, and in which view
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
+//! - [`check`]: only while this machine is healthy
+//! - [`hooks`]: what is run when a role is acquired or lost
+//! - [`zones`]: where members stand
 //! - [`leases`]: when a membership ends, and when it must not
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
@@ -22,10 +25,12 @@
 
 mod accept;
 mod access;
+mod check;
 mod common;
 mod entries;
 mod history;
 mod hold;
+mod hooks;
 mod import;
 mod leases;
 mod log;
@@ -37,3 +42,4 @@ mod together;
 mod unit;
 mod verbs;
 mod wait;
+mod zones;

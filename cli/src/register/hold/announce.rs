@@ -15,6 +15,8 @@ pub(super) struct Announcer {
     said: String,
     /// Where it was last said to be held.
     held: Option<Vec<Place>>,
+    /// What somebody else was last said to have written there.
+    stranger: String,
 }
 
 /// How far it has come, for the service manager.
@@ -57,8 +59,11 @@ impl Announcer {
         self.held = Some(places.to_vec());
         let strangers = done.iter().flat_map(|one| &one.removed);
         for stranger in strangers.filter(|_| again) {
-            let stranger = Plain(stranger);
-            eprintln!("cloudhosts: {role}: somebody else had written {stranger}; written again");
+            if self.stranger != *stranger {
+                let written = Plain(stranger);
+                eprintln!("cloudhosts: {role}: somebody else had written {written}");
+            }
+            self.stranger.clone_from(stranger);
         }
     }
 
