@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use cloudhosts_registry::register::{
     Beat, Done, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, Place, Role, SHORTEST_LEASE,
-    Verb,
 };
 use sd_notify::NotifyState;
 use tokio::process::{Child, Command};
@@ -51,24 +50,21 @@ fn lease(text: &str) -> Result<Duration, String> {
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let role = member(&arguments.role, arguments.member.as_deref())?;
     let source = arguments.place.source(setting)?;
+    let options = HoldOptions {
+        lease: arguments.lease,
+        exclusive: false,
+        expire_last: None,
+        keep_last: false,
+    };
     if arguments.dry_run {
-        let task = perform::Task {
-            verb: Verb::Hold(arguments.lease),
-            role,
-            source,
-        };
-        return perform::dry_run(task, setting);
+        let places = perform::places_of(&source, setting)?;
+        let holder = Holder::new(&setting.config, role, options);
+        return perform::print_lines(&holder.spelled(&places));
     }
     block_on(async {
         let signals = Signals::new(!arguments.command.is_empty());
         let signals = signals
             .map_err(|error| Failure::Unreachable(format!("can't take signals over: {error}")))?;
-        let options = HoldOptions {
-            lease: arguments.lease,
-            exclusive: false,
-            expire_last: None,
-            keep_last: false,
-        };
         let hold = Hold {
             holder: Holder::new(&setting.config, role.clone(), options),
             source,
