@@ -24,6 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
         verb: Verb::Join,
+        only_if: None,
         role: member(&arguments.role, arguments.member.as_deref())?,
         source: arguments
             .place

@@ -148,11 +148,12 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Failure {
-        Failure::Unreachable(match trouble {
-            Trouble::Unanswered(_) => trouble.to_string(),
+        match trouble {
+            Trouble::Differs(why) => Failure::Failed(why),
+            Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
             Trouble::Away(_) | Trouble::Refused(_) => {
-                format!("nothing was changed: {trouble}")
+                Failure::Unreachable(format!("nothing was changed: {trouble}"))
             }
-        })
+        }
     }
 }

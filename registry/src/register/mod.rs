@@ -56,21 +56,23 @@
 //! # What the Redis user needs
 //!
 //! ```text
-//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +xadd +xlen +xrange +xread +del +rename +multi +exec +watch
+//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +evalsha +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zcount +zscore +zadd +zrem +zrange +zrangebyscore +xadd +xlen +xrange +xrevrange +xread +del +rename +multi +exec +watch
 //! ```
 
 mod accept;
 mod author;
 mod change;
+mod claim;
 mod holder;
 mod import;
 mod registrar;
+mod reply;
 mod role;
 mod script;
 mod trouble;
 
 pub use accept::Accept;
-pub use change::{Change, Place, Verb};
+pub use change::{Change, Condition, Place, Verb};
 pub use holder::{Beat, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 pub use import::Import;
 pub use registrar::{Done, Registrar};

@@ -6,8 +6,10 @@
 //! - `check`, `hooks`, `job`: what others wrote and is run for them
 //! - `script`: how checks and hooks are run
 //! - `announce`: what people and systemd are told
+//! - `awake`: waiting by a clock that goes on in a suspended machine
 
 mod announce;
+mod awake;
 mod check;
 mod hooks;
 mod job;
@@ -18,7 +20,7 @@ mod supervisor;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE, Verb};
+use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 
 use super::signals::Signals;
 use super::{Setting, block_on, member, perform, place};
@@ -154,24 +156,21 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         false => arguments.zone.zone(setting)?,
     };
     let source = arguments.place.source(setting)?.in_zone(zone);
+    let options = HoldOptions {
+        lease: arguments.lease,
+        exclusive: arguments.exclusive,
+        expire_last: arguments.expire_last,
+        keep_last: arguments.keep_last,
+    };
     if arguments.dry_run {
-        let task = perform::Task {
-            verb: Verb::Hold(arguments.lease),
-            role,
-            source,
-        };
-        return perform::dry_run(task, setting);
+        let places = perform::places_of(&source, setting)?;
+        let holder = Holder::new(&setting.config, role, options);
+        return perform::print_lines(&holder.spelled(&places));
     }
     block_on(async {
         let signals = Signals::new(!arguments.command.is_empty());
         let signals = signals
             .map_err(|error| Failure::Unreachable(format!("can't take signals over: {error}")))?;
-        let options = HoldOptions {
-            lease: arguments.lease,
-            exclusive: arguments.exclusive,
-            expire_last: arguments.expire_last,
-            keep_last: arguments.keep_last,
-        };
         let of_check = vec![("CLOUDHOSTS_ROLE", role.name().to_owned())];
         let supervisor = Supervisor {
             signals,

@@ -20,6 +20,7 @@ use rustix::process::Signal;
 
 use super::super::signals::{Signals, is_an_end};
 use super::announce::Announcer;
+use super::awake::{Awake, awake_until};
 use super::check::{Health, News};
 use super::hooks::{Hooks, Moment};
 use super::job::{Ended, Job, NotStarted};
@@ -98,14 +99,14 @@ impl Supervisor {
 
     async fn next(&mut self) -> Event {
         let wanted = self.is_wanted();
-        let surrender = self.surrender();
+        let surrender = self.surrender().map(Awake::at);
         let overdue = self.job.deadline();
         tokio::select! {
             biased;
             signal = self.signals.next() => Event::Signal(signal),
             ended = self.job.ended() => Event::JobEnded(ended),
             () = until(overdue) => Event::JobOverdue,
-            () = until(surrender) => Event::LeaseRunsOut,
+            () = awake_until(surrender) => Event::LeaseRunsOut,
             () = self.hooks.ended() => Event::HookEnded,
             news = self.health.news() => Event::News(news),
             step = self.membership.step(wanted) => Event::Step(step),
