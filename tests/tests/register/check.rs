@@ -65,7 +65,7 @@ impl Health {
 }
 
 /// Waits until a process is gone, or only its parent has yet to see that.
-fn is_gone(pid: &Path) {
+pub(crate) fn is_gone(pid: &Path) {
     let pid = wait::until("a process is named", || {
         let text = std::fs::read_to_string(pid).ok()?;
         text.trim().parse::<u32>().ok()

@@ -7,7 +7,16 @@ use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::{Redis, wait};
 
-use crate::common::{HELD, LEASES, Registry, map};
+use crate::common::{Registry, map};
+
+/// The keys in which the leases of a hash are.
+fn leases(registry: &Registry, hash: &str) -> Vec<String> {
+    let keys = registry.redis.cli(&["KEYS", &format!("{hash}:*")]);
+    let keys = keys.lines().filter(|key| !key.ends_with(":log"));
+    keys.filter(|key| !key.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
 
 #[test]
 fn it_joins_and_leaves_with_every_signal_that_ends_it() {
@@ -17,29 +26,48 @@ fn it_joins_and_leaves_with_every_signal_that_ends_it() {
         let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
         holder.says("web/a: held at 10.0.0.2 in cloudhosts, lease 15s");
         assert_eq!(registry.hash()["web/a"], "10.0.0.2");
-        assert!(registry.has(LEASES) && registry.has(HELD));
+        assert!(!leases(&registry, "cloudhosts").is_empty());
         assert_eq!(holder.end(signal), Some(0), "{signal:?}: {}", holder.said());
         assert!(holder.said().ends_with("web/a: left cloudhosts\n"));
         assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
-        assert!(
-            !registry.has(LEASES) && !registry.has(HELD),
+        assert_eq!(
+            leases(&registry, "cloudhosts"),
+            Vec::<String>::new(),
             "nothing is left behind"
         );
     }
 }
 
 #[test]
-fn the_last_stays_until_somebody_else_holds_joins_or_claims() {
+fn the_last_goes_too_when_it_ends() {
+    let registry = Registry::new();
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+    holder.says("held at");
+    assert_eq!(holder.end(Signal::TERM), Some(0));
+    assert!(holder.said().ends_with("web/a: left cloudhosts\n"));
+    registry.run(&["hold", "job-17", "10.0.0.2", "--", "true"]);
+    assert_eq!(registry.redis.cli(&["KEYS", "*"]), "cloudhosts:log");
+}
+
+#[test]
+fn the_last_that_is_kept_stays_until_somebody_else_holds_joins_or_claims() {
     let registry = Registry::new();
     for (next, left) in [
         (
-            &["hold", "web", "10.0.0.3", "--member", "b", "--", "true"][..],
+            &[
+                "hold",
+                "web",
+                "10.0.0.3",
+                "--member=b",
+                "--keep-last",
+                "--",
+                "true",
+            ][..],
             "web/b",
         ),
-        (&["join", "web", "10.0.0.3", "--member", "b"], "web/b"),
         (&["claim", "web", "10.0.0.3"], "web"),
     ] {
-        let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+        let mut holder = registry.hold(&["web", "10.0.0.2", "--member=a", "--keep-last"]);
         holder.says("held at");
         assert_eq!(holder.end(Signal::TERM), Some(0));
         assert!(
@@ -52,12 +80,13 @@ fn the_last_stays_until_somebody_else_holds_joins_or_claims() {
         assert_eq!(registry.hash(), map(&[(left, "10.0.0.3")]), "{next:?}");
         registry.redis.cli(&["FLUSHALL"]);
     }
-    // a member that nobody holds is another one too
-    registry.prints(&["join", "web", "10.0.0.9", "--member", "plain"]);
-    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+    // who is not the last goes
+    let other = registry.hold(&["web", "10.0.0.9", "--member=b"]);
+    other.says("held at");
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member=a", "--keep-last"]);
     holder.says("held at");
     holder.end(Signal::TERM);
-    assert_eq!(registry.hash(), map(&[("web/plain", "10.0.0.9")]));
+    assert_eq!(registry.hash(), map(&[("web/b", "10.0.0.9")]));
 }
 
 #[test]
@@ -231,7 +260,7 @@ fn both_views_are_held_and_left() {
     for (side, at) in [("private", "10.0.3.1"), ("public", "203.0.113.7")] {
         let hash = format!("cloudhosts:{side}");
         assert_eq!(registry.hash_called(&hash)["shop/a"], at);
-        assert!(registry.has(&format!("{hash}:leases")));
+        assert!(!leases(&registry, &hash).is_empty());
     }
     holder.end(Signal::TERM);
     for side in ["private", "public"] {

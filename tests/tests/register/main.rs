@@ -7,6 +7,7 @@
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
 //! - [`check`]: only while this machine is healthy
+//! - [`exclusive`]: one holds, the others stand by
 //! - [`hooks`]: what is run when a role is acquired or lost
 //! - [`zones`]: where members stand
 //! - [`leases`]: when a membership ends, and when it must not
@@ -28,6 +29,7 @@ mod access;
 mod check;
 mod common;
 mod entries;
+mod exclusive;
 mod history;
 mod hold;
 mod hooks;
