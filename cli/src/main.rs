@@ -68,6 +68,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = register::become_command() {
+        return code;
+    }
     let arguments = Arguments::parse();
     if let Some(exposure) = hide_passwords(&arguments.common.redis_url) {
         eprintln!("cloudhosts: {exposure}; {}", exposure.remedy());

@@ -20,6 +20,8 @@ mod wait;
 
 use std::future::Future;
 
+pub(crate) use hold::become_command;
+
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::register::{Role, Trouble};
 

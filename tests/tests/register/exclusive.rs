@@ -106,16 +106,66 @@ fn a_standby_takes_over_from_one_that_leaves_and_the_term_grows() {
 }
 
 #[test]
-fn a_standby_takes_over_from_one_that_died() {
+fn a_standby_takes_over_from_one_that_died_and_its_command_died_with_it() {
     let masters = Masters::new();
-    let mut one = masters.hold("one", "10.0.0.1", &[]);
+    let pid = masters.registry.dir.join("pid");
+    let script = format!(
+        "echo $$ > '{}'; echo one $CLOUDHOSTS_TERM >> \"$0\"; exec sleep 600",
+        pid.display()
+    );
+    let mut one = masters.hold_with("one", "10.0.0.1", &[], &script);
     let first = masters.term(1, "one");
     let two = masters.hold("two", "10.0.0.2", &[]);
     two.says("standing by");
     one.process.kill();
+    crate::check::is_gone(&pid);
     let second = masters.term(2, "two");
     assert!(second > first);
     masters.registry.until(&[("db/two", "10.0.0.2")]);
+}
+
+#[test]
+fn a_command_that_cannot_be_run_gives_the_role_up() {
+    let masters = Masters::new();
+    for (command, code) in [("/no/such/program", 127), ("/etc", 126)] {
+        let hold = ["hold", "db", "10.0.0.1", "--exclusive", "--", command];
+        let output = masters.registry.run(&hold);
+        assert_eq!(output.status.code(), Some(code), "{command}");
+        assert!(masters.registry.hash().is_empty());
+    }
+}
+
+#[test]
+fn a_command_is_not_started_before_redis_has_said_yes() {
+    let mut masters = Masters::new();
+    masters.registry.redis.kill();
+    let one = masters.hold("one", "10.0.0.1", &[]);
+    one.says("not held yet");
+    assert_eq!(masters.lines(), Vec::<String>::new());
+    masters.registry.redis.restart();
+    masters.term(1, "one");
+}
+
+#[test]
+fn who_held_it_before_an_outage_of_redis_holds_it_after_it() {
+    let mut masters = Masters::new();
+    let one = masters.hold("one", "10.0.0.1", &[]);
+    let first = masters.term(1, "one");
+    let two = masters.hold("two", "10.0.0.2", &[]);
+    two.says("standing by");
+    masters.registry.redis.signal(Signal::STOP);
+    // nobody knows who holds it now, so nobody acts as if he did
+    assert_eq!(masters.line(2), "one ends");
+    one.says("given up: not renewed");
+    let away = Instant::now();
+    wait::until("two leases have gone", || {
+        (away.elapsed() > Duration::from_secs(6)).then_some(())
+    });
+    assert_eq!(masters.lines().len(), 2, "{:?}", masters.lines());
+    masters.registry.redis.signal(Signal::CONT);
+    assert!(masters.term(3, "one") >= first);
+    masters.registry.until(&[("db/one", "10.0.0.1")]);
+    assert!(!two.said().contains("held at"), "{}", two.said());
 }
 
 #[test]

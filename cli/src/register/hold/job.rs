@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::future::pending;
-use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Instant;
@@ -11,13 +10,13 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
 use super::super::signals::is_from_keyboard;
-use crate::outcome::Plain;
+use super::mortal;
 
 /// The command, whether it runs or not.
 pub(super) struct Job {
     command: Vec<OsString>,
-    /// It leads a process group of its own, so that all of it can be killed. A
-    /// terminal's Ctrl-C then reaches it through us only.
+    /// It leads a process group of its own, so that all of it can be killed, and
+    /// dies with us. A terminal's Ctrl-C then reaches it through us only.
     own_group: bool,
     child: Option<Child>,
     stopping: Stopping,
@@ -76,24 +75,18 @@ impl Job {
         if self.is_running() {
             return Ok(());
         }
-        let mut command = Command::new(program);
+        let mut command = match self.own_group {
+            true => mortal::command(program),
+            false => Command::new(program),
+        };
         command
             .args(arguments)
             .envs(environment)
             // It is not the one that systemd waits for.
             .env_remove("NOTIFY_SOCKET");
-        if self.own_group {
-            command.process_group(0);
-        }
-        let started = command.spawn().map_err(|error| {
-            let program = program.to_string_lossy();
-            eprintln!("cloudhosts: can't run {}: {error}", Plain(&program));
-            // As env(1) and the shells say it.
-            NotStarted(match error.kind() {
-                io::ErrorKind::NotFound => 127,
-                _ => 126,
-            })
-        });
+        let started = command
+            .spawn()
+            .map_err(|error| NotStarted(mortal::refused(program, &error)));
         self.child = Some(started?);
         Ok(())
     }

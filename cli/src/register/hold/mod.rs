@@ -4,6 +4,7 @@
 //! - `supervisor`: what is done when a role is acquired, held and lost
 //! - `membership`: what is asked of Redis
 //! - `check`, `hooks`, `job`: what others wrote and is run for them
+//! - `mortal`: a command that dies with its holder
 //! - `script`: how checks and hooks are run
 //! - `announce`: what people and systemd are told
 //! - `awake`: waiting by a clock that goes on in a suspended machine
@@ -14,6 +15,7 @@ mod check;
 mod hooks;
 mod job;
 mod membership;
+mod mortal;
 mod script;
 mod supervisor;
 
@@ -30,6 +32,7 @@ use check::{Check, Health};
 use hooks::{Commands, Hooks};
 use job::Job;
 use membership::Membership;
+pub(crate) use mortal::become_command;
 use supervisor::{Rules, State, Supervisor};
 
 /// The longest time that a setting of `hold` takes.

@@ -58,8 +58,8 @@ pub(super) struct State {
     held: Option<Tenure>,
     /// It is held no more; hooks and command are to be told.
     losing: bool,
-    /// Why all of it comes to its end.
-    ending: Option<Outcome>,
+    /// What comes of it, when all of it is to end.
+    ending: Option<Result<Outcome, Failure>>,
 }
 
 /// From when a role was acquired until it is lost.
@@ -88,11 +88,13 @@ impl Supervisor {
     pub(super) async fn run(mut self) -> Result<Outcome, Failure> {
         self.settle();
         loop {
-            if let Some(outcome) = self.ended() {
-                return Ok(outcome);
+            if self.is_over()
+                && let Some(ending) = self.state.ending.take()
+            {
+                return ending;
             }
             let event = self.next().await;
-            self.take(event)?;
+            self.take(event);
             self.settle();
         }
     }
@@ -129,19 +131,18 @@ impl Supervisor {
         expires.checked_sub(self.rules.lease / 3)
     }
 
-    /// The outcome, when everything has come to its end.
-    fn ended(&self) -> Option<Outcome> {
-        let over = self.state.held.is_none()
+    /// Whether nothing is left that is to come to its end.
+    fn is_over(&self) -> bool {
+        self.state.held.is_none()
             && !self.job.is_running()
             && self.hooks.is_idle()
-            && !self.membership.is_joined();
-        self.state.ending.filter(|_| over)
+            && !self.membership.is_joined()
     }
 
-    fn take(&mut self, event: Event) -> Result<(), Failure> {
+    fn take(&mut self, event: Event) {
         match event {
             Event::Signal(signal) => self.signalled(signal),
-            Event::JobEnded(ended) if !ended.told_to => self.end(Outcome::Code(ended.code)),
+            Event::JobEnded(ended) if !ended.told_to => self.end(Ok(Outcome::Code(ended.code))),
             Event::JobEnded(_) | Event::HookEnded => {}
             Event::JobOverdue => self.job.kill(),
             Event::LeaseRunsOut => {
@@ -152,14 +153,13 @@ impl Supervisor {
                 self.state.losing = true;
             }
             Event::News(news) => self.checked(news),
-            Event::Step(Step::Renewed(beat)) => self.renewed(beat)?,
+            Event::Step(Step::Renewed(beat)) => self.renewed(beat),
             Event::Step(Step::Left(Ok(ended))) => {
                 let (role, places) = (self.membership.role(), self.membership.places());
                 self.announcer.left(role, places, &ended);
             }
             Event::Step(Step::Left(Err(trouble))) => self.not_left(&trouble),
         }
-        Ok(())
     }
 
     /// A command is sent what we are; without one a signal is the end.
@@ -167,7 +167,7 @@ impl Supervisor {
         if self.job.is_running() && !self.job.is_stopping() {
             self.job.pass(signal);
         } else if is_an_end(signal) {
-            self.end(Outcome::Yes);
+            self.end(Ok(Outcome::Yes));
         }
     }
 
@@ -182,12 +182,12 @@ impl Supervisor {
             }
             News::Broken(code, report) => {
                 self.announcer.unhealthy(role, &report.to_string());
-                self.end(Outcome::Code(code));
+                self.end(Ok(Outcome::Code(code)));
             }
         }
     }
 
-    fn renewed(&mut self, beat: Result<Beat, Failure>) -> Result<(), Failure> {
+    fn renewed(&mut self, beat: Result<Beat, Failure>) {
         let first = !std::mem::replace(&mut self.state.begun, true);
         let role = self.membership.role();
         match beat {
@@ -208,18 +208,17 @@ impl Supervisor {
             }
             Ok(Beat::Ended(ended)) => {
                 self.announcer.ended(role, &ended);
-                self.end(Outcome::Ended);
+                self.end(Ok(Outcome::Ended));
             }
             Ok(Beat::Failed(trouble)) if first && !trouble.may_pass() => {
-                return Err(Failure::Unreachable(format!(
-                    "can't hold {role}: {trouble}"
-                )));
+                let why = format!("can't hold {role}: {trouble}");
+                self.membership.give_up();
+                self.end(Err(Failure::Unreachable(why)));
             }
             Ok(Beat::Failed(trouble)) => self.not_renewed(&trouble.to_string()),
-            Err(failure @ Failure::Usage(_)) if first => return Err(failure),
+            Err(failure @ Failure::Usage(_)) if first => self.end(Err(failure)),
             Err(failure) => self.not_renewed(&failure.to_string()),
         }
-        Ok(())
     }
 
     /// It is held. In another term than before somebody else held it meanwhile.
@@ -252,7 +251,7 @@ impl Supervisor {
     }
 
     /// All of it is to end. The first reason counts.
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, outcome: Result<Outcome, Failure>) {
         if self.state.ending.is_none() {
             Announcer::stopping();
         }
@@ -275,7 +274,7 @@ impl Supervisor {
         if self.may_start()
             && let Err(NotStarted(code)) = self.job.start(self.environment())
         {
-            self.end(Outcome::Code(code));
+            self.end(Ok(Outcome::Code(code)));
             self.settle();
         }
     }
