@@ -7,6 +7,8 @@
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
 //! - [`leases`]: when a membership ends, and when it must not
+//! - [`ended`]: verbs that take a role from its holders
+//! - [`names`]: several machines of one name
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
 //! - [`import`]: hosts files
@@ -23,6 +25,7 @@
 mod accept;
 mod access;
 mod common;
+mod ended;
 mod entries;
 mod history;
 mod hold;
@@ -30,6 +33,7 @@ mod import;
 mod leases;
 mod log;
 mod metadata;
+mod names;
 mod outages;
 mod place;
 mod scenarios;
