@@ -224,7 +224,7 @@ fn a_claim_ends_the_holder_and_its_command() {
     let first = masters.term(1, "one");
     masters.registry.run(&["claim", "db", "10.0.0.9"]);
     assert_eq!(masters.line(2), "one ends");
-    one.says("ended by claim of");
+    one.says("(claim)");
     one.says("standing by; held by 10.0.0.9");
     masters.registry.until(&[("db", "10.0.0.9")]);
     // what was claimed is given back by a release, and the one that stands by may hold it
@@ -251,7 +251,7 @@ fn a_claim_ends_those_who_share_a_role_with_exit_status_4() {
     assert_eq!(plain.process.wait().code(), Some(4), "{}", plain.said());
     assert_eq!(commanding.process.wait().code(), Some(4));
     assert!(
-        plain.said().contains("web/a: ended by claim of"),
+        plain.said().contains("web/a: ended by "),
         "{}",
         plain.said()
     );

@@ -7,16 +7,7 @@ use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::{Redis, wait};
 
-use crate::common::{Registry, map};
-
-/// The keys in which the leases of a hash are.
-fn leases(registry: &Registry, hash: &str) -> Vec<String> {
-    let keys = registry.redis.cli(&["KEYS", &format!("{hash}:*")]);
-    let keys = keys.lines().filter(|key| !key.ends_with(":log"));
-    keys.filter(|key| !key.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
+use crate::common::{HELD, Registry, map, times};
 
 #[test]
 fn it_joins_and_leaves_with_every_signal_that_ends_it() {
@@ -26,26 +17,29 @@ fn it_joins_and_leaves_with_every_signal_that_ends_it() {
         let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
         holder.says("web/a: held at 10.0.0.2 in cloudhosts, lease 15s");
         assert_eq!(registry.hash()["web/a"], "10.0.0.2");
-        assert!(!leases(&registry, "cloudhosts").is_empty());
+        assert!(registry.has(&times("web")) && registry.has(HELD));
         assert_eq!(holder.end(signal), Some(0), "{signal:?}: {}", holder.said());
         assert!(holder.said().ends_with("web/a: left cloudhosts\n"));
         assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
-        assert_eq!(
-            leases(&registry, "cloudhosts"),
-            Vec::<String>::new(),
+        assert!(
+            !registry.has(&times("web")) && !registry.has(HELD),
             "nothing is left behind"
         );
     }
 }
 
 #[test]
-fn the_last_goes_too_when_it_ends() {
+fn the_last_leaves_as_well_when_it_ends_by_itself() {
     let registry = Registry::new();
     let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
     holder.says("held at");
     assert_eq!(holder.end(Signal::TERM), Some(0));
-    assert!(holder.said().ends_with("web/a: left cloudhosts\n"));
-    registry.run(&["hold", "job-17", "10.0.0.2", "--", "true"]);
+    assert_eq!(registry.redis.cli(&["KEYS", "*"]), "cloudhosts:log");
+    // however often
+    for n in 0..20 {
+        let role = format!("job-{n}");
+        registry.run(&["hold", &role, "10.0.0.2", "--", "true"]);
+    }
     assert_eq!(registry.redis.cli(&["KEYS", "*"]), "cloudhosts:log");
 }
 
@@ -260,7 +254,7 @@ fn both_views_are_held_and_left() {
     for (side, at) in [("private", "10.0.3.1"), ("public", "203.0.113.7")] {
         let hash = format!("cloudhosts:{side}");
         assert_eq!(registry.hash_called(&hash)["shop/a"], at);
-        assert!(!leases(&registry, &hash).is_empty());
+        assert!(registry.has(&format!("{hash}:held:shop")));
     }
     holder.end(Signal::TERM);
     for side in ["private", "public"] {
@@ -270,15 +264,11 @@ fn both_views_are_held_and_left() {
 }
 
 #[test]
-fn a_stranger_on_the_same_member_is_told() {
+fn what_somebody_writes_over_it_is_told_and_written_anew() {
     let registry = Registry::new();
     registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.1")]);
-    let holder = |at| {
-        let holder = registry.hold(&["web", at, "--member", "a", "--lease", "3s"]);
-        holder.says("held at");
-        holder
-    };
-    let one = holder("10.0.0.2");
+    let one = registry.hold(&["web", "10.0.0.2", "--member", "a", "--lease", "3s"]);
+    one.says("held at");
     // that may have been this machine, before it started anew
     assert!(!one.said().contains("somebody else"), "{}", one.said());
     registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.99")]);

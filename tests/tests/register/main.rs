@@ -11,6 +11,8 @@
 //! - [`hooks`]: what is run when a role is acquired or lost
 //! - [`zones`]: where members stand
 //! - [`leases`]: when a membership ends, and when it must not
+//! - [`ended`]: verbs that take a role from its holders
+//! - [`names`]: several machines of one name
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
 //! - [`import`]: hosts files
@@ -28,6 +30,7 @@ mod accept;
 mod access;
 mod check;
 mod common;
+mod ended;
 mod entries;
 mod exclusive;
 mod history;
@@ -37,6 +40,7 @@ mod import;
 mod leases;
 mod log;
 mod metadata;
+mod names;
 mod outages;
 mod place;
 mod scenarios;

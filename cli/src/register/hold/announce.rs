@@ -78,7 +78,7 @@ impl Announcer {
 
     /// Somebody has taken the role from its holders.
     pub(super) fn ended(&mut self, role: &Role, EndedBy { by, verb }: &EndedBy) {
-        let text = format!("{role}: ended by {} of {}", Plain(verb), Plain(by));
+        let text = format!("{role}: ended by {} ({})", Plain(by), Plain(verb));
         self.say(text, Progress::Underway);
     }
 

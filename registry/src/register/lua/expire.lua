@@ -8,7 +8,7 @@ local one = due ~= role and record(it, due) or nil
 it.term = term_of(it, role)
 if due == role then
   -- A term is forgotten when nobody holds the role any more.
-  if call('ZCARD', it.times) == 0 then
+  if not it.term or call('ZCARD', it.times) == 0 then
     call('HDEL', it.held, role)
     call('ZREM', it.expiring, role)
   else
