@@ -333,3 +333,23 @@ fn what_a_command_leaves_behind_ends_with_it() {
     assert_eq!(one.end(Signal::TERM), Some(0));
     crate::check::is_gone(&pid);
 }
+
+#[test]
+fn who_leaves_does_so_after_its_hook_and_who_was_ill_does_not_come_back_before_it() {
+    let masters = Masters::new();
+    let log = masters.log.display();
+    let down = format!("sleep 5; echo down >> '{log}'");
+    let well = masters.registry.dir.join("well");
+    std::fs::write(&well, "").unwrap();
+    let check = format!("test -e '{}'", well.display());
+    let further = ["--on-loss", &down, "--interval=100ms", "--check", &check];
+    let mut one = masters.hold("one", "10.0.0.1", &further);
+    masters.term(1, "one");
+    let two = masters.hold("two", "10.0.0.2", &[]);
+    two.says("standing by");
+    std::fs::remove_file(&well).unwrap();
+    // longer than the lease
+    masters.term(4, "two");
+    assert_eq!(masters.lines()[1..3], ["one ends", "down"]);
+    assert_eq!(one.end(Signal::TERM), Some(0));
+}

@@ -10,7 +10,8 @@
 //!   whatever becomes of the membership; its end is the end.
 //! - A command of an exclusive role runs while the role is held. It is started
 //!   after the hook, and stopped, with all that it has started, before the lease
-//!   ends. The role is left only after that, so that the next holder finds nobody.
+//!   ends. The role is left only when that and the hook of its loss have ended, so
+//!   that the next holder finds nobody.
 
 use std::future::pending;
 use std::time::{Duration, Instant};
@@ -117,10 +118,14 @@ impl Supervisor {
 
     /// Whether Redis is to have us, as a member or a standby.
     fn is_wanted(&self) -> bool {
-        // Nobody else is to hold it as long as the command runs.
-        let busy = self.rules.exclusive && self.state.held.is_some();
-        let fit = self.state.ending.is_none() && self.health.is_healthy();
-        fit || (busy && self.job.is_running())
+        // Nobody else is to hold it as long as the command or a hook runs.
+        let held = self.rules.exclusive && self.membership.expires().is_some();
+        self.is_fit() || (held && (self.job.is_running() || !self.hooks.is_idle()))
+    }
+
+    /// Whether this machine may hold the role.
+    fn is_fit(&self) -> bool {
+        self.state.ending.is_none() && self.health.is_healthy()
     }
 
     /// When to give up what could not be renewed: early enough for the command
@@ -193,7 +198,7 @@ impl Supervisor {
         match beat {
             Ok(Beat::Held { done, term, .. }) => {
                 // What is being given up is acquired anew after that.
-                if !self.state.losing && self.state.ending.is_none() {
+                if !self.state.losing && self.is_fit() {
                     let lease = self.rules.lease;
                     self.announcer.held(&self.membership, &done, term, lease);
                     self.acquired(term);
