@@ -8,6 +8,7 @@
 //! - [`hold`]: as long as a program or a command runs
 //! - [`leases`]: when a membership ends, and when it must not
 //! - [`ended`]: verbs that take a role from its holders
+//! - [`exclusive`]: one holder at a time
 //! - [`names`]: several machines of one name
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
@@ -27,6 +28,7 @@ mod access;
 mod common;
 mod ended;
 mod entries;
+mod exclusive;
 mod history;
 mod hold;
 mod import;
