@@ -7,11 +7,12 @@
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
 //! - [`check`]: only while this machine is healthy
-//! - [`exclusive`]: one holds, the others stand by
+//! - [`command`]: what runs while a role is held exclusively
 //! - [`hooks`]: what is run when a role is acquired or lost
 //! - [`zones`]: where members stand
 //! - [`leases`]: when a membership ends, and when it must not
 //! - [`ended`]: verbs that take a role from its holders
+//! - [`exclusive`]: one holder at a time
 //! - [`names`]: several machines of one name
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
@@ -29,6 +30,7 @@
 mod accept;
 mod access;
 mod check;
+mod command;
 mod common;
 mod ended;
 mod entries;

@@ -50,7 +50,9 @@ fn it_holds_what_its_instance_says() {
 
 #[test]
 fn the_options_that_it_names_in_comments_are_options() {
-    let examples = UNIT.lines().filter_map(|line| line.strip_prefix("# OPTIONS="));
+    let examples = UNIT
+        .lines()
+        .filter_map(|line| line.strip_prefix("# OPTIONS="));
     let mut count = 0;
     for options in examples {
         // systemd splits them as a shell does, quotes and all

@@ -8,7 +8,7 @@ pub use beat::{Beat, Ended, EndedBy, HoldOptions};
 
 use super::change::{Place, logged, quoted};
 use super::registrar::{Done, Registrar};
-use super::reply::{bytes, items, number};
+use super::reply::{bytes, items, number, text};
 use super::role::{Role, Where};
 use super::script::{Call, Script, lease_keys, nonce};
 use super::trouble::Trouble;
@@ -216,8 +216,7 @@ impl Holder {
     /// One attempt.
     async fn beat(&mut self, places: &[Place], sent: Moment) -> Result<Beat, Trouble> {
         if self.told.state != State::New && !self.told.interrupted && self.move_on(places).await? {
-            let done = vec![Done::default(); places.len()];
-            return Ok(self.goes_on(done, sent));
+            return Ok(self.goes_on(places, sent));
         }
         let mut taken = 0;
         loop {
@@ -262,7 +261,12 @@ impl Holder {
             .collect();
         let hashes = places.iter().map(|place| place.hash.as_str());
         let call = Script::Renew.renewal(hashes, self.role.name(), &arguments);
-        Ok(number(&self.registrar.run(&call).await?) == Some(1))
+        let answer = self.registrar.run(&call).await?;
+        if let (State::Standby(holder), Some(now)) = (&mut self.told.state, text(&answer)) {
+            *holder = now;
+            return Ok(true);
+        }
+        Ok(number(&answer) == Some(1))
     }
 
     /// All there is to holding.
@@ -334,7 +338,7 @@ impl Holder {
     }
 
     /// Takes in that all is as it was.
-    fn goes_on(&mut self, done: Vec<Done>, sent: Moment) -> Beat {
+    fn goes_on(&mut self, places: &[Place], sent: Moment) -> Beat {
         let acquired = self.has_run_out(sent);
         self.told.renewed = Some(sent);
         match &self.told.state {
@@ -342,7 +346,7 @@ impl Holder {
                 holder: holder.clone(),
                 ended: None,
             },
-            _ => self.held(done, acquired),
+            _ => self.held(vec![Done::default(); places.len()], acquired),
         }
     }
 

@@ -11,13 +11,20 @@ local told, known, interrupted, barred = ARGV[7], tonumber(ARGV[8]), ARGV[9] == 
 local now, width, by, ended_by, ended_verb = clock(), window(lease), BY == '' and '-' or BY, '', ''
 local GIVEN = 10
 
--- Since when this holder has watched the role without interruption. Where that is anew, nobody can
--- have renewed later than now: the clock was set back.
+-- Since when this holder has watched the role without interruption, and from when it has been what
+-- it is. These are the same for one that is new. Where it watches anew, nobody can have renewed later
+-- than now: the clock was set back.
 local function watch(it)
   local renewed = it.mine and tonumber(call('ZSCORE', it.times, field) or nil)
   local gap = renewed and now - renewed
-  it.since, it.from = now, it.mine and it.record.from or known
-  if it.from == 0 then it.from = now end
+  local term = it.term
+  it.since, it.from = now, now
+  if it.mine then
+    it.from = it.record.from
+  elseif known > 0 and not (term and term.number > known) then
+    -- Redis has forgotten this holder: maybe others, too.
+    it.from = known
+  end
   if gap and gap >= 0 and gap <= INTERRUPTED * width and not interrupted then
     it.since = it.record.since
     return

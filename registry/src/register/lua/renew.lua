@@ -1,8 +1,9 @@
 -- KEYS: four for each hash: itself, what is held, the times of the role, and what expires.
 -- ARGV: the field, the holder's nonce, and for each hash its value.
 -- The renewal of one who holds, or stands by, as all is well: it moves a time, and changes nothing
--- else. 1 if it did; 0 if there is more to do, which hold.lua does.
-local call, field, nonce, now = redis.call, ARGV[1], ARGV[2], clock()
+-- else. 1 if it did, or who holds the role that it stands by for; 0 if there is more to do, which
+-- hold.lua does.
+local call, field, nonce, now, answer = redis.call, ARGV[1], ARGV[2], clock(), 1
 for n = 1, #KEYS / 4 do
   local hash, held, times, expiring = unpack(KEYS, 4 * n - 3, 4 * n)
   local value, text = ARGV[2 + n], call('HGET', held, field)
@@ -10,9 +11,10 @@ for n = 1, #KEYS / 4 do
   local state, whose, lease = string.match(text, '^(%l+) (%x+) (%d+) ')
   if whose ~= nonce or string.sub(text, -#value - 1) ~= ' ' .. value then return 0 end
   if state == 'standby' then
-    -- A role that nobody has ends with a blank.
+    -- The term of a role that nobody has ends with a blank.
     local term = call('HGET', held, string.match(field, '^[^/]+'))
-    if not term or string.sub(term, -1) == ' ' then return 0 end
+    answer = term and string.match(term, '%S+$')
+    if not answer then return 0 end
   elseif call('HGET', hash, field) ~= value then
     return 0
   end
@@ -27,4 +29,4 @@ for n = 1, #KEYS / 4 do
   call('ZREM', KEYS[4 * n - 1], '')
   call('ZADD', KEYS[4 * n - 1], string.format('%.0f', now), field)
 end
-return 1
+return answer
