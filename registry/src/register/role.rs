@@ -139,6 +139,12 @@ impl Where {
         }
     }
 
+    /// The zone that it names.
+    #[must_use]
+    pub fn zone(&self) -> Option<Zone> {
+        Value::parse(self.0.as_bytes()).ok()?.zone
+    }
+
     /// Its addresses; none where it points at a name.
     #[must_use]
     pub fn to_addresses(&self) -> Vec<IpAddr> {

@@ -1,7 +1,7 @@
 //! Where members stand.
 
 use cloudhosts_tests::dir::Dir;
-use cloudhosts_tests::process::Signal;
+use cloudhosts_tests::process::{Signal, stdout};
 use cloudhosts_tests::{Redis, World};
 
 use crate::common::{Registry, map};
@@ -47,6 +47,13 @@ fn programs_are_told_the_members_of_the_zone_of_their_machine() {
         .config("zone", "'eu-1a'")
         .start();
     world.sees("web", &["10.0.0.1"]);
+    let explained = stdout(&world.cloudhosts(&["explain", "web"]));
+    let line = |address: &str| {
+        let mut lines = explained.lines();
+        lines.find(|line| line.contains(address)).unwrap()
+    };
+    assert!(line("10.0.0.2").ends_with("(this machine's zone has members)"));
+    assert!(line("10.0.0.1").ends_with("zone=eu-1a\""));
     world.redis.cli(&["HDEL", "cloudhosts", "web/a"]);
     world.sees("web", &["10.0.0.2"]);
     world.hset(&[("web/c", "10.0.0.3 zone=eu-1a")]);
