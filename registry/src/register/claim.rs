@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// How many fields one step looks at.
-const STEP: usize = 1_000;
+const STEP: usize = 250;
 
 /// How often a role is looked at again that others change meanwhile.
 const ATTEMPTS: usize = 10;

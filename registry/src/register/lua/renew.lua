@@ -24,9 +24,13 @@ for n = 1, #KEYS / 4 do
   if call('ZCOUNT', expiring, '-inf', now) > 0 then return 0 end
 end
 for n = 1, #KEYS / 4 do
-  -- A score that moves takes no memory: after this, which removes nothing, Redis lets it pass even
-  -- where it has none left.
-  call('ZREM', KEYS[4 * n - 1], '')
-  call('ZADD', KEYS[4 * n - 1], string.format('%.0f', now), field)
+  local times = KEYS[4 * n - 1]
+  local moved = redis.pcall('ZADD', times, now, field)
+  if type(moved) == 'table' then
+    -- A score that moves takes no memory: after this, which removes nothing, Redis lets it pass
+    -- although it has none left.
+    call('ZREM', times, '')
+    call('ZADD', times, now, field)
+  end
 end
 return answer
