@@ -24,7 +24,7 @@
 //! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +multi +exec +ping +info +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +zrange +zscore +multi +exec +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
@@ -33,7 +33,8 @@
 //! Without `+client|tracking` changes are polled. `+info` tells whether a
 //! Redis is the same as before, and a flush from a DEL where changes are
 //! polled. `+hkeys +hstrlen +hmget` are used only while something in a hash is
-//! too large to be transferred.
+//! too large to be transferred. `+zrange +zscore` let people see who holds a
+//! role ([`register::holdings`]).
 
 pub mod config;
 mod connect;

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::record::{Field, Zone};
-use cloudhosts_registry::register::Where;
+use cloudhosts_registry::register::{Holding, Role as WrittenRole, Where};
 use cloudhosts_registry::status::RejectedField;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
 use super::around::Around;
+use super::held;
 use super::roles::{self, Role, addresses, joined};
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
@@ -74,9 +75,20 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     }
     let refused = refused(&name, &inside, config);
     let around = Around::look(&name);
-    let text = match arguments.json {
-        true => format!("{}\n", as_json(&name, &inside, &refused, &around)),
-        false => as_lines(&name, &inside, &refused, &around),
+    let held = held::read(config, Some(&roles_on_the_way(&name, &inside)));
+    let mut said = as_json(&name, &inside, &refused, &around);
+    let text = if arguments.json {
+        if let Some(said) = said.as_object_mut() {
+            let held = held.as_ref();
+            said.insert(
+                "held".into(),
+                held.ok().map(|all| held::as_json(all)).into(),
+            );
+            said.insert("held_unknown".into(), held.err().map(held::said).into());
+        }
+        format!("{said}\n")
+    } else {
+        as_lines(&name, &inside, &refused, &around, &held)
     };
     print(&text)?;
     match inside.addresses.is_empty() {
@@ -180,7 +192,26 @@ fn refused(name: &Name, inside: &Inside, config: &Config) -> Vec<RejectedField> 
     all.filter(concerns).collect()
 }
 
-fn as_lines(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Around) -> String {
+/// The roles that decide a name; where none does, the one it would be.
+fn roles_on_the_way(name: &Name, inside: &Inside) -> Vec<WrittenRole> {
+    let on_the_way = inside.steps.iter().map(|step| step.role.as_str());
+    let names = std::iter::once(name.as_str()).chain(on_the_way);
+    let mut roles: Vec<WrittenRole> = Vec::new();
+    for role in names.filter_map(|name| WrittenRole::parse(name).ok()) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
+}
+
+fn as_lines(
+    name: &Name,
+    inside: &Inside,
+    refused: &[RejectedField],
+    around: &Around,
+    held: &Result<Vec<Holding>, Failure>,
+) -> String {
     let mut lines = Lines::default();
     lines.add("name", name);
     if let Some(first) = inside.steps.first() {
@@ -215,6 +246,7 @@ fn as_lines(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Ar
             format_args!("{name} in {hash}: {reason} ({})", field.effect),
         );
     }
+    held::add_to(&mut lines, held);
     if let Some(canonical) = &inside.canonical {
         lines.add("canonical", canonical);
     }
