@@ -18,7 +18,7 @@ impl Mirror {
         self.settings.generation += 1;
         self.settings.published = now;
         let mut builder = Builder::new(self.settings.clone())?;
-        let mut resolver = Resolver::new(self.directory());
+        let mut resolver = self.resolver();
         let mut added = Ok(());
         by_role(self.fields.iter(), |role, fields| {
             if added.is_ok() {

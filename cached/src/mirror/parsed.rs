@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use cloudhosts_registry::record::{Target, Value, ValueError};
+use cloudhosts_registry::record::{Target, Value, ValueError, Zone};
 
 /// What a value says, and how it stands in Redis, in as little memory as it
 /// can be: nearly all values are one IPv4 address and nothing else.
@@ -20,6 +20,7 @@ pub(super) enum Parsed {
 pub(super) struct Other {
     place: Place,
     pick: u16,
+    zone: Option<Zone>,
     /// How many attributes nobody here knows.
     unknown: u8,
     /// How it stands in Redis, where that is not its normal form.
@@ -72,6 +73,7 @@ impl Parsed {
         Ok(Parsed::Other(Box::new(Other {
             place,
             pick: value.pick,
+            zone: value.zone,
             unknown: u8::try_from(value.unknown.len()).unwrap_or(u8::MAX),
             raw: (!normal).then(|| raw.into()),
         })))
@@ -107,6 +109,14 @@ impl Parsed {
         }
     }
 
+    /// Where the machines stand that are there, if it says so.
+    pub(super) fn zone(&self) -> Option<&Zone> {
+        match self {
+            Parsed::V4(_) => None,
+            Parsed::Other(other) => other.zone.as_ref(),
+        }
+    }
+
     /// How many of its attributes nobody here knows.
     pub(super) fn unknown(&self) -> usize {
         match self {
@@ -121,7 +131,9 @@ impl Parsed {
             Parsed::V4(v4) => Cow::Owned(Ipv4Addr::from(*v4).to_string().into_bytes()),
             Parsed::Other(other) => match (&other.raw, &other.place) {
                 (Some(raw), _) => Cow::Borrowed(raw),
-                (None, Place::Pointer(name)) if other.pick == 0 => Cow::Borrowed(name.as_bytes()),
+                (None, Place::Pointer(name)) if other.pick == 0 && other.zone.is_none() => {
+                    Cow::Borrowed(name.as_bytes())
+                }
                 (None, _) => Cow::Owned(other.normal().into_bytes()),
             },
         }
@@ -144,6 +156,7 @@ impl Other {
         let value = Value {
             target,
             pick: self.pick,
+            zone: self.zone.clone(),
             unknown: Vec::new(),
         };
         value.to_string()
@@ -170,6 +183,9 @@ mod tests {
             "Web.",
             "web pick=2",
             "10.0.0.5 weight=2",
+            "10.0.0.5 zone=eu-1a",
+            "zone=EU-1a 10.0.0.5",
+            "web zone=eu-1a",
         ] {
             let parsed = Parsed::parse(raw.as_bytes()).unwrap();
             assert_eq!(parsed.raw(), raw.as_bytes(), "{raw}");

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::record::Field;
-use cloudhosts_registry::register::{Holding, Role as WrittenRole};
+use cloudhosts_registry::record::{Field, Zone};
+use cloudhosts_registry::register::{Holding, Role as WrittenRole, Where};
 use cloudhosts_registry::status::RejectedField;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
@@ -61,13 +61,18 @@ struct Shown {
     kept: bool,
     /// An earlier hash has the role.
     overruled: bool,
+    /// It is not answered, because members of this machine's zone are.
+    other_zone: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let given = Plain(&arguments.name);
     let name = Name::parse(arguments.name.as_bytes())
         .map_err(|error| Failure::Usage(format!("{given}: {error}")))?;
-    let inside = local::table(config, |view| inside(*view, &name))?;
+    let mut inside = local::table(config, |view| inside(*view, &name))?;
+    if let Some(zone) = &config.zone {
+        inside.set_zones_apart(zone);
+    }
     let refused = refused(&name, &inside, config);
     let around = Around::look(&name);
     let held = held::read(config, Some(&roles_on_the_way(&name, &inside)));
@@ -89,6 +94,23 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     match inside.addresses.is_empty() {
         false => Ok(Outcome::Yes),
         true => Ok(Outcome::No),
+    }
+}
+
+impl Inside {
+    /// Marks the fields whose addresses are not answered because they are of
+    /// another zone than this machine.
+    fn set_zones_apart(&mut self, zone: &Zone) {
+        let answered = &self.addresses;
+        let fields = self.steps.iter_mut().flat_map(|step| &mut step.fields);
+        for field in fields.filter(|field| !field.overruled && !answered.is_empty()) {
+            let Ok(value) = Where::addresses(&field.value) else {
+                continue;
+            };
+            let is_answered = |address| answered.contains(&address);
+            let near = value.zone().as_ref() == Some(zone);
+            field.other_zone = !near && !value.to_addresses().into_iter().any(is_answered);
+        }
     }
 }
 
@@ -150,6 +172,7 @@ fn shown(role: &Role<'_>, hash: impl Fn(usize) -> String) -> Vec<Shown> {
         value: source.value.escape_ascii().to_string(),
         kept: source.kept,
         overruled: source.hash != role.hash(),
+        other_zone: false,
     });
     fields.collect()
 }
@@ -200,6 +223,7 @@ fn as_lines(
     for step in &inside.steps {
         for field in &step.fields {
             let note = match (field.overruled, field.kept) {
+                _ if field.other_zone => " (this machine's zone has members)",
                 (true, _) => " (an earlier hash has the role)",
                 (false, true) => " (Redis has lost it; it is kept)",
                 (false, false) => "",
@@ -243,6 +267,7 @@ fn as_json(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Aro
                     "value": field.value,
                     "kept": field.kept,
                     "overruled": field.overruled,
+                    "other_zone": field.other_zone,
                 })
             });
             json!({

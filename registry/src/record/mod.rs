@@ -3,7 +3,9 @@
 mod field;
 mod mend;
 mod value;
+mod zone;
 
 pub use field::{Field, FieldError, MAX_FIELD, MAX_MEMBER};
 pub use mend::mend;
 pub use value::{MAX_ADDRESSES, MAX_UNKNOWN, MAX_VALUE, Target, Value, ValueError};
+pub use zone::{MAX_ZONE, Zone, ZoneError};

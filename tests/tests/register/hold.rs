@@ -44,6 +44,46 @@ fn the_last_leaves_as_well_when_it_ends_by_itself() {
 }
 
 #[test]
+fn the_last_that_is_kept_stays_until_somebody_else_holds_joins_or_claims() {
+    let registry = Registry::new();
+    for (next, left) in [
+        (
+            &[
+                "hold",
+                "web",
+                "10.0.0.3",
+                "--member=b",
+                "--keep-last",
+                "--",
+                "true",
+            ][..],
+            "web/b",
+        ),
+        (&["claim", "web", "10.0.0.3"], "web"),
+    ] {
+        let mut holder = registry.hold(&["web", "10.0.0.2", "--member=a", "--keep-last"]);
+        holder.says("held at");
+        assert_eq!(holder.end(Signal::TERM), Some(0));
+        assert!(
+            holder
+                .said()
+                .contains("stays in cloudhosts, as the last of web")
+        );
+        assert_eq!(registry.hash(), map(&[("web/a", "10.0.0.2")]));
+        registry.run(next);
+        assert_eq!(registry.hash(), map(&[(left, "10.0.0.3")]), "{next:?}");
+        registry.redis.cli(&["FLUSHALL"]);
+    }
+    // who is not the last goes
+    let other = registry.hold(&["web", "10.0.0.9", "--member=b"]);
+    other.says("held at");
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member=a", "--keep-last"]);
+    holder.says("held at");
+    holder.end(Signal::TERM);
+    assert_eq!(registry.hash(), map(&[("web/b", "10.0.0.9")]));
+}
+
+#[test]
 fn a_command_is_run_and_its_exit_code_is_ours() {
     let registry = Registry::new();
     registry.prints(&["claim", "web", "10.0.0.1"]);
