@@ -510,3 +510,17 @@ fn a_holder_stopped_by_a_signal_loses_the_role_by_its_own_clock() {
         "not by what was not confirmed"
     );
 }
+
+#[test]
+fn two_masters_have_two_holders_and_the_later_one_has_the_higher_term() {
+    let (before, after) = (Registry::new(), Registry::new());
+    let mut one = Candidate::new(&before, "a", "10.0.0.1", EXCLUSIVE);
+    let (first, _) = one.holds();
+    let mut two = Candidate::new(&after, "b", "10.0.0.2", EXCLUSIVE);
+    let (second, _) = two.holds();
+    assert!(second > first);
+    // whoever comes to the right one again finds out
+    assert_eq!(one.holds(), (first, false));
+    let mut again = Candidate::new(&after, "a", "10.0.0.1", EXCLUSIVE);
+    assert_eq!(again.stands_by(), "db/b");
+}
