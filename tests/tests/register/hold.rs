@@ -84,6 +84,22 @@ fn the_last_that_is_kept_stays_until_somebody_else_holds_joins_or_claims() {
 }
 
 #[test]
+fn what_the_last_that_died_leaves_behind_goes_after_its_bound() {
+    let registry = Registry::new();
+    let bounded = ["--lease=3s", "--member=a", "--expire-last=1s"];
+    let mut bounded = registry.hold(&[&["web", "10.0.0.2"], &bounded[..]].concat());
+    let mut other = registry.hold(&["app", "10.0.0.3", "--lease=3s", "--member=a"]);
+    bounded.says("held at");
+    other.says("held at");
+    bounded.process.kill();
+    other.process.kill();
+    // a holder of another role sees to it, and what has no bound stays
+    let third = registry.hold(&["job", "10.0.0.4", "--lease=3s", "--member=a"]);
+    third.says("held at");
+    registry.until(&[("app/a", "10.0.0.3"), ("job/a", "10.0.0.4")]);
+}
+
+#[test]
 fn a_command_is_run_and_its_exit_code_is_ours() {
     let registry = Registry::new();
     registry.prints(&["claim", "web", "10.0.0.1"]);
