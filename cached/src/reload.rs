@@ -26,6 +26,7 @@ impl Difference {
         let mut applied = Changes::default();
         applied.note("hashes", old.hashes != new.hashes);
         applied.note("domain", old.domain != new.domain);
+        applied.note("zone", old.zone != new.zone);
         applied.note("allow", old.allow != new.allow);
         applied.note(
             "resync_interval",
@@ -96,7 +97,7 @@ mod tests {
         let mut same = config("");
         assert_eq!(Difference::settle(&old, &mut same), Difference::default());
 
-        let all = "hashes = ['h']\ndomain = 'd.example'\nallow = ['a*']\nsocket = '/s'\n\
+        let all = "hashes = ['h']\ndomain = 'd.example'\nzone = 'z'\nallow = ['a*']\nsocket = '/s'\n\
                    state_dir = '/d'\nstatus_file = '/f'\nresync_interval = '1s'\n\
                    poll_interval = '1s'\nstale_max = '1s'\norder = 'fixed'\nreverse = false\n[redis]\n\
                    urls = ['redis://s']\nusername = 'u'\npassword_file = '/p'\nca_file = '/c'\n\

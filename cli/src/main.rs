@@ -30,7 +30,8 @@ use outcome::{Failure, Outcome};
     name = "cloudhosts",
     version,
     after_help = "Exit codes: 0 done; 1 the answer is no, or the daemon is not well; \
-                  2 usage or configuration; 3 Redis or the daemon is out of reach."
+                  2 usage or configuration; 3 Redis or the daemon is out of reach; \
+                  4 the role was claimed from its holders."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -67,6 +68,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = register::become_command() {
+        return code;
+    }
     let arguments = Arguments::parse();
     if let Some(exposure) = hide_passwords(&arguments.common.redis_url) {
         eprintln!("cloudhosts: {exposure}; {}", exposure.remedy());

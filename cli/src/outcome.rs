@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     No,
     /// The exit code of a command that was run.
     Code(u8),
+    /// Somebody has taken the role from its holders.
+    Ended,
 }
 
 impl From<Outcome> for ExitCode {
@@ -21,6 +23,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Yes => ExitCode::SUCCESS,
             Outcome::No => ExitCode::from(1),
             Outcome::Code(code) => ExitCode::from(code),
+            Outcome::Ended => ExitCode::from(4),
         }
     }
 }

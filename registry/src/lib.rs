@@ -24,7 +24,7 @@
 //! right.
 //!
 //! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +multi +exec +ping +info +client|tracking
+//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +zrange +zscore +multi +exec +ping +info +client|tracking
 //! ```
 //!
 //! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
@@ -34,7 +34,8 @@
 //! +multi +exec` each change makes the daemon scan the hash. `+info` and `+pttl`
 //! tell what was deleted from what was lost. `+hmget` reads a role again that
 //! changed under a scan, and `+hkeys +hstrlen +hmget` read a hash in which
-//! something is too large to be transferred.
+//! something is too large to be transferred. `+zrange +zscore` let people see who
+//! holds a role ([`register::holdings`]).
 
 pub mod config;
 mod connect;

@@ -100,7 +100,7 @@ impl Mirror {
     pub(super) fn start_over(&mut self) {
         let directory = Directory::new(&self.fields, &self.settings.domain);
         let (mut graph, mut faults) = (Graph::default(), Faults::default());
-        let mut resolver = Resolver::new(directory);
+        let mut resolver = Resolver::new(directory, self.zone.as_ref());
         by_role(self.fields.iter(), |role, fields| {
             let fields = deciding(fields);
             let (mut points, mut addresses) = (false, 0);
@@ -184,7 +184,7 @@ impl Mirror {
                 names.insert(name);
             }
         }
-        let mut resolver = Resolver::new(self.directory());
+        let mut resolver = self.resolver();
         let roles = roles.into_iter().map(|role| {
             let answer = resolver.resolve(&role).answer;
             (role, answer)
@@ -236,7 +236,7 @@ impl Mirror {
     /// The roles whose answers are others than before.
     fn compare(&mut self, affected: &Affected) -> Names {
         let directory = Directory::new(&self.fields, &self.settings.domain);
-        let mut resolver = Resolver::new(directory);
+        let mut resolver = Resolver::new(directory, self.zone.as_ref());
         let mut changed = Names::new();
         for (role, before) in &affected.roles {
             let resolved = resolver.resolve(role);

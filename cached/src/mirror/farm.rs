@@ -6,6 +6,9 @@
 //! connected components of the graph of farms (Tarjan's algorithm, with a
 //! stack of its own, because somebody else says how deep it goes). So each
 //! farm is added up once, whatever way leads to it.
+//!
+//! Members of this machine's zone are added up a second time by themselves, and
+//! are the answer while they have an address.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -184,10 +187,10 @@ impl<'m> Resolver<'m> {
 
     /// Adds up a farm without pointers.
     fn add_up_alone(&mut self, role: &'m str, parts: Vec<Part<'m>>) -> Rc<Farm> {
-        let mut sum = Sum::default();
-        let own = self.add_parts(role, &parts, &HashSet::new(), &mut sum);
+        let mut sums = Sums::default();
+        let own = self.add_parts(role, &parts, &HashSet::new(), &mut sums);
         let few = parts.len() <= FEW;
-        let farm = Rc::new(sum.finish().farm(own));
+        let farm = Rc::new(sums.finish().farm(own));
         if !few {
             self.farms.insert(role, Rc::clone(&farm));
         }
@@ -198,12 +201,12 @@ impl<'m> Resolver<'m> {
     fn add_up(&mut self, mut circle: Vec<Node<'m>>) {
         circle.sort_unstable_by_key(|node| node.role);
         let inside: HashSet<&str> = circle.iter().map(|node| node.role).collect();
-        let mut sum = Sum::default();
+        let mut sums = Sums::default();
         let mut owns = Vec::new();
         for node in &circle {
-            owns.push(self.add_parts(node.role, &node.parts, &inside, &mut sum));
+            owns.push(self.add_parts(node.role, &node.parts, &inside, &mut sums));
         }
-        let total = sum.finish();
+        let total = sums.finish();
         for (node, own) in circle.iter().zip(owns) {
             self.farms.insert(node.role, Rc::new(total.farm(own)));
         }
@@ -215,25 +218,24 @@ impl<'m> Resolver<'m> {
         role: &str,
         parts: &[Part<'m>],
         inside: &HashSet<&str>,
-        sum: &mut Sum,
+        sums: &mut Sums,
     ) -> Own {
         let mut own = Own::default();
-        let (mut pick, mut complete) = (0, true);
-        sum.addresses.next_role();
+        sums.each(|sum| sum.begin());
         for part in parts {
             let value = &part.field.field.value;
+            let near = self.zone.is_some() && value.zone() == self.zone;
             if part.field.member.is_empty() {
                 own.pick = value.pick();
             }
-            pick = smaller(pick, value.pick());
+            sums.add(near, |sum| sum.add_pick(value.pick()));
             let mut fault = |kind| {
                 let field = part.field.to_string().into();
                 own.faults.push(Fault { field, kind });
             };
             match (&part.pointer, value.location()) {
                 (None, Location::Addresses { v4, v6 }) => {
-                    sum.addresses.add(v4, v6);
-                    sum.distance = Some(0);
+                    sums.add(near, |sum| sum.add_own(v4, v6));
                 }
                 (Some(Err(kind)), _) => fault(kind.clone()),
                 (Some(Ok(walk)), _) if inside.contains(walk.farm) => {
@@ -241,29 +243,22 @@ impl<'m> Resolver<'m> {
                         .push((part.field.to_string().into(), walk.start.clone()));
                 }
                 (Some(Ok(walk)), _) => match self.arrive(walk) {
-                    Ok((farm, distance)) => {
-                        complete &= sum.addresses.add_led_to(&farm.addresses);
-                        let nearest = sum.distance.unwrap_or(distance);
-                        sum.distance = Some(nearest.min(distance));
-                        pick = smaller(pick, walk.pick(farm.pick));
-                    }
+                    Ok((farm, distance)) => sums.add(near, |sum| {
+                        sum.add_led_to(&farm.addresses, distance);
+                        sum.add_pick(walk.pick(farm.pick));
+                    }),
                     Err(kind) => fault(kind),
                 },
                 // A pointer is always walked.
                 (None, Location::Pointer(_)) => {}
             }
         }
-        sum.pick = smaller(sum.pick, if own.pick == 0 { pick } else { own.pick });
-        let kind = if sum.addresses.overfull {
-            Some(FaultKind::TooMany)
-        } else {
-            (!complete).then_some(FaultKind::TooMuch)
-        };
-        let field = || role.into();
-        own.faults.extend(kind.map(|kind| Fault {
-            field: field(),
+        let fault = |kind| Fault {
+            field: role.into(),
             kind,
-        }));
+        };
+        own.of_all = sums.all.end(own.pick).map(fault);
+        own.of_near = sums.near.end(own.pick).map(fault);
         own
     }
 }
@@ -276,13 +271,30 @@ struct Own {
     faults: Vec<Fault>,
     /// Its fields that lead into its own circle, and the names they point at.
     circular: Vec<(Box<str>, Box<str>)>,
+    /// What is left out where all its members answer ...
+    of_all: Option<Fault>,
+    /// ... or those of this machine's zone.
+    of_near: Option<Fault>,
 }
 
 /// What a farm, or all farms of a circle, add up to.
 #[derive(Debug, Default)]
+struct Sums {
+    /// All members.
+    all: Sum,
+    /// Those of this machine's zone.
+    near: Sum,
+}
+
+/// What some of the members add up to.
+#[derive(Debug, Default)]
 struct Sum {
     addresses: Gathered,
     pick: u16,
+    /// The smallest pick of the farm that is being added.
+    pick_here: u16,
+    /// Whether a pointer of that farm led to too much.
+    too_much: bool,
     distance: Option<usize>,
 }
 
@@ -292,14 +304,71 @@ struct Total {
     addresses: Rc<Addresses>,
     pick: u16,
     distance: usize,
+    /// It is that of the members of this machine's zone.
+    near: bool,
+}
+
+impl Sums {
+    fn each(&mut self, mut change: impl FnMut(&mut Sum)) {
+        change(&mut self.all);
+        change(&mut self.near);
+    }
+
+    /// Adds what a member has; `near`: it is in this machine's zone.
+    fn add(&mut self, near: bool, mut member: impl FnMut(&mut Sum)) {
+        member(&mut self.all);
+        if near {
+            member(&mut self.near);
+        }
+    }
+
+    fn finish(self) -> Total {
+        // How far an address is does not depend on the zone: else a member
+        // more could make a chain too long that was not.
+        let distance = self.all.distance.unwrap_or(0);
+        let near = self.near.distance.is_some();
+        let sum = if near { self.near } else { self.all };
+        Total {
+            addresses: Rc::new(sum.addresses.finish()),
+            pick: sum.pick,
+            distance,
+            near,
+        }
+    }
 }
 
 impl Sum {
-    fn finish(self) -> Total {
-        Total {
-            addresses: Rc::new(self.addresses.finish()),
-            pick: self.pick,
-            distance: self.distance.unwrap_or(0),
+    /// The next farm is added.
+    fn begin(&mut self) {
+        self.addresses.next_role();
+        self.pick_here = 0;
+        self.too_much = false;
+    }
+
+    fn add_pick(&mut self, pick: u16) {
+        self.pick_here = smaller(self.pick_here, pick);
+    }
+
+    fn add_own(&mut self, v4: &[[u8; 4]], v6: &[[u8; 16]]) {
+        self.addresses.add(v4, v6);
+        self.distance = Some(0);
+    }
+
+    fn add_led_to(&mut self, addresses: &Addresses, distance: usize) {
+        self.too_much |= !self.addresses.add_led_to(addresses);
+        let nearest = self.distance.unwrap_or(distance);
+        self.distance = Some(nearest.min(distance));
+    }
+
+    /// The farm is added, whose plain field says so of how many addresses to
+    /// answer. What had to be left out.
+    fn end(&mut self, plain: u16) -> Option<FaultKind> {
+        let pick = if plain == 0 { self.pick_here } else { plain };
+        self.pick = smaller(self.pick, pick);
+        if self.addresses.overfull {
+            Some(FaultKind::TooMany)
+        } else {
+            self.too_much.then_some(FaultKind::TooMuch)
         }
     }
 }
@@ -308,6 +377,7 @@ impl Total {
     /// One of the farms.
     fn farm(&self, own: Own) -> Farm {
         let mut faults = own.faults;
+        faults.extend(if self.near { own.of_near } else { own.of_all });
         // A circle does no harm as long as there are addresses in it.
         if self.addresses.is_empty() {
             let faulty = |(field, name)| Fault {

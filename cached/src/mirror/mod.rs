@@ -37,6 +37,7 @@ mod written;
 use cloudhosts_registry::config::{Allow, Config};
 use cloudhosts_registry::follow::{Baseline, Checkpoint};
 use cloudhosts_registry::pairs::Pairs;
+use cloudhosts_registry::record::Zone;
 use cloudhosts_registry::status::HashStatus;
 use cloudhosts_table::{MAX_HASHES, Settings, View};
 
@@ -50,12 +51,15 @@ use fields::{Bulk, Field, FieldRef, Fields};
 use graph::{Graph, Names};
 use hash::Hash;
 use parsed::Parsed;
+use resolve::Resolver;
 
 /// The state of all hashes.
 #[derive(Debug)]
 pub struct Mirror {
     settings: Settings,
     allow: Allow,
+    /// Where this machine stands.
+    zone: Option<Zone>,
     /// The hashes of the configuration, the deciding one first, and after them
     /// those that have left it, until all others have been read.
     hashes: Vec<Hash>,
@@ -84,6 +88,7 @@ impl Mirror {
                 hashes: config.hashes.clone(),
             },
             allow: config.allow.clone(),
+            zone: config.zone.clone(),
             hashes: hashes.map(|(number, key)| Hash::new(key, number)).collect(),
             configured: config.hashes.len(),
             fields: Fields::default(),
@@ -244,6 +249,10 @@ impl Mirror {
 
     fn directory(&self) -> Directory<'_> {
         Directory::new(&self.fields, &self.settings.domain)
+    }
+
+    fn resolver(&self) -> Resolver<'_> {
+        Resolver::new(self.directory(), self.zone.as_ref())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use cloudhosts_registry::record::{Target, Value, ValueError};
+use cloudhosts_registry::record::{Target, Value, ValueError, Zone};
 use cloudhosts_table::{EntrySource, Name};
 
 /// What a value says, and how it stands in Redis, in as little memory as it
@@ -21,9 +21,10 @@ pub(super) enum Parsed {
 pub(super) struct Other {
     place: Place,
     pick: u16,
+    zone: Option<Zone>,
     /// How many attributes nobody here knows.
     unknown: u8,
-    /// How it stands in Redis, where that is not its normal form.
+    /// How it stands in Redis, where that is not its normal form, or says a zone.
     raw: Option<Box<[u8]>>,
 }
 
@@ -62,7 +63,8 @@ impl Parsed {
         {
             return Ok(Parsed::V4(*v4));
         }
-        let normal = value.to_string().as_bytes() == raw;
+        // A table has no zones: they are saved with what is written unusually.
+        let normal = value.zone.is_none() && value.to_string().as_bytes() == raw;
         let place = match value.target {
             Target::Addresses { v4, v6 } => Place::Addresses {
                 v4: v4.into(),
@@ -73,6 +75,7 @@ impl Parsed {
         Ok(Parsed::Other(Box::new(Other {
             place,
             pick: value.pick,
+            zone: value.zone,
             unknown: u8::try_from(value.unknown.len()).unwrap_or(u8::MAX),
             raw: (!normal).then(|| raw.into()),
         })))
@@ -99,6 +102,7 @@ impl Parsed {
         Some(Parsed::Other(Box::new(Other {
             place,
             pick: source.pick,
+            zone: None,
             unknown: 0,
             raw: None,
         })))
@@ -153,6 +157,14 @@ impl Parsed {
         }
     }
 
+    /// Where the machines stand that are there, if it says so.
+    pub(super) fn zone(&self) -> Option<&Zone> {
+        match self {
+            Parsed::V4(_) => None,
+            Parsed::Other(other) => other.zone.as_ref(),
+        }
+    }
+
     /// How many of its attributes nobody here knows.
     pub(super) fn unknown(&self) -> usize {
         match self {
@@ -190,6 +202,7 @@ impl Other {
         let value = Value {
             target,
             pick: self.pick,
+            zone: None,
             unknown: Vec::new(),
         };
         value.to_string()
@@ -216,6 +229,9 @@ mod tests {
             "Web.",
             "web pick=2",
             "10.0.0.5 weight=2",
+            "10.0.0.5 zone=eu-1a",
+            "zone=EU-1a 10.0.0.5",
+            "web zone=eu-1a",
         ] {
             let parsed = Parsed::parse(raw.as_bytes()).unwrap();
             assert_eq!(parsed.raw(), raw.as_bytes(), "{raw}");

@@ -3,13 +3,16 @@
 //! A role whose only deciding field is a pointer is an *alias*: it has the
 //! answer, and the canonical name, of the role it leads to. Any other role is
 //! a *farm*: it answers all its addresses, and those that its pointers lead
-//! to, under its own name ([`super::farm`]).
+//! to, under its own name ([`super::farm`]); of these only what its members of
+//! this machine's zone have, while they have any.
 //!
 //! Nothing that is worked out here is kept from one batch to the next, so that
 //! nothing can be out of date.
 
 use std::collections::HashMap;
 use std::rc::Rc;
+
+use cloudhosts_registry::record::Zone;
 
 use super::addresses::Addresses;
 use super::directory::Directory;
@@ -80,15 +83,18 @@ pub(super) struct Walk<'m> {
 #[derive(Debug)]
 pub(super) struct Resolver<'m> {
     pub(super) directory: Directory<'m>,
+    /// Where this machine stands.
+    pub(super) zone: Option<&'m Zone>,
     /// The farms that were worked out and may be asked for again.
     pub(super) farms: HashMap<&'m str, Rc<Farm>>,
 }
 
 impl<'m> Resolver<'m> {
     /// A resolver that has worked out nothing yet.
-    pub(super) fn new(directory: Directory<'m>) -> Resolver<'m> {
+    pub(super) fn new(directory: Directory<'m>, zone: Option<&'m Zone>) -> Resolver<'m> {
         Resolver {
             directory,
+            zone,
             farms: HashMap::new(),
         }
     }

@@ -20,7 +20,7 @@ impl Mirror {
     #[must_use]
     pub fn roles(&self) -> Roles<'_> {
         Roles {
-            resolver: Resolver::new(self.directory()),
+            resolver: self.resolver(),
         }
     }
 }

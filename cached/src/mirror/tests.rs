@@ -5,6 +5,7 @@ mod changes;
 mod large;
 mod random;
 mod restart;
+mod zones;
 
 use std::collections::BTreeMap;
 

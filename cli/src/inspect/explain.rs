@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::record::Field;
+use cloudhosts_registry::register::{Holding, Role as WrittenRole};
 use cloudhosts_registry::status::RejectedField;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
 use super::around::Around;
+use super::held;
 use super::roles::{self, Role, addresses, joined};
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
@@ -56,27 +58,58 @@ struct Shown {
     field: String,
     /// What it says, in the normal form of a value.
     value: String,
+    /// The addresses that it says; none where it points.
+    addresses: Vec<IpAddr>,
     /// Redis has lost it.
     kept: bool,
     /// An earlier hash has the role.
     overruled: bool,
+    /// It is not answered, because members of this machine's zone are.
+    other_zone: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let given = Plain(&arguments.name);
     let name = Name::parse(arguments.name.as_bytes())
         .map_err(|error| Failure::Usage(format!("{given}: {error}")))?;
-    let inside = local::table(config, |view| view.settled(|| inside(*view, &name)))?;
+    let mut inside = local::table(config, |view| view.settled(|| inside(*view, &name)))?;
+    if config.zone.is_some() {
+        inside.set_zones_apart();
+    }
     let refused = refused(&name, &inside, config);
     let around = Around::look(&name);
-    let text = match arguments.json {
-        true => format!("{}\n", as_json(&name, &inside, &refused, &around)),
-        false => as_lines(&name, &inside, &refused, &around),
+    let held = held::read(config, Some(&roles_on_the_way(&name, &inside)));
+    let mut said = as_json(&name, &inside, &refused, &around);
+    let text = if arguments.json {
+        if let Some(said) = said.as_object_mut() {
+            let held = held.as_ref();
+            said.insert(
+                "held".into(),
+                held.ok().map(|all| held::as_json(all)).into(),
+            );
+            said.insert("held_unknown".into(), held.err().map(held::said).into());
+        }
+        format!("{said}\n")
+    } else {
+        as_lines(&name, &inside, &refused, &around, &held)
     };
     print(&text)?;
     match inside.addresses.is_empty() {
         false => Ok(Outcome::Yes),
         true => Ok(Outcome::No),
+    }
+}
+
+impl Inside {
+    /// Marks the fields whose addresses are not answered although nothing
+    /// overrules them: members of this machine's zone are answered instead.
+    fn set_zones_apart(&mut self) {
+        let answered = &self.addresses;
+        let fields = self.steps.iter_mut().flat_map(|step| &mut step.fields);
+        for field in fields.filter(|field| !field.overruled && !answered.is_empty()) {
+            let none = !field.addresses.iter().any(|one| answered.contains(one));
+            field.other_zone = !field.addresses.is_empty() && none;
+        }
     }
 }
 
@@ -138,8 +171,10 @@ fn shown(role: &Role, hash: impl Fn(usize) -> String) -> Vec<Shown> {
             None => role.name.clone(),
         },
         value: roles::value(source),
+        addresses: roles::joint(&source.v4, &source.v6),
         kept: source.retained,
         overruled: source.hash != role.hash(),
+        other_zone: false,
     });
     fields.collect()
 }
@@ -159,7 +194,26 @@ fn refused(name: &Name, inside: &Inside, config: &Config) -> Vec<RejectedField> 
     all.filter(concerns).collect()
 }
 
-fn as_lines(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Around) -> String {
+/// The roles that decide a name; where none does, the one it would be.
+fn roles_on_the_way(name: &Name, inside: &Inside) -> Vec<WrittenRole> {
+    let on_the_way = inside.steps.iter().map(|step| step.role.as_str());
+    let names = std::iter::once(name.as_str()).chain(on_the_way);
+    let mut roles: Vec<WrittenRole> = Vec::new();
+    for role in names.filter_map(|name| WrittenRole::parse(name).ok()) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
+}
+
+fn as_lines(
+    name: &Name,
+    inside: &Inside,
+    refused: &[RejectedField],
+    around: &Around,
+    held: &Result<Vec<Holding>, Failure>,
+) -> String {
     let mut lines = Lines::default();
     lines.add("name", name);
     if let Some(first) = inside.steps.first() {
@@ -171,6 +225,7 @@ fn as_lines(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Ar
     for step in &inside.steps {
         for field in &step.fields {
             let note = match (field.overruled, field.kept) {
+                _ if field.other_zone => " (this machine's zone has members)",
                 (true, _) => " (an earlier hash has the role)",
                 (false, true) => " (Redis has lost it; it is kept)",
                 (false, false) => "",
@@ -193,6 +248,7 @@ fn as_lines(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Ar
             format_args!("{name} in {hash}: {reason} ({})", field.effect),
         );
     }
+    held::add_to(&mut lines, held);
     if let Some(canonical) = &inside.canonical {
         lines.add("canonical", canonical);
     }
@@ -213,6 +269,7 @@ fn as_json(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Aro
                     "value": field.value,
                     "kept": field.kept,
                     "overruled": field.overruled,
+                    "other_zone": field.other_zone,
                 })
             });
             json!({

@@ -7,6 +7,7 @@ use cloudhosts_table::View;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
+use super::held;
 use super::roles::{self, Role, joined};
 use crate::local;
 use crate::outcome::{Failure, Outcome, Plain, print};
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// Only roles that match: `*` is any text, `?` any character
     #[arg(value_name = "PATTERN")]
     pattern: Option<String>,
+    /// Who holds them, as Redis has it now: since when, until when, in which term
+    #[arg(long)]
+    held: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -33,6 +37,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let pattern = pattern(arguments.pattern.as_deref());
     let terminal = io::stdout().is_terminal();
+    if arguments.held {
+        return list_held(arguments, config, terminal);
+    }
     let look = |view: &View<'_>| {
         let hashes = view.hashes();
         let roles = roles::all(*view).filter(|role| pattern.matches(&role.name));
@@ -50,6 +57,30 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
                 "cloudhosts: no role in the table matches {}",
                 Plain(pattern)
             );
+            Ok(Outcome::No)
+        }
+        _ => Ok(Outcome::Yes),
+    }
+}
+
+/// Lists who holds them.
+fn list_held(arguments: &Arguments, config: &Config, terminal: bool) -> Result<Outcome, Failure> {
+    let pattern = pattern(arguments.pattern.as_deref());
+    let mut all = held::read(config, None)?;
+    all.retain(|one| {
+        let role = one.field.split('/').next().unwrap_or_default();
+        pattern.matches(role)
+    });
+    let text = if arguments.json {
+        format!("{}\n", json!({ "held": held::as_json(&all) }))
+    } else {
+        let rows: Vec<_> = all.iter().map(held::cells).collect();
+        lined_up(held::TITLES, &rows, terminal)
+    };
+    print(&text)?;
+    match &arguments.pattern {
+        Some(pattern) if all.is_empty() => {
+            eprintln!("cloudhosts: nobody holds {}", Plain(pattern));
             Ok(Outcome::No)
         }
         _ => Ok(Outcome::Yes),
@@ -105,11 +136,16 @@ fn as_rows(
             .map(|text| Plain(&text).to_string())
         })
         .collect();
-    let text = match terminal {
-        true => columns(&rows),
-        false => rows.iter().map(|row| row.join("\t") + "\n").collect(),
-    };
-    (text, rows.len())
+    (lined_up(TITLES, &rows, terminal), rows.len())
+}
+
+/// Rows as a terminal shows them, or as programs read them.
+fn lined_up<const N: usize>(titles: [&str; N], rows: &[[String; N]], terminal: bool) -> String {
+    if terminal {
+        columns(titles, rows)
+    } else {
+        rows.iter().map(|row| row.join("\t") + "\n").collect()
+    }
 }
 
 /// The first of them, and how many more there are.
@@ -120,14 +156,14 @@ fn few<T: ToString>(all: &[T], most: usize) -> String {
     }
 }
 
-fn columns(rows: &[[String; 5]]) -> String {
-    let mut widths = TITLES.map(str::len);
+fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = titles.map(str::len);
     for row in rows {
         for (width, text) in widths.iter_mut().zip(row) {
             *width = (*width).max(text.len().min(WIDEST));
         }
     }
-    let line = |cells: [&str; 5]| {
+    let line = |cells: [&str; N]| {
         let cells = cells.into_iter().zip(widths);
         let line: String = cells
             .map(|(text, width)| format!("{text:<width$}  "))
@@ -140,5 +176,5 @@ fn columns(rows: &[[String; 5]]) -> String {
             .map(|text| if text.is_empty() { "-" } else { text });
         line(cells)
     });
-    std::iter::once(line(TITLES)).chain(shown).collect()
+    std::iter::once(line(titles)).chain(shown).collect()
 }

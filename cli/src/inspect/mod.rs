@@ -1,5 +1,5 @@
 //! The verbs that look at what the daemon leaves on this machine. None of them
-//! needs Redis, which only the [`doctor`] visits.
+//! needs Redis; [`doctor`], and whoever asks who [`held`] a role, visit it.
 
 mod around;
 mod changes;
@@ -8,6 +8,7 @@ mod errand;
 mod explain;
 mod export;
 mod formats;
+mod held;
 mod lint;
 mod list;
 mod mending;

@@ -12,6 +12,8 @@ pub(crate) struct Arguments {
     role: String,
     #[command(flatten)]
     place: place::Addresses,
+    #[command(flatten)]
+    zone: place::InZone,
     /// Who of several this is [default: the name of this machine]
     #[arg(long, value_name = "ID")]
     member: Option<String>,
@@ -22,8 +24,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
         verb: Verb::Join,
+        only_if: None,
         role: member(&arguments.role, arguments.member.as_deref())?,
-        source: arguments.place.source(setting)?,
+        source: arguments
+            .place
+            .source(setting)?
+            .in_zone(arguments.zone.zone(setting)?),
     };
     arguments.perform.perform(task, setting)
 }

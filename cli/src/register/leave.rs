@@ -21,6 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
         verb: Verb::Leave,
+        only_if: None,
         role: member(&arguments.role, arguments.member.as_deref())?,
         source: Source::Known(away(setting.hashes()?)),
     };

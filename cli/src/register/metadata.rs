@@ -31,16 +31,27 @@ pub(crate) enum Cloud {
     Azure,
 }
 
-/// What the service knows.
+/// What the service knows. At least one of them is there.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    pub(crate) private: IpAddr,
-    pub(crate) public: IpAddr,
+    /// At which machines of the same network reach this one.
+    pub(crate) private: Vec<IpAddr>,
+    /// At which everybody does; none where the machine has no such address.
+    pub(crate) public: Vec<IpAddr>,
 }
 
-/// Both IPv4 addresses of the first network interface.
+/// Where a service has the addresses of the first network interface.
+struct Paths {
+    private: &'static str,
+    public: &'static str,
+    /// Of IPv6 there is one kind; whether it is public is seen by the address.
+    v6: Option<&'static str>,
+}
+
+/// The addresses of the first network interface.
 ///
 /// # Errors
-/// There is no such service, or the machine has no public address.
+/// There is no such service, or it knows no address.
 pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, Failure> {
     let service = Service {
         cloud,
@@ -56,37 +67,58 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, F
             .build()
             .into(),
     };
-    let (header, private, public) = match cloud {
-        Cloud::Ec2 => (
-            ("X-aws-ec2-metadata-token", service.token()?),
-            "/latest/meta-data/local-ipv4",
-            "/latest/meta-data/public-ipv4",
-        ),
-        Cloud::Gcp => (
-            ("Metadata-Flavor", "Google".to_owned()),
-            "/computeMetadata/v1/instance/network-interfaces/0/ip",
-            "/computeMetadata/v1/instance/network-interfaces/0/access-configs/0/external-ip",
-        ),
-        Cloud::Azure => (
-            ("Metadata", "true".to_owned()),
-            "/metadata/instance/network/interface/0/ipv4/ipAddress/0/privateIpAddress\
-             ?api-version=2021-02-01&format=text",
-            "/metadata/instance/network/interface/0/ipv4/ipAddress/0/publicIpAddress\
-             ?api-version=2021-02-01&format=text",
-        ),
+    let header = match cloud {
+        Cloud::Ec2 => ("X-aws-ec2-metadata-token", service.token()?),
+        Cloud::Gcp => ("Metadata-Flavor", "Google".to_owned()),
+        Cloud::Azure => ("Metadata", "true".to_owned()),
     };
-    let private = service.address(private, &header)?;
-    let public = service.address(public, &header)?;
-    let none = |which: &str| {
-        service.failure(&format!(
-            "this machine has no {which} address there; pass what there is with --private or \
-             --public instead"
-        ))
+    let paths = cloud.paths();
+    let mut found = Found {
+        private: service.addresses(paths.private, &header)?,
+        public: service.addresses(paths.public, &header)?,
     };
-    Ok(Found {
-        private: private.ok_or_else(|| none("private"))?,
-        public: public.ok_or_else(|| none("public"))?,
-    })
+    if let Some(path) = paths.v6 {
+        for address in service.addresses(path, &header)? {
+            found.private.push(address);
+            found.public.extend(is_global(address).then_some(address));
+        }
+    }
+    if found == Found::default() {
+        return Err(service.failure(
+            "this machine has no address there; pass what there is with --private or --public",
+        ));
+    }
+    Ok(found)
+}
+
+impl Cloud {
+    fn paths(self) -> Paths {
+        match self {
+            Cloud::Ec2 => Paths {
+                private: "/latest/meta-data/local-ipv4",
+                public: "/latest/meta-data/public-ipv4",
+                v6: Some("/latest/meta-data/ipv6"),
+            },
+            Cloud::Gcp => Paths {
+                private: "/computeMetadata/v1/instance/network-interfaces/0/ip",
+                public: "/computeMetadata/v1/instance/network-interfaces/0/access-configs/0/\
+                         external-ip",
+                v6: Some("/computeMetadata/v1/instance/network-interfaces/0/ipv6s"),
+            },
+            Cloud::Azure => Paths {
+                private: "/metadata/instance/network/interface/0/ipv4/ipAddress/0/\
+                          privateIpAddress?api-version=2021-02-01&format=text",
+                public: "/metadata/instance/network/interface/0/ipv4/ipAddress/0/\
+                         publicIpAddress?api-version=2021-02-01&format=text",
+                v6: None,
+            },
+        }
+    }
+}
+
+/// Whether an IPv6 address is one of the internet, not of a site (RFC 4193).
+fn is_global(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000)
 }
 
 struct Service {
@@ -108,23 +140,24 @@ impl Service {
             .ok_or_else(|| self.failure("it gives no token"))
     }
 
-    /// The address at a path; none where the service knows none.
-    fn address(&self, path: &str, header: &(&str, String)) -> Result<Option<IpAddr>, Failure> {
+    /// The addresses at a path; none where the service knows none.
+    fn addresses(&self, path: &str, header: &(&str, String)) -> Result<Vec<IpAddr>, Failure> {
         let asked = self
             .agent
             .get(format!("{}{path}", self.base))
             .header(header.0, &header.1)
             .call();
-        let Some(text) = self.text(path, asked)? else {
-            return Ok(None);
+        let text = self.text(path, asked)?.unwrap_or_default();
+        let words = text.split(|c: char| c.is_whitespace() || c == ',');
+        let address = |word: &str| {
+            word.parse().map_err(|_| {
+                self.failure(&format!(
+                    "what it says at {path} is no address: {}",
+                    Plain(&text)
+                ))
+            })
         };
-        let address = text.parse().map_err(|_| {
-            self.failure(&format!(
-                "what it says at {path} is no address: {}",
-                Plain(&text)
-            ))
-        });
-        address.map(Some)
+        words.filter(|word| !word.is_empty()).map(address).collect()
     }
 
     /// The text of an answer; none where there is nothing at the path.

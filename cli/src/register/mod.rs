@@ -20,6 +20,8 @@ mod wait;
 
 use std::future::Future;
 
+pub(crate) use hold::become_command;
+
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::register::{Role, Trouble};
 
@@ -38,7 +40,7 @@ pub(crate) enum Verb {
     /// Remove a role, members and all
     Release(release::Arguments),
     /// Join a role, and leave it when this program or COMMAND ends, or the machine dies
-    Hold(hold::Arguments),
+    Hold(Box<hold::Arguments>),
     /// Register the lines of a hosts(5) file, all or none
     Import(import::Arguments),
     /// Accept that Redis has lost fields: no machine answers them any longer
@@ -148,11 +150,12 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Failure {
-        Failure::Unreachable(match trouble {
-            Trouble::Unanswered(_) => trouble.to_string(),
+        match trouble {
+            Trouble::Differs(why) => Failure::Failed(why),
+            Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
             Trouble::Away(_) | Trouble::Refused(_) => {
-                format!("nothing was changed: {trouble}")
+                Failure::Unreachable(format!("nothing was changed: {trouble}"))
             }
-        })
+        }
     }
 }

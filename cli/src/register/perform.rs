@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudhosts_registry::register::{Change, Done, Place, Registrar, Role, Verb, Where};
+use cloudhosts_registry::register::{Change, Condition, Done, Place, Registrar, Role, Verb, Where};
 use serde_json::{Value, json};
 
 use super::place::Source;
@@ -37,6 +37,7 @@ pub(crate) struct Task {
     pub(crate) verb: Verb,
     pub(crate) role: Role,
     pub(crate) source: Source,
+    pub(crate) only_if: Option<Condition>,
 }
 
 impl Options {
@@ -57,7 +58,7 @@ impl Options {
             Ok((change, done))
         })?;
         for (place, done) in change.places.iter().zip(&done) {
-            warn(place, done);
+            tell_ended(place, done);
         }
         if !self.json {
             print(&told(&change, &done))?;
@@ -79,33 +80,43 @@ fn change(task: &Task, places: Vec<Place>) -> Change {
         verb: task.verb,
         role: task.role.clone(),
         places,
+        only_if: task.only_if.clone(),
     }
 }
 
 /// Prints the commands. Redis is asked only for the address of this machine.
-pub(crate) fn dry_run(task: Task, setting: &Setting) -> Result<Outcome, Failure> {
-    let places = match &task.source {
+fn dry_run(task: Task, setting: &Setting) -> Result<Outcome, Failure> {
+    let places = places_of(&task.source, setting)?;
+    print_lines(&change(&task, places).spelled())
+}
+
+/// Prints the commands of a dry run.
+pub(crate) fn print_lines(lines: &[String]) -> Result<Outcome, Failure> {
+    print(&(lines.join("\n") + "\n"))?;
+    Ok(Outcome::Yes)
+}
+
+/// Where a role is to be. Redis is asked only for the address of this machine.
+pub(crate) fn places_of(source: &Source, setting: &Setting) -> Result<Vec<Place>, Failure> {
+    Ok(match source {
         Source::Known(places) => places.clone(),
         local => block_on(async {
             let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
             let address = local.local(&mut registrar).await?;
             local.places(address)
         })?,
-    };
-    let lines = change(&task, places).spelled();
-    print(&(lines.join("\n") + "\n"))?;
-    Ok(Outcome::Yes)
+    })
 }
 
-/// Says who will write again what was removed.
-fn warn(place: &Place, done: &Done) {
-    if done.alive.is_empty() {
+/// Says whose `cloudhosts hold` finds out that it holds the role no more.
+fn tell_ended(place: &Place, done: &Done) {
+    if done.ended.is_empty() {
         return;
     }
     let hash = Plain(&place.hash);
     eprintln!(
-        "cloudhosts: {} in {hash}: still held, and will join again; end `cloudhosts hold` there",
-        Plain(&done.alive.join(", "))
+        "cloudhosts: {} in {hash}: was held; its holder is told when it renews",
+        Plain(&done.ended.join(", "))
     );
 }
 
@@ -149,7 +160,7 @@ fn as_json(change: &Change, done: &[Done], published: Option<bool>) -> Value {
             "value": place.at.as_ref().map(Where::as_str),
             "changed": done.changed,
             "removed": done.removed,
-            "held": done.alive,
+            "ended": done.ended,
         })
     });
     json!({

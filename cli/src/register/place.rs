@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 
+use cloudhosts_registry::record::Zone;
 use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
 
 use super::Setting;
 use super::metadata::{self, Cloud};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Plain};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Addresses {
@@ -21,7 +22,7 @@ pub(crate) struct Addresses {
     /// Write this address to the public view (cloudhosts:public)
     #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
     public: Vec<String>,
-    /// Take the private and the public address from the cloud's metadata service
+    /// Take the private and the public addresses from the cloud's metadata service
     #[arg(
         long,
         value_name = "CLOUD",
@@ -33,12 +34,41 @@ pub(crate) struct Addresses {
     metadata_endpoint: Option<String>,
 }
 
+/// Where a member stands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InZone {
+    /// The zone of this member; '' is none [default: `zone` of the configuration]
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+}
+
+impl InZone {
+    /// The zone that a member gets.
+    ///
+    /// # Errors
+    /// What was given is none.
+    pub(crate) fn zone(&self, setting: &Setting) -> Result<Option<Zone>, Failure> {
+        match self.zone.as_deref() {
+            None => Ok(setting.config.zone.clone()),
+            Some("") => Ok(None),
+            Some(zone) => Zone::parse(zone.as_bytes())
+                .map(Some)
+                .map_err(|error| Failure::Usage(error.to_string())),
+        }
+    }
+}
+
 /// Where a role is to be, as far as it is known without Redis.
 pub(crate) enum Source {
     /// All of it is.
     Known(Vec<Place>),
-    /// At the address from which this machine reaches Redis, in these hashes.
-    Local(Vec<String>),
+    /// At the address from which this machine reaches Redis.
+    Local {
+        /// In these hashes.
+        hashes: Vec<String>,
+        /// The zone in which it stands.
+        zone: Option<Zone>,
+    },
 }
 
 impl Addresses {
@@ -50,11 +80,22 @@ impl Addresses {
         if let Some(cloud) = self.from_metadata {
             let (private, public) = setting.sides()?;
             let found = metadata::addresses(cloud, self.metadata_endpoint.as_deref())?;
-            let place = |hash, address: IpAddr| place(hash, &address.to_string());
-            return Ok(Source::Known(vec![
-                place(private, found.private)?,
-                place(public, found.public)?,
-            ]));
+            let sides = [(private, found.private), (public, found.public)];
+            let known = sides.into_iter().filter(|(hash, at)| {
+                if at.is_empty() {
+                    eprintln!(
+                        "cloudhosts: the metadata service knows no address for {}; it is left as \
+                         it is",
+                        Plain(hash)
+                    );
+                }
+                !at.is_empty()
+            });
+            let places = known.map(|(hash, at)| {
+                let at: Vec<String> = at.iter().map(IpAddr::to_string).collect();
+                place(hash, &at.join(" "))
+            });
+            return places.collect::<Result<_, _>>().map(Source::Known);
         }
         if !self.private.is_empty() || !self.public.is_empty() {
             let (private, public) = setting.sides()?;
@@ -65,7 +106,7 @@ impl Addresses {
         }
         let hashes = setting.hashes()?;
         if self.addresses.is_empty() {
-            return Ok(Source::Local(hashes));
+            return Ok(Source::Local { hashes, zone: None });
         }
         let at = self.addresses.join(" ");
         let places = hashes.into_iter().map(|hash| place(hash, &at));
@@ -78,6 +119,17 @@ fn place(hash: String, at: &str) -> Result<Place, Failure> {
     Ok(Place { hash, at: Some(at) })
 }
 
+/// A place in a zone, unless it says itself in which.
+fn at_zone(place: Place, zone: Option<&Zone>) -> Place {
+    match zone {
+        Some(zone) => Place {
+            at: place.at.map(|at| at.in_zone(zone)),
+            ..place
+        },
+        None => place,
+    }
+}
+
 /// Places from which something is taken away.
 pub(crate) fn away(hashes: Vec<String>) -> Vec<Place> {
     let away = |hash| Place { hash, at: None };
@@ -85,6 +137,20 @@ pub(crate) fn away(hashes: Vec<String>) -> Vec<Place> {
 }
 
 impl Source {
+    /// The same for a member that stands in a zone.
+    #[must_use]
+    pub(crate) fn in_zone(self, zone: Option<Zone>) -> Source {
+        match self {
+            Source::Known(places) => {
+                let places = places
+                    .into_iter()
+                    .map(|place| at_zone(place, zone.as_ref()));
+                Source::Known(places.collect())
+            }
+            Source::Local { hashes, .. } => Source::Local { hashes, zone },
+        }
+    }
+
     /// The address from which this machine reaches Redis, where it is needed.
     ///
     /// # Errors
@@ -92,7 +158,7 @@ impl Source {
     pub(crate) async fn local(&self, registrar: &mut Registrar) -> Result<Option<IpAddr>, Trouble> {
         match self {
             Source::Known(_) => Ok(None),
-            Source::Local(_) => registrar.local().await,
+            Source::Local { .. } => registrar.local().await,
         }
     }
 
@@ -103,9 +169,12 @@ impl Source {
     pub(crate) fn places(&self, local: Option<IpAddr>) -> Result<Vec<Place>, Failure> {
         match self {
             Source::Known(places) => Ok(places.clone()),
-            Source::Local(hashes) => {
+            Source::Local { hashes, zone } => {
                 let at = fit(local)?.to_string();
-                hashes.iter().map(|hash| place(hash.clone(), &at)).collect()
+                let places = hashes.iter().map(|hash| place(hash.clone(), &at));
+                places
+                    .map(|place| Ok(at_zone(place?, zone.as_ref())))
+                    .collect()
             }
         }
     }

@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     };
     let task = perform::Task {
         verb: Verb::Point,
+        only_if: None,
         source: Source::Known(setting.hashes()?.into_iter().map(place).collect()),
         role,
     };

@@ -18,6 +18,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let task = perform::Task {
         verb: Verb::Release,
+        only_if: None,
         role: role(&arguments.role)?,
         source: Source::Known(away(setting.hashes()?)),
     };

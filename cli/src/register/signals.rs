@@ -2,9 +2,8 @@
 
 use std::io::{self, stdin};
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::process::{Signal, getpgrp};
 use rustix::termios::tcgetpgrp;
-use tokio::process::Child;
 use tokio::signal::unix::{self, SignalKind, signal};
 
 /// The signals that end a holder, or go to its command.
@@ -57,16 +56,13 @@ impl Signals {
     }
 }
 
-/// Passes a signal on to the command, unless the terminal has sent it there as
-/// well: Ctrl-C goes to all of the foreground, and twice may mean more than once.
-pub(super) fn pass(signal: Signal, child: &Child) {
+/// Whether a terminal has sent a signal, to all of its foreground.
+pub(super) fn is_from_keyboard(signal: Signal) -> bool {
     let keyboard = matches!(signal, Signal::INT | Signal::QUIT);
-    if keyboard && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp()) {
-        return;
-    }
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(id) = id.and_then(Pid::from_raw) {
-        // It may have ended this very moment.
-        let _ = kill_process(id, signal);
-    }
+    keyboard && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+/// Whether a signal ends a holder without a command.
+pub(super) fn is_an_end(signal: Signal) -> bool {
+    !matches!(signal, Signal::USR1 | Signal::USR2)
 }

@@ -56,7 +56,7 @@ pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
         fields: BTreeMap::from([(field.clone(), place.at.as_ref().map(Where::to_string))]),
         alone: match change.verb {
             Verb::Claim | Verb::Point | Verb::Release => Alone::In(role.to_owned()),
-            Verb::Join | Verb::Leave | Verb::Hold(_) | Verb::End => Alone::No,
+            Verb::Join | Verb::Leave => Alone::No,
         },
         accepted: Accepted::None,
     });

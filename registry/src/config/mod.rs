@@ -15,6 +15,7 @@ pub use exposure::Exposure;
 pub use values::Allow;
 
 use crate::connect::Endpoint;
+use crate::record::Zone;
 use cloudhosts_table::{Name, Order};
 use error::Source;
 use serde::Deserialize;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use values::{
     AbsolutePath, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax, Urls,
-    standard_urls,
+    ZoneText, standard_urls,
 };
 
 /// Where the configuration is when no other file is named.
@@ -37,6 +38,9 @@ pub struct Config {
     pub hashes: Vec<String>,
     /// The domain in which the roles answer as well.
     pub domain: Option<Name>,
+    /// Where this machine stands: of a role the members of this zone are
+    /// answered, while there are any.
+    pub zone: Option<Zone>,
     /// Which names are mirrored.
     pub allow: Allow,
     /// The socket at which tables are handed over.
@@ -87,6 +91,7 @@ pub struct Redis {
 struct File {
     hashes: Hashes,
     domain: Domain,
+    zone: ZoneText,
     allow: Allow,
     socket: Option<SocketPath>,
     state_dir: Option<AbsolutePath>,
@@ -174,6 +179,7 @@ impl Config {
         let config = Config {
             hashes: file.hashes.0,
             domain: file.domain.0,
+            zone: file.zone.0,
             allow: file.allow,
             socket: file.socket.unwrap_or_default().0,
             state_dir: path(file.state_dir, "/var/lib/cloudhosts"),

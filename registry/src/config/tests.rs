@@ -74,6 +74,8 @@ fn every_error_names_the_line_and_what_to_do() {
         ("hashes = \"a\"", 1, "[\"cloudhosts\"]"),
         ("\nallow = \"web\"", 2, "write a list"),
         ("\ndomain = \"a b\"", 2, "prod.example.com"),
+        ("\nzone = \"a b\"", 2, "eu-1a"),
+        ("zone = 1", 1, "a zone in quotes"),
         ("allow = []", 1, "[\"*\"]"),
         ("socket = \"run/x\"", 1, "absolute"),
         ("state_dir = 5", 1, "path in quotes"),

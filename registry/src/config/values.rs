@@ -2,6 +2,7 @@
 //! are parsed.
 
 use crate::connect::{Endpoint, MAX_SOCKET_PATH};
+use crate::record::Zone;
 use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -129,6 +130,25 @@ impl<'de> Deserialize<'de> for Domain {
             Ok(name) => Ok(Domain(Some(name))),
             Err(why) => Err(D::Error::custom(format!(
                 "{why}; write a domain such as \"prod.example.com\", or \"\" for none"
+            ))),
+        }
+    }
+}
+
+/// The zone, or none where it is empty.
+#[derive(Default)]
+pub(super) struct ZoneText(pub(super) Option<Zone>);
+
+impl<'de> Deserialize<'de> for ZoneText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ZoneText, D::Error> {
+        let text = from.deserialize_str(Text("a zone in quotes"))?;
+        if text.is_empty() {
+            return Ok(ZoneText(None));
+        }
+        match Zone::parse(text.as_bytes()) {
+            Ok(zone) => Ok(ZoneText(Some(zone))),
+            Err(why) => Err(D::Error::custom(format!(
+                "{why}; write one such as \"eu-1a\", or \"\" for none"
             ))),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Target, Value};
+use super::{Target, Value, Zone};
 
 /// The value that was meant, where that can be told: without ports, brackets,
 /// scopes and the prefix lengths of machines, with IPv4 addresses as such, each
@@ -11,11 +11,12 @@ use super::{Target, Value};
 pub fn mend(raw: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(raw).ok()?;
     let mut parts: Vec<String> = Vec::new();
-    let mut pick = None;
+    let (mut pick, mut zone) = (None, None);
     for token in text.split(|c: char| c.is_ascii_whitespace() || c == ',') {
         match token.split_once('=') {
             _ if token.is_empty() => {}
             Some(("pick", count)) => pick = pick.or(count.parse::<u16>().ok()),
+            Some(("zone", name)) => zone = zone.or(Zone::parse(name.as_bytes()).ok()),
             Some(_) => {}
             None => parts.push(place(token)),
         }
@@ -23,6 +24,7 @@ pub fn mend(raw: &[u8]) -> Option<Value> {
     if let Some(pick) = pick.filter(|&pick| pick > 0) {
         parts.push(format!("pick={pick}"));
     }
+    parts.extend(zone.map(|zone| format!("zone={zone}")));
     let mended = Value::parse(parts.join(" ").as_bytes()).ok()?;
     (!is_network(&mended, text)).then_some(mended)
 }
@@ -93,6 +95,7 @@ mod tests {
             ("::ffff:10.0.0.5", "10.0.0.5"),
             ("10.0.0.5 weight=2 pick=1 pick=3", "10.0.0.5 pick=1"),
             ("10.0.0.5 pick=0", "10.0.0.5"),
+            ("10.0.0.5:80 zone=a zone=b zone=", "10.0.0.5 zone=a"),
             // nobody knows what was meant
             ("10.0.0.0/24", "nothing"),
             ("fd00::/64", "nothing"),

@@ -1,5 +1,6 @@
 //! A value of the hash: where a role is.
 
+use super::zone::{Zone, ZoneError};
 use crate::printable::Quoted;
 use cloudhosts_table::{Name, NameError};
 use std::collections::HashSet;
@@ -23,6 +24,8 @@ pub struct Value {
     pub target: Target,
     /// Answer only so many of the addresses; 0: all of them.
     pub pick: u16,
+    /// Where the machines stand that are there.
+    pub zone: Option<Zone>,
     /// Attributes nobody here knows, escaped for printing: ignored, but to be
     /// reported. At most [`MAX_UNKNOWN`].
     pub unknown: Vec<String>,
@@ -46,7 +49,7 @@ pub enum Target {
 
 impl Value {
     /// Reads a value: addresses, or one name, split by blanks or commas, and
-    /// attributes (`pick=2`).
+    /// attributes (`pick=2`, `zone=eu-1a`).
     ///
     /// # Errors
     /// Says which part is wrong, and how it should be written.
@@ -78,26 +81,42 @@ struct Parts {
     seen: HashSet<IpAddr>,
     pointer: Option<Name>,
     pick: Option<u16>,
+    zone: Option<Zone>,
     unknown: Vec<String>,
 }
 
 impl Parts {
     fn attribute(&mut self, token: &[u8], at: usize) -> Result<(), ValueError> {
         let (key, value) = token.split_at(at);
-        if key != b"pick" {
-            if self.unknown.len() < MAX_UNKNOWN {
-                self.unknown.push(Quoted(token).to_string());
+        let value = value.get(1..).unwrap_or_default();
+        match key {
+            b"pick" => self.pick(token, value),
+            b"zone" => self.zone(value),
+            _ => {
+                if self.unknown.len() < MAX_UNKNOWN {
+                    self.unknown.push(Quoted(token).to_string());
+                }
+                Ok(())
             }
-            return Ok(());
         }
-        let count = value.get(1..).and_then(parse_count);
-        let Some(count) = count else {
+    }
+
+    fn pick(&mut self, token: &[u8], value: &[u8]) -> Result<(), ValueError> {
+        let Some(count) = parse_count(value) else {
             return Err(ValueError::Pick(Quoted(token).to_string()));
         };
-        if self.pick.replace(count).is_some() {
-            return Err(ValueError::TwoPicks);
+        match self.pick.replace(count) {
+            Some(_) => Err(ValueError::TwoPicks),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn zone(&mut self, value: &[u8]) -> Result<(), ValueError> {
+        let zone = Zone::parse(value).map_err(ValueError::Zone)?;
+        match self.zone.replace(zone) {
+            Some(_) => Err(ValueError::TwoZones),
+            None => Ok(()),
+        }
     }
 
     fn place(&mut self, token: &[u8]) -> Result<(), ValueError> {
@@ -173,6 +192,7 @@ impl Parts {
         Ok(Value {
             target,
             pick: self.pick.unwrap_or(0),
+            zone: self.zone,
             unknown: self.unknown,
         })
     }
@@ -244,9 +264,12 @@ impl fmt::Display for Value {
                 }
             }
         }
-        match self.pick {
-            0 => Ok(()),
-            pick => write!(f, " pick={pick}"),
+        if self.pick > 0 {
+            write!(f, " pick={}", self.pick)?;
+        }
+        match &self.zone {
+            Some(zone) => write!(f, " zone={zone}"),
+            None => Ok(()),
         }
     }
 }
@@ -269,6 +292,10 @@ pub enum ValueError {
     TwoPicks,
     /// A `pick=` that is no number from 1 to 65535.
     Pick(String),
+    /// More than one `zone=`.
+    TwoZones,
+    /// A `zone=` that is none.
+    Zone(ZoneError),
     /// Neither an address nor a name, and why no name.
     Name(String, NameError),
     /// An address at which no machine can be.
@@ -305,6 +332,8 @@ impl fmt::Display for ValueError {
             ValueError::Pick(token) => {
                 write!(f, "{token}: pick needs a whole number from 1 to 65535")
             }
+            ValueError::TwoZones => f.write_str("zone= is given twice"),
+            ValueError::Zone(error) => error.fmt(f),
             ValueError::Name(token, NameError::ReadsAsAddress) => {
                 write!(f, "{token} is not a whole IP address")
             }
@@ -359,6 +388,11 @@ mod tests {
             "10.0.0.5 10.0.0.6 pick=1"
         );
         assert_eq!(normal("pick=2 db"), "db pick=2");
+        assert_eq!(
+            normal("zone=EU-1a 10.0.0.5 pick=1"),
+            "10.0.0.5 pick=1 zone=eu-1a"
+        );
+        assert_eq!(normal("db zone=rack_7.b"), "db zone=rack_7.b");
         assert_eq!(normal("127.0.0.1 ::1"), "127.0.0.1 ::1");
         assert_eq!(
             normal("10.0.0.5 10.0.0.5 fd00::5 fd00:0::5"),
@@ -393,6 +427,11 @@ mod tests {
             ("10.0.0.5 pick=+1", "pick needs"),
             ("10.0.0.5 pick=65536", "pick needs"),
             ("10.0.0.5 pick=1 pick=2", "twice"),
+            ("10.0.0.5 zone=a zone=b", "twice"),
+            ("10.0.0.5 zone=", "a zone has"),
+            ("10.0.0.5 zone=eu/1a", "a zone has"),
+            ("10.0.0.5 zone=z\u{fc}rich", "a zone has"),
+            ("zone=eu-1a", "neither an address nor a name"),
             ("10.0.0", "not a whole IP address"),
             ("10.0.0.256", "not a whole IP address"),
             ("10.0.0.05", "not a whole IP address"),
@@ -453,6 +492,7 @@ mod tests {
             if let Ok(value) = Value::parse(raw.as_bytes()) {
                 let read = Value::parse(value.to_string().as_bytes()).unwrap();
                 prop_assert_eq!((read.target, read.pick), (value.target, value.pick));
+                prop_assert_eq!(read.zone, value.zone);
             }
         }
 
@@ -461,12 +501,14 @@ mod tests {
             v4 in prop::collection::vec(any::<[u8; 4]>(), 0..9),
             v6 in prop::collection::vec(any::<[u8; 16]>(), 0..9),
             pick in 0u16..4,
+            zone in "(zone=[a-zA-Z0-9._-]{1,63})?",
         ) {
             let mut raw: Vec<String> = v4.iter().map(|a| IpAddr::from(*a).to_string()).collect();
             raw.extend(v6.iter().map(|a| IpAddr::from(*a).to_string()));
             if pick > 0 {
                 raw.push(format!("pick={pick}"));
             }
+            raw.push(zone);
             if let Ok(value) = Value::parse(raw.join(",").as_bytes()) {
                 let read = Value::parse(value.to_string().as_bytes());
                 prop_assert_eq!(read, Ok(value));

@@ -27,6 +27,10 @@ pub enum ValueProblem {
     Name,
     /// An address at which no machine can be, and why.
     Special(&'static str),
+    /// Two zones.
+    TwoZones,
+    /// A zone that cannot be one.
+    Zone,
     /// An address with a port.
     Port,
     /// An address with a prefix length.
@@ -49,6 +53,8 @@ impl ValueError {
             ValueError::TwoNames => ValueProblem::TwoNames,
             ValueError::TwoPicks => ValueProblem::TwoPicks,
             ValueError::Pick(_) => ValueProblem::Pick,
+            ValueError::TwoZones => ValueProblem::TwoZones,
+            ValueError::Zone(_) => ValueProblem::Zone,
             ValueError::Name(..) => ValueProblem::Name,
             ValueError::Special(_, why) => ValueProblem::Special(why),
             ValueError::Port(_) => ValueProblem::Port,
@@ -88,6 +94,8 @@ impl ValueProblem {
             }
             ValueProblem::TwoPicks => "pick= is given twice",
             ValueProblem::Pick => "pick needs a whole number from 1 to 65535",
+            ValueProblem::TwoZones => "zone= is given twice",
+            ValueProblem::Zone => "what zone= says is no name of a zone",
             ValueProblem::Name => "the value holds what is neither an address nor a name",
             ValueProblem::Port => "the value holds a port; names stand for addresses only",
             ValueProblem::Prefix => {

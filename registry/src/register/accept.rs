@@ -4,10 +4,9 @@ use super::author::Author;
 use super::change::logged;
 use super::registrar::Registrar;
 use super::role::Role;
-use super::script::Script;
+use super::script::{Call, Script};
 use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
-use redis::Cmd;
 
 /// What the log calls it.
 const VERB: &str = "accept";
@@ -31,15 +30,15 @@ impl Accept {
     /// # Errors
     /// Redis cannot be reached, or says no.
     pub async fn run(&self, registrar: &mut Registrar) -> Result<(), Trouble> {
-        let command = self.command(registrar.author());
-        registrar.ask(&command).await.map(drop)
+        let call = self.call(registrar.author());
+        registrar.run(&call).await.map(drop)
     }
 
-    fn command(&self, author: &Author) -> Cmd {
+    fn call(&self, author: &Author) -> Call {
         let scopes = self.scopes();
         let arguments: Vec<&[u8]> = scopes.iter().map(|scope| scope.as_bytes()).collect();
         let hashes = self.hashes.iter().map(String::as_str);
-        Script::Accept.call(hashes, &arguments, VERB, author)
+        Script::Accept.plain(hashes, &arguments, VERB, author)
     }
 
     /// The same as lines for `redis-cli`.

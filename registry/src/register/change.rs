@@ -2,10 +2,8 @@
 
 use super::author::Author;
 use super::role::{Role, Where};
-use super::script::Script;
+use super::script::{Call, Script, held_key, times_key};
 use crate::log::{MAX_LEN, log_key};
-use redis::Cmd;
-use std::time::Duration;
 
 /// A hash, and where the role is for those who read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +27,6 @@ pub enum Verb {
     Leave,
     /// The role goes, members and all.
     Release,
-    /// The member is there for so long, unless this is done again.
-    Hold(Duration),
-    /// The member is held no more: it goes unless it is the last.
-    End,
 }
 
 impl Verb {
@@ -45,8 +39,6 @@ impl Verb {
             Verb::Join => "join",
             Verb::Leave => "leave",
             Verb::Release => "release",
-            Verb::Hold(_) => "hold",
-            Verb::End => "end",
         }
     }
 }
@@ -60,31 +52,31 @@ pub struct Change {
     pub role: Role,
     /// Where. At least one.
     pub places: Vec<Place>,
+    /// Where the role must be for it to be claimed, pointed or released.
+    pub only_if: Option<Condition>,
+}
+
+/// Where a role must be, members and all, before it is changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// There is no such role.
+    Absent,
+    /// Its addresses are these, or its pointer is.
+    At(Where),
 }
 
 impl Change {
-    /// The command that makes it.
-    pub(super) fn command(&self, author: &Author) -> Cmd {
-        let script = match self.verb {
-            Verb::Claim | Verb::Point | Verb::Release => Script::Claim,
-            Verb::Join => Script::Join,
-            Verb::Leave => Script::Leave,
-            Verb::Hold(_) => Script::Hold,
-            Verb::End => Script::End,
-        };
-        let lease = match self.verb {
-            Verb::Hold(lease) => Some(lease.as_millis().to_string()),
-            _ => None,
-        };
+    /// The script that makes it, where it is about one member.
+    pub(super) fn call(&self, script: Script, author: &Author) -> Call {
         let values = self.places.iter().filter_map(|place| place.at.as_ref());
         let arguments: Vec<&[u8]> = std::iter::once(self.role.name())
             .chain(self.role.member())
-            .chain(lease.as_deref())
             .chain(values.map(Where::as_str))
             .map(str::as_bytes)
             .collect();
         let hashes = self.places.iter().map(|place| place.hash.as_str());
-        script.call(hashes, &arguments, self.verb.name(), author)
+        let verb = self.verb.name();
+        script.leases(hashes, self.role.name(), &arguments, verb, author)
     }
 
     /// What the command does, as lines for `redis-cli`; what no command of Redis
@@ -95,37 +87,26 @@ impl Change {
         let mut lines = vec!["# in one step, by a script:".to_owned()];
         for Place { hash, at } in &self.places {
             let key = quoted(hash);
-            let leases = quoted(&format!("{hash}:leases"));
+            let held = quoted(&held_key(hash));
+            let times = quoted(&times_key(hash, name));
             lines.extend(self.entry(hash, at.as_ref()));
             let set = at
                 .iter()
                 .map(|at| format!("HSET {key} {role} {}", quoted(at.as_str())));
             lines.extend(set);
             match self.verb {
-                Verb::Claim | Verb::Point => {
-                    lines.push(format!("# HDEL {key} and ZREM {leases} each {name}/..."))
+                Verb::Claim | Verb::Point | Verb::Release => {
+                    if self.verb == Verb::Release {
+                        lines.push(format!("HDEL {key} {name}"));
+                    }
+                    lines.push(format!("# HDEL {key} and {held} each {name}/..."));
+                    lines.push(format!("DEL {times}"));
                 }
-                Verb::Release => {
-                    lines.push(format!("HDEL {key} {name}"));
-                    lines.push(format!("# HDEL {key} and ZREM {leases} each {name}/..."));
-                }
-                Verb::Join => lines.push(format!("ZREM {leases} {role}")),
+                Verb::Join => lines.push(format!("ZREM {times} {role}")),
                 Verb::Leave => {
                     lines.push(format!("HDEL {key} {role}"));
-                    lines.push(format!("ZREM {leases} {role}"));
+                    lines.push(format!("ZREM {times} {role}"));
                 }
-                Verb::Hold(lease) => {
-                    let lease = lease.as_millis();
-                    lines.push(format!(
-                        "# ZADD {leases} (the time of Redis in ms, and {lease} more) {role}"
-                    ));
-                    lines.push(format!(
-                        "# HDEL {key} what ran out of {leases}, but the last of a role"
-                    ));
-                }
-                Verb::End => lines.push(format!(
-                    "# HDEL {key} {role}, unless it is the last of {name}"
-                )),
             }
         }
         lines
@@ -145,9 +126,7 @@ impl Change {
                 logged(hash, verb, &[(".drop", name), operation]),
                 format!("# with -{name}/... for each member"),
             ],
-            Verb::Join | Verb::Leave | Verb::Hold(_) => vec![logged(hash, verb, &[operation])],
-            // Whether there is an entry is not known beforehand.
-            Verb::End => Vec::new(),
+            Verb::Join | Verb::Leave => vec![logged(hash, verb, &[operation])],
         }
     }
 }
@@ -189,13 +168,14 @@ mod tests {
             verb: Verb::Join,
             role: member,
             places: vec![place("a hash", Some("10.0.0.5 fd00::5"))],
+            only_if: None,
         };
         assert_eq!(
             join.spelled()[1..],
             [
                 &logged("a hash", "join", &[("+web/a", "10.0.0.5 fd00::5")]),
                 "HSET \"a hash\" web/a \"10.0.0.5 fd00::5\"",
-                "ZREM \"a hash:leases\" web/a"
+                "ZREM \"a hash:held:web\" web/a"
             ]
         );
     }

@@ -9,69 +9,70 @@
 //!
 //! # The change log
 //!
-//! Each script is given four keys for each hash: the hash, its log, and those
-//! of its leases. It drafts what is to change in the hash, appends that to the
+//! Each script is given the hash and its log, and those that are about leases
+//! three more keys. It drafts what is to change in the hash, appends that to the
 //! log ([`crate::log`]) as one entry, and then makes it so (`lua/log.lua`).
 //! Whether the log is a stream it asks before it writes anything.
 //!
 //! # Leases
 //!
-//! A field that is held has a lease. What is known of leases stands beside the
-//! hash, so that renewing one does not touch what every machine mirrors:
+//! A field that is held has a lease. What is known of it stands beside the
+//! hash, so that renewing does not touch what every machine mirrors:
 //!
 //! | key | | |
 //! |---|---|---|
-//! | `HASH:leases` | sorted set | the field, scored by when its lease ends: ms by the clock of Redis |
-//! | `HASH:leases:held` | sorted set, all scores 0 | a line for each: `FIELD LEASE VALUE`, the lease in ms |
+//! | `HASH:held` | hash | a record for each field that is held or stood by for (`lua/leases.lua`), and the terms of roles |
+//! | `HASH:held:ROLE` | sorted set | the fields of a role, scored by when they were renewed: ms by the clock of Redis |
+//! | `HASH:expiring` | sorted set | what is to be looked at, whoever renews then |
 //!
-//! The second is in the order of its fields, so that those of a role are found
-//! without a walk. Both are gone when the last lease is. In the first stand
-//! also `!renewed`, when anybody last renewed, and `!walked`, from when on the
-//! hash may be walked again; neither can be a field.
+//! cloudhosts-registry(7) states what is guaranteed. How that is done:
 //!
-//! - A renewal moves the end of its own lease; it writes the field only where
-//!   that is missing or different. It then looks at up to 64 leases that ran
-//!   out, and removes their fields if they have the value that was held:
-//!   whatever somebody else wrote there stays.
-//! - **The last of a role stay.** A field is removed only if somebody else has
-//!   renewed that role since its lease ran out, or if nobody alive holds the
-//!   role but it has a field that is not held at all. So who dies alone goes,
-//!   and a farm that dies at once, or is cut off at once, stays as it was.
-//!   What is kept so has -1 for its end, and none at all if its holder left.
-//!   It goes when somebody new holds or joins the role; when one of the kept is
-//!   back, the others have half of their lease to be back as well.
-//! - **The time of a lease runs only while somebody could renew.** Of the time
-//!   between two renewals, by whomever, more than 0.3 of a lease counts as a
-//!   sixth of it. So when Redis was away, however long, each lease has 0.45
-//!   of its length left at least when the first holder is back (it was renewed
-//!   when at most a quarter had gone), and holders come back within a third
-//!   ([`Holder`]). A clock that is set forward counts as such a gap; one that is
-//!   set back takes the ends with it.
-//! - Claiming and releasing walk the hash in the script to find the members of
-//!   the role, in every spelling: the leases know only those that are held.
-//!   This takes 0.7 s for a million fields, in which Redis serves nobody else
-//!   (measured with 7.0.15). It is the price of one step, and paid only when a
-//!   role changes hands.
+//! - **A renewal** is `lua/renew.lua`, which moves a time and concerns its own role
+//!   alone. Where anything is not as it was it does nothing, and `lua/hold.lua`
+//!   does all there is to do: joins, takes over, writes the field again,
+//!   removes the dead, stands by.
+//! - **A witness** is needed to remove the dead: a record says since when its
+//!   holder has renewed without interruption. Somebody is dead who did not renew
+//!   for a whole lease in which a witness did. Whatever keeps everybody from
+//!   renewing makes all witnesses begin anew, so it needs no other treatment.
+//! - **A term** is a number that grows with each exclusive holder and with each
+//!   verb that ends holders. Who finds that its record is gone and the term of
+//!   the role later than its own was ended; where the term is not, Redis has
+//!   forgotten it, or a witness has removed it, and it joins again.
+//! - **What goes by time** without anybody of the role (`--expire-last`, what is
+//!   remembered of those who were ended) is in `HASH:expiring`. Each renewal
+//!   looks at the first of it; `lua/expire.lua` does the rest, because a script
+//!   may only use keys it is given.
+//! - **No script walks a hash**: `claim` and `release` look for members
+//!   beforehand, and let the script see in the log whether that still holds.
+//! - **Nothing fails half way**: each script first asks for something that
+//!   changes nothing of each key it writes to, so that a key of another type
+//!   or a missing right ends it there. After a first write, if only of nothing, Redis
+//!   does not refuse a script for want of memory.
 //!
 //! # What the Redis user needs
 //!
 //! ```text
-//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zscore +zadd +zrem +zrange +zrangebylex +zrangebyscore +xadd +xlen +xrange +xread +del +rename +multi +exec +watch
+//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +evalsha +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zcount +zscore +zadd +zrem +zrange +zrangebyscore +xadd +xlen +xrange +xrevrange +xread +del +rename +multi +exec +watch
 //! ```
 
 mod accept;
 mod author;
 mod change;
+mod claim;
 mod holder;
+mod holdings;
 mod import;
 mod registrar;
+mod reply;
 mod role;
 mod script;
 mod trouble;
 
 pub use accept::Accept;
-pub use change::{Change, Place, Verb};
-pub use holder::{Beat, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+pub use change::{Change, Condition, Place, Verb};
+pub use holder::{Beat, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+pub use holdings::{Holding, HoldingState, holdings};
 pub use import::Import;
 pub use registrar::{Done, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};

@@ -1,7 +1,9 @@
 //! Has changes made: connects, asks, and says in words what went wrong.
 
 use super::author::Author;
-use super::change::Change;
+use super::change::{Change, Verb};
+use super::reply::{items, number, texts};
+use super::script::{Call, Script};
 use super::trouble::{Trouble, passes};
 use crate::config::Config;
 use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
@@ -16,12 +18,12 @@ use std::time::Duration;
 pub struct Done {
     /// Whether the hash is not as it was.
     pub changed: bool,
-    /// The fields that were removed. ([`super::Verb::Hold`]: the value the
-    /// field had before.)
+    /// The fields that were removed. (Of a renewal: the value the field had
+    /// before.)
     pub removed: Vec<String>,
-    /// Members that were removed although somebody holds them, and will write
-    /// them again.
-    pub alive: Vec<String>,
+    /// Members whose holders are alive, and no longer hold them: they find out
+    /// at their next renewal.
+    pub ended: Vec<String>,
 }
 
 /// Writes to Redis.
@@ -72,26 +74,36 @@ impl Registrar {
     /// # Errors
     /// Redis cannot be reached, or says no.
     pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
-        let answer = self.ask_owner(&change.command(&self.author)).await?;
+        let answer = match change.verb {
+            Verb::Claim | Verb::Point | Verb::Release => change.claim(self).await?,
+            Verb::Join => self.run(&change.call(Script::Join, &self.author)).await?,
+            Verb::Leave => self.run(&change.call(Script::Leave, &self.author)).await?,
+        };
         let done = |one: &Value| {
-            let Value::Array(parts) = one else {
-                return None;
-            };
-            let [Value::Int(changed), removed, alive] = parts.as_slice() else {
+            let [changed, removed, ended] = items(one) else {
                 return None;
             };
             Some(Done {
-                changed: *changed != 0,
+                changed: number(changed)? != 0,
                 removed: texts(removed)?,
-                alive: texts(alive)?,
+                ended: texts(ended)?,
             })
         };
-        let Value::Array(places) = &answer else {
-            return Err(Trouble::Refused(not_understood()));
-        };
-        let all: Option<Vec<Done>> = places.iter().map(done).collect();
+        let all: Option<Vec<Done>> = items(&answer).iter().map(done).collect();
         all.filter(|all| all.len() == change.places.len())
-            .ok_or_else(|| Trouble::Refused(not_understood()))
+            .ok_or_else(Trouble::not_understood)
+    }
+
+    /// Runs a script that stands alone. It is sent by its digest; whole only to
+    /// a Redis that does not know it yet.
+    pub(super) async fn run(&mut self, call: &Call) -> Result<Value, Trouble> {
+        match self.ask_owner(&call.by_digest()).await? {
+            Ok(answer) => Ok(answer),
+            Err(said) if said.refusal.code() == "NOSCRIPT" => {
+                Ok(self.ask_owner(&call.in_full()).await??)
+            }
+            Err(said) => Err(said.into()),
+        }
     }
 
     /// Who the change log says makes the changes.
@@ -105,26 +117,26 @@ impl Registrar {
         if self.connector.others() == 0 {
             return Ok(());
         }
-        match self.ask_owner(cmd("HLEN").arg(hash)).await {
-            // What else is wrong, the transaction itself will be told.
-            Ok(_) | Err(Trouble::Refused(_)) => Ok(()),
-            Err(trouble) => Err(trouble),
+        // What else is wrong, the transaction itself will be told.
+        match self.ask_owner(cmd("HLEN").arg(hash)).await? {
+            Err(said) if passes(&said.refusal) => Err(said.into()),
+            _ => Ok(()),
         }
     }
 
     /// Asks a question that stands alone, of the master of now. Where the keys live on another node of
     /// a cluster, which has then done nothing, the other URLs are asked.
-    async fn ask_owner(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+    async fn ask_owner(&mut self, question: &Cmd) -> Result<Result<Value, Said>, Trouble> {
         self.leave_deposed();
         let mut others = self.connector.others();
         loop {
             let said = match self.try_asking(question).await? {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(Ok(answer)),
                 Err(said) => said,
             };
             let moved = said.refusal.unreadable() == Some(UnreadableCode::Moved);
             if !moved || others == 0 {
-                return Err(said.into());
+                return Ok(Err(said));
             }
             others -= 1;
             self.connector.skip();
@@ -198,10 +210,6 @@ async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<()
     }
 }
 
-fn not_understood() -> String {
-    "Redis answered what this program does not understand; are all parts of one version?".to_owned()
-}
-
 /// What a Redis said no to.
 struct Said {
     endpoint: String,
@@ -218,19 +226,4 @@ impl From<Said> for Trouble {
             Trouble::Refused(said)
         }
     }
-}
-
-/// A list of texts; what is not UTF-8 in it is escaped.
-fn texts(value: &Value) -> Option<Vec<String>> {
-    let Value::Array(texts) = value else {
-        return None;
-    };
-    let text = |one: &Value| match one {
-        Value::BulkString(bytes) => Some(match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => bytes.escape_ascii().to_string(),
-        }),
-        _ => None,
-    };
-    texts.iter().map(text).collect()
 }

@@ -1,8 +1,9 @@
 //! What is written, checked by the same grammar by which it is read.
 
 use crate::printable::Quoted;
-use crate::record::{Field, FieldError, Target, Value, ValueError};
+use crate::record::{Field, FieldError, Target, Value, ValueError, Zone};
 use std::fmt;
+use std::net::IpAddr;
 
 /// A role in its normal form, and who of several is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +130,28 @@ impl Where {
         }
     }
 
+    /// The same in a zone, unless it says itself in which.
+    #[must_use]
+    pub fn in_zone(self, zone: &Zone) -> Where {
+        match Value::parse(self.0.as_bytes()) {
+            Ok(value) if value.zone.is_none() => Where(format!("{self} zone={zone}")),
+            _ => self,
+        }
+    }
+
+    /// The zone that it names.
+    #[must_use]
+    pub fn zone(&self) -> Option<Zone> {
+        Value::parse(self.0.as_bytes()).ok()?.zone
+    }
+
+    /// Its addresses; none where it points at a name.
+    #[must_use]
+    pub fn to_addresses(&self) -> Vec<IpAddr> {
+        let words = self.0.split(' ');
+        words.filter_map(|word| word.parse().ok()).collect()
+    }
+
     /// The value of the field.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -173,7 +196,10 @@ impl fmt::Display for WhereError {
                 f.write_str("a role points at a name; `cloudhosts claim` puts it at addresses")
             }
             WhereError::Attribute(attribute) => {
-                write!(f, "unknown attribute {attribute}; there is pick=N")
+                write!(
+                    f,
+                    "unknown attribute {attribute}; there are pick=N and zone=ZONE"
+                )
             }
         }
     }
@@ -212,6 +238,10 @@ mod tests {
         for bad in ["", "web", "10.0.0.5:80", "10.0.0.5 weight=2", "0.0.0.0"] {
             assert!(shown(bad).is_err(), "{bad}");
         }
+        let zone = Zone::parse(b"b").unwrap();
+        let in_zone = |text: &str| Where::addresses(text).unwrap().in_zone(&zone).to_string();
+        assert_eq!(in_zone("10.0.0.5 pick=1"), "10.0.0.5 pick=1 zone=b");
+        assert_eq!(in_zone("10.0.0.5 zone=a"), "10.0.0.5 zone=a");
         assert_eq!(Where::pointer("DB-3.").unwrap().as_str(), "db-3");
         assert_eq!(Where::pointer("10.0.0.5"), Err(WhereError::Addresses));
     }

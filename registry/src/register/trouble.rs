@@ -11,6 +11,8 @@ pub enum Trouble {
     Away(String),
     /// Redis says no, and will again. Nothing was changed.
     Refused(String),
+    /// The role is not where it was said to be. Nothing was changed.
+    Differs(String),
     /// The connection was lost before the answer came: the change may have been
     /// made. Making it again does no harm.
     Unanswered(String),
@@ -20,7 +22,22 @@ impl Trouble {
     /// Whether waiting may help.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        !matches!(self, Trouble::Refused(_))
+        matches!(self, Trouble::Away(_) | Trouble::Unanswered(_))
+    }
+
+    /// Redis answered what no script of this version does.
+    pub(super) fn not_understood() -> Trouble {
+        let why = "Redis answered what this program does not understand; are all parts of one \
+                   version?";
+        Trouble::Refused(why.to_owned())
+    }
+
+    /// The same of a question that changes nothing.
+    pub(super) fn before_any_change(self) -> Trouble {
+        match self {
+            Trouble::Unanswered(why) => Trouble::Away(format!("{why}; nothing was changed")),
+            other => other,
+        }
     }
 }
 
@@ -43,7 +60,7 @@ pub(crate) fn passes(refusal: &Refusal) -> bool {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Away(why) | Trouble::Refused(why) => f.write_str(why),
+            Trouble::Away(why) | Trouble::Refused(why) | Trouble::Differs(why) => f.write_str(why),
             Trouble::Unanswered(why) => write!(
                 f,
                 "{why}; the change may have been made or not, and can be made again"

@@ -9,7 +9,7 @@ use std::fs;
 /// The line of the crate's documentation, and so of the README.
 const ACL: &str = "ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* \
                    resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl \
-                   +xrange +xrevrange +multi +exec +ping +info +client|tracking";
+                   +xrange +xrevrange +zrange +zscore +multi +exec +ping +info +client|tracking";
 
 fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {
     let file = dir.file("password", &format!("{password}\n"));

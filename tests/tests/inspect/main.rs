@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod export;
+mod held;
 mod lint;
 mod list;
 mod nsswitch;

@@ -13,10 +13,15 @@ use cloudhosts_tests::{Redis, programs, wait};
 
 /// The change log.
 pub(crate) const LOG: &str = "cloudhosts:log";
-/// The sorted set of the leases.
-pub(crate) const LEASES: &str = "cloudhosts:leases";
-/// What they hold.
-pub(crate) const HELD: &str = "cloudhosts:leases:held";
+/// The records of those who hold something.
+pub(crate) const HELD: &str = "cloudhosts:held";
+/// What expires.
+pub(crate) const EXPIRING: &str = "cloudhosts:expiring";
+
+/// When those who hold a role have renewed.
+pub(crate) fn times(role: &str) -> String {
+    format!("{HELD}:{role}")
+}
 
 /// A registry. What is listed first ends first.
 pub(crate) struct Registry {
@@ -134,6 +139,11 @@ impl Registry {
             || self.hash(),
             |now| *now == wanted,
         );
+    }
+
+    /// The fields that somebody holds, or stands by for, and what is known of each.
+    pub(crate) fn held(&self) -> BTreeMap<String, String> {
+        self.hash_called(HELD)
     }
 
     /// Whether there is such a key.

@@ -7,7 +7,7 @@ use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::{Redis, wait};
 
-use crate::common::{HELD, LEASES, Registry, map};
+use crate::common::{HELD, Registry, map, times};
 
 #[test]
 fn it_joins_and_leaves_with_every_signal_that_ends_it() {
@@ -17,29 +17,51 @@ fn it_joins_and_leaves_with_every_signal_that_ends_it() {
         let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
         holder.says("web/a: held at 10.0.0.2 in cloudhosts, lease 15s");
         assert_eq!(registry.hash()["web/a"], "10.0.0.2");
-        assert!(registry.has(LEASES) && registry.has(HELD));
+        assert!(registry.has(&times("web")) && registry.has(HELD));
         assert_eq!(holder.end(signal), Some(0), "{signal:?}: {}", holder.said());
         assert!(holder.said().ends_with("web/a: left cloudhosts\n"));
         assert_eq!(registry.hash(), map(&[("web", "10.0.0.1")]));
         assert!(
-            !registry.has(LEASES) && !registry.has(HELD),
+            !registry.has(&times("web")) && !registry.has(HELD),
             "nothing is left behind"
         );
     }
 }
 
 #[test]
-fn the_last_stays_until_somebody_else_holds_joins_or_claims() {
+fn the_last_leaves_as_well_when_it_ends_by_itself() {
+    let registry = Registry::new();
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+    holder.says("held at");
+    assert_eq!(holder.end(Signal::TERM), Some(0));
+    assert_eq!(registry.redis.cli(&["KEYS", "*"]), "cloudhosts:log");
+    // however often
+    for n in 0..20 {
+        let role = format!("job-{n}");
+        registry.run(&["hold", &role, "10.0.0.2", "--", "true"]);
+    }
+    assert_eq!(registry.redis.cli(&["KEYS", "*"]), "cloudhosts:log");
+}
+
+#[test]
+fn the_last_that_is_kept_stays_until_somebody_else_holds_joins_or_claims() {
     let registry = Registry::new();
     for (next, left) in [
         (
-            &["hold", "web", "10.0.0.3", "--member", "b", "--", "true"][..],
+            &[
+                "hold",
+                "web",
+                "10.0.0.3",
+                "--member=b",
+                "--keep-last",
+                "--",
+                "true",
+            ][..],
             "web/b",
         ),
-        (&["join", "web", "10.0.0.3", "--member", "b"], "web/b"),
         (&["claim", "web", "10.0.0.3"], "web"),
     ] {
-        let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+        let mut holder = registry.hold(&["web", "10.0.0.2", "--member=a", "--keep-last"]);
         holder.says("held at");
         assert_eq!(holder.end(Signal::TERM), Some(0));
         assert!(
@@ -52,12 +74,29 @@ fn the_last_stays_until_somebody_else_holds_joins_or_claims() {
         assert_eq!(registry.hash(), map(&[(left, "10.0.0.3")]), "{next:?}");
         registry.redis.cli(&["FLUSHALL"]);
     }
-    // a member that nobody holds is another one too
-    registry.prints(&["join", "web", "10.0.0.9", "--member", "plain"]);
-    let mut holder = registry.hold(&["web", "10.0.0.2", "--member", "a"]);
+    // who is not the last goes
+    let other = registry.hold(&["web", "10.0.0.9", "--member=b"]);
+    other.says("held at");
+    let mut holder = registry.hold(&["web", "10.0.0.2", "--member=a", "--keep-last"]);
     holder.says("held at");
     holder.end(Signal::TERM);
-    assert_eq!(registry.hash(), map(&[("web/plain", "10.0.0.9")]));
+    assert_eq!(registry.hash(), map(&[("web/b", "10.0.0.9")]));
+}
+
+#[test]
+fn what_the_last_that_died_leaves_behind_goes_after_its_bound() {
+    let registry = Registry::new();
+    let bounded = ["--lease=3s", "--member=a", "--expire-last=1s"];
+    let mut bounded = registry.hold(&[&["web", "10.0.0.2"], &bounded[..]].concat());
+    let mut other = registry.hold(&["app", "10.0.0.3", "--lease=3s", "--member=a"]);
+    bounded.says("held at");
+    other.says("held at");
+    bounded.process.kill();
+    other.process.kill();
+    // a holder of another role sees to it, and what has no bound stays
+    let third = registry.hold(&["job", "10.0.0.4", "--lease=3s", "--member=a"]);
+    third.says("held at");
+    registry.until(&[("app/a", "10.0.0.3"), ("job/a", "10.0.0.4")]);
 }
 
 #[test]
@@ -231,7 +270,7 @@ fn both_views_are_held_and_left() {
     for (side, at) in [("private", "10.0.3.1"), ("public", "203.0.113.7")] {
         let hash = format!("cloudhosts:{side}");
         assert_eq!(registry.hash_called(&hash)["shop/a"], at);
-        assert!(registry.has(&format!("{hash}:leases")));
+        assert!(registry.has(&format!("{hash}:held:shop")));
     }
     holder.end(Signal::TERM);
     for side in ["private", "public"] {
@@ -241,21 +280,14 @@ fn both_views_are_held_and_left() {
 }
 
 #[test]
-fn a_stranger_on_the_same_member_is_told() {
+fn what_somebody_writes_over_it_is_told_and_written_anew() {
     let registry = Registry::new();
     registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.1")]);
-    let holder = |at| {
-        let holder = registry.hold(&["web", at, "--member", "a", "--lease", "3s"]);
-        holder.says("held at");
-        holder
-    };
-    let one = holder("10.0.0.2");
+    let one = registry.hold(&["web", "10.0.0.2", "--member", "a", "--lease", "3s"]);
+    one.says("held at");
     // that may have been this machine, before it started anew
     assert!(!one.said().contains("somebody else"), "{}", one.said());
     registry.redis.hset("cloudhosts", &[("web/a", "10.0.0.99")]);
     one.says("somebody else had written 10.0.0.99");
     registry.until(&[("web/a", "10.0.0.2")]);
-    let two = holder("10.0.0.3");
-    one.says("somebody else had written 10.0.0.3");
-    two.says("somebody else had written 10.0.0.2; does another machine have the same --member?");
 }

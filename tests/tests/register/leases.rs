@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::{Redis, World, wait};
+use cloudhosts_tests::{World, wait};
 
-use crate::common::{HELD, Holding, LEASES, Registry, map};
+use crate::common::{EXPIRING, HELD, Holding, Registry, map, times};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
@@ -18,9 +18,24 @@ pub(crate) fn holder(registry: &Registry, role: &str, member: &str, address: &st
     holder
 }
 
-/// The leases that have not ended, with their ends.
-pub(crate) fn ends(registry: &Registry) -> Vec<String> {
-    let said = registry.redis.cli(&["ZRANGEBYSCORE", LEASES, "0", "+inf"]);
+/// The fields of these roles whose leases have not run out.
+pub(crate) fn ends(registry: &Registry, roles: &[&str]) -> Vec<String> {
+    let script = "local time, runs = redis.call('TIME'), {}
+                  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+                  for _, times in ipairs(KEYS) do
+                    for _, field in ipairs(redis.call('ZRANGE', times, 0, -1)) do
+                      local lease = string.match(redis.call('HGET', ARGV[1], field), '^%l+ %x+ (%d+) ')
+                      local renewed = redis.call('ZSCORE', times, field)
+                      if renewed + lease >= now then runs[#runs + 1] = field end
+                    end
+                  end
+                  return runs";
+    let count = roles.len().to_string();
+    let keys: Vec<String> = roles.iter().map(|role| times(role)).collect();
+    let mut words = vec!["EVAL", script, count.as_str()];
+    words.extend(keys.iter().map(String::as_str));
+    words.push(HELD);
+    let said = registry.redis.cli(&words);
     said.lines()
         .filter(|line| line.contains('/'))
         .map(str::to_owned)
@@ -38,33 +53,19 @@ pub(crate) fn for_a_while(time: Duration, mut look: impl FnMut()) {
 
 /// Waits until that many more scripts have run.
 pub(crate) fn renewals(registry: &Registry, count: u64) {
-    let wanted = registry.redis.calls("eval") + count;
+    let wanted = registry.redis.calls("evalsha") + count;
     wait::until_seen(
         "leases are renewed",
-        || registry.redis.calls("eval"),
+        || registry.redis.calls("evalsha"),
         |now| *now >= wanted,
     );
 }
 
-/// Runs a script on the leases, not by EVAL, which is counted.
-pub(crate) fn on_leases(registry: &Registry, script: &str, argument: &str) {
-    let script = registry.redis.cli(&["SCRIPT", "LOAD", script]);
-    registry
-        .redis
-        .cli(&["EVALSHA", &script, "1", LEASES, argument]);
-}
-
-/// How many fields were removed: of the HDEL there were, each script asks one first that removes
-/// nothing, to see whether it may.
-pub(crate) fn removed(redis: &Redis) -> u64 {
-    // both counts at one moment
-    let said = redis.cli(&["INFO", "commandstats"]);
-    let calls = |command: &str| -> u64 {
-        let prefix = format!("cmdstat_{command}:calls=");
-        let line = said.lines().find_map(|line| line.strip_prefix(&prefix));
-        line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
-    };
-    calls("hdel") - calls("eval")
+/// How many fields were removed, by any entry of the log.
+pub(crate) fn removed(registry: &Registry) -> usize {
+    let log = registry.log();
+    let does = log.iter().flat_map(crate::entries::Entry::does);
+    does.filter(|word| word.starts_with('-')).count()
 }
 
 /// A farm of four, and their fields.
@@ -72,16 +73,6 @@ pub(crate) fn farm(registry: &Registry) -> (Vec<Holding>, BTreeMap<String, Strin
     let one = |n| holder(registry, "web", &format!("m{n}"), &format!("10.0.0.{n}"));
     let farm = (1..=4).map(one).collect();
     (farm, registry.hash())
-}
-
-/// The leases of web/m1 to web/m4 end one after the other, all within the next 2.8 s.
-fn spread_the_ends(registry: &Registry) {
-    let script = "local time = redis.call('TIME')
-                  local now = time[1] * 1000 + math.floor(time[2] / 1000)
-                  for n = 1, 4 do
-                    redis.call('ZADD', KEYS[1], now + n * ARGV[1], 'web/m' .. n)
-                  end";
-    on_leases(registry, script, "700");
 }
 
 #[test]
@@ -104,8 +95,10 @@ fn a_renewal_touches_nothing_that_is_mirrored() {
     let _holder = cloudhosts_tests::process::Process::start(hold);
     world.sees("web", &["10.0.0.2"]);
     let count = |command: &str| world.redis.calls(command);
-    let (hset, reads, evals) = (count("hset"), count("hgetall"), count("eval"));
-    wait::until("it renews", || (count("eval") >= evals + 5).then_some(()));
+    let (hset, reads, evals) = (count("hset"), count("hgetall"), count("evalsha"));
+    wait::until("it renews", || {
+        (count("evalsha") >= evals + 5).then_some(())
+    });
     assert_eq!((count("hset"), count("hgetall")), (hset, reads));
 }
 
@@ -121,37 +114,37 @@ fn who_dies_goes_when_the_lease_ends_and_no_sooner() {
     registry.until(&[("web/alive", "10.0.0.2"), ("app/alive", "10.0.0.3")]);
     // it was renewed at most a third of the lease before
     assert!(died.elapsed() > LEASE / 2, "{:?}", died.elapsed());
-    assert_eq!(ends(&registry).len(), 2);
-    assert!(
-        !registry
-            .redis
-            .cli(&["ZRANGE", HELD, "0", "-1"])
-            .contains("dead")
+    assert_eq!(ends(&registry, &["web", "app"]).len(), 2);
+    assert!(!registry.held().contains_key("web/dead"));
+}
+
+/// Waits until no lease of that role runs any more, and others had time to see it.
+fn all_over(registry: &Registry, role: &str) {
+    wait::until_seen(
+        "the leases have run out",
+        || ends(registry, &[role]),
+        Vec::is_empty,
     );
+    renewals(registry, 4);
 }
 
 #[test]
-fn the_last_address_stays_until_somebody_else_holds_the_role() {
+fn the_last_address_stays_until_somebody_else_has_held_the_role_for_a_lease() {
     let registry = Registry::new();
     let _other = holder(&registry, "app", "alive", "10.0.0.3");
     let mut last = holder(&registry, "web", "last", "10.0.0.1");
     last.process.kill();
-    wait::until_seen(
-        "the lease has ended",
-        || ends(&registry),
-        |ends| *ends == ["app/alive"],
-    );
-    renewals(&registry, 4);
+    all_over(&registry, "web");
     assert_eq!(registry.hash()["web/last"], "10.0.0.1");
+    let begun = Instant::now();
     let _next = holder(&registry, "web", "next", "10.0.0.2");
-    assert_eq!(
-        registry.hash(),
-        map(&[("app/alive", "10.0.0.3"), ("web/next", "10.0.0.2")])
-    );
+    assert_eq!(registry.hash().len(), 3);
+    registry.until(&[("app/alive", "10.0.0.3"), ("web/next", "10.0.0.2")]);
+    assert!(begun.elapsed() >= LEASE);
 }
 
 #[test]
-fn a_member_that_nobody_holds_never_ends_and_makes_the_held_one_go() {
+fn a_member_that_nobody_holds_never_ends_and_is_nobody_s_witness() {
     let registry = Registry::new();
     registry
         .redis
@@ -159,9 +152,14 @@ fn a_member_that_nobody_holds_never_ends_and_makes_the_held_one_go() {
     let mut dead = holder(&registry, "web", "dead", "10.0.0.1");
     let _other = holder(&registry, "app", "alive", "10.0.0.3");
     dead.process.kill();
-    registry.until(&[("Web/plain", "10.0.0.9"), ("app/alive", "10.0.0.3")]);
-    renewals(&registry, 4);
-    assert_eq!(registry.hash().len(), 2);
+    all_over(&registry, "web");
+    assert_eq!(registry.hash().len(), 3);
+    let _next = holder(&registry, "web", "next", "10.0.0.2");
+    registry.until(&[
+        ("Web/plain", "10.0.0.9"),
+        ("app/alive", "10.0.0.3"),
+        ("web/next", "10.0.0.2"),
+    ]);
 }
 
 #[test]
@@ -178,21 +176,17 @@ fn what_somebody_else_wrote_into_a_leased_field_stays() {
         .hset("cloudhosts", &[("web/one", "10.0.0.77")]);
     registry.prints(&["join", "web", "10.0.0.1", "--member", "two"]);
     wait::until_seen(
-        "the leases have ended",
-        || ends(&registry),
-        |ends| *ends == ["web/alive"],
+        "the leases are gone",
+        || registry.redis.cli(&["ZRANGE", &times("web"), "0", "-1"]),
+        |fields| *fields == "web/alive",
     );
-    renewals(&registry, 4);
     let all = [
         ("web/alive", "10.0.0.2"),
         ("web/one", "10.0.0.77"),
         ("web/two", "10.0.0.1"),
     ];
     assert_eq!(registry.hash(), map(&all));
-    assert_eq!(
-        registry.redis.cli(&["ZRANGE", HELD, "0", "-1"]),
-        "web/alive 3000 10.0.0.2"
-    );
+    assert!(!registry.held().contains_key("web/one"));
 }
 
 #[test]
@@ -220,12 +214,7 @@ fn short_leases_end_beside_long_ones() {
 /// Waits until all leases of the farm have run out, for a holder of another role to see.
 pub(crate) fn all_run_out(registry: &Registry) -> Holding {
     let other = holder(registry, "app", "alive", "10.0.1.1");
-    wait::until_seen(
-        "the leases have run out",
-        || ends(registry),
-        |ends| *ends == ["app/alive"],
-    );
-    renewals(registry, 4);
+    all_over(registry, "web");
     other
 }
 
@@ -234,14 +223,15 @@ fn a_farm_that_dies_at_once_stays_as_it_was() {
     let registry = Registry::new();
     let (mut farm, mut all) = farm(&registry);
     farm.iter_mut().for_each(|one| one.process.kill());
-    spread_the_ends(&registry);
     let _other = all_run_out(&registry);
     all.insert("app/alive".into(), "10.0.1.1".into());
     assert_eq!(registry.hash(), all);
-    // one of them is back: the others have a moment to be, and are gone then
+    // one of them is back: the others have a lease to be, and are gone then
+    let back = Instant::now();
     let _back = holder(&registry, "web", "m2", "10.0.0.2");
     assert_eq!(registry.hash(), all);
     registry.until(&[("app/alive", "10.0.1.1"), ("web/m2", "10.0.0.2")]);
+    assert!(back.elapsed() >= LEASE);
 }
 
 #[test]
@@ -259,39 +249,77 @@ fn a_farm_that_was_cut_off_as_one_comes_back_as_one() {
             all.iter().all(|(field, at)| now.get(field) == Some(at)),
             "{now:?}"
         );
-        (ends(&registry).len() == 5).then_some(())
+        (ends(&registry, &["web"]).len() == 4).then_some(())
     });
-    renewals(&registry, 12);
-    assert_eq!((registry.hash().len(), removed(&registry.redis)), (5, 0));
+    renewals(&registry, 40);
+    assert_eq!((registry.hash().len(), removed(&registry)), (5, 0));
 }
 
 #[test]
-fn who_is_new_ends_at_once_what_was_kept_of_the_dead() {
+fn what_nobody_can_read_among_the_leases_does_no_harm() {
     let registry = Registry::new();
-    let (mut farm, _) = farm(&registry);
-    farm.iter_mut().for_each(|one| one.process.kill());
-    let _other = all_run_out(&registry);
-    let _new = holder(&registry, "web", "new", "10.0.0.9");
-    assert_eq!(
-        registry.hash(),
-        map(&[("app/alive", "10.0.1.1"), ("web/new", "10.0.0.9")])
-    );
-}
-
-#[test]
-fn what_nobody_can_read_among_the_leases_is_left_alone() {
-    let registry = Registry::new();
-    for junk in ["web/x", "web/x y 10.0.0.1", "web/", "web/y -1 z"] {
-        registry.redis.cli(&["ZADD", HELD, "0", junk]);
+    for junk in ["web/x", "web/x y 10.0.0.1", "web/", "web", "", "\u{1b}"] {
+        registry.redis.cli(&["HSET", HELD, junk, "junk"]);
+        registry.redis.cli(&["ZADD", &times("web"), "5", junk]);
+        registry.redis.cli(&["ZADD", EXPIRING, "5", junk]);
     }
-    registry
-        .redis
-        .cli(&["ZADD", LEASES, "5", "web/x", "7", "", "9", "\u{1b}"]);
+    registry.redis.cli(&["ZADD", &times("web"), "inf", "web/y"]);
+    registry.redis.cli(&["ZADD", EXPIRING, "-inf", "web/a/b"]);
     let mut one = holder(&registry, "web", "a", "10.0.0.1");
     let _two = holder(&registry, "web", "b", "10.0.0.2");
     registry.prints(&["join", "web", "10.0.0.3", "--member", "x"]);
     one.process.kill();
     registry.until(&[("web/b", "10.0.0.2"), ("web/x", "10.0.0.3")]);
+    wait::until_seen(
+        "what nobody can read is gone",
+        || {
+            let expiring = registry.redis.cli(&["ZCARD", EXPIRING]);
+            expiring + &registry.redis.cli(&["ZRANGE", &times("web"), "0", "-1"])
+        },
+        |left| *left == "0web/b",
+    );
     registry.run(&["claim", "web", "10.0.0.4"]);
-    assert_eq!(registry.hash()["web"], "10.0.0.4");
+    assert_eq!(registry.hash(), map(&[("web", "10.0.0.4")]));
+}
+
+#[test]
+fn keys_of_other_types_are_named_and_nothing_is_changed() {
+    for key in [HELD, EXPIRING, "cloudhosts:held:web"] {
+        let registry = Registry::new();
+        registry.redis.cli(&["SET", key, "a note"]);
+        for words in [
+            &["hold", "web", "10.0.0.1"][..],
+            &["claim", "web", "10.0.0.1"],
+            &["join", "web", "10.0.0.1"],
+            &["leave", "web"],
+        ] {
+            let said = registry.fails(3, words);
+            assert!(said.contains("WRONGTYPE"), "{said}");
+        }
+        assert_eq!(registry.redis.cli(&["KEYS", "*"]), key);
+    }
+}
+
+#[test]
+fn redis_without_memory_costs_nobody_alive_its_place_and_the_dead_go() {
+    let registry = Registry::new();
+    let alive = holder(&registry, "web", "alive", "10.0.0.2");
+    let mut dead = holder(&registry, "web", "dead", "10.0.0.1");
+    registry
+        .redis
+        .cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    registry.redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(
+        registry
+            .redis
+            .cli(&["SET", "x", "y"])
+            .starts_with("OOM command not allowed")
+    );
+    dead.process.kill();
+    registry.until(&[("web/alive", "10.0.0.2")]);
+    renewals(&registry, 4);
+    assert!(!alive.said().contains("not renewed"), "{}", alive.said());
+    // and a role can be released, to make room
+    registry.run(&["release", "web"]);
+    registry.until(&[]);
 }

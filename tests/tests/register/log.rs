@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::wait;
 
-use crate::common::{HELD, LEASES, LOG, Registry, map};
+use crate::common::{HELD, LOG, Registry, map, times};
 use crate::entries::{Entry, Tracking, replayed};
-use crate::leases::{all_run_out, ends, farm, holder, renewals};
+use crate::leases::{LEASE, ends, for_a_while, holder, renewals};
 
 fn hosts(registry: &Registry, lines: &str) -> String {
     let path = registry.dir.join("hosts");
@@ -175,29 +175,6 @@ fn the_end_of_a_lease_is_in_the_log() {
 }
 
 #[test]
-fn who_is_new_ends_in_the_same_entry_what_was_kept_of_the_dead() {
-    let registry = Registry::new();
-    let (mut farm, _) = farm(&registry);
-    farm.iter_mut().for_each(|one| one.process.kill());
-    let _other = all_run_out(&registry);
-    let before = registry.log().len();
-    let _new = holder(&registry, "web", "new", "10.0.0.9");
-    let log = registry.log();
-    assert_eq!(log.len(), before + 1);
-    assert_eq!(
-        log[before].does(),
-        [
-            "+web/new=10.0.0.9",
-            "-web/m1",
-            "-web/m2",
-            "-web/m3",
-            "-web/m4"
-        ]
-    );
-    assert_eq!(replayed(&log), registry.hash());
-}
-
-#[test]
 fn an_import_says_what_differs() {
     let registry = Registry::new();
     registry.prints(&["claim", "old", "10.0.0.1"]);
@@ -356,8 +333,7 @@ fn a_key_that_is_no_log_stops_a_change_before_anything_is_written() {
     registry.redis.cli(&["SET", LOG, "a note"]);
     let all = || {
         let dump = |key| registry.redis.cli(&["DUMP", key]);
-        let leases = registry.redis.cli(&["ZRANGE", LEASES, "0", "-1"]);
-        (["cloudhosts", LOG, HELD].map(dump), leases)
+        ["cloudhosts", LOG, HELD, &times("web")].map(dump)
     };
     let before = all();
     let file = hosts(&registry, "10.0.0.8 nine\n");
@@ -420,17 +396,16 @@ fn no_lease_ends_while_the_log_cannot_say_so() {
     dead.process.kill();
     registry.redis.cli(&["DEL", LOG]);
     registry.redis.cli(&["SET", LOG, "a note"]);
-    alive.says("cloudhosts:log is not a stream");
-    renewals(&registry, 4);
-    assert_eq!(registry.hash().len(), 2);
-    assert!(
-        registry
-            .redis
-            .cli(&["ZRANGE", HELD, "0", "-1"])
-            .contains("web/dead")
+    wait::until_seen(
+        "one lease has run out",
+        || ends(&registry, &["web"]),
+        |runs| *runs == ["web/alive"],
     );
+    for_a_while(LEASE, || assert_eq!(registry.hash().len(), 2));
+    assert!(registry.held().contains_key("web/dead"));
     // it was renewed all the same
-    assert_eq!(ends(&registry).len(), 2);
+    assert_eq!(ends(&registry, &["web"]), ["web/alive"]);
+    assert!(!alive.said().contains("not renewed"), "{}", alive.said());
     registry.redis.cli(&["DEL", LOG]);
     registry.until(&[("web/alive", "10.0.0.2")]);
     assert_eq!(registry.log()[0].does(), ["-web/dead"]);

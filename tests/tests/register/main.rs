@@ -6,7 +6,14 @@
 //! - [`place`]: which address, and in which view
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
+//! - [`check`]: only while this machine is healthy
+//! - [`command`]: what runs while a role is held exclusively
+//! - [`hooks`]: what is run when a role is acquired or lost
+//! - [`zones`]: where members stand
 //! - [`leases`]: when a membership ends, and when it must not
+//! - [`ended`]: verbs that take a role from its holders
+//! - [`exclusive`]: one holder at a time
+//! - [`names`]: several machines of one name
 //! - [`outages`]: Redis is away, or its clock jumps, while roles are held
 //! - [`together`]: many at once
 //! - [`import`]: hosts files
@@ -22,14 +29,20 @@
 
 mod accept;
 mod access;
+mod check;
+mod command;
 mod common;
+mod ended;
 mod entries;
+mod exclusive;
 mod history;
 mod hold;
+mod hooks;
 mod import;
 mod leases;
 mod log;
 mod metadata;
+mod names;
 mod outages;
 mod place;
 mod scenarios;
@@ -37,3 +50,4 @@ mod together;
 mod unit;
 mod verbs;
 mod wait;
+mod zones;

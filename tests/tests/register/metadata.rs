@@ -112,7 +112,11 @@ fn every_cloud_is_asked_as_it_wants_to_be() {
         assert_eq!(hash("public")[cloud], "203.0.113.7");
         assert_eq!(
             asked.lock().unwrap().len(),
-            if cloud == "ec2" { 3 } else { 2 }
+            match cloud {
+                "ec2" => 4,
+                "gcp" => 3,
+                _ => 2,
+            }
         );
     }
     let (url, _) = service(ec2);
@@ -171,13 +175,10 @@ fn off_that_cloud_it_is_said_and_nothing_is_changed() {
         said.contains("is no address") && !said.contains('\u{1b}'),
         "{said}"
     );
-    // no public address
-    let (url, _) = service(|first, headers| match first.contains("external-ip") {
-        true => (404, ""),
-        false => gcp(first, headers),
-    });
+    // no address at all
+    let (url, _) = service(|_, _| (404, ""));
     let said = claim("gcp", &url);
-    assert!(said.contains("no public address"), "{said}");
+    assert!(said.contains("no address there"), "{said}");
     assert_eq!(registry.redis.cli(&["DBSIZE"]), "0");
     assert_eq!(registry.hash(), map(&[]));
 }
@@ -200,4 +201,61 @@ fn no_proxy_is_asked() {
     }
     assert!(command.output().unwrap().status.success());
     assert!(asked.lock().unwrap().is_empty());
+}
+
+/// Claims `web` with what that service of Google's says; what is told on stderr.
+fn claim_on_gcp(registry: &Registry, answer: Answer) -> String {
+    let (url, _) = service(answer);
+    let output = registry.run(&[
+        "claim",
+        "web",
+        "--from-metadata",
+        "gcp",
+        "--metadata-endpoint",
+        &url,
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn a_machine_without_a_public_address_is_in_the_private_view_only() {
+    let registry = Registry::new();
+    let said = claim_on_gcp(&registry, |first, headers| {
+        match first.contains("external-ip") {
+            true => (404, ""),
+            false => gcp(first, headers),
+        }
+    });
+    assert!(said.contains("no address for cloudhosts:public"), "{said}");
+    let private = registry.hash_called("cloudhosts:private");
+    assert_eq!(private, map(&[("web", "10.0.3.1")]));
+    assert!(!registry.has("cloudhosts:public"));
+}
+
+#[test]
+fn ipv6_addresses_are_registered_and_only_global_ones_in_public() {
+    let registry = Registry::new();
+    let side = |side: &str| registry.hash_called(&format!("cloudhosts:{side}"))["web"].clone();
+    claim_on_gcp(&registry, |first, headers| {
+        match first.contains("/ipv6s ") {
+            true => (200, "fd20:1:2::3\n2600:1900:4000::7\n"),
+            false => gcp(first, headers),
+        }
+    });
+    assert_eq!(side("private"), "10.0.3.1 fd20:1:2::3 2600:1900:4000::7");
+    assert_eq!(side("public"), "203.0.113.7 2600:1900:4000::7");
+    // a machine of EC2 in a subnet that has IPv6 only
+    let (url, _) = service(|first, headers| match first {
+        _ if first.contains("ipv4") => (404, ""),
+        "GET /latest/meta-data/ipv6 HTTP/1.1" => (200, "2600:1f18::9"),
+        _ => ec2(first, headers),
+    });
+    let endpoint = ["--metadata-endpoint", &url];
+    registry.prints(&[&["claim", "web", "--from-metadata", "ec2"], &endpoint[..]].concat());
+    assert_eq!(
+        (side("private"), side("public")),
+        ("2600:1f18::9".into(), "2600:1f18::9".into())
+    );
 }

@@ -103,12 +103,12 @@ fn without_an_address_it_is_the_one_from_which_redis_is_reached() {
 fn both_views_are_written_in_one_step() {
     let registry = Registry::new();
     let both = ["--private", "10.0.3.1", "--public", "203.0.113.7"];
-    let before = registry.redis.calls("eval");
     assert_eq!(
         registry.prints(&[&["claim", "shop"], &both[..]].concat()),
         "shop is at 10.0.3.1 in cloudhosts:private\nshop is at 203.0.113.7 in cloudhosts:public\n"
     );
-    assert_eq!(registry.redis.calls("eval"), before + 1);
+    // asked for by its name, which Redis did not know yet, and then sent
+    assert_eq!(registry.redis.calls("eval"), 1);
     let hash = |side: &str| registry.hash_called(&format!("cloudhosts:{side}"));
     assert_eq!(hash("private"), map(&[("shop", "10.0.3.1")]));
     assert_eq!(hash("public"), map(&[("shop", "203.0.113.7")]));

@@ -22,7 +22,10 @@ fn it_holds_what_its_instance_says() {
     // for ever, unless the command line is wrong
     assert_eq!(line("Restart"), "always");
     assert_eq!(line("StartLimitIntervalSec"), "0");
-    assert_eq!(line("RestartPreventExitStatus"), "2");
+    // or somebody has claimed the role
+    assert_eq!(line("RestartPreventExitStatus"), "2 4");
+    assert_eq!(line("SuccessExitStatus"), "4");
+    assert_eq!(line("KillMode"), "mixed");
     let start = line("ExecStart");
     assert_eq!(start, "/usr/bin/cloudhosts hold %i $OPTIONS");
     // as systemd would run it, for an instance and options of the man page
@@ -43,4 +46,24 @@ fn it_holds_what_its_instance_says() {
         "{said}{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn the_options_that_it_names_in_comments_are_options() {
+    let examples = UNIT
+        .lines()
+        .filter_map(|line| line.strip_prefix("# OPTIONS="));
+    let mut count = 0;
+    for options in examples {
+        // systemd splits them as a shell does, quotes and all
+        let mut command = bounded("sh");
+        let line = format!("exec \"$0\" --config /dev/null hold web 10.0.0.5 {options} --dry-run");
+        let line = line.replace("--config /etc/cloudhosts/register.toml", "--member a");
+        let output = run(command
+            .args(["-c", &line])
+            .arg(programs::find(programs::COMMAND)));
+        assert!(output.status.success(), "{options}: {}", stderr(&output));
+        count += 1;
+    }
+    assert_eq!(count, 3);
 }

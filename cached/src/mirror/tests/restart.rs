@@ -5,7 +5,7 @@ use super::*;
 
 impl Fleet {
     /// The configuration is read again.
-    fn reload(&mut self, text: &str) {
+    pub(super) fn reload(&mut self, text: &str) {
         self.config = config(text);
         let old = std::mem::replace(&mut self.mirror, Mirror::new(&self.config));
         self.mirror = old.reconfigured(&self.config);

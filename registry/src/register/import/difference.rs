@@ -3,6 +3,7 @@
 use super::{Import, PORTION};
 use crate::log::MAX_OPERATIONS;
 use crate::register::registrar::Registrar;
+use crate::register::reply::{bytes, items};
 use crate::register::role::{Role, Where};
 use crate::register::trouble::Trouble;
 use redis::{Value, cmd};
@@ -100,19 +101,5 @@ impl Difference {
                 _ => return Ok(()),
             }
         }
-    }
-}
-
-fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(items) => items,
-        _ => &[],
-    }
-}
-
-fn bytes(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        _ => None,
     }
 }

@@ -181,7 +181,7 @@ impl Import {
 
     fn script(&self, script: Script, arguments: &[&[u8]], author: &Author) -> Cmd {
         let hash = std::iter::once(self.hash.as_str());
-        script.call(hash, arguments, VERB, author)
+        script.plain(hash, arguments, VERB, author).in_full()
     }
 
     /// The commands that set the roles in that hash.
@@ -202,10 +202,7 @@ impl Import {
 /// connection.
 fn given_up(registrar: &mut Registrar, trouble: Trouble) -> Trouble {
     registrar.hang_up();
-    match trouble {
-        Trouble::Unanswered(why) => Trouble::Away(format!("{why}; nothing was changed")),
-        other => other,
-    }
+    trouble.before_any_change()
 }
 
 fn error_of(answer: &Value) -> Option<String> {

@@ -1,118 +1,133 @@
--- How leases end. The time of a lease runs only while somebody could have renewed it.
+-- Leases: what is known of those who hold a role, or stand by to.
 
--- Takes note of the time since the last renewal by anybody. While Redis was away, or its clock
--- was set, nobody could renew. Everybody renews within a quarter of their lease, so a gap of more
--- than 0.3 is such a time, or that of a holder with a longer lease: it counts as a sixth. Who is
--- alive then has 0.58 left, at least, to come back in; 0.45 after a gap that is shorter. A clock
--- that was set back takes the leases with it.
-local function elapse(it, now)
-  local last = tonumber(call('ZSCORE', it.leases, RENEWED) or now)
-  local gap = now - last
-  if gap >= 0 and gap <= GAP then return end
-  for from = 0, call('ZCARD', it.held) - 1, 1000 do
-    for _, one in ipairs(parsed(call('ZRANGE', it.held, from, from + 999))) do
-      local shift = 0
-      if gap < 0 then
-        shift = gap
-      elseif gap > 0.3 * one.lease then
-        shift = gap - one.lease / 6
-      end
-      local at = ends(it, one.field)
-      if at and at ~= KEPT and shift ~= 0 then
-        call('ZADD', it.leases, whole(at + shift), one.field)
-      end
+-- For how long it is remembered who ended a holding, for a holder that was away.
+local REMEMBERED = 30 * 24 * 3600 * 1000
+-- How many of those who have not renewed are looked at in one run.
+local BATCH = 16
+
+-- Takes a record apart; nil if it is none.
+local function parsed(text)
+  if not text then return nil end
+  local state, nonce, lease, since, from, bound, by, value =
+    string.match(text, '^(%l+) (%x+) (%d+) (%d+) (%d+) (%S+) (%S+) (.*)$')
+  if not state then return nil end
+  return { text = text, state = state, nonce = nonce, lease = tonumber(lease), since = tonumber(since),
+    from = tonumber(from), bound = bound, by = by, value = value }
+end
+
+local function record(it, field) return parsed(call('HGET', it.held, field)) end
+
+-- Writes a record, unless it is like that already.
+local function remember(it, field, one)
+  local text = table.concat({ one.state, one.nonce, whole(one.lease), whole(one.since),
+    whole(one.from), one.bound, one.by, one.value }, ' ')
+  if text ~= one.text then call('HSET', it.held, field, text) end
+end
+
+-- The current term of a role, where it is known: its number, which grows with each exclusive holder
+-- and with each verb that ended holders; which verb began it, by whom, and the field of the holder,
+-- empty if there is none.
+local function term_of(it, role)
+  local number, verb, by, field =
+    string.match(call('HGET', it.held, role) or '', '^(%d+) (%S+) (%S+) (%S*)$')
+  return number and { number = tonumber(number), verb = verb, by = by, field = field }
+end
+
+local function begin_term(it, role, term, now)
+  it.term = term
+  call('HSET', it.held, role, table.concat({ whole(term.number), term.verb, term.by, term.field }, ' '))
+  call('ZADD', it.expiring, whole(now + REMEMBERED), role)
+end
+
+-- The leases of fields, which come with their times as from WITHSCORES. What has no record is
+-- dropped.
+local function leases(it, scored)
+  local fields, all = {}, {}
+  for n = 1, #scored, 2 do fields[#fields + 1] = scored[n] end
+  if #fields == 0 then return all end
+  local texts = call('HMGET', it.held, unpack(fields))
+  for n, field in ipairs(fields) do
+    local one = parsed(texts[n])
+    if one then
+      one.field, one.renewed = field, tonumber(scored[2 * n])
+      all[#all + 1] = one
+    else
+      call('ZREM', it.times, field)
     end
   end
-  call('ZADD', it.leases, whole(now), RENEWED)
+  return all
 end
 
--- When a role was renewed last by somebody whose lease has not run out; 0 if there is nobody.
-local function renewed(lines, now, it)
-  local last = 0
-  for _, one in ipairs(lines) do
-    local at = ends(it, one.field)
-    if at and at > now then last = math.max(last, at - one.lease) end
+-- All leases of the role.
+local function everybody(it)
+  local all = {}
+  for from = 0, call('ZCARD', it.times) - 1, 1000 do
+    for _, one in ipairs(leases(it, call('ZRANGE', it.times, from, from + 999, 'WITHSCORES'))) do
+      all[#all + 1] = one
+    end
   end
-  return last
+  return all
 end
 
--- Whether a role has a field that is not held. Nil: that would take a walk, and the last one was
--- not long ago.
-local function has_plain(it, role, lines, now, patient)
-  if call('HGET', it.hash, role) then return true end
-  local held = {}
-  for _, one in ipairs(lines) do
-    held[one.field] = true
-    local is = call('HGET', it.hash, one.field)
-    if is and is ~= one.value then return true end
-  end
-  local fields = call('HLEN', it.hash)
-  if fields > WALKABLE then return false end
-  if patient then
-    -- Walks take a tenth of the time at most; one that lies far ahead is by a clock set back.
-    local next = tonumber(call('ZSCORE', it.leases, WALKED) or 0)
-    if now < next and next - now < 60000 then return nil end
-    call('ZADD', it.leases, whole(now + fields / 100), WALKED)
-  end
-  local _, other = walk(it, role, function(field) return not held[field] end)
-  return other ~= nil
+local function holds(one) return one.state == 'member' or one.state == 'holder' end
+
+-- Whether a lease has not run out.
+local function runs(one, now) return now <= one.renewed + one.lease end
+
+-- Whether somebody is dead, as a witness knows it that has watched since then, in a window of that
+-- width: for a whole lease it could have renewed, and did not.
+local function dead(one, now, since, width)
+  return now > math.max(one.renewed, since) + math.max(one.lease, width)
 end
 
 -- Drafts the end of leased fields; one that has another value by now was written by somebody else,
--- and stays.
-local function withdraw(it, lines)
-  for _, one in ipairs(lines) do
-    if value_of(it, one.field) == one.value then draft(it, one.field, false) end
+-- and stays. Who stands by has none.
+local function withdraw(it, these)
+  for _, one in ipairs(these) do
+    if one.state ~= 'standby' and value_of(it, one.field) == one.value then
+      draft(it, one.field, false)
+    end
   end
 end
 
--- Drafts the end of what was kept of a role because it was the last, now that `field` holds it; the
--- lines to forget. With `grace`, who was cut off as long as `field` was has half of its lease to be
--- back as well.
-local function supersede(it, role, field, grace)
-  local gone = {}
-  for _, one in ipairs(held_of(it, role)) do
-    local at = ends(it, one.field)
-    if one.field ~= field and at == KEPT and grace then
-      call('ZADD', it.leases, whole(clock() + one.lease / 2), one.field)
-    elseif one.field ~= field and (at == KEPT or not at) then
-      gone[#gone + 1] = one
-    end
+-- Ends leases, without touching the hash.
+local function forget(it, these)
+  for _, one in ipairs(these) do
+    call('HDEL', it.held, one.field)
+    call('ZREM', it.times, one.field)
+    call('ZREM', it.expiring, one.field)
   end
-  withdraw(it, gone)
-  return gone
 end
 
--- Removes the fields of some of the leases that ran out, where somebody else has renewed that role
--- since; who died together with all others stays with them. Answers why that was refused, if so.
-local function expire(it, now)
-  local roles, gone = {}, {}
-  local over = call('ZRANGEBYSCORE', it.leases, 0, whole(now), 'WITHSCORES', 'LIMIT', 0, BATCH + 2)
-  for n = 1, #over, 2 do
-    local field, at = over[n], tonumber(over[n + 1])
-    local held = held_as(it, field)
-    if #held > 0 then
-      local role = role_of(field)
-      local known = roles[role]
-      if not known then
-        local lines = held_of(it, role)
-        known = { renewed = renewed(lines, now, it), plain = false }
-        if known.renewed == 0 then known.plain = has_plain(it, role, lines, now, true) end
-        roles[role] = known
-      end
-      if known.plain or known.renewed > at then
-        withdraw(it, held)
-        for _, one in ipairs(held) do gone[#gone + 1] = one end
-      elseif known.renewed == 0 and known.plain == false then
-        call('ZADD', it.leases, KEPT, field)
-      end
-    elseif field ~= RENEWED and field ~= WALKED then
-      call('ZREM', it.leases, field)
-    end
+-- Removes what dead holders held; nothing where the log cannot be written to.
+local function bury(it, these, role, now)
+  withdraw(it, these)
+  if it.draft and refused({ it }) then
+    it.order, it.draft, it.more = nil, nil, nil
+    return
   end
-  if #gone == 0 then return end
-  local refusal = refused({ it })
-  if refusal then return refusal end
   commit(it, 'expire')
-  forget(it, gone)
+  forget(it, these)
+  for _, one in ipairs(these) do
+    if it.term and it.term.field == one.field then
+      it.term.field = ''
+      begin_term(it, role, it.term, now)
+    end
+  end
+end
+
+-- A field is somebody else's now, who does not hold it: its holder is told so when it renews.
+local function dispossess(it, role, field, now)
+  local one = record(it, field)
+  if not one then return end
+  one.field = field
+  forget(it, { one })
+  if not holds(one) and one.state ~= 'standby' then return end
+  it.term = term_of(it, role)
+  if it.term and it.term.field == field then
+    begin_term(it, role, { number = math.max(now, it.term.number + 1), verb = VERB, by = BY, field = '' }, now)
+  end
+  one.state, one.by, one.value = 'ended', BY, VERB
+  remember(it, field, one)
+  call('ZADD', it.expiring, whole(now + REMEMBERED), field)
 end

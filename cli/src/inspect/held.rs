@@ -1,0 +1,92 @@
+//! Who holds what, as Redis has it now: since when, until when, in which term.
+
+use std::time::SystemTime;
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::register::{Holding, Role, holdings};
+use serde_json::{Value, json};
+
+use crate::outcome::{Failure, Lines, Plain};
+use crate::register::block_on;
+
+/// Those who hold these roles, or any.
+///
+/// # Errors
+/// Redis cannot be reached, or says no.
+pub(super) fn read(config: &Config, roles: Option<&[Role]>) -> Result<Vec<Holding>, Failure> {
+    block_on(async {
+        let all = holdings(config.clone(), roles).await;
+        all.map_err(|trouble| Failure::Unreachable(trouble.to_string()))
+    })
+}
+
+/// Adds a line for each; or why it is not known.
+pub(super) fn add_to(lines: &mut Lines, held: &Result<Vec<Holding>, Failure>) {
+    match held {
+        Ok(all) => {
+            for one in all {
+                lines.add("held by", line(one));
+            }
+        }
+        Err(failure) => lines.add("held by", format_args!("not known: {}", said(failure))),
+    }
+}
+
+fn line(one: &Holding) -> String {
+    let [field, state, value, by, since, until, term, hash] = cells(one);
+    let until = match until.as_str() {
+        "" => ", until somebody holds the role".to_owned(),
+        until => format!(", until {until}"),
+    };
+    let term = match term.as_str() {
+        "" => String::new(),
+        term => format!(", term {term}"),
+    };
+    format!("{field} in {hash} ({state}): {value}, by {by}, since {since}{until}{term}")
+}
+
+/// What the columns of [`cells`] are called.
+pub(super) const TITLES: [&str; 8] = [
+    "MEMBER", "STATE", "VALUE", "BY", "SINCE", "UNTIL", "TERM", "HASH",
+];
+
+/// One of them, in columns, fit for printing.
+pub(super) fn cells(one: &Holding) -> [String; 8] {
+    [
+        one.field.clone(),
+        one.state.name().to_owned(),
+        one.value.clone(),
+        one.by.clone(),
+        time(one.since),
+        one.until.map(time).unwrap_or_default(),
+        one.term.map(|term| term.to_string()).unwrap_or_default(),
+        one.hash.clone(),
+    ]
+    .map(|text| Plain(&text).to_string())
+}
+
+/// The same for programs, as in the manual page.
+pub(super) fn as_json(all: &[Holding]) -> Value {
+    let all = all.iter().map(|one| {
+        json!({
+            "hash": one.hash,
+            "field": one.field,
+            "state": one.state.name(),
+            "value": one.value,
+            "by": one.by,
+            "since": time(one.since),
+            "until": one.until.map(time),
+            "term": one.term,
+        })
+    });
+    all.collect()
+}
+
+/// Why it is not known who holds them.
+pub(super) fn said(failure: &Failure) -> String {
+    Plain(&failure.to_string()).to_string()
+}
+
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}

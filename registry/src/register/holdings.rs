@@ -1,0 +1,291 @@
+//! Who holds what: the leases beside the hashes, read for people.
+
+use super::reply::{bytes, items, number};
+use super::role::Role;
+use super::script::{held_key, times_key};
+use super::trouble::{Trouble, passes};
+use crate::config::Config;
+use crate::connect::{Connection, Connector, Failure};
+use redis::{Cmd, Value, cmd};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long Redis may take to be reached, and for an answer: who asks wants to
+/// know other things as well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The first ms that cannot be written as RFC 3339 does it.
+const YEAR_10000: u64 = 253_402_300_800_000;
+
+/// How many records are read at once.
+const STEP: usize = 1_000;
+
+/// One who holds a role, or stands by to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The hash.
+    pub hash: String,
+    /// The field: `web/i-1`.
+    pub field: String,
+    /// How it is held.
+    pub state: HoldingState,
+    /// Who holds it, as the change log names them.
+    pub by: String,
+    /// The value that is held.
+    pub value: String,
+    /// Since when it is so.
+    pub since: SystemTime,
+    /// Until when the lease runs, by the clock of Redis, unless it is renewed;
+    /// none of what was left behind.
+    pub until: Option<SystemTime>,
+    /// The term of one who holds exclusively.
+    pub term: Option<u64>,
+}
+
+/// How a role is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldingState {
+    /// Beside others.
+    Member,
+    /// Exclusively.
+    Holder,
+    /// It is not: another one holds it exclusively.
+    Standby,
+    /// Not any more, but it was the last, and is to stay.
+    Kept,
+}
+
+impl HoldingState {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            HoldingState::Member => "member",
+            HoldingState::Holder => "holder",
+            HoldingState::Standby => "standby",
+            HoldingState::Kept => "kept",
+        }
+    }
+}
+
+/// Reads who holds these roles, or any, in the hashes of the configuration; in
+/// the order of the fields.
+///
+/// # Errors
+/// Redis cannot be reached, or says no.
+pub async fn holdings(mut config: Config, roles: Option<&[Role]>) -> Result<Vec<Holding>, Trouble> {
+    config.redis.connect_timeout = config.redis.connect_timeout.min(PATIENCE);
+    let hashes = config.hashes.clone();
+    let mut connector = Connector::to_read(Arc::new(config));
+    let connection = connector.connect().await;
+    let connection =
+        connection.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+    let mut reader = Reader { connection };
+    let mut all = Vec::new();
+    for hash in hashes {
+        let mut records = Vec::new();
+        for role in roles.unwrap_or_default() {
+            records.extend(reader.of_role(&hash, role).await?);
+        }
+        if roles.is_none() {
+            records = reader.of_all(&hash).await?;
+        }
+        for some in records.chunks(STEP) {
+            all.extend(reader.holdings(&hash, some).await?);
+        }
+    }
+    all.sort_by(|one, other| one.field.cmp(&other.field));
+    Ok(all)
+}
+
+/// A connection, and what is asked over it.
+struct Reader {
+    connection: Connection,
+}
+
+/// A field and its record.
+type Record = (Vec<u8>, Vec<u8>);
+
+impl Reader {
+    /// The records of a role.
+    async fn of_role(&mut self, hash: &str, role: &Role) -> Result<Vec<Record>, Trouble> {
+        let mut question = cmd("ZRANGE");
+        question.arg(times_key(hash, role.name())).arg(0).arg(-1);
+        let answer = self.ask(&question).await?;
+        let fields: Vec<&[u8]> = items(&answer).iter().filter_map(bytes).collect();
+        let mut records = Vec::new();
+        for some in fields.chunks(STEP) {
+            let mut question = cmd("HMGET");
+            question.arg(held_key(hash)).arg(some);
+            let answer = self.ask(&question).await?;
+            let texts = items(&answer).iter().map(bytes);
+            let known = some.iter().zip(texts);
+            let owned = known.filter_map(|(field, text)| Some((field.to_vec(), text?.to_vec())));
+            records.extend(owned);
+        }
+        Ok(records)
+    }
+
+    /// The records of all roles.
+    async fn of_all(&mut self, hash: &str) -> Result<Vec<Record>, Trouble> {
+        let mut records = Vec::new();
+        let mut cursor = b"0".to_vec();
+        loop {
+            let mut step = cmd("HSCAN");
+            step.arg(held_key(hash)).arg(cursor);
+            step.arg("COUNT").arg(STEP);
+            let answer = self.ask(&step).await?;
+            let page = items(&answer).get(1).map(items).unwrap_or_default();
+            let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
+            for pair in words.chunks_exact(2) {
+                if let [field, text] = pair {
+                    records.push((field.to_vec(), text.to_vec()));
+                }
+            }
+            match items(&answer).first().and_then(bytes) {
+                Some(next) if next != b"0" => cursor = next.to_vec(),
+                _ => break,
+            }
+        }
+        // A field that moved while it was looked through comes twice.
+        records.sort();
+        records.dedup_by(|one, other| one.0 == other.0);
+        Ok(records)
+    }
+
+    /// What these records say, with when they were renewed.
+    async fn holdings(&mut self, hash: &str, records: &[Record]) -> Result<Vec<Holding>, Trouble> {
+        let known: Vec<(&[u8], Parsed)> = records
+            .iter()
+            .filter_map(|(field, text)| Some((field.as_slice(), Parsed::read(text)?)))
+            .collect();
+        let questions = known.iter().map(|(field, _)| {
+            let role = field.split(|&byte| byte == b'/').next().unwrap_or_default();
+            let mut question = cmd("ZSCORE");
+            question
+                .arg(times_key(hash, &String::from_utf8_lossy(role)))
+                .arg(*field);
+            question
+        });
+        let questions: Vec<Cmd> = questions.collect();
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.connection.link.ask_all(&questions, PATIENCE).await;
+        let answers = answers.map_err(|failure| self.trouble(failure))?;
+        let mut holdings = Vec::new();
+        for ((field, parsed), answer) in known.into_iter().zip(answers) {
+            let renewed = answer.map_err(|refusal| self.trouble(Failure::Refused(refusal)))?;
+            let field = String::from_utf8_lossy(field).into_owned();
+            holdings.extend(parsed.holding(hash, field, number(&renewed)));
+        }
+        Ok(holdings)
+    }
+
+    async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+        let answer = self.connection.link.ask_within(question, PATIENCE).await;
+        answer.map_err(|failure| self.trouble(failure))
+    }
+
+    fn trouble(&self, failure: Failure) -> Trouble {
+        let endpoint = &self.connection.endpoint;
+        match failure {
+            Failure::Lost(why) => Trouble::Away(format!("{endpoint}: {why}")),
+            Failure::Refused(refusal) if passes(&refusal) => {
+                Trouble::Away(format!("{endpoint}: {refusal}"))
+            }
+            Failure::Refused(refusal) => Trouble::Refused(format!("{endpoint}: {refusal}")),
+        }
+    }
+}
+
+/// A record (see `lua/leases.lua`).
+struct Parsed {
+    state: HoldingState,
+    lease: u64,
+    from: u64,
+    by: String,
+    value: String,
+}
+
+impl Parsed {
+    /// Takes a record apart; none if it is none, or of one who holds nothing.
+    fn read(text: &[u8]) -> Option<Parsed> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut words = text.splitn(8, ' ');
+        let state = match words.next()? {
+            "member" => HoldingState::Member,
+            "holder" => HoldingState::Holder,
+            "standby" => HoldingState::Standby,
+            "kept" => HoldingState::Kept,
+            _ => return None,
+        };
+        let (_nonce, lease, _since, from) =
+            (words.next()?, words.next()?, words.next()?, words.next()?);
+        let (_bound, by, value) = (words.next()?, words.next()?, words.next()?);
+        Some(Parsed {
+            state,
+            lease: lease.parse().ok()?,
+            from: from.parse().ok()?,
+            by: by.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+
+    fn holding(self, hash: &str, field: String, renewed: Option<u64>) -> Option<Holding> {
+        let end = match self.state {
+            HoldingState::Kept => None,
+            _ => Some(renewed?.checked_add(self.lease)?),
+        };
+        let until = match end {
+            Some(end) => Some(moment(end)?),
+            None => None,
+        };
+        Some(Holding {
+            hash: hash.to_owned(),
+            field,
+            state: self.state,
+            since: moment(self.from)?,
+            until,
+            term: (self.state == HoldingState::Holder).then_some(self.from),
+            by: self.by,
+            value: self.value,
+        })
+    }
+}
+
+/// None of what no calendar has.
+fn moment(ms: u64) -> Option<SystemTime> {
+    let since = Duration::from_millis(ms);
+    let known = ms < YEAR_10000;
+    UNIX_EPOCH.checked_add(since).filter(|_| known)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_and_what_is_none_is_not() {
+        let text = b"holder 00c0ffee 15000 1000 2000 - root@db-1 10.0.0.5 fd00::5";
+        let parsed = Parsed::read(text).unwrap();
+        let holding = parsed.holding("cloudhosts", "db/db-1".into(), Some(3000));
+        let holding = holding.unwrap();
+        assert_eq!(holding.value, "10.0.0.5 fd00::5");
+        assert_eq!((holding.term, holding.until), (Some(2000), moment(18_000)));
+        for junk in [
+            &b"ended 00c0ffee 15000 1 2 - root@db-1 claim"[..],
+            b"1795548416581 claim vm ",
+            b"holder 00c0ffee 15000 1 2 - root@db-1",
+            b"member x y 1 2 3 4 5",
+            b"\xff",
+            b"",
+        ] {
+            assert!(Parsed::read(junk).is_none(), "{junk:?}");
+        }
+        let far = b"member 00c0ffee 18446744073709551615 1 18446744073709551615 - - 10.0.0.5";
+        let parsed = Parsed::read(far).unwrap();
+        assert!(parsed.holding("h", "f".into(), Some(u64::MAX)).is_none());
+    }
+}
