@@ -135,7 +135,12 @@ impl Fields {
         let unusual = bulk.fields.iter();
         let unusual = unusual.filter(|(_, field)| field.value.unusual().is_some());
         self.unusual.extend(unusual.map(|(key, _)| key.clone()));
-        self.all.append(&mut bulk.fields.into_iter().collect());
+        let mut added = bulk.fields.into_iter().collect();
+        if self.all.is_empty() {
+            self.all = added;
+        } else {
+            self.all.append(&mut added);
+        }
     }
 
     /// Takes a field out.
