@@ -158,7 +158,10 @@ fn a_check_that_floods_its_output_is_read_and_counts_by_its_exit_status() {
     assert_eq!(holder.end(Signal::TERM), Some(0));
     health.is_none();
     // one that never stops, and says bad things
-    let mut holder = health.hold("yes \"$(printf '\\033[31m')\"", &["--timeout", "500ms"]);
+    let mut holder = health.hold(
+        "while :; do printf '\\033[31m%s' \"$0\"; done",
+        &["--timeout", "500ms"],
+    );
     holder.says("killed, as it took longer than 500ms");
     let said = holder.said();
     assert!(!said.contains('\u{1b}') && said.len() < 4000, "{said}");
