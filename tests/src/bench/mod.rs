@@ -5,8 +5,8 @@
 //! - [`tools`], [`machine`]: what is measured with, and on
 //! - [`names`], [`peers`], [`asker`], [`wire`], [`skim`], [`process_costs`]: what is compared, and how it is asked
 //! - [`followers`]: thousands of them, in one thread
-//! - [`lookups`], [`threads`], [`first`], [`propagation`], [`cost`], [`logged`], [`fleet`],
-//!   [`thousands`]: one subject each
+//! - [`lookups`], [`threads`], [`first`], [`propagation`], [`cost`], [`logged`], [`leases`],
+//!   [`fleet`], [`thousands`]: one subject each
 //! - [`scaling`]: what follows from them for large fleets
 //! - [`instructions`]: `make bench-check`
 
@@ -19,6 +19,7 @@ pub mod first;
 pub mod fleet;
 pub mod followers;
 pub mod instructions;
+pub mod leases;
 pub mod logged;
 pub mod lookups;
 pub mod machine;
@@ -71,6 +72,8 @@ pub struct Scale {
     pub fleets: &'static [(u32, u32)],
     /// Numbers of names at which the cost of a logged change is measured, and how many of them.
     pub logged: (&'static [u32], u32),
+    /// Numbers of names at which holding is measured, and how many others hold something.
+    pub leases: (&'static [u32], u32),
     /// Followers of one process.
     pub followers: u32,
 }
@@ -96,6 +99,7 @@ pub const FULL: Scale = Scale {
         (100, 10_000),
     ],
     logged: (&[1_000, 100_000, 1_000_000], 50),
+    leases: (&[1_000, 1_000_000], 10_000),
     followers: 8_000,
 };
 
@@ -114,6 +118,7 @@ pub const QUICK: Scale = Scale {
     idle: Duration::from_secs(4),
     fleets: &[(1, 1_000), (10, 1_000), (10, 10_000)],
     logged: (&[1_000, 20_000], 10),
+    leases: (&[1_000, 20_000], 1_000),
     followers: 500,
 };
 
@@ -157,6 +162,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
     subject("first", &mut || vec![first::measure(&tools, scale)]);
     subject("changes", &mut || changes(&tools, scale, &images));
     subject("logged", &mut || vec![logged::measure(scale)]);
+    subject("leases", &mut || vec![leases::measure(scale)]);
     subject("fleet", &mut || {
         loads = fleet::measure(scale);
         vec![fleet::section(&loads)]

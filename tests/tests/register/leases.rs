@@ -103,6 +103,69 @@ fn a_renewal_touches_nothing_that_is_mirrored() {
 }
 
 #[test]
+fn a_renewal_costs_the_same_however_much_is_held() {
+    let registry = Registry::new();
+    let holder = registry.hold(&[
+        "web",
+        "10.0.0.2",
+        "--member",
+        "i-0abc12ef",
+        "--lease",
+        "30s",
+    ]);
+    holder.says("held at");
+    // others of the role, who renew, and many of other roles
+    let others = (0..3_000).fold(String::new(), |text, n| {
+        let role = if n % 3 == 0 { "web" } else { "app" };
+        format!(
+            "{text}HSET {HELD} {role}/o{n} \"member 0f 15000 1 1 - x 10.0.1.1\"\n\
+             ZADD {HELD}:{role} 9000000000000 {role}/o{n}\n"
+        )
+    });
+    registry.redis.pipeline(&others);
+    let commands = [
+        "evalsha",
+        "time",
+        "hget",
+        "zscore",
+        "zcount",
+        "zadd",
+        "zrem",
+        "hset",
+        "hmget",
+        "zrange",
+        "zrangebyscore",
+        "hscan",
+        "xadd",
+    ];
+    let counts = || {
+        // at one moment, and none of a renewal that is going on
+        let said = registry.redis.cli(&["INFO", "commandstats"]);
+        commands.map(|command| -> u64 {
+            let prefix = format!("cmdstat_{command}:calls=");
+            let line = said.lines().find_map(|line| line.strip_prefix(&prefix));
+            line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+        })
+    };
+    let before = counts();
+    let after = wait::until("it has renewed twice", || {
+        let now = counts();
+        (now[0] >= before[0] + 2).then_some(now)
+    });
+    let renewals = after[0] - before[0];
+    let each: Vec<u64> = after
+        .iter()
+        .zip(before)
+        .map(|(after, before)| (after - before) / renewals)
+        .collect();
+    assert_eq!(
+        each,
+        [1, 1, 2, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0],
+        "{commands:?}"
+    );
+}
+
+#[test]
 fn who_dies_goes_when_the_lease_ends_and_no_sooner() {
     let registry = Registry::new();
     let mut dead = holder(&registry, "web", "dead", "10.0.0.1");
