@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::Scale;
 use super::document::{Bar, Section};
-use super::figures::{bytes, count, time};
+use super::figures::{bytes, count, median, time};
 use super::names;
 use super::wire::{Wire, command};
 use crate::dir::Dir;
@@ -16,11 +15,9 @@ use crate::redis::Redis;
 use crate::wait;
 use crate::world::HASH;
 
-/// How many renew while they are watched, each a role of its own.
-const WATCHED: u32 = 20;
-
-/// What they are watched for.
-const WHILE: Duration = Duration::from_secs(10);
+/// How often it is renewed, and how often that is measured; the median counts.
+const RENEWALS: u32 = 200;
+const ROUNDS: u32 = 25;
 
 /// Commands that take longer than this are looked at, in microseconds.
 const SLOW: &str = "50";
@@ -43,10 +40,9 @@ pub fn measure(scale: &Scale) -> Section {
     let all: Vec<Figures> = sizes.iter().map(|&names| figures(names, others)).collect();
     let mut section = Section::new("Holding a role");
     section.say(&format!(
-        "{WATCHED} holders renew for {} s beside {} others, which hold other roles of the same hash. *Redis* is the \
-         time of a renewal by `INFO commandstats`, *wire* its bytes both ways. Below it the longest that any one \
+        "A holder renews beside {} others, which hold other roles of the same hash. *Redis* is the time of a renewal \
+         by `INFO commandstats`, {RENEWALS} in a row, *wire* its bytes both ways. Below it the longest that any one \
          command took of which a verb consists, by Redis's slow log: for so long others waited.",
-        WHILE.as_secs(),
         count(others.into()),
     ));
     let rows = all
@@ -143,56 +139,45 @@ fn hold_others(redis: &Redis, others: u32) {
     redis.pipeline(&commands);
 }
 
-/// Lets some renew; the time and the bytes of one renewal.
+/// Lets one hold a role, and renews for it again and again; the time and the bytes of one renewal.
 fn renewals(redis: &Redis, others: u32) -> (f64, f64) {
-    let hold = |nth: u32| {
-        let mut command = mortal(programs::find(programs::COMMAND));
-        let role = format!("db-master-{nth}");
-        to(&mut command, redis);
-        command.args([
-            "hold",
-            &role,
-            "10.0.0.5",
-            "--member",
-            "i-0abc12ef",
-            "--lease",
-            "3s",
-        ]);
-        command.stderr(Stdio::null());
-        Process::start(command)
-    };
-    let _holders: Vec<Process> = (0..WATCHED).map(hold).collect();
+    let mut holder = mortal(programs::find(programs::COMMAND));
+    to(&mut holder, redis);
+    let member = ["--member", "i-0abc12ef", "--lease", "60s"];
+    holder.args(["hold", "db-master", "10.0.0.5"]).args(member);
+    holder.stderr(Stdio::null());
+    let _holder = Process::start(holder);
     let mut wire = Wire::new(redis);
-    wait::until("all hold", || {
+    wait::until("it holds", || {
         let held = redis.cli(&["HLEN", &format!("{HASH}:held")]);
-        (held == (others + WATCHED).to_string()).then_some(())
+        (held == (others + 1).to_string()).then_some(())
     });
-    let figures = |wire: &mut Wire| {
-        let traffic = wire.info("stats", "total_net_input_bytes")
-            + wire.info("stats", "total_net_output_bytes");
-        (
-            wire.calls(&["evalsha"]),
-            wire.command_time(&["evalsha"]),
-            traffic,
-        )
-    };
-    figures(&mut wire);
-    let (calls, spent, traffic) = figures(&mut wire);
-    let own = wire.received();
-    std::thread::sleep(WHILE);
-    let last = figures(&mut wire);
-    // What is asked here is seen by whoever is asked next: as much as in the two before.
-    let replies = (wire.received() - own) as f64;
-    let questions = [
-        ["INFO", "stats"],
-        ["INFO", "stats"],
-        ["INFO", "commandstats"],
-        ["INFO", "commandstats"],
-    ];
-    let questions: usize = questions.iter().map(|words| command(words).len()).sum();
-    let renewals = last.0 - calls;
-    let bytes = last.2 - traffic - replies - questions as f64;
-    ((last.1 - spent) / renewals, bytes / renewals)
+    redis.cli(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]);
+    let words = wait::until("it renews", || renewal(redis));
+    redis.cli(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let rounds = (0..ROUNDS).map(|_| {
+        let before = wire.command_time(&["evalsha"]);
+        for _ in 0..RENEWALS {
+            assert_eq!(wire.send(&words), "1", "it is a mere renewal");
+        }
+        (wire.command_time(&["evalsha"]) - before) / f64::from(RENEWALS)
+    });
+    let answer = b":1\r\n".len();
+    let bytes = u32::try_from(command(&words).len() + answer).expect("a few hundred");
+    (median(rounds), f64::from(bytes))
+}
+
+/// The words of a mere renewal, as Redis has heard them.
+fn renewal(redis: &Redis) -> Option<Vec<String>> {
+    let said = redis.cli(&["SLOWLOG", "GET", "-1"]);
+    let lines: Vec<&str> = said.lines().collect();
+    let at = lines
+        .windows(3)
+        .position(|at| at[0] == "EVALSHA" && at[2] == "4")?;
+    // the keys, the field, the nonce and the value
+    let words = lines.get(at..at + 3 + 4 + 3)?;
+    Some(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
 /// Runs a verb; the longest of its commands.
