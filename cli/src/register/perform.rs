@@ -114,9 +114,12 @@ fn tell_ended(place: &Place, done: &Done) {
         return;
     }
     let hash = Plain(&place.hash);
+    // Redis has them in the order in which they renewed.
+    let mut ended = done.ended.clone();
+    ended.sort_unstable();
     eprintln!(
         "cloudhosts: {} in {hash}: was held; its holder is told when it renews",
-        Plain(&done.ended.join(", "))
+        Plain(&ended.join(", "))
     );
 }
 

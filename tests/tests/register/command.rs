@@ -349,3 +349,24 @@ fn who_leaves_does_so_after_its_hook_and_who_was_ill_does_not_come_back_before_i
     assert_eq!(masters.lines()[1..3], ["one ends", "down"]);
     assert_eq!(one.end(Signal::TERM), Some(0));
 }
+
+#[test]
+fn a_command_has_its_time_to_end_and_the_role_is_held_meanwhile() {
+    let masters = Masters::new();
+    let well = masters.registry.dir.join("well");
+    std::fs::write(&well, "").unwrap();
+    let check = format!("test -e '{}'", well.display());
+    let further = ["--stop-timeout=60s", "--interval=100ms", "--check", &check];
+    // longer than the lease
+    let script = "trap 'sleep 5; echo one ends >> \"$0\"; exit 0' TERM
+                  echo one $CLOUDHOSTS_TERM >> \"$0\"
+                  while :; do sleep 0.02; done";
+    let one = masters.hold_with("one", "10.0.0.1", &further, script);
+    masters.term(1, "one");
+    let two = masters.hold("two", "10.0.0.2", &[]);
+    two.says("standing by");
+    std::fs::remove_file(&well).unwrap();
+    one.says("the check fails");
+    masters.term(3, "two");
+    assert_eq!(masters.lines()[1], "one ends");
+}

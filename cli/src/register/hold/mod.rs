@@ -66,7 +66,7 @@ pub(crate) struct Arguments {
     check: CheckArguments,
     #[command(flatten)]
     hooks: HookArguments,
-    /// With --exclusive: the time between SIGTERM and SIGKILL for COMMAND
+    /// The time between SIGTERM and SIGKILL for COMMAND, when the role is lost
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     stop_timeout: Duration,
     /// Print the Redis commands and change nothing

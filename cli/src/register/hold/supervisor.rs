@@ -13,7 +13,6 @@
 //!   ends. The role is left only when that and the hook of its loss have ended, so
 //!   that the next holder finds nobody.
 
-use std::future::pending;
 use std::time::{Duration, Instant};
 
 use cloudhosts_registry::register::{Beat, Trouble};
@@ -103,12 +102,12 @@ impl Supervisor {
     async fn next(&mut self) -> Event {
         let wanted = self.is_wanted();
         let surrender = self.surrender().map(Awake::at);
-        let overdue = self.job.deadline();
+        let overdue = self.overdue().map(Awake::at);
         tokio::select! {
             biased;
             signal = self.signals.next() => Event::Signal(signal),
             ended = self.job.ended() => Event::JobEnded(ended),
-            () = until(overdue) => Event::JobOverdue,
+            () = awake_until(overdue) => Event::JobOverdue,
             () = awake_until(surrender) => Event::LeaseRunsOut,
             () = self.hooks.ended() => Event::HookEnded,
             news = self.health.news() => Event::News(news),
@@ -269,7 +268,7 @@ impl Supervisor {
         let tied = self.rules.exclusive || self.state.ending.is_some();
         if self.state.losing || self.state.ending.is_some() {
             if tied && self.job.is_running() {
-                self.job.stop(self.deadline());
+                self.job.stop(Instant::now() + self.rules.stop_timeout);
             } else if let Some(tenure) = &self.state.held {
                 self.hooks.push(Moment::Loss, self.environment_of(tenure));
                 self.state.held = None;
@@ -294,13 +293,13 @@ impl Supervisor {
         now && state.ending.is_none()
     }
 
-    /// When a command that was told to end is killed: before somebody else may
-    /// hold the role.
-    fn deadline(&self) -> Instant {
-        let patient = Instant::now() + self.rules.stop_timeout;
+    /// When a command that was told to end is killed: after its time, and when
+    /// somebody else may hold the role.
+    fn overdue(&self) -> Option<Instant> {
+        let deadline = self.job.deadline()?;
         match self.membership.expires() {
-            Some(expires) if self.rules.exclusive => patient.min(expires),
-            _ => patient,
+            Some(expires) if self.rules.exclusive => Some(deadline.min(expires)),
+            _ => Some(deadline),
         }
     }
 
@@ -330,12 +329,5 @@ impl Supervisor {
                 .map(|term| ("CLOUDHOSTS_TERM", term.to_string())),
         );
         all
-    }
-}
-
-async fn until(when: Option<Instant>) {
-    match when {
-        Some(when) => tokio::time::sleep_until(when.into()).await,
-        None => pending().await,
     }
 }
