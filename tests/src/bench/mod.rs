@@ -147,8 +147,13 @@ On a machine that is not quiet, times are longer than they need be, and p99 and 
 and ratios suffer less.
 ";
 
-/// Runs the subjects whose names are given, or all; writes into `docs`.
-pub fn run(scale: &Scale, only: &[String], docs: &Path) {
+/// Less than this part of all cores is in use on a machine that is quiet, and so long it is waited for.
+const QUIET: f64 = 0.25;
+const UNTIL_QUIET: Duration = Duration::from_secs(5 * 60);
+
+/// Runs the subjects whose names are given, or all; writes into `docs`. `when_quiet`: waits before each
+/// until the machine is quiet, some minutes at most.
+pub fn run(scale: &Scale, only: &[String], docs: &Path, when_quiet: bool) {
     let wanted = |subject: &str| only.is_empty() || only.iter().any(|one| one == subject);
     let images = docs.join("img");
     std::fs::create_dir_all(&images).expect("the directory can be made");
@@ -159,7 +164,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
     let mut others = Vec::new();
     let mut subject = |title: &str, measure: &mut dyn FnMut() -> Vec<Section>| {
         if wanted(title) {
-            let busy = machine::busy();
+            let busy = busy(when_quiet);
             others.push(format!("{title} {:.0} %", 100.0 * busy));
             let start = Instant::now();
             eprintln!("{title} (the machine was {:.0} % busy)", 100.0 * busy);
@@ -194,6 +199,17 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path) {
             &docs.join("scaling.md"),
             &scaling::document(&loads, thousands),
         );
+    }
+}
+
+/// How busy the machine is with other work; where it is to be quiet, after a wait for that.
+fn busy(when_quiet: bool) -> f64 {
+    let start = Instant::now();
+    loop {
+        let busy = machine::busy();
+        if !when_quiet || busy < QUIET || start.elapsed() > UNTIL_QUIET {
+            return busy;
+        }
     }
 }
 

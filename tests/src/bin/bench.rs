@@ -1,7 +1,9 @@
 //! `make bench`: see [`cloudhosts_tests::bench`].
 //!
-//!     bench [--quick] [SUBJECT...]     measure; all subjects of a full run are written to docs/,
-//!                                      anything less to target/bench/
+//!     bench [--quick] [--when-quiet] [SUBJECT...]
+//!                                      measure; all subjects of a full run are written to docs/,
+//!                                      anything less to target/bench/; before each subject wait
+//!                                      for a machine that is quiet, 5 minutes at most
 //!     bench check [--accept]           compare instruction counts with those kept in the tree
 
 use std::process::ExitCode;
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
     }
     let subjects: Vec<String> = words
         .iter()
-        .filter(|word| *word != "--quick")
+        .filter(|word| !word.starts_with("--"))
         .cloned()
         .collect();
     let (docs, elsewhere) = places();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     } else {
         docs
     };
-    run(if quick { &QUICK } else { &FULL }, &subjects, &place);
+    let scale = if quick { &QUICK } else { &FULL };
+    run(scale, &subjects, &place, is("--when-quiet"));
     ExitCode::SUCCESS
 }
