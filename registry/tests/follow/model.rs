@@ -2,7 +2,7 @@
 //! happen to a log and a connection: what is followed is right in the end, and
 //! no change is ever seen in part.
 
-use crate::server::{Redis, log_change};
+use crate::server::{PATIENCE, Redis, log_change};
 use crate::watcher::{Contents, Mirrored, Watcher};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -211,7 +211,7 @@ fn run(seed: u64, filler: usize, duration: Duration) {
         let mut dice = Dice(seed | 1);
         let end = Instant::now() + duration;
         let mut next = Instant::now();
-        while Instant::now() < end {
+        while Instant::now() < end || batches <= 20 && Instant::now() < end + PATIENCE {
             if watcher.event_within(Duration::from_millis(100)).is_some() {
                 batches += 1;
                 check(&watcher.hashes, &names);
