@@ -47,6 +47,16 @@ impl Pairs {
         }
     }
 
+    /// No pairs yet, with room for so many of so many bytes together.
+    #[must_use]
+    pub fn with_capacity(pairs: usize, bytes: usize) -> Pairs {
+        Pairs {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(pairs),
+            too_long: Vec::new(),
+        }
+    }
+
     /// Adds a pair. That a field is there once is up to the caller.
     ///
     /// # Errors

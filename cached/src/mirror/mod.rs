@@ -219,9 +219,18 @@ impl Mirror {
     /// What a follower needs to know to go on from here.
     #[must_use]
     pub fn baseline(&self, checkpoint: Checkpoint) -> Baseline {
-        let mut hashes = vec![Pairs::new(); self.configured];
+        let known = || self.fields.iter().filter(|at| !at.field.retained);
+        let mut sizes = vec![(0, 0); self.configured];
+        for at in known() {
+            if let Some((fields, bytes)) = sizes.get_mut(at.hash) {
+                *fields += 1;
+                *bytes += at.role.len() + 1 + at.member.len() + at.field.value.raw().len();
+            }
+        }
+        let room = |(fields, bytes)| Pairs::with_capacity(fields, bytes);
+        let mut hashes: Vec<Pairs> = sizes.into_iter().map(room).collect();
         let mut raw = String::new();
-        for at in self.fields.iter().filter(|at| !at.field.retained) {
+        for at in known() {
             let Some(pairs) = hashes.get_mut(at.hash) else {
                 continue;
             };

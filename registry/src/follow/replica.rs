@@ -152,7 +152,12 @@ impl Replica {
     /// # Errors
     /// They are more than is held of a hash; what fits is in it.
     pub(super) fn from_pairs(pairs: &Pairs) -> (Replica, Result<(), Full>) {
-        let mut replica = Replica::default();
+        // All at once: as it grows, freed pieces of memory would stay behind.
+        let mut replica = Replica {
+            records: Vec::with_capacity(pairs.bytes() + HEADER * pairs.len()),
+            index: HashTable::with_capacity(pairs.len()),
+            ..Replica::default()
+        };
         for (field, value) in pairs.iter() {
             if let Err(full) = replica.set(field, Content::of(value)) {
                 return (replica, Err(full));

@@ -17,6 +17,9 @@ use crate::daemon::Daemon;
 use crate::wait;
 use crate::world::HASH;
 
+/// The threads of an idle daemon: its loop, and the handover. Those that do work end after a while.
+const THREADS: usize = 2;
+
 /// What was measured with so many names.
 #[derive(Debug)]
 struct Figures {
@@ -67,6 +70,11 @@ impl Cost {
         });
         let still = rested(pid);
         let full_read = still.since(&before).cpu;
+        wait::until("the threads that did the work have ended", || {
+            std::thread::sleep(Duration::from_millis(500));
+            (Costs::of(pid).threads() <= THREADS).then_some(())
+        });
+        let still = Costs::of(pid);
         std::thread::sleep(scale.idle);
         let idle = Costs::of(pid).since(&still);
         let seconds = scale.idle.as_secs_f64();

@@ -24,6 +24,10 @@ const QUESTIONS: [(Call, bool, &str); 6] = [
 /// Lookups of one kind in one process.
 const MOST: usize = 20_000;
 
+/// They are made in so many parts, in turns with the other services, so that what else the machine
+/// does falls on all of them.
+const TURNS: usize = 5;
+
 /// What was measured of one service, with so many names.
 #[derive(Debug, Clone)]
 struct Figures {
@@ -32,9 +36,9 @@ struct Figures {
     kind: Kind,
     median: f64,
     p99: f64,
-    /// Times the floor's median of the same round.
+    /// Times the floor's median of the same turn.
     floor: f64,
-    /// Times ours of the same round.
+    /// Times ours of the same turn.
     ours: f64,
 }
 
@@ -49,7 +53,8 @@ pub fn measure(tools: &Tools, scale: &Scale, images: &Path) -> Section {
     let mut section = Section::new("Lookups");
     section.say(&format!(
         "Each figure is the median of {} processes of each kind, started in turn; each took the time of up to \
-         {} calls of one kind one by one (as many as {} ms hold, where they are slow). The names of hits are \
+         {} calls of one kind one by one (as many as {} ms hold, where they are slow), in {TURNS} parts, in turns with \
+         the others; ratios are of the same turn. The names of hits are \
          drawn at random from all there are, but for nscd, which is asked for {} names that it has cached; and dnsmasq \
          has {} names at most, because with 1,000,000 it does not answer within a minute of its start. \
          Of the cells, the first number is the time, the second its ratio to the floor, the third to cloudhosts.",
@@ -117,13 +122,12 @@ fn conclusion(figures: &[Figures]) -> String {
 }
 
 fn with_names(tools: &Tools, scale: &Scale, peers: &Peers, names: u32) -> Vec<Figures> {
-    // of each round, for each question, what each peer took
-    let mut rounds: Vec<Vec<Vec<Sample>>> = Vec::new();
+    // of each turn, for each question, what each peer took
+    let mut turns: Vec<Vec<Vec<Sample>>> = Vec::new();
     for _ in 0..scale.rounds {
         let mut askers = peers.askers(tools);
-        let mut round = Vec::new();
+        let mut round = vec![Vec::new(); TURNS];
         for (call, hit, _) in QUESTIONS {
-            let mut samples = Vec::new();
             for (asker, peer) in askers.iter_mut().zip(&peers.all) {
                 let (warm_up, patience) = match peer.kind {
                     // until all of its names are cached
@@ -131,30 +135,35 @@ fn with_names(tools: &Tools, scale: &Scale, peers: &Peers, names: u32) -> Vec<Fi
                     _ => (MOST / 2, scale.patience / 4),
                 };
                 asker.times(call, hit, peer.names, warm_up, patience);
-                samples.push(asker.times(call, hit, peer.names, MOST, scale.patience));
             }
-            round.push(samples);
+            for turn in &mut round {
+                let samples = askers.iter_mut().zip(&peers.all).map(|(asker, peer)| {
+                    let patience = scale.patience / TURNS as u32;
+                    asker.times(call, hit, peer.names, MOST / TURNS, patience)
+                });
+                turn.push(samples.collect());
+            }
         }
-        rounds.push(round);
+        turns.append(&mut round);
     }
     let mut figures = Vec::new();
     for question in 0..QUESTIONS.len() {
         for (at, peer) in peers.all.iter().enumerate() {
             let of = |figure: &dyn Fn(&[Sample]) -> f64| {
-                median(rounds.iter().map(|round| figure(&round[question])))
+                median(turns.iter().map(|turn| figure(&turn[question])))
             };
             let against = |kind: Kind| {
                 let other = peers.all.iter().position(|peer| peer.kind == kind);
                 other.map_or(f64::NAN, |other| {
-                    of(&|round| round[at].median() / round[other].median())
+                    of(&|turn| turn[at].median() / turn[other].median())
                 })
             };
             figures.push(Figures {
                 names,
                 question,
                 kind: peer.kind,
-                median: of(&|round| round[at].median()),
-                p99: of(&|round| round[at].p99().unwrap_or(f64::NAN)),
+                median: of(&|turn| turn[at].median()),
+                p99: of(&|turn| turn[at].p99().unwrap_or(f64::NAN)),
                 floor: against(Kind::Null),
                 ours: against(Kind::Cloudhosts),
             });

@@ -47,6 +47,11 @@ impl Costs {
         }
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
     /// What its threads have spent so far.
     pub fn total(&self) -> Spent {
         self.since(&Costs {

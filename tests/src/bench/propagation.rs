@@ -57,7 +57,9 @@ struct Times {
     most: usize,
     least: usize,
     within: Duration,
-    /// Changes come at all moments up to so long after the one before was seen.
+    /// A change comes at the earliest so long after the one before was seen.
+    rest: Duration,
+    /// And at all moments up to so much later.
     window: Duration,
 }
 
@@ -86,25 +88,31 @@ impl Propagation {
             watch: &mut watch,
             nth: 0,
         };
-        let plain = Times {
+        // the whole rest after a read, and some time without any
+        let window = Duration::from_secs_f64((24.0 * bare / 1e9).clamp(0.02, 3.0));
+        let churning = Times {
             most: scale.changes,
             least: scale.least_changes,
             within: scale.changing,
-            // the whole rest after a read, and some time without any
-            window: Duration::from_secs_f64((24.0 * bare / 1e9).clamp(0.02, 3.0)),
+            rest: Duration::ZERO,
+            window,
+        };
+        let quiet = Times {
+            rest: window,
+            ..churning
         };
         let logged = Times {
             within: scale.changing / 3,
             window: Duration::from_millis(20),
-            ..plain
+            ..churning
         };
         // a log that there was not before is a reason to read the hash once more
         series.change(Change::Logged);
         series.change(Change::Plain);
         let logged = series.measure(Change::Logged, logged);
-        let quiet = series.measure(Change::Plain, plain);
+        let quiet = series.measure(Change::Plain, quiet);
         let churn = (names > 1).then(|| churn(&peers.redis, names));
-        let churning = series.measure(Change::Plain, plain);
+        let churning = series.measure(Change::Plain, churning);
         drop(churn);
         self.tracking.push(Figures {
             names,
@@ -140,6 +148,7 @@ impl Propagation {
             most: scale.polls,
             least: scale.least_changes,
             within: scale.changing,
+            rest: Duration::ZERO,
             // at all moments between two polls
             window: Duration::from_secs(2),
         };
@@ -151,9 +160,10 @@ impl Propagation {
         let mut section = Section::new("Propagation");
         section.say(&format!(
             "One name is registered anew, and a process that looks it up ten thousand times a second notes when it is \
-             told the new address. The changes come one by one, at all moments after the one before was seen: *by a \
+             told the new address. The changes come one by one, each at some moment after the one before was seen: *by a \
              verb* with an entry in the log, in one step; *by HSET* without one, so that the daemon has to read the \
-             hash; *under churn* the same while {CHURN} other HSETs a second go on. *Bare read* is a client that reads \
+             hash, after a time without changes in which it has had its rest from the read before (up to 2 s); *under \
+             churn* at any moment, while {CHURN} other HSETs a second go on. *Bare read* is a client that reads \
              the same hash over the same kind of socket, as the daemon does (HGETALL, above 10,000 fields HSCAN), and \
              throws it away. Where there were less than 100 changes, p99 is the worst.",
         ));
@@ -279,7 +289,7 @@ impl Series<'_> {
         {
             // the parts of the golden ratio fill the window evenly
             let part = (seen.len() as f64 * 0.618_034).fract();
-            std::thread::sleep(times.window.mul_f64(part));
+            std::thread::sleep(times.rest + times.window.mul_f64(part));
             seen.push(self.change(change).as_nanos() as u64);
         }
         Sample::new(seen)

@@ -16,6 +16,9 @@ use crate::world::HASH;
 const NAMES: u32 = 1_000;
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 
+/// Each process is asked so often, in turns with the others.
+const TURNS: u32 = 5;
+
 /// Measures and describes.
 pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     let mut section = Section::new("Threads, and changes meanwhile");
@@ -30,9 +33,14 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     let mut rates = vec![vec![Vec::new(); THREADS.len()]; peers.all.len()];
     for _ in 0..scale.rounds {
         let mut askers = peers.askers(tools);
-        for (at, threads) in THREADS.into_iter().enumerate() {
-            for (rates, (asker, peer)) in rates.iter_mut().zip(askers.iter_mut().zip(&peers.all)) {
-                rates[at].push(asker.threads(peer.names, threads, scale.patience));
+        for _ in 0..TURNS {
+            for (at, threads) in THREADS.into_iter().enumerate() {
+                let span = scale.patience / TURNS;
+                for (rates, (asker, peer)) in
+                    rates.iter_mut().zip(askers.iter_mut().zip(&peers.all))
+                {
+                    rates[at].push(asker.threads(peer.names, threads, span));
+                }
             }
         }
     }
@@ -49,11 +57,11 @@ pub fn measure(tools: &Tools, scale: &Scale) -> Section {
     section.table(&heads, &rows.collect::<Vec<_>>());
     let of = |kind: Kind| peers.all.iter().position(|peer| peer.kind == kind);
     if let (Some(floor), Some(ours)) = (of(Kind::Null), of(Kind::Cloudhosts)) {
-        // what threads gain, of the same round
+        // what threads gain, of the same turn
         let lost = |at: usize| {
-            let gain = |rates: &[Vec<f64>], round: usize| rates[at][round] / rates[0][round];
-            let rounds = 0..scale.rounds;
-            median(rounds.map(|round| gain(&rates[floor], round) / gain(&rates[ours], round)))
+            let gain = |rates: &[Vec<f64>], turn: usize| rates[at][turn] / rates[0][turn];
+            let turns = 0..rates[ours][at].len();
+            median(turns.map(|turn| gain(&rates[floor], turn) / gain(&rates[ours], turn)))
         };
         let worst = (1..THREADS.len()).map(lost).fold(0.0, f64::max);
         section.bars.push(Bar::new(
