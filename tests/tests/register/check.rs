@@ -64,12 +64,17 @@ impl Health {
     }
 }
 
+/// The process that a file names, once it does.
+fn named(pid: &Path) -> u32 {
+    wait::until("a process is named", || {
+        let text = std::fs::read_to_string(pid).ok()?;
+        text.trim().parse().ok()
+    })
+}
+
 /// Waits until a process is gone, or only its parent has yet to see that.
 pub(crate) fn is_gone(pid: &Path) {
-    let pid = wait::until("a process is named", || {
-        let text = std::fs::read_to_string(pid).ok()?;
-        text.trim().parse::<u32>().ok()
-    });
+    let pid = named(pid);
     wait::until("that process is gone", || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
         let dead = stat.map_or(true, |stat| stat.contains(") Z "));
@@ -144,7 +149,7 @@ fn a_check_that_hangs_is_killed_with_all_it_started_and_has_failed() {
     is_gone(&pid);
     // nor does one outlive its holder
     std::fs::remove_file(&pid).unwrap();
-    wait::until("another hangs", || pid.exists().then_some(()));
+    named(&pid);
     assert_eq!(holder.end(Signal::TERM), Some(0));
     is_gone(&pid);
 }

@@ -142,7 +142,8 @@ fn what_comes_is_followed_through_outages() {
     registry.redis.cli(&["FLUSHALL"]);
     registry.prints(&["claim", "web", "10.0.0.4"]);
     following.says("web = 10.0.0.4");
-    following.process.signal(Signal::INT);
+    // What a shell starts in the background ignores SIGINT, and so do its children.
+    following.process.signal(Signal::TERM);
     following.process.wait();
     // from nothing at all
     registry.redis.cli(&["FLUSHALL"]);
