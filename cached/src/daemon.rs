@@ -165,7 +165,7 @@ impl Daemon {
             work: None,
             keeper: Keeper::new(files.clone(), touch_interval(config.stale_max)),
             chore: None,
-            report: Report::new(config.status_file.clone(), SystemTime::now()),
+            report: Report::new(config, SystemTime::now()),
             exposures: Exposures::new(Arc::clone(config)),
             files,
             checkpoint: Checkpoint::default(),
@@ -374,6 +374,8 @@ impl Daemon {
                 return;
             }
         };
+        let failure = written.as_ref().err();
+        self.report.unwritten(failure, SystemTime::now());
         match (written, self.unwritten.take()) {
             (Ok(()), Some(path)) => info!("{} is written again", path.display()),
             (Ok(()), None) => {}

@@ -2,11 +2,15 @@
 //! the daemon's own state beside it.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use cloudhosts_registry::status::UnwrittenCode;
 use cloudhosts_table::Snapshot;
+
+use rustix::fs::IFlags;
 
 use crate::last_good::LastGood;
 use crate::state::{State, StateFile};
@@ -68,8 +72,7 @@ pub struct Done {
     /// Whether all is in the files now.
     pub outcome: Result<(), Unwritten>,
     took: Duration,
-    /// Whether there was a table, and a state, to write.
-    table: bool,
+    /// Whether there was a state to write.
     state: bool,
 }
 
@@ -78,9 +81,53 @@ pub struct Done {
 pub struct Unwritten {
     /// Which.
     pub path: PathBuf,
+    /// Why, for programs.
+    pub code: UnwrittenCode,
     error: io::Error,
     /// What happens as long as it is not.
     meanwhile: &'static str,
+}
+
+impl Unwritten {
+    fn new(path: &Path, error: io::Error, meanwhile: &'static str) -> Unwritten {
+        Unwritten {
+            path: path.into(),
+            code: code(path, &error),
+            error,
+            meanwhile,
+        }
+    }
+}
+
+/// Why a file can't be written: by the error, and by what is there.
+fn code(path: &Path, error: &io::Error) -> UnwrittenCode {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => UnwrittenCode::Full,
+        io::ErrorKind::ReadOnlyFilesystem => UnwrittenCode::ReadOnly,
+        io::ErrorKind::NotFound if !path.parent().is_some_and(Path::exists) => {
+            UnwrittenCode::NoDirectory
+        }
+        io::ErrorKind::PermissionDenied => {
+            let above = path.parent().unwrap_or(path);
+            if is_immutable(path) || is_immutable(above) {
+                UnwrittenCode::Immutable
+            } else {
+                UnwrittenCode::Denied
+            }
+        }
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => UnwrittenCode::InTheWay,
+        _ => UnwrittenCode::Other,
+    }
+}
+
+/// Whether chattr(1) has made a file or a directory immutable, or one to which is
+/// only added. Not where that cannot be told.
+fn is_immutable(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    let flags = rustix::fs::ioctl_getflags(file);
+    flags.is_ok_and(|flags| flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
 }
 
 impl fmt::Display for Unwritten {
@@ -98,7 +145,6 @@ impl Chore {
         Done {
             outcome: self.write(),
             took: start.elapsed(),
-            table: self.table.is_some(),
             state: self.state.is_some(),
         }
     }
@@ -110,16 +156,16 @@ impl Chore {
             Some(newest) => table.save(newest),
             None => table.touch(),
         };
-        written.map_err(|error| Unwritten {
-            path: table.path().into(),
-            error,
-            meanwhile: "processes that start while there is no daemon have no names, or older ones",
+        written.map_err(|error| {
+            let meanwhile =
+                "processes that start while there is no daemon have no names, or older ones";
+            Unwritten::new(table.path(), error, meanwhile)
         })?;
         if let Some(newest) = &self.state {
-            state.save(newest).map_err(|error| Unwritten {
-                path: state.path().into(),
-                error,
-                meanwhile: "a daemon that starts may retain what is deleted while there is none",
+            state.save(newest).map_err(|error| {
+                let meanwhile =
+                    "a daemon that starts may retain what is deleted while there is none";
+                Unwritten::new(state.path(), error, meanwhile)
             })?;
         }
         Ok(())
@@ -192,8 +238,10 @@ impl Keeper {
     /// It failed.
     pub fn done(&mut self, now: Instant, done: Done) -> Result<(), Unwritten> {
         self.rested = Some(now + (done.took * REST).max(LEAST));
-        if done.outcome.is_err() {
-            self.table |= done.table;
+        if let Err(failure) = &done.outcome {
+            // A file that can't even be touched is not there, or not ours: it is
+            // written anew.
+            self.table |= failure.path == self.files.table.path();
             self.state |= done.state;
         }
         done.outcome
@@ -241,7 +289,6 @@ mod tests {
         Done {
             outcome: Ok(()),
             took,
-            table: true,
             state: true,
         }
     }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cloudhosts_cached::{daemon, journal};
-use cloudhosts_registry::config::{Config, ConfigError, hide_passwords};
+use cloudhosts_registry::config::{Config, ConfigError, Exposure, hide_passwords};
+use cloudhosts_registry::{Account, Unit};
 
 /// Mirrors Redis hashes of role names, and hands them to every process that
 /// resolves a name.
@@ -45,9 +46,49 @@ impl Arguments {
     }
 }
 
+/// Says whether the configuration is right, for the user who runs the daemon:
+/// root, who asks, may read what that user may not.
+fn check(arguments: &Arguments, on_command_line: Option<Exposure>) -> ExitCode {
+    let unit = Unit::installed().unwrap_or_default();
+    let account = Account::of_unit(&unit);
+    let read = match &account {
+        Some(account) => account.act(|| arguments.config()),
+        None => Ok(arguments.config()),
+    };
+    // Who may not become that user sees for itself.
+    let mut config = match read.unwrap_or_else(|_| arguments.config()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("cloudhosts-cached: {error}");
+            if let Some((account, file)) = account.zip(error.denied()) {
+                let remedy = account.grant(file);
+                let name = account.name;
+                eprintln!("cloudhosts-cached: the daemon's user is {name}; run: {remedy}");
+            }
+            return ExitCode::from(2);
+        }
+    };
+    config.adopt_credential(&unit);
+    let lacks = config.lacks_password() && unit.credential.is_none();
+    if rustix::process::geteuid().is_root() && lacks {
+        eprintln!(
+            "cloudhosts-cached: there is a username but no password: set password_file, or \
+             hand it to the daemon as the credential redis-password"
+        );
+    }
+    for exposure in on_command_line.into_iter().chain(config.exposures()) {
+        eprintln!("cloudhosts-cached: {exposure}; {}", exposure.remedy());
+    }
+    println!("the configuration is right");
+    ExitCode::SUCCESS
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let on_command_line = hide_passwords(&arguments.redis_urls);
+    if arguments.check_config {
+        return check(&arguments, on_command_line);
+    }
     let config = match arguments.config() {
         Ok(config) => config,
         Err(error) => {
@@ -55,13 +96,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if arguments.check_config {
-        for exposure in on_command_line.into_iter().chain(config.exposures()) {
-            eprintln!("cloudhosts-cached: {exposure}; {}", exposure.remedy());
-        }
-        println!("the configuration is right");
-        return ExitCode::SUCCESS;
-    }
     journal::start();
     if let Some(exposure) = on_command_line {
         tracing::warn!("{exposure}; {}", exposure.remedy());

@@ -4,9 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use cloudhosts_registry::status::{FullRead, RedisStatus, Rejected, State, Status};
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::status::{
+    ConfigStatus, FullRead, RedisStatus, Rejected, State, Status, Unwritten,
+};
 use tracing::warn;
 
+use crate::keeper;
 use crate::last_good::{EVERYBODY, write_whole};
 use crate::mirror::Mirror;
 
@@ -36,9 +40,9 @@ pub struct Report {
 impl Report {
     /// The status of a daemon that starts.
     #[must_use]
-    pub fn new(path: PathBuf, now: SystemTime) -> Report {
+    pub fn new(config: &Config, now: SystemTime) -> Report {
         Report {
-            path,
+            path: config.status_file.clone(),
             status: Status {
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),
@@ -54,6 +58,8 @@ impl Report {
                 table_bytes: 0,
                 publishes: 0,
                 rejected: Rejected::default(),
+                config: Some(in_effect(config, Vec::new(), now)),
+                unwritten: None,
             },
             connected: false,
             trouble: "not connected to Redis yet".into(),
@@ -75,8 +81,25 @@ impl Report {
         self.change();
     }
 
-    /// The hashes are followed anew, with another configuration.
-    pub fn reloaded(&mut self) {
+    /// What could not be written to the state directory, if anything.
+    pub fn unwritten(&mut self, failure: Option<&keeper::Unwritten>, now: SystemTime) {
+        let before = self.status.unwritten.take();
+        self.status.unwritten = failure.map(|failure| Unwritten {
+            path: failure.path.clone(),
+            code: failure.code,
+            reason: failure.to_string(),
+            since: before.as_ref().map_or(now, |before| before.since),
+        });
+        if self.status.unwritten != before {
+            self.change();
+        }
+    }
+
+    /// The hashes are followed anew, with another configuration, of which these
+    /// keys wait for a restart.
+    pub fn reloaded(&mut self, config: &Config, pending: &[&str], now: SystemTime) {
+        let pending = pending.iter().map(|&key| key.into()).collect();
+        self.status.config = Some(in_effect(config, pending, now));
         self.connected = false;
         self.trouble = "the configuration was read again; not connected to Redis yet".into();
         self.change();
@@ -214,6 +237,14 @@ impl Report {
         self.status.since = now;
         self.status.reason = "the daemon was stopped".into();
         self.write_now();
+    }
+}
+
+fn in_effect(config: &Config, pending: Vec<String>, now: SystemTime) -> ConfigStatus {
+    ConfigStatus {
+        file: config.file().map(Into::into),
+        read: now,
+        pending,
     }
 }
 

@@ -10,7 +10,7 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::Status;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Client, Paths, View};
+use cloudhosts_table::{Client, Paths, Unavailable, View};
 
 use crate::outcome::Failure;
 
@@ -43,15 +43,23 @@ pub(crate) fn configured(config: &Config) -> Option<Paths> {
 /// # Errors
 /// There is none, or none that may still be served.
 pub(crate) fn table<R>(config: &Config, f: impl FnOnce(&View<'_>) -> R) -> Result<R, Failure> {
-    let client = Client::new();
-    client
-        .with(|| paths(config), monotonic(), f)
-        .map_err(|error| {
-            Failure::Unreachable(format!(
-                "there is no table to ask: {error}; is cloudhosts-cached running? \
-                 (cloudhosts doctor)"
-            ))
-        })
+    attached(config, f).map_err(|error| {
+        Failure::Unreachable(format!(
+            "there is no table to ask: {error}; is cloudhosts-cached running? \
+             (cloudhosts doctor)"
+        ))
+    })
+}
+
+/// The same, for who looks into why there is none.
+///
+/// # Errors
+/// There is none, or none that may still be served.
+pub(crate) fn attached<R>(
+    config: &Config,
+    f: impl FnOnce(&View<'_>) -> R,
+) -> Result<R, Unavailable> {
+    Client::new().with(|| paths(config), monotonic(), f)
 }
 
 /// The status file, as text and as what it says.

@@ -2,6 +2,7 @@
 //! answer in its cache.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -16,9 +17,44 @@ const CONFIG: &str = "/etc/nscd.conf";
 /// How long to wait for it.
 const LIMIT: Duration = Duration::from_secs(1);
 
+/// What is known of its cache of hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// There is none.
+    None,
+    /// It caches them.
+    Hosts,
+    /// It does not by its configuration, which has changed since it has read it.
+    Unknown,
+}
+
 /// Whether it runs and caches hosts.
+pub(crate) fn cache() -> Cache {
+    if !runs() {
+        return Cache::None;
+    }
+    let text = fs::read(CONFIG).unwrap_or_default();
+    if enables_hosts(&String::from_utf8_lossy(&text)) {
+        Cache::Hosts
+    } else if is_newer() {
+        Cache::Unknown
+    } else {
+        Cache::None
+    }
+}
+
+/// Whether it runs and caches hosts, for all that is known.
 pub(crate) fn caches_hosts() -> bool {
-    runs() && fs::read(CONFIG).is_ok_and(|text| enables_hosts(&String::from_utf8_lossy(&text)))
+    cache() == Cache::Hosts
+}
+
+/// Whether the configuration has changed since nscd was started, which reads it
+/// then alone, and makes its socket.
+fn is_newer() -> bool {
+    let (Ok(config), Ok(socket)) = (fs::metadata(CONFIG), fs::metadata(SOCKET)) else {
+        return false;
+    };
+    (config.ctime(), config.ctime_nsec()) > (socket.mtime(), socket.mtime_nsec())
 }
 
 /// Whether somebody listens. One that is too busy to be reached runs too: a

@@ -4,8 +4,10 @@
 //! This crate alone knows Redis. The parts, in the order the data takes:
 //!
 //! - [`config`]: the configuration file: which Redis, which hashes.
+//! - [`Unit`] and [`Account`]: as whom the daemon runs, and what that user may
+//!   read.
 //! - `connect`: from a URL to a connection that is logged in and, where Redis
-//!   can, pushes changes ([`Endpoint`]).
+//!   can, pushes changes ([`Endpoint`]); or why none comes about ([`Fault`]).
 //! - [`follow()`]: what changes in the hashes, by the change log, or else by
 //!   scans; says whether what is missing was deleted or lost ([`follow::Changes`]).
 //! - [`probe()`]: one visit, to see whether the daemon could do all that;
@@ -37,8 +39,10 @@
 //! something is too large to be transferred. `+zrange +zscore` let people see who
 //! holds a role ([`register::holdings`]).
 
+mod account;
 pub mod config;
 mod connect;
+mod fault;
 pub mod follow;
 mod history;
 pub mod log;
@@ -50,15 +54,19 @@ mod read_values;
 pub mod record;
 pub mod register;
 pub mod status;
+mod unit;
 mod unreadable;
 
+pub use account::Account;
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
+pub use fault::{Fault, FaultCode};
 pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, follow};
 pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{HashFacts, Need, NotRead, Probe, Refused, probe};
+pub use probe::{HashFacts, Need, NotRead, NotVisited, Probe, Refused, probe};
 pub use read_values::read_values;
 pub use record::{Field, FieldError, Target, Value, ValueError};
+pub use unit::{Credential, Unit};
 pub use unreadable::{Unreadable, UnreadableCode};

@@ -33,6 +33,7 @@ pub fn masters(config: &Config) -> std::io::Result<Option<Masters>> {
     let believed = sentinels.master().map(|(master, _)| master.to_string());
     let said = sentinels.said.into_iter().map(|(url, said)| {
         let said = said.map(|named| named.master.to_string());
+        let said = said.map_err(String::from);
         (url.to_string(), said)
     });
     Ok(Some(Masters {

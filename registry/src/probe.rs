@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
+use crate::connect::{Connection, Connector, Endpoint, Failure, Refusal, SILENCE, speaks_tls};
+use crate::fault::{Fault, FaultCode};
 use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
 use crate::unreadable::{Unreadable, UnreadableCode};
@@ -25,11 +26,20 @@ const LOSSES: usize = 3;
 /// it has not saved for so long, it does not save.
 const SAVED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
+/// Why a visit did not come about: each Redis that was tried, without a password,
+/// and why it was in vain.
+#[derive(Debug)]
+pub struct NotVisited(pub Vec<(String, Fault)>);
+
 /// What a visit shows.
 #[derive(Debug)]
 pub struct Probe {
     /// The Redis that answered, without a password.
     pub endpoint: String,
+    /// Who was logged in.
+    pub user: String,
+    /// The version of Redis, as `7.0.15`, where it says.
+    pub version: Option<String>,
     /// Why it pushes no changes, where it does not.
     pub no_tracking: Option<String>,
     /// What the user may not ask.
@@ -61,6 +71,8 @@ pub struct Refused {
     pub need: Need,
     /// The command, as ACL SETUSER takes it.
     pub command: &'static str,
+    /// The hash it is about, where it is about one.
+    pub hash: Option<String>,
     /// What Redis said, and what to do.
     pub why: String,
 }
@@ -70,6 +82,8 @@ pub struct Refused {
 pub enum Need {
     /// Whether the connection is alive.
     Ping,
+    /// To read a hash.
+    Read,
     /// To read a hash of more than 10,000 fields.
     Scan,
     /// Whether the data goes on from what was read before, and whether some of
@@ -106,34 +120,37 @@ impl From<Unreadable> for NotRead {
 /// reading the hashes a minute.
 ///
 /// # Errors
-/// No Redis answers, or none lets us in; in words for the operator.
-pub fn probe(config: &Config) -> Result<Probe, String> {
+/// No Redis answers, or none lets us in.
+pub fn probe(config: &Config) -> Result<Probe, NotVisited> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| NotVisited(vec![(String::new(), error.to_string().into())]))?;
     runtime.block_on(visit(config))
 }
 
-async fn visit(config: &Config) -> Result<Probe, String> {
+async fn visit(config: &Config) -> Result<Probe, NotVisited> {
     let config = Arc::new(config.clone());
-    let connected = Connector::new(config.clone()).connect().await;
-    let mut connection = connected.map_err(|down| format!("{}: {}", down.endpoint, down.why))?;
+    let mut connection = match Connector::new(config.clone()).connect().await {
+        Ok(connection) => connection,
+        Err(down) => return Err(NotVisited(told_apart(&config, down.faults).await)),
+    };
     let mut refused = Vec::new();
-    for (need, command, question) in questions(&config) {
+    for (need, command, hash, question) in questions(&config) {
         if let Err(Failure::Refused(refusal)) = connection.link.ask(&question).await
             && is_denied(&refusal)
         {
             refused.push(Refused {
                 need,
                 command,
+                hash: hash.map(str::to_owned),
                 why: refusal.to_string(),
             });
         }
     }
     refused.extend(no_log(&config, &mut connection).await);
     let mut info = Info::default();
-    for section in [Section::Memory, Section::Persistence] {
+    for section in [Section::Server, Section::Memory, Section::Persistence] {
         if let Ok(answer) = connection.link.ask(&section.question()).await {
             info.add(&answer);
         }
@@ -154,33 +171,67 @@ async fn visit(config: &Config) -> Result<Probe, String> {
             .filter(|policy| limited && policy.starts_with("allkeys"))
             .map(str::to_owned),
         persists: persists(&info, SystemTime::now()),
+        user: user(&config, &connection),
+        version: info.field("redis_version").map(str::to_owned),
         time: time(&mut connection).await,
         endpoint: connection.endpoint,
         no_tracking: connection.no_tracking,
     })
 }
 
+/// A port that closes a connection at once may be one where Redis speaks TLS: that
+/// is told by speaking TLS to it.
+async fn told_apart(config: &Config, mut faults: Vec<(String, Fault)>) -> Vec<(String, Fault)> {
+    for (endpoint, fault) in &mut faults {
+        let mut urls = config.redis.urls.iter();
+        let url = urls.find(|url| url.to_string() == *endpoint);
+        if fault.code == FaultCode::Closed
+            && let Some(url) = url
+            && speaks_tls(&config.redis, url).await
+        {
+            fault.code = FaultCode::TlsOnly;
+        }
+    }
+    faults
+}
+
+/// Who was logged in on this connection.
+fn user(config: &Config, connection: &Connection) -> String {
+    let mut urls = config.redis.urls.iter();
+    let url = urls.find(|url| url.to_string() == connection.endpoint);
+    let named = url.and_then(|url: &Endpoint| url.username.clone());
+    named
+        .or_else(|| config.redis.username.clone())
+        .unwrap_or_else(|| "default".to_owned())
+}
+
 /// What the daemon asks besides, one right each. No field is called ''.
-fn questions(config: &Config) -> Vec<(Need, &'static str, Cmd)> {
-    let key = config.hashes.first().map_or("", String::as_str);
-    let of_hash = |name: &str| cmd(name).arg(key).to_owned();
-    let of_field = |name: &str| cmd(name).arg(key).arg("").to_owned();
-    let mut scan = cmd("HSCAN");
-    scan.arg(key)
-        .arg(0)
-        .arg("MATCH")
-        .arg("/")
-        .arg("COUNT")
-        .arg(1);
-    vec![
-        (Need::Ping, "+ping", cmd("PING")),
-        (Need::Scan, "+hscan", scan),
-        (Need::Info, "+info", Section::Server.question()),
-        (Need::Fields, "+hkeys", of_hash("HKEYS")),
-        (Need::Fields, "+hstrlen", of_field("HSTRLEN")),
-        (Need::Fields, "+hmget", of_field("HMGET")),
-        (Need::TimeToLive, "+pttl", of_hash("PTTL")),
-    ]
+fn questions(config: &Config) -> Vec<(Need, &'static str, Option<&str>, Cmd)> {
+    let mut questions = vec![
+        (Need::Ping, "+ping", None, cmd("PING")),
+        (Need::Info, "+info", None, Section::Server.question()),
+    ];
+    for key in &config.hashes {
+        let key = key.as_str();
+        let of_hash = |name: &str| cmd(name).arg(key).to_owned();
+        let of_field = |name: &str| cmd(name).arg(key).arg("").to_owned();
+        let mut scan = cmd("HSCAN");
+        scan.arg(key)
+            .arg(0)
+            .arg("MATCH")
+            .arg("/")
+            .arg("COUNT")
+            .arg(1);
+        questions.extend([
+            (Need::Read, "+hlen", Some(key), of_hash("HLEN")),
+            (Need::Scan, "+hscan", Some(key), scan),
+            (Need::Fields, "+hkeys", Some(key), of_hash("HKEYS")),
+            (Need::Fields, "+hstrlen", Some(key), of_field("HSTRLEN")),
+            (Need::Fields, "+hmget", Some(key), of_field("HMGET")),
+            (Need::TimeToLive, "+pttl", Some(key), of_hash("PTTL")),
+        ]);
+    }
+    questions
 }
 
 /// Whether the user may not ask this, or Redis does not know it. A refused EXEC
@@ -193,13 +244,14 @@ fn is_denied(refusal: &Refusal) -> bool {
 /// The rights that reading the change log takes, and which of them is missing.
 async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
     let mut refused = Vec::new();
-    let mut note = |command, failure| {
+    let mut note = |command, hash: Option<&String>, failure| {
         if let Failure::Refused(refusal) = failure
             && is_denied(&refusal)
         {
             refused.push(Refused {
                 need: Need::Log,
                 command,
+                hash: hash.cloned(),
                 why: refusal.to_string(),
             });
         }
@@ -212,7 +264,7 @@ async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
         back.arg(&log).arg("+").arg("-").arg("COUNT").arg(1);
         for (command, question) in [("+xrange", forth), ("+xrevrange", back)] {
             if let Err(failure) = connection.link.ask(&question).await {
-                note(command, failure);
+                note(command, Some(key), failure);
             }
         }
     }
@@ -220,16 +272,15 @@ async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
     if let Ok(answers) = connection.link.ask_all(&transaction, SILENCE).await {
         for (command, answer) in ["+multi", "+exec"].into_iter().zip(answers) {
             if let Err(refusal) = answer {
-                note(command, Failure::Refused(refusal));
+                note(command, None, Failure::Refused(refusal));
             }
         }
     }
-    refused.dedup_by_key(|refused| refused.command);
     refused
 }
 
 /// Reads all hashes once, as the daemon does: how many fields each has.
-async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead>)>, String> {
+async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead>)>, NotVisited> {
     let (events, mut told) = mpsc::channel(1);
     let following = tokio::spawn(follow(config.clone(), Baseline::default(), events));
     let mut losses = 0;
@@ -240,18 +291,22 @@ async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead
                 Event::Disconnected { endpoint, why, .. } => {
                     losses += 1;
                     if losses > LOSSES {
-                        return Err(format!("{endpoint}: {why}"));
+                        return Err(NotVisited(vec![(endpoint, why.into())]));
                     }
                 }
                 Event::Connected { .. } | Event::Changes(_) => {}
             }
         }
-        Err("the follower has ended".to_owned())
+        let why = "the follower has ended".to_owned();
+        Err(NotVisited(vec![(String::new(), why.into())]))
     };
     let batch = timeout(READING, first).await;
     following.abort();
     let seconds = READING.as_secs();
-    let batch = batch.map_err(|_| format!("reading the hashes takes more than {seconds} s"))??;
+    let batch = batch.map_err(|_| {
+        let why = format!("reading the hashes takes more than {seconds} s");
+        NotVisited(vec![(String::new(), Fault::new(FaultCode::TimedOut, why))])
+    })??;
     let mut hashes: Vec<(String, Result<usize, NotRead>)> = config
         .hashes
         .iter()

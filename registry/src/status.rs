@@ -1,5 +1,6 @@
 //! `status.json`: how the daemon is. It writes the file, the command reads it.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 pub use crate::unreadable::UnreadableCode;
@@ -37,6 +38,58 @@ pub struct Status {
     pub publishes: u64,
     /// What in Redis can't be used.
     pub rejected: Rejected,
+    /// The configuration in effect.
+    #[serde(default)]
+    pub config: Option<ConfigStatus>,
+    /// The file that could not be written last, until it is written again.
+    #[serde(default)]
+    pub unwritten: Option<Unwritten>,
+}
+
+/// The configuration in effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// The file it was read from; none where there was none.
+    pub file: Option<PathBuf>,
+    /// When it was read.
+    #[serde(with = "timestamp")]
+    pub read: SystemTime,
+    /// The keys in which the file was another, that wait for a restart.
+    pub pending: Vec<String>,
+}
+
+/// A file that outlives the daemon, and can't be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwritten {
+    /// Which.
+    pub path: PathBuf,
+    /// Why, for programs.
+    pub code: UnwrittenCode,
+    /// Why, and what follows from it.
+    pub reason: String,
+    /// Since when.
+    #[serde(with = "timestamp")]
+    pub since: SystemTime,
+}
+
+/// Why a file can't be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnwrittenCode {
+    /// The file system is full, or the quota used up.
+    Full,
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// The file or its directory may not be changed by anybody (chattr(1)).
+    Immutable,
+    /// The daemon's user may not.
+    Denied,
+    /// Its directory is missing.
+    NoDirectory,
+    /// Something else stands in its place, such as a directory.
+    InTheWay,
+    /// Another error.
+    Other,
 }
 
 /// How the daemon is.

@@ -223,6 +223,18 @@ fn link_machine_etc(directory: &Path) {
         let target = std::fs::read_link(entry.path()).unwrap_or_else(|_| machine.join(&name));
         symlink(target, own.join(name)).expect("a link of our own");
     }
+    hide_installed_user(&own.join("passwd"));
+}
+
+/// Where cloudhosts is installed, its user is not to be taken for that of the daemon in here.
+fn hide_installed_user(passwd: &Path) {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    if text.lines().any(|line| line.starts_with("cloudhosts:")) {
+        let others = text.lines().filter(|line| !line.starts_with("cloudhosts:"));
+        let others: String = others.flat_map(|line| [line, "\n"]).collect();
+        std::fs::remove_file(passwd).expect("a link of our own");
+        write(passwd, others).expect("a file of our own");
+    }
 }
 
 fn unshare() -> Command {

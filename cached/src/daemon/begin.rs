@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cloudhosts_registry::config::{Config, ConfigError};
 use cloudhosts_registry::follow::Checkpoint;
@@ -70,12 +71,15 @@ impl Daemon {
                 return;
             }
         };
-        tell(&Difference::settle(&self.config, &mut config));
+        let difference = Difference::settle(&self.config, &mut config);
+        tell(&difference);
         self.config = Arc::new(config);
         self.exposures = Exposures::new(Arc::clone(&self.config));
         self.exposures.look();
         self.following = None;
-        self.report.reloaded();
+        let pending = &difference.pending;
+        self.report
+            .reloaded(&self.config, pending, SystemTime::now());
         self.trouble.clear();
         self.keeper
             .touch_each(touch_interval(self.config.stale_max));

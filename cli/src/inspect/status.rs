@@ -108,6 +108,10 @@ fn table(status: &Status, gone: bool) -> String {
             status.generation, status.names, status.addresses, status.table_bytes, status.publishes
         ),
     );
+    if let Some(unwritten) = &status.unwritten {
+        lines.add("not written", Plain(&unwritten.reason));
+        lines.add("", since(unwritten.since));
+    }
     lines.add("rejected", status.rejected.count);
     for field in &status.rejected.fields {
         let (name, hash) = (Plain(&field.field), Plain(&field.hash));

@@ -1,5 +1,6 @@
 //! Errors of the configuration, each with the place it is at.
 
+use crate::fault::{Fault, FaultCode};
 use crate::printable::reason;
 use std::fmt;
 use std::ops::Range;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct ConfigError {
     place: String,
     why: String,
+    denied: Option<PathBuf>,
 }
 
 impl fmt::Display for ConfigError {
@@ -21,6 +23,12 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
+    /// The file that this user may not read, where it is that which is wrong.
+    #[must_use]
+    pub fn denied(&self) -> Option<&Path> {
+        self.denied.as_deref()
+    }
+
     /// The file itself cannot be read.
     pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {
         ConfigError {
@@ -29,6 +37,7 @@ impl ConfigError {
                 "cannot read the configuration ({error}); see that the file is there, \
                  is UTF-8 text and may be read by this user, or name another with --config"
             ),
+            denied: (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| file.to_owned()),
         }
     }
 
@@ -37,6 +46,7 @@ impl ConfigError {
         ConfigError {
             place: option.to_owned(),
             why: why.to_owned(),
+            denied: None,
         }
     }
 }
@@ -85,6 +95,19 @@ impl Source {
             }
             None => file,
         };
-        ConfigError { place, why }
+        ConfigError {
+            place,
+            why,
+            denied: None,
+        }
+    }
+
+    /// A file that is named at a place in this one, and can't be used.
+    pub(super) fn faulty(&self, at: Option<&Range<usize>>, fault: Fault) -> ConfigError {
+        let denied = fault.path.filter(|_| fault.code == FaultCode::FileDenied);
+        ConfigError {
+            denied,
+            ..self.error(at, fault.why)
+        }
     }
 }

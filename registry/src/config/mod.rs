@@ -12,6 +12,7 @@ mod values;
 pub use command_line::hide_passwords;
 pub use error::ConfigError;
 pub use exposure::Exposure;
+pub(crate) use secrets::CREDENTIAL;
 pub use values::Allow;
 
 use crate::connect::Endpoint;
@@ -61,6 +62,9 @@ pub struct Config {
     pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
+    /// The file all this was read from; none where there is none and the defaults
+    /// count.
+    file: Option<PathBuf>,
     /// The file that `redis.urls` was read from; none where the command line
     /// says.
     urls_from: Option<PathBuf>,
@@ -83,6 +87,9 @@ pub struct Redis {
     pub sentinel: Option<String>,
     /// The time to look the host up, connect and agree on TLS.
     pub connect_timeout: Duration,
+    /// The password that the unit hands to the daemon, where this is another
+    /// program.
+    pub(crate) handed: Option<secrets::Handed>,
 }
 
 /// The file as written: every key may be missing, an unknown one is an error.
@@ -140,14 +147,22 @@ impl Config {
 
     fn read(path: Option<&Path>) -> Result<(Config, Source), ConfigError> {
         let file = path.unwrap_or(Path::new(STANDARD));
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
+        let (text, from) = match std::fs::read_to_string(file) {
+            Ok(text) => (text, Some(file.to_owned())),
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                String::new()
+                (String::new(), None)
             }
             Err(error) => return Err(ConfigError::unreadable(file, &error)),
         };
-        Config::parse(file, text)
+        let (mut config, source) = Config::parse(file, text)?;
+        config.file = from;
+        Ok((config, source))
+    }
+
+    /// The file it was read from; none where there is none, and the defaults count.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Reads the text of a configuration that came from `file`.
@@ -196,7 +211,9 @@ impl Config {
                 ca_file: written(file.redis.ca_file),
                 sentinel,
                 connect_timeout: interval(file.redis.connect_timeout, Duration::from_secs(2)),
+                handed: None,
             },
+            file: None,
             urls_from,
         };
         Ok((config, source))

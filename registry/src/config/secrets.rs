@@ -3,6 +3,8 @@
 use super::error::{ConfigError, Source};
 use super::{Redis, error::shown};
 use crate::connect::Secret;
+use crate::fault::{Fault, FaultCode};
+use crate::unit::{Credential, Unit};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs::File;
@@ -14,7 +16,19 @@ const MOST: u64 = 4 * 1024 * 1024;
 
 /// The credential of systemd's `LoadCredential=` that holds the password. The unit we ship sets an
 /// empty one where there is no file to load, so an empty one is none.
-const CREDENTIAL: &str = "redis-password";
+pub(crate) const CREDENTIAL: &str = "redis-password";
+
+/// Where systemd puts the credentials of a unit that runs.
+const RUNNING: &str = "/run/credentials/cloudhosts-cached.service";
+
+/// The password that the unit hands to the daemon, for a program that is not the
+/// daemon and is to visit Redis as the daemon does.
+#[derive(Debug, Clone)]
+pub(crate) struct Handed {
+    /// The file that it comes from.
+    path: PathBuf,
+    password: Secret,
+}
 
 impl Redis {
     /// The file the password is in, if there is one.
@@ -22,49 +36,108 @@ impl Redis {
         if let Some(file) = &self.password_file {
             return Some(file.clone());
         }
-        let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-        let file = Path::new(&directory).join(CREDENTIAL);
-        (!is_blank(&file)).then_some(file)
+        let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
+        let file = directory.map(|directory| Path::new(&directory).join(CREDENTIAL));
+        let handed = || Some(self.handed.as_ref()?.path.clone());
+        file.filter(|file| !is_blank(file)).or_else(handed)
+    }
+
+    /// Whether something is known that logs in.
+    fn has_password(&self) -> bool {
+        self.password_path().is_some() || self.urls.iter().any(|url| url.password.is_some())
     }
 
     /// Reads the password as it is now. This blocks on the disk.
-    pub(crate) fn password(&self) -> Result<Option<Secret>, String> {
+    pub(crate) fn password(&self) -> Result<Option<Secret>, Fault> {
         let Some(path) = self.password_path() else {
             return Ok(None);
         };
-        let refuse = |why: &str| {
-            format!(
-                "password_file {}: {why}; put the password there, readable for this user",
-                shown(&path)
-            )
-        };
-        let bytes = read(&path).map_err(|error| refuse(&error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8 text"))?;
-        match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(refuse("it is empty")),
-            password => Ok(Some(Secret::new(password.to_owned()))),
+        match &self.handed {
+            // Which this user need not be able to read.
+            Some(handed) if handed.path == path => Ok(Some(handed.password.clone())),
+            _ => read_password(&path).map(Some),
         }
     }
 
     /// Reads the certificates of `ca_file`. This blocks on the disk.
-    pub(crate) fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
+    pub(crate) fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Fault> {
         let Some(path) = &self.ca_file else {
             return Ok(None);
         };
-        let refuse = |why: &str| {
-            format!(
-                "ca_file {}: {why}; name a PEM file with the CA's certificate, \
-                 readable for this user",
-                shown(path)
-            )
+        let refuse = |code, why: &str| {
+            let remedy = "name a PEM file with the CA's certificate, readable for this user";
+            let why = format!("ca_file {}: {why}; {remedy}", shown(path));
+            Fault::new(code, why).at(path)
         };
-        let bytes = read(path).map_err(|error| refuse(&error.to_string()))?;
+        let bytes = read(path).map_err(|error| refuse(code(&error), &error.to_string()))?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
         match found {
-            Ok(found) if found.is_empty() => Err(refuse("it holds no certificate")),
+            Ok(found) if found.is_empty() => {
+                Err(refuse(FaultCode::FileUnusable, "it holds no certificate"))
+            }
             Ok(found) => Ok(Some(found)),
-            Err(_) => Err(refuse("it is not PEM")),
+            Err(_) => Err(refuse(FaultCode::FileUnusable, "it is not PEM")),
         }
+    }
+}
+
+impl super::Config {
+    /// Takes over the password that the installed unit hands to the daemon as a
+    /// credential, where the configuration names no password file and this user may
+    /// read it. This blocks on the disk.
+    pub fn adopt_credential(&mut self, unit: &Unit) {
+        if self.redis.password_path().is_some() {
+            return;
+        }
+        let mut files = vec![Path::new(RUNNING).join(CREDENTIAL)];
+        if let Some(Credential::File(file)) = &unit.credential {
+            files.push(file.clone());
+        }
+        let handed = files.into_iter().find_map(|path| {
+            let password = read_password(&path).ok()?;
+            Some(Handed { path, password })
+        });
+        // What is warned of is the file that an administrator wrote.
+        let source = match &unit.credential {
+            Some(Credential::File(file)) if File::open(file).is_ok() => Some(file.clone()),
+            _ => None,
+        };
+        self.redis.handed = handed.map(|handed| Handed {
+            path: source.unwrap_or(handed.path),
+            password: handed.password,
+        });
+    }
+
+    /// Whether a user is named who logs in without a password, which no Redis
+    /// accepts. The daemon may still be handed one.
+    #[must_use]
+    pub fn lacks_password(&self) -> bool {
+        let named = self.redis.urls.iter().any(|url| url.username.is_some());
+        (named || self.redis.username.is_some()) && !self.redis.has_password()
+    }
+}
+
+/// Reads a password from a file.
+fn read_password(path: &Path) -> Result<Secret, Fault> {
+    let refuse = |code, why: &str| {
+        let remedy = "put the password there, readable for this user";
+        let why = format!("password_file {}: {why}; {remedy}", shown(path));
+        Fault::new(code, why).at(path)
+    };
+    let unusable = |why| refuse(FaultCode::FileUnusable, why);
+    let bytes = read(path).map_err(|error| refuse(code(&error), &error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(unusable("it is empty")),
+        password => Ok(Secret::new(password.to_owned())),
+    }
+}
+
+/// What it is about a file that can't be read.
+fn code(error: &std::io::Error) -> FaultCode {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => FaultCode::FileDenied,
+        _ => FaultCode::FileUnusable,
     }
 }
 
@@ -86,9 +159,9 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 pub(super) fn check(redis: &Redis, source: &Source) -> Result<(), ConfigError> {
     redis
         .password()
-        .map_err(|why| source.error(source.password_file.as_ref(), why))?;
+        .map_err(|fault| source.faulty(source.password_file.as_ref(), fault))?;
     redis
         .authorities()
-        .map_err(|why| source.error(source.ca_file.as_ref(), why))?;
+        .map_err(|fault| source.faulty(source.ca_file.as_ref(), fault))?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::sentinels::Sentinels;
 use super::session::{Session, is_master};
 use super::survey::Survey;
 use crate::config::Config;
+use crate::fault::{Fault, FaultCode};
 use crate::log::log_key;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -17,28 +18,30 @@ use tokio::sync::watch;
 pub(crate) struct Down {
     /// What was tried, fit for printing.
     pub(crate) endpoint: String,
+    /// Why each was in vain, as one line.
     pub(crate) why: String,
+    /// The same for each.
+    pub(crate) faults: Vec<(String, Fault)>,
 }
 
 impl Down {
     /// What was tried, and why each was in vain.
-    fn from(tried: &[(String, String)]) -> Down {
-        match tried {
-            [(endpoint, why)] => Down {
-                endpoint: endpoint.clone(),
-                why: why.clone(),
-            },
+    fn from(faults: Vec<(String, Fault)>) -> Down {
+        let (endpoint, why) = match faults.as_slice() {
+            [(endpoint, fault)] => (endpoint.clone(), fault.why.clone()),
             all => {
                 let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
                 let whys: Vec<String> = all
                     .iter()
-                    .map(|(url, why)| format!("{url}: {why}"))
+                    .map(|(url, fault)| format!("{url}: {fault}"))
                     .collect();
-                Down {
-                    endpoint: endpoints.join(", "),
-                    why: whys.join("; "),
-                }
+                (endpoints.join(", "), whys.join("; "))
             }
+        };
+        Down {
+            endpoint,
+            why,
+            faults,
         }
     }
 }
@@ -108,8 +111,8 @@ impl Connector {
             let Some(url) = urls.get(at) else { continue };
             let mut connection = match self.try_one(url).await {
                 Ok(connection) => connection,
-                Err(why) => {
-                    tried.push((url.to_string(), why));
+                Err(fault) => {
+                    tried.push((url.to_string(), fault));
                     continue;
                 }
             };
@@ -131,7 +134,7 @@ impl Connector {
                         break;
                     }
                 }
-                Err(why) => tried.push((url.to_string(), why)),
+                Err(why) => tried.push((url.to_string(), why.into())),
             }
         }
         if let Some((at, connection, survey)) = best {
@@ -139,18 +142,18 @@ impl Connector {
             return Ok(self.chosen(at, connection, survey));
         }
         self.last = 0;
-        Err(Down::from(&tried))
+        Err(Down::from(tried))
     }
 
     /// Connects to the master that the sentinels name.
     async fn connect_by_sentinels(&self) -> Result<Connection, Down> {
         let sentinels = Sentinels::ask(&self.config).await;
         let Some((master, by)) = sentinels.master() else {
-            return Err(Down::from(&sentinels.failures()));
+            return Err(Down::from(sentinels.failures()));
         };
-        let down = |why: String| Down {
-            endpoint: by.to_string(),
-            why: format!("the master at {master}: {why}"),
+        let down = |mut fault: Fault| {
+            fault.why = format!("the master at {master}: {}", fault.why);
+            Down::from(vec![(by.to_string(), fault)])
         };
         let connection = self.open(master).await.map_err(down)?;
         let connection = self.master(connection, "wait for the failover").await;
@@ -206,7 +209,7 @@ impl Connector {
         self.last = (self.last + 1) % self.config.redis.urls.len().max(1);
     }
 
-    async fn try_one(&self, url: &Endpoint) -> Result<Connection, String> {
+    async fn try_one(&self, url: &Endpoint) -> Result<Connection, Fault> {
         let connection = self.open(url).await?;
         match self.purpose {
             Purpose::Follow | Purpose::Read => Ok(connection),
@@ -215,16 +218,19 @@ impl Connector {
     }
 
     /// The connection, unless a replica is at its end; and what to do then.
-    async fn master(&self, mut connection: Connection, then: &str) -> Result<Connection, String> {
+    async fn master(&self, mut connection: Connection, then: &str) -> Result<Connection, Fault> {
         let tracking = connection.no_tracking.is_none();
         let limit = self.config.redis.connect_timeout;
         match is_master(&mut connection.link, tracking, limit).await? {
-            Some(false) => Err(format!("it is a replica; {then}")),
+            Some(false) => {
+                let why = format!("it is a replica; {then}");
+                Err(Fault::new(FaultCode::Replica, why))
+            }
             Some(true) | None => Ok(connection),
         }
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, String> {
+    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
         let redis = &self.config.redis;
         let materials = Materials::gather(redis, endpoint).await?;
         let keys = self.config.hashes.iter();

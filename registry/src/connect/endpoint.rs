@@ -94,6 +94,16 @@ impl Endpoint {
         matches!(self.address, Address::Unix(_))
     }
 
+    /// The same, spoken to in TLS; none where it is already, or is a Unix socket.
+    pub(crate) fn with_tls(&self) -> Option<Endpoint> {
+        let mut secure = self.clone();
+        match &mut secure.address {
+            Address::Tcp { tls, .. } if !*tls => *tls = true,
+            Address::Tcp { .. } | Address::Unix(_) => return None,
+        }
+        Some(secure)
+    }
+
     /// The same for a sentinel: another port, where none was written.
     pub(crate) fn into_sentinel(mut self) -> Endpoint {
         if let Address::Tcp { port, .. } = &mut self.address {

@@ -4,7 +4,7 @@
 //! bound; and whether a peer is alive is told by bytes arriving, not by how
 //! long a large reply takes on a slow link.
 
-use crate::printable::reason;
+use crate::fault::{Fault, FaultCode};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +22,10 @@ use tokio::sync::Notify;
 /// values is read in smaller steps (see `follow::reader`).
 pub(crate) const BUDGET: u64 = 64 * 1024 * 1024;
 
+/// With this byte begins an alert of TLS (RFC 8446, 5.1), and no answer of Redis:
+/// that is what a port says that speaks TLS only.
+const ALERT: u8 = 21;
+
 /// What is known of the bytes of one connection.
 pub(crate) struct Gauge {
     start: Instant,
@@ -29,7 +33,9 @@ pub(crate) struct Gauge {
     last: AtomicU64,
     budget: AtomicU64,
     overflowed: AtomicBool,
-    ended: Mutex<Option<String>>,
+    /// Whether a byte has come at all.
+    heard: AtomicBool,
+    ended: Mutex<Option<Fault>>,
     gone: Notify,
 }
 
@@ -40,6 +46,7 @@ impl Gauge {
             last: AtomicU64::new(0),
             budget: AtomicU64::new(BUDGET),
             overflowed: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
             ended: Mutex::new(None),
             gone: Notify::new(),
         }
@@ -69,6 +76,7 @@ impl Gauge {
     }
 
     fn received(&self, bytes: u64) -> io::Result<()> {
+        self.heard.store(true, Ordering::Relaxed);
         self.touch();
         let left = self.budget.load(Ordering::Relaxed);
         match left.checked_sub(bytes) {
@@ -78,26 +86,38 @@ impl Gauge {
             }
             None => {
                 self.overflowed.store(true, Ordering::Relaxed);
-                Err(self.end(&format!(
-                    "more than {} MiB came for one question",
-                    BUDGET / (1024 * 1024)
-                )))
+                let most = BUDGET / (1024 * 1024);
+                let why = format!("more than {most} MiB came for one question");
+                Err(self.end(Fault::new(FaultCode::Lost, why)))
             }
         }
     }
 
     /// Notes why the connection ends; the first reason stays. The error is one
     /// after which the redis crate gives up the connection.
-    fn end(&self, why: &str) -> io::Error {
+    fn end(&self, fault: Fault) -> io::Error {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.get_or_insert_with(|| reason(why));
+        ended.get_or_insert(fault);
         io::Error::new(io::ErrorKind::ConnectionAborted, "the connection ended")
     }
 
     /// Why the stream ended, if it did.
-    pub(crate) fn why(&self) -> Option<String> {
+    pub(crate) fn why(&self) -> Option<Fault> {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.clone()
+    }
+
+    /// What it means that the other side has closed the connection.
+    fn closed(&self) -> Fault {
+        if self.heard.load(Ordering::Relaxed) {
+            Fault::new(FaultCode::Closed, "Redis closed the connection")
+        } else {
+            Fault::new(
+                FaultCode::Closed,
+                "the connection was closed before Redis said a word (is this a port where it \
+                 speaks TLS? then write rediss://)",
+            )
+        }
     }
 
     /// Nobody reads the stream any more.
@@ -132,11 +152,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         Poll::Ready(match read {
-            Ok(()) => match buf.filled().len() - before {
-                0 => Err(self.gauge.end("Redis closed the connection")),
-                bytes => self.gauge.received(bytes as u64),
+            Ok(()) => match buf.filled().get(before..) {
+                None | Some([]) => Err(self.gauge.end(self.gauge.closed())),
+                Some([ALERT, ..]) if !self.gauge.heard.load(Ordering::Relaxed) => {
+                    Err(self.gauge.end(Fault::new(
+                        FaultCode::TlsOnly,
+                        "what answers speaks TLS only; write rediss:// in urls",
+                    )))
+                }
+                Some(bytes) => self.gauge.received(bytes.len() as u64),
             },
-            Err(error) => Err(self.gauge.end(&error.to_string())),
+            Err(error) => Err(self.gauge.end(Fault::speaking(&error))),
         })
     }
 }
@@ -148,12 +174,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
-        Poll::Ready(written.map_err(|error| self.gauge.end(&error.to_string())))
+        Poll::Ready(written.map_err(|error| self.gauge.end(Fault::speaking(&error))))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.gauge.end(&error.to_string())))
+        Poll::Ready(flushed.map_err(|error| self.gauge.end(Fault::speaking(&error))))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -184,7 +210,7 @@ mod tests {
         assert!(!gauge.overflowed());
         peer.write_all(b"x").await.unwrap();
         assert!(guarded.read_exact(&mut read[..1]).await.is_err());
-        assert!(gauge.overflowed() && gauge.why().unwrap().contains("64 MiB"));
+        assert!(gauge.overflowed() && gauge.why().unwrap().why.contains("64 MiB"));
     }
 
     #[tokio::test]
@@ -194,6 +220,6 @@ mod tests {
         let mut guarded = Guarded::new(ours, gauge.clone());
         drop(peer);
         assert!(guarded.read_u8().await.is_err());
-        assert_eq!(gauge.why().unwrap(), "Redis closed the connection");
+        assert_eq!(gauge.why().unwrap().code, FaultCode::Closed);
     }
 }

@@ -5,6 +5,7 @@ use super::endpoint::Secret;
 use super::guarded::{Gauge, Guarded};
 use super::refusal::Refusal;
 use super::stream::Stream;
+use crate::fault::{Fault, FaultCode};
 use crate::printable::reason;
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -35,14 +36,14 @@ pub(crate) enum Failure {
     /// Redis answered with an error. The connection goes on.
     Refused(Refusal),
     /// The connection is of no more use.
-    Lost(String),
+    Lost(Fault),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Refused(refusal) => refusal.fmt(f),
-            Failure::Lost(why) => f.write_str(why),
+            Failure::Lost(fault) => fault.fmt(f),
         }
     }
 }
@@ -181,7 +182,7 @@ impl Link {
         };
         if answers.len() != questions.len() {
             let why = "there are fewer answers than questions";
-            return Err(Failure::Lost(why.to_owned()));
+            return Err(Failure::Lost(why.to_owned().into()));
         }
         let told = |answer| match answer {
             Value::ServerError(error) => Err(Refusal::from(&error)),
@@ -203,9 +204,11 @@ impl Link {
     /// Waits until the connection is lost, and says why.
     pub(crate) async fn lost(&self) -> String {
         self.gauge.gone().await;
-        self.gauge
-            .why()
-            .unwrap_or_else(|| "the peer sent what is not the protocol of Redis".to_owned())
+        let fault = self.gauge.why();
+        fault.map_or_else(
+            || "the peer sent what is not the protocol of Redis".to_owned(),
+            |fault| fault.why,
+        )
     }
 }
 
@@ -214,7 +217,7 @@ async fn patient<T>(
     gauge: &Gauge,
     silence: Duration,
     answer: impl Future<Output = T>,
-) -> Result<T, String> {
+) -> Result<T, Fault> {
     let mut answer = pin!(answer);
     let end = Instant::now() + LONGEST_ANSWER;
     loop {
@@ -232,10 +235,12 @@ async fn patient<T>(
         }
         if Instant::now() >= end {
             let longest = LONGEST_ANSWER.as_secs();
-            return Err(format!("the answer was not whole after {longest} s"));
+            let why = format!("the answer was not whole after {longest} s");
+            return Err(Fault::new(FaultCode::TimedOut, why));
         }
         if gauge.last() == last {
-            return Err(format!("nothing came for {} s", silence.as_secs_f32()));
+            let why = format!("nothing came for {} s", silence.as_secs_f32());
+            return Err(Fault::new(FaultCode::TimedOut, why));
         }
     }
 }
@@ -253,12 +258,11 @@ fn failure(gauge: &Gauge, error: RedisError) -> Failure {
     {
         return Failure::Refused(Refusal::from(error));
     }
-    let why = gauge.why().unwrap_or_else(|| match error.kind() {
-        ErrorKind::Parse => format!(
-            "the peer sent what is not the protocol of Redis ({})",
-            reason(&error.to_string())
-        ),
-        _ => reason(&error.to_string()),
-    });
-    Failure::Lost(why)
+    Failure::Lost(gauge.why().unwrap_or_else(|| {
+        let text = reason(&error.to_string());
+        Fault::from(match error.kind() {
+            ErrorKind::Parse => format!("the peer sent what is not the protocol of Redis ({text})"),
+            _ => text,
+        })
+    }))
 }

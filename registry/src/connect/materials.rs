@@ -3,6 +3,7 @@
 
 use super::endpoint::{Address, Endpoint, Secret};
 use crate::config::Redis;
+use crate::fault::{Fault, FaultCode};
 use crate::printable::reason;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use std::sync::Arc;
@@ -19,20 +20,21 @@ pub(crate) struct Materials {
 impl Materials {
     /// Reads what this endpoint takes, on a thread where the disk may block.
     /// A password in the URL wins over the configured file.
-    pub(crate) async fn gather(redis: &Redis, endpoint: &Endpoint) -> Result<Materials, String> {
+    pub(crate) async fn gather(redis: &Redis, endpoint: &Endpoint) -> Result<Materials, Fault> {
         let (redis, endpoint) = (redis.clone(), endpoint.clone());
         let gathered = tokio::task::spawn_blocking(move || Materials::read(&redis, &endpoint));
         gathered.await.map_err(|error| reason(&error.to_string()))?
     }
 
-    fn read(redis: &Redis, endpoint: &Endpoint) -> Result<Materials, String> {
+    fn read(redis: &Redis, endpoint: &Endpoint) -> Result<Materials, Fault> {
         let password = match &endpoint.password {
             Some(password) => Some(password.clone()),
             None => redis.password()?,
         };
         let username = endpoint.username.clone().or_else(|| redis.username.clone());
         if username.is_some() && password.is_none() {
-            return Err("there is a username but no password: set password_file".to_owned());
+            let why = "there is a username but no password: set password_file";
+            return Err(Fault::new(FaultCode::NoPassword, why));
         }
         Ok(Materials {
             username,
@@ -46,10 +48,11 @@ impl Materials {
     pub(crate) async fn for_sentinel(
         redis: &Redis,
         sentinel: &Endpoint,
-    ) -> Result<Materials, String> {
+    ) -> Result<Materials, Fault> {
         let redis = Redis {
             username: None,
             password_file: None,
+            handed: None,
             ..redis.clone()
         };
         let endpoint = sentinel.clone();
@@ -66,7 +69,7 @@ impl Materials {
 
 /// TLS, where the endpoint speaks it: with the CA of the configuration, or
 /// with those the system trusts.
-fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<TlsConnector>, String> {
+fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<TlsConnector>, Fault> {
     if !matches!(endpoint.address, Address::Tcp { tls: true, .. }) {
         return Ok(None);
     }
@@ -77,11 +80,16 @@ fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<TlsConnector>, Strin
     };
     let (added, _) = roots.add_parsable_certificates(authorities);
     if added == 0 {
-        return Err(match redis.ca_file {
-            Some(_) => "ca_file holds no certificate that can be used",
-            None => "this system trusts no CA: install ca-certificates, or set ca_file",
-        }
-        .to_owned());
+        return Err(match &redis.ca_file {
+            Some(path) => {
+                let why = "ca_file holds no certificate that can be used";
+                Fault::new(FaultCode::FileUnusable, why).at(path)
+            }
+            None => {
+                let why = "this system trusts no CA: install ca-certificates, or set ca_file";
+                Fault::new(FaultCode::NoAuthority, why)
+            }
+        });
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,6 +1,7 @@
 //! Error replies of Redis, in words that say what to do.
 
 use super::endpoint::Secret;
+use crate::fault::{Fault, FaultCode};
 use crate::printable::reason;
 use crate::unreadable::UnreadableCode;
 use redis::ServerError;
@@ -75,6 +76,32 @@ impl Refusal {
         self
     }
 
+    /// The same as the reason for which there is no connection.
+    pub(crate) fn fault(&self) -> Fault {
+        let code = match self.code.as_str() {
+            "NOAUTH" => FaultCode::LoginWanted,
+            "WRONGPASS" => FaultCode::LoginRefused,
+            // So says a Redis where a user has no password to compare with.
+            "ERR" if self.is_without_password() => FaultCode::LoginRefused,
+            "NOPERM" => FaultCode::Denied,
+            "DENIED" => FaultCode::Protected,
+            "LOADING" => FaultCode::Loading,
+            "ERR" if self.is_one_too_many() => FaultCode::TooManyClients,
+            _ => FaultCode::Lost,
+        };
+        Fault::new(code, self.to_string())
+    }
+
+    /// Whether Redis has as many clients as it may have, for which it has no code.
+    pub(super) fn is_one_too_many(&self) -> bool {
+        self.text.contains("max number of clients")
+    }
+
+    /// Whether Redis knows of no password, for which it has no code.
+    fn is_without_password(&self) -> bool {
+        self.text.contains("without any password configured")
+    }
+
     /// What the operator can do about it.
     fn advice(&self) -> Option<&'static str> {
         Some(match self.code.as_str() {
@@ -88,9 +115,13 @@ impl Refusal {
             "ERR" | "EXECABORT" if self.text.contains("NOPERM") => RIGHTS,
             "WRONGTYPE" => "the key is not a hash: DEL it, or name another in `hashes`",
             "LOADING" => "Redis is still loading its data",
-            "MOVED" | "ASK" | "CROSSSLOT" => {
+            "MOVED" | "ASK" => {
                 "the key lives on another node of this Redis Cluster: \
                  name that node in urls"
+            }
+            "CROSSSLOT" => {
+                "the keys of a hash must live together in a Redis Cluster: put braces around \
+                 its name, as in `hashes = [\"{cloudhosts}\"]`"
             }
             "CLUSTERDOWN" => "the Redis Cluster is down",
             "MASTERDOWN" => "this replica has lost its master and may not answer",
@@ -101,9 +132,9 @@ impl Refusal {
                 "Redis answers only its own machine: set a password there, \
                  or `protected-mode no`"
             }
-            "ERR" if self.text.contains("max number of clients") => "raise maxclients in Redis",
+            "ERR" if self.is_one_too_many() => "raise maxclients in Redis",
             "ERR" if self.is_unknown() => "this Redis has the command renamed or disabled",
-            "ERR" if self.text.contains("without any password configured") => {
+            "ERR" if self.is_without_password() => {
                 "this Redis has no password for the user: remove password_file"
             }
             "ERR" if self.text.contains("DB index") => "this Redis has fewer databases",

@@ -5,6 +5,7 @@ use super::link::{Failure, Link};
 use super::materials::Materials;
 use super::session::plain;
 use crate::config::{Config, Redis};
+use crate::fault::{Fault, FaultCode};
 use crate::printable::Quoted;
 use redis::{Value, cmd};
 use std::cmp::Reverse;
@@ -28,7 +29,7 @@ pub(crate) struct Named {
 
 /// What the sentinels say, in the order of the configuration.
 pub(crate) struct Sentinels {
-    pub(crate) said: Vec<(Endpoint, Result<Named, String>)>,
+    pub(crate) said: Vec<(Endpoint, Result<Named, Fault>)>,
 }
 
 impl Sentinels {
@@ -36,7 +37,10 @@ impl Sentinels {
     /// configuration.
     pub(crate) async fn ask(config: &Arc<Config>) -> Sentinels {
         let urls = config.redis.urls.iter();
-        let silent = || Err("no answer in time, while another sentinel answers".to_owned());
+        let silent = || {
+            let why = "no answer in time, while another sentinel answers";
+            Err(Fault::new(FaultCode::TimedOut, why))
+        };
         let mut said: Vec<_> = urls.map(|url| (url.clone(), silent())).collect();
         let Some(name) = &config.redis.sentinel else {
             return Sentinels { said: Vec::new() };
@@ -78,8 +82,8 @@ impl Sentinels {
     }
 
     /// Why those that gave no master gave none.
-    pub(crate) fn failures(&self) -> Vec<(String, String)> {
-        let failed = |(url, said): &(Endpoint, Result<Named, String>)| {
+    pub(crate) fn failures(&self) -> Vec<(String, Fault)> {
+        let failed = |(url, said): &(Endpoint, Result<Named, Fault>)| {
             Some((url.to_string(), said.as_ref().err()?.clone()))
         };
         self.said.iter().filter_map(failed).collect()
@@ -104,12 +108,16 @@ fn believed(words: &[&Named]) -> Option<usize> {
 ///
 /// # Errors
 /// In words for the operator.
-async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<Named, String> {
+async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<Named, Fault> {
     let materials = Materials::for_sentinel(redis, sentinel).await?;
     let secret = materials.password.as_ref();
     let shown = |failure: Failure| match failure {
-        Failure::Refused(refusal) => format!("the sentinel said {}", refusal.without(secret)),
-        Failure::Lost(why) => why,
+        Failure::Refused(refusal) => {
+            let mut fault = refusal.without(secret).fault();
+            fault.why = format!("the sentinel said {}", fault.why);
+            fault
+        }
+        Failure::Lost(fault) => fault,
     };
     let limit = redis.connect_timeout;
     let link = plain(sentinel, &materials, limit).await;

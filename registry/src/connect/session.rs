@@ -6,6 +6,8 @@ use super::link::{Failure, Link, Protocol};
 use super::materials::Materials;
 use super::refusal::Refusal;
 use super::stream::open;
+use crate::config::Redis;
+use crate::fault::Fault;
 use redis::{Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,11 +30,11 @@ impl Session {
         materials: &Materials,
         invalidations: &Arc<Invalidations>,
         limit: Duration,
-    ) -> Result<Session, String> {
+    ) -> Result<Session, Fault> {
         let secret = materials.password.as_ref();
         let shown = |failure: Failure| match failure {
-            Failure::Refused(refusal) => refusal.without(secret).to_string(),
-            Failure::Lost(why) => why,
+            Failure::Refused(refusal) => refusal.without(secret).fault(),
+            Failure::Lost(fault) => fault,
         };
         let pushed = invalidations.clone();
         let resp3 = Protocol::Resp3 {
@@ -60,7 +62,7 @@ impl Session {
             Err(Failure::Refused(refusal)) => {
                 Some(format!("CLIENT TRACKING is refused: {refusal}"))
             }
-            Err(Failure::Lost(why)) => return Err(why),
+            Err(Failure::Lost(fault)) => return Err(fault),
         };
         Ok(Session { link, no_tracking })
     }
@@ -75,16 +77,30 @@ impl Session {
         endpoint: &Endpoint,
         materials: &Materials,
         limit: Duration,
-    ) -> Result<Session, String> {
+    ) -> Result<Session, Fault> {
         let secret = materials.password.as_ref();
         let shown = |failure: Failure| match failure {
-            Failure::Refused(refusal) => refusal.without(secret).to_string(),
-            Failure::Lost(why) => why,
+            Failure::Refused(refusal) => refusal.without(secret).fault(),
+            Failure::Lost(fault) => fault,
         };
         let mut link = plain(endpoint, materials, limit).await.map_err(shown)?;
         select(&mut link, endpoint, limit).await.map_err(shown)?;
         let no_tracking = Some("it is not wanted".to_owned());
         Ok(Session { link, no_tracking })
+    }
+}
+
+/// Whether TLS is spoken at an endpoint whose URL says that it is not.
+pub(crate) async fn speaks_tls(redis: &Redis, endpoint: &Endpoint) -> bool {
+    let Some(secure) = endpoint.with_tls() else {
+        return false;
+    };
+    let Ok(materials) = Materials::gather(redis, &secure).await else {
+        return false;
+    };
+    match open(&secure, &materials, redis.connect_timeout).await {
+        Ok(_) => true,
+        Err(fault) => fault.code.proves_tls(),
     }
 }
 
@@ -100,7 +116,7 @@ async fn select(link: &mut Link, endpoint: &Endpoint, limit: Duration) -> Result
 /// Whether this is how a Redis, or what stands in for one, says that it does
 /// not speak RESP3.
 fn speaks_resp2_only(refusal: &Refusal) -> bool {
-    refusal.is_unknown() || refusal.code() == "ERR" && !refusal.to_string().contains("max number")
+    refusal.is_unknown() || refusal.code() == "ERR" && !refusal.is_one_too_many()
 }
 
 /// Connects and logs in with RESP2.
@@ -141,7 +157,7 @@ pub(crate) async fn is_master(
             .find(|pair| is_text(&pair[0], "role"))
             .map(|pair| (pair[0].clone(), pair[1].clone())),
         Ok(_) | Err(Failure::Refused(_)) => None,
-        Err(Failure::Lost(why)) => return Err(why),
+        Err(Failure::Lost(fault)) => return Err(fault.why),
     };
     if let Some((_, role)) = role {
         return Ok(Some(is_text(&role, "master")));
@@ -149,7 +165,7 @@ pub(crate) async fn is_master(
     match link.ask_within(&cmd("ROLE"), silence).await {
         Ok(Value::Array(parts)) => Ok(parts.first().map(|role| is_text(role, "master"))),
         Ok(_) | Err(Failure::Refused(_)) => Ok(None),
-        Err(Failure::Lost(why)) => Err(why),
+        Err(Failure::Lost(fault)) => Err(fault.why),
     }
 }
 

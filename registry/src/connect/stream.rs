@@ -2,6 +2,7 @@
 
 use super::endpoint::{Address, Endpoint, port_or_default};
 use super::materials::Materials;
+use crate::fault::{Fault, FaultCode};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use rustls::pki_types::ServerName;
@@ -52,73 +53,81 @@ pub(crate) async fn open(
     endpoint: &Endpoint,
     materials: &Materials,
     limit: Duration,
-) -> Result<Stream, String> {
+) -> Result<Stream, Fault> {
     let end = Instant::now() + limit;
     let shown = humantime::format_duration(limit);
     let (host, port, tls) = match &endpoint.address {
         Address::Tcp { host, port, tls } => (host, port_or_default(*port), *tls),
         Address::Unix(path) => {
             let stream = timeout_at(end.into(), UnixStream::connect(path)).await;
-            let stream = stream.map_err(|_| format!("cannot connect within {shown}"))?;
-            return Ok(Box::new(stream.map_err(|error| no_connection(&error))?));
+            let stream = stream.map_err(|_| late(format!("cannot connect within {shown}")))?;
+            let stream = stream.map_err(|error| Fault::connecting(&error).at(path))?;
+            return Ok(Box::new(stream));
         }
     };
     let addresses = timeout_at(end.into(), look_up(host, port)).await;
-    let addresses =
-        addresses.unwrap_or_else(|_| Err(format!("cannot look up {host:?} within {shown}")))?;
+    let addresses = addresses
+        .unwrap_or_else(|_| Err(late(format!("cannot look up {host:?} within {shown}"))))?;
     let stream = tcp(&addresses, end).await?;
     if !tls {
         return Ok(Box::new(stream));
     }
     let name = ServerName::try_from(host.clone())
         .map_err(|_| "TLS: the host of the URL is neither a name nor an address".to_owned())?;
-    let connector = materials.tls.as_ref().ok_or("TLS is not set up")?;
+    let connector = materials.tls.as_ref();
+    let connector = connector.ok_or_else(|| "TLS is not set up".to_owned())?;
     match timeout_at(end.into(), connector.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(format!(
-            "TLS: {error} (the certificate must be valid now, for this host, \
-             and come from the CA in ca_file or one that this system trusts)"
-        )),
-        Err(_) => Err(format!(
+        Ok(Err(error)) => Err(Fault::agreeing(&error)),
+        Err(_) => Err(late(format!(
             "TLS: no answer within {shown} (is this a port where Redis speaks TLS?)"
-        )),
+        ))),
     }
 }
 
-fn no_connection(error: &io::Error) -> String {
-    format!("cannot connect: {error}")
+fn late(why: String) -> Fault {
+    Fault::new(FaultCode::TimedOut, why)
 }
 
 /// Connects to one address of the host after the other, each within its share
 /// of the time that is left.
-async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, String> {
-    let mut why = "cannot connect: the host has no address".to_owned();
+async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fault> {
+    let mut fault = Fault::new(
+        FaultCode::UnknownHost,
+        "cannot connect: the host has no address",
+    );
     for (tried, address) in addresses.iter().enumerate() {
         let left = end.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - tried).try_into().unwrap_or(u32::MAX);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                tune(&stream).map_err(|error| no_connection(&error))?;
+                tune(&stream).map_err(|error| Fault::connecting(&error))?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => why = format!("{} ({address})", no_connection(&error)),
-            Err(_) => why = format!("cannot connect: {address} does not answer"),
+            Ok(Err(error)) => {
+                fault = Fault::connecting(&error);
+                fault.why = format!("{} ({address})", fault.why);
+            }
+            Err(_) => fault = late(format!("cannot connect: {address} does not answer")),
         }
     }
-    Err(why)
+    Err(fault)
 }
 
 /// The addresses of the host, by the machine's services without cloudhosts: the
 /// names in Redis are never asked where Redis is. The look-up blocks, so it is
 /// done on a thread of its own.
-async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let asked = host.to_owned();
     let found = tokio::task::spawn_blocking(move || bootstrap::addresses(&asked, port)).await;
     let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
-    found.map_err(|error| format!("cannot look up {host:?}: {error}"))
+    found.map_err(|error| {
+        let why = format!("cannot look up {host:?}: {error}");
+        Fault::new(FaultCode::UnknownHost, why)
+    })
 }
 
 /// Small questions go at once, and a dead peer is noticed.

@@ -34,7 +34,7 @@ impl Survey {
                     Some(code) => Some(code),
                     None => return Err(refusal.to_string()),
                 },
-                Err(Failure::Lost(why)) => return Err(why),
+                Err(Failure::Lost(fault)) => return Err(fault.why),
             });
         }
         Ok(Survey(found))

@@ -139,9 +139,10 @@ impl Question {
                 })
             }
             Some(Err(refusal)) => Err(Failure::Refused(refusal)),
-            _ => Err(Failure::Lost(
-                "the answer to EXEC is not what Redis answers".to_owned(),
-            )),
+            _ => {
+                let why = "the answer to EXEC is not what Redis answers".to_owned();
+                Err(Failure::Lost(why.into()))
+            }
         }
     }
 

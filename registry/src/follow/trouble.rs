@@ -16,7 +16,7 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Trouble {
         match failure {
             Failure::Refused(refusal) => Trouble::from(refusal),
-            Failure::Lost(why) => Trouble::Lost(why),
+            Failure::Lost(fault) => Trouble::Lost(fault.why),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! One line of what the doctor has found.
+//! One thing that the doctor has found.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::code::Code;
 use crate::outcome::Plain;
 
 /// How bad it is.
@@ -14,30 +15,34 @@ pub(super) enum Verdict {
     Wrong,
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Verdict {
+    pub(super) fn word(self) -> &'static str {
+        match self {
             Verdict::Ok => "ok",
             Verdict::Warning => "warning",
             Verdict::Wrong => "wrong",
-        })
+        }
     }
 }
 
-/// What was looked at, how it is, and what to do.
+/// What was looked at, how it is, by what that is seen, and what mends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) check: &'static str,
     pub(super) verdict: Verdict,
+    pub(super) code: Code,
+    /// What is wrong.
     pub(super) says: String,
-    /// Empty where there is nothing to do.
+    /// What was seen that shows it, where `says` does not tell.
+    pub(super) evidence: String,
+    /// The one command, or step, that mends it. Empty where there is nothing to do.
     pub(super) remedy: String,
 }
 
 impl Finding {
     /// All is as it should be.
     pub(super) fn ok(check: &'static str, says: impl fmt::Display) -> Finding {
-        Finding::new(check, Verdict::Ok, says, "")
+        Finding::new(check, Verdict::Ok, Code::Ok, says, "")
     }
 
     /// It works, but may surprise.
@@ -46,7 +51,7 @@ impl Finding {
         says: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> Finding {
-        Finding::new(check, Verdict::Warning, says, remedy)
+        Finding::new(check, Verdict::Warning, Code::Warning, says, remedy)
     }
 
     /// It does not work.
@@ -55,40 +60,78 @@ impl Finding {
         says: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> Finding {
-        Finding::new(check, Verdict::Wrong, says, remedy)
+        Finding::new(check, Verdict::Wrong, Code::Wrong, says, remedy)
     }
 
     fn new(
         check: &'static str,
         verdict: Verdict,
+        code: Code,
         says: impl fmt::Display,
         remedy: impl fmt::Display,
     ) -> Finding {
         Finding {
             check,
             verdict,
-            says: Plain(&says.to_string()).to_string(),
-            remedy: Plain(&remedy.to_string()).to_string(),
+            code,
+            says: plain(says),
+            evidence: String::new(),
+            remedy: plain(remedy),
         }
+    }
+
+    /// The same with a code of its own.
+    pub(super) fn code(self, code: Code) -> Finding {
+        Finding { code, ..self }
+    }
+
+    /// The same with that code for warnings and the other for what is wrong, where
+    /// it has none of its own.
+    pub(super) fn code_by_verdict(self, warning: Code, wrong: Code) -> Finding {
+        match self.code {
+            Code::Warning => self.code(warning),
+            Code::Wrong => self.code(wrong),
+            _ => self,
+        }
+    }
+
+    /// The same with what was seen that shows it.
+    pub(super) fn evidence(self, evidence: impl fmt::Display) -> Finding {
+        Finding {
+            evidence: plain(evidence),
+            ..self
+        }
+    }
+
+    /// Takes another of the same check and code in: what both say is one finding.
+    pub(super) fn take(&mut self, other: Finding) {
+        for (text, more) in [
+            (&mut self.says, other.says),
+            (&mut self.evidence, other.evidence),
+            (&mut self.remedy, other.remedy),
+        ] {
+            if text.is_empty() {
+                *text = more;
+            } else if !more.is_empty() && *text != more {
+                *text = format!("{text}; {more}");
+            }
+        }
+        self.verdict = self.verdict.max(other.verdict);
     }
 
     /// For programs.
     pub(super) fn as_json(&self) -> Value {
         json!({
             "check": self.check,
-            "verdict": self.verdict.to_string(),
+            "code": self.code.word(),
+            "verdict": self.verdict.word(),
             "says": self.says,
+            "evidence": self.evidence,
             "do": self.remedy,
         })
     }
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<9}{:<11}{}", self.verdict, self.check, self.says)?;
-        match self.remedy.as_str() {
-            "" => Ok(()),
-            remedy => write!(f, "; {remedy}"),
-        }
-    }
+fn plain(text: impl fmt::Display) -> String {
+    Plain(&text.to_string()).to_string()
 }

@@ -1,12 +1,20 @@
-//! The module: whether the loader finds it, and whether it is of this version.
-//! It is loaded by another process only, so a broken one does no harm here.
+//! The module: whether the loader can load it, as any user, and whether it is of
+//! this version. It is loaded by another process only, so a broken one does no
+//! harm here.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cloudhosts_registry::Account;
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use super::code::Code;
 use super::finding::Finding;
-use crate::child;
+use crate::child::{self, Done};
 use crate::getent;
 
 const CHECK: &str = "module";
@@ -21,45 +29,204 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `nss-module/src/abi/version.rs`.
 const NOTE: [&[u8]; 2] = [&[11, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0], b"cloudhosts\0\0"];
 
+/// What mends a module that is there and no good.
+const REINSTALL: &str = "reinstall the package cloudhosts";
+
 pub(super) fn look() -> Finding {
     // A name that is nowhere, asked of this module alone. The loader tells on
     // stderr what it finds (ld.so(8)).
-    let mut command = Command::new("getent");
-    command.args([
+    let asked = [
         "-s",
         "cloudhosts",
         "--",
         "ahosts",
         "cloudhosts-doctor.invalid",
-    ]);
-    let done = match child::run(command.env("LD_DEBUG", "libs"), getent::LIMIT) {
+    ];
+    let done = match getent(&asked, ("LD_DEBUG", "libs".as_ref())) {
         Ok(done) => done,
         Err(error) => {
-            let says = format_args!("can't run getent: {error}");
-            return Finding::wrong(
-                CHECK,
-                says,
-                "install it (libc-bin, glibc-common), or see why it hangs",
-            );
+            let says = "getent can't be run";
+            let todo = "install it (libc-bin, glibc-common), or see why it hangs";
+            let finding = Finding::wrong(CHECK, says, todo).code(Code::NoGetent);
+            return finding.evidence(error);
         }
     };
     let Some(path) = loaded(&done.stderr) else {
-        let why = refused(&done.stderr).unwrap_or("it is in none of the loader's directories");
-        return Finding::wrong(
-            CHECK,
-            format_args!("the loader can't load {FILE}: {why}"),
-            "install it where ldconfig looks, and run ldconfig",
-        );
+        return not_loaded(&done);
     };
     if !matches!(done.status.code(), Some(0 | 2)) {
-        let says = format_args!(
-            "getent ends with {} when it loads {}",
-            done.status,
-            path.display()
-        );
-        return Finding::wrong(CHECK, says, "reinstall the module");
+        return crashes(&path, &done);
     }
     version(&path)
+}
+
+fn crashes(path: &Path, done: &Done) -> Finding {
+    let says = format_args!("a program crashes when it loads {}", path.display());
+    let finding = Finding::wrong(CHECK, says, REINSTALL).code(Code::Crashes);
+    finding.evidence(format_args!("getent ends with {}", done.status))
+}
+
+/// Runs getent with one variable more, with no right that not every user has, as
+/// root may read what others may not. Where there is no other user, as in a
+/// container, it runs as this one.
+fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<Done> {
+    let command = || {
+        let mut command = Command::new("getent");
+        command.args(arguments).env(variable.0, variable.1);
+        command
+    };
+    let account = Account::ordinary();
+    if rustix::process::geteuid().is_root() {
+        let mut command = command();
+        // Which takes the other groups away, too.
+        command.uid(account.user()).gid(account.group());
+        match child::run(&mut command, getent::LIMIT) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::InvalidInput
+                ) => {}
+            done => return done,
+        }
+    }
+    child::run(&mut command(), getent::LIMIT)
+}
+
+/// Why the loader has not loaded it: by what is in the places where it has looked.
+fn not_loaded(done: &Done) -> Finding {
+    let tried = tried(&done.stderr);
+    let Some(file) = tried.iter().find(|file| file.symlink_metadata().is_ok()) else {
+        let says = format_args!("{FILE} is in none of the loader's directories");
+        let todo = "reinstall the package cloudhosts, or put it there and run ldconfig";
+        let places: Vec<String> = tried.iter().filter_map(|file| directory(file)).collect();
+        let finding = Finding::wrong(CHECK, says, todo).code(Code::Missing);
+        return finding.evidence(format_args!("it looks in {}", places.join(" ")));
+    };
+    let shown = file.display();
+    let (code, says, todo) = match Obstacle::of(file) {
+        Obstacle::Denied(path, right) => (
+            Code::Denied,
+            format!("users can't read {shown}"),
+            format!("run: chmod o+{right} {}", path.display()),
+        ),
+        Obstacle::Forbidden => (
+            Code::Denied,
+            format!("users can't read {shown}, though its mode lets them"),
+            format!("run: restorecon -v {shown}"),
+        ),
+        Obstacle::NotElf => (
+            Code::NotElf,
+            format!("{shown} is not a library"),
+            REINSTALL.to_owned(),
+        ),
+        Obstacle::WrongArchitecture => (
+            Code::WrongArchitecture,
+            format!("{shown} is for another kind of machine"),
+            "install the package of this machine's architecture (uname -m)".to_owned(),
+        ),
+        Obstacle::Noexec(at) => (
+            Code::Noexec,
+            format!("{shown} is on a file system that is mounted noexec"),
+            format!("run: mount -o remount,exec {}", at.display()),
+        ),
+        // As it does where the file is cut: what is missing of it is mapped.
+        Obstacle::Other if done.status.code().is_none() => return crashes(file, done),
+        Obstacle::Other => (
+            Code::Unloadable,
+            format!("the loader can't load {shown}"),
+            REINSTALL.to_owned(),
+        ),
+    };
+    let finding = Finding::wrong(CHECK, says, todo).code(code);
+    finding.evidence(words_of_the_loader(file).unwrap_or_default())
+}
+
+/// What the loader says when it is given the file by its path: the first thing it
+/// says about it.
+fn words_of_the_loader(file: &Path) -> Option<String> {
+    let done = getent(&["-V"], ("LD_PRELOAD", file)).ok()?;
+    let shown = file.to_string_lossy();
+    let line = done
+        .stderr
+        .lines()
+        .find(|line| line.contains(shown.as_ref()));
+    line.map(|line| line.trim().to_owned())
+}
+
+/// What keeps a file from being loaded by any user.
+enum Obstacle {
+    /// The mode of the file, or of a directory above; and the letter of the right
+    /// that is missing.
+    Denied(PathBuf, char),
+    /// Not the modes, but something else, such as the label of SELinux.
+    Forbidden,
+    NotElf,
+    WrongArchitecture,
+    /// The directory at which its file system is mounted.
+    Noexec(PathBuf),
+    Other,
+}
+
+impl Obstacle {
+    fn of(file: &Path) -> Obstacle {
+        let head = Account::ordinary().act(|| head(file));
+        let head = match head.unwrap_or_else(|error| Err(error)) {
+            Ok(head) => head,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return match closed(file) {
+                    Some((path, right)) => Obstacle::Denied(path, right),
+                    None => Obstacle::Forbidden,
+                };
+            }
+            Err(_) => return Obstacle::Other,
+        };
+        if !head.starts_with(b"\x7fELF") {
+            return Obstacle::NotElf;
+        }
+        // Class and byte order, and the machine (elf(5)), as those of this program.
+        let own = self::head(Path::new("/proc/self/exe")).unwrap_or_default();
+        let kind = |head: &[u8]| Some((head.get(4..6)?.to_vec(), head.get(18..20)?.to_vec()));
+        if kind(&head) != kind(&own) {
+            return Obstacle::WrongArchitecture;
+        }
+        let flags = statvfs(file).map(|system| system.f_flag);
+        if flags.is_ok_and(|flags| flags.contains(StatVfsMountFlags::NOEXEC)) {
+            return Obstacle::Noexec(mount_point(file));
+        }
+        Obstacle::Other
+    }
+}
+
+/// The first bytes of a file.
+fn head(file: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(file)?.take(64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The file, or the directory above it, that is closed to others by its mode.
+fn closed(file: &Path) -> Option<(PathBuf, char)> {
+    let real = fs::canonicalize(file).ok()?;
+    let lacks = |path: &Path, right: u32| {
+        fs::metadata(path).is_ok_and(|found| found.permissions().mode() & right == 0)
+    };
+    if lacks(&real, 0o004) {
+        return Some((real, 'r'));
+    }
+    let mut above = real.ancestors().skip(1);
+    let directory = above.find(|directory| lacks(directory, 0o001))?;
+    Some((directory.to_owned(), 'x'))
+}
+
+/// Where the file system is mounted that a file is in, by the flags that it has: a
+/// bind mount is on the same device as what is around it.
+fn mount_point(file: &Path) -> PathBuf {
+    let noexec = |path: &Path| {
+        statvfs(path).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOEXEC))
+    };
+    let real = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let inside = real.ancestors().take_while(|path| noexec(path));
+    inside.last().unwrap_or(file).to_owned()
 }
 
 fn version(path: &Path) -> Finding {
@@ -73,17 +240,20 @@ fn version(path: &Path) -> Finding {
             CHECK,
             format_args!("{shown} is of version {version}, this program of {VERSION}"),
             "install both from one package",
-        ),
+        )
+        .code(Code::OtherVersion),
         Ok(None) => Finding::warning(
             CHECK,
             format_args!("{shown} does not say its version"),
             "install it from the package of this program",
-        ),
-        Err(error) => Finding::warning(
-            CHECK,
-            format_args!("{shown} is loaded, but can't be read here: {error}"),
-            "make it readable for all",
-        ),
+        )
+        .code(Code::NoVersion),
+        Err(error) => {
+            let says = format_args!("{shown} is loaded, but can't be read here");
+            let todo = format_args!("run: chmod o+r {shown}");
+            let finding = Finding::warning(CHECK, says, todo).code(Code::Unreadable);
+            finding.evidence(error)
+        }
     }
 }
 
@@ -96,14 +266,17 @@ fn loaded(told: &str) -> Option<PathBuf> {
     Some(path.into())
 }
 
-/// Why the loader refused a file it has found.
-fn refused(told: &str) -> Option<&str> {
-    let mut lines = told
+/// The files that the loader has tried, in order.
+fn tried(told: &str) -> Vec<PathBuf> {
+    let tried = told
         .lines()
-        .filter(|line| line.contains(FILE) && line.contains(": error: "));
-    lines
-        .find_map(|line| line.split_once(": error: "))
-        .map(|(_, why)| why.trim())
+        .filter_map(|line| line.split_once("trying file="));
+    let paths = tried.map(|(_, path)| PathBuf::from(path.trim()));
+    paths.filter(|path| path.ends_with(FILE)).collect()
+}
+
+fn directory(file: &Path) -> Option<String> {
+    Some(file.parent()?.display().to_string())
 }
 
 /// The version that a module's note says.

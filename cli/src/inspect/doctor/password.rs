@@ -2,6 +2,7 @@
 
 use cloudhosts_registry::config::{Config, Exposure};
 
+use super::code::Code;
 use super::finding::Finding;
 
 const CHECK: &str = "password";
@@ -14,6 +15,14 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
             "no password stands where others can read it",
         )];
     }
-    let warning = |exposure: &Exposure| Finding::warning(CHECK, exposure, exposure.remedy());
+    let warning = |exposure: &Exposure| {
+        let code = match exposure {
+            Exposure::PasswordFile(_) => Code::Exposed,
+            Exposure::Configuration(_) | Exposure::CommandLine(_) | Exposure::CommandLineHidden => {
+                Code::ExposedConfig
+            }
+        };
+        Finding::warning(CHECK, exposure, exposure.remedy()).code(code)
+    };
     exposures.iter().map(warning).collect()
 }

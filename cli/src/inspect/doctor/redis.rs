@@ -1,144 +1,113 @@
 //! Redis, visited as the daemon would.
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Need, NotRead, Probe, UnreadableCode, probe};
+use cloudhosts_registry::{Account, NotRead, Probe, Unit, UnreadableCode, probe};
 
+use super::code::Code;
 use super::daemon::clock_of_redis;
 use super::finding::Finding;
+use super::{acl, faults};
 
-pub(super) fn look(config: &Config) -> Vec<Finding> {
-    let probe = match probe(config) {
-        Ok(probe) => probe,
-        Err(why) if why.contains("Permission denied") => {
-            let says = format_args!("can't be visited as the daemon would: {why}");
-            return vec![Finding::warning("redis", says, "run this as root")];
-        }
-        Err(why) => {
-            let remedy = "check urls, username and password_file of the configuration";
-            return vec![Finding::wrong("redis", why, remedy)];
-        }
+const CHECK: &str = "redis";
+
+/// Visits it, with the rights that the daemon has on this machine.
+pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> Vec<Finding> {
+    let visited = match account {
+        // Who may not become that user visits it all the same.
+        Some(account) => account
+            .act(|| probe(config))
+            .unwrap_or_else(|_| probe(config)),
+        None => probe(config),
     };
+    match visited {
+        Ok(probe) => seen(&probe),
+        Err(vain) => faults::look(&vain, config, unit, account),
+    }
+}
+
+fn seen(probe: &Probe) -> Vec<Finding> {
+    let endpoint = &probe.endpoint;
     let mut findings = vec![match &probe.no_tracking {
-        None => Finding::ok(
-            "redis",
-            format_args!("{}, and it pushes changes", probe.endpoint),
-        ),
-        Some(why) => Finding::warning(
-            "redis",
-            format_args!(
-                "{} pushes no changes, so they are polled: {why}",
-                probe.endpoint
-            ),
-            "use Redis 6 or later, and grant +client|tracking",
-        ),
+        None => Finding::ok(CHECK, format_args!("{endpoint}, and it pushes changes")),
+        Some(why) => {
+            let says = format_args!("{endpoint} pushes no changes, so they are polled");
+            let todo = format_args!(
+                "use Redis 6 or later, and in Redis: ACL SETUSER {} +client|tracking",
+                probe.user
+            );
+            let finding = Finding::warning(CHECK, says, todo).code(Code::Polled);
+            finding.evidence(why)
+        }
     }];
-    findings.extend(unreadable(&probe));
-    findings.push(rights(&probe));
-    findings.extend(losses(&probe));
+    findings.extend(probe.hashes.iter().filter_map(|(key, facts)| {
+        let unread = facts.as_ref().err()?;
+        unreadable(key, unread)
+    }));
+    findings.push(acl::look(probe));
+    findings.extend(losses(probe));
     let facts = probe.hashes.iter().map(|(_, facts)| facts.as_ref().ok());
     let fields: Option<usize> = facts.map(|facts| facts.map(|facts| facts.fields)).sum();
     if fields == Some(0) {
         let keys: Vec<&str> = probe.hashes.iter().map(|(key, _)| key.as_str()).collect();
-        findings.push(Finding::warning(
-            "redis",
-            format_args!("it has no field in {}", keys.join(", ")),
-            "is this the right Redis, and the right hash?",
-        ));
+        let says = format_args!("it has no field in {}", keys.join(", "));
+        let todo = "is this the right Redis, and the right hash?";
+        findings.push(Finding::warning(CHECK, says, todo).code(Code::Empty));
     }
     findings.extend(probe.time.map(clock_of_redis));
     findings
 }
 
-/// The hashes that can't be read, though the user may.
-fn unreadable(probe: &Probe) -> Option<Finding> {
-    let unreadable = |(key, facts): &(String, Result<_, NotRead>)| match facts {
-        Err(NotRead { code, why }) if *code != Some(UnreadableCode::NoPerm) => {
-            Some(format!("{key}: {why}"))
-        }
-        _ => None,
+/// A hash that can't be read, though the user may: where that is the reason, it is
+/// the [`acl`] that says so.
+fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
+    let (code, says, todo) = match unread.code {
+        Some(UnreadableCode::NoPerm) => return None,
+        Some(UnreadableCode::Moved) => (
+            Code::OtherNode,
+            format!("{key} lives on another node of the Redis Cluster"),
+            "add that node to urls in the configuration".to_owned(),
+        ),
+        Some(UnreadableCode::WrongType) => (
+            Code::WrongType,
+            format!("the key {key} is not a hash"),
+            format!("name another key in `hashes`, or in Redis: DEL {key}"),
+        ),
+        Some(UnreadableCode::TooLarge) => (
+            Code::TooLarge,
+            format!("there is more in {key} than a table can hold"),
+            "spread the roles over several hashes, and use `allow`".to_owned(),
+        ),
+        None => (
+            Code::Unread,
+            format!("{key} can't be read"),
+            "see the log of Redis".to_owned(),
+        ),
     };
-    let unreadable: Vec<String> = probe.hashes.iter().filter_map(unreadable).collect();
-    (!unreadable.is_empty()).then(|| Finding::wrong("redis", unreadable.join("; "), ""))
-}
-
-/// What the daemon's user may not do: at worst that it can't follow, else what it
-/// has to do without.
-fn rights(probe: &Probe) -> Finding {
-    const REMEDY: &str = "the line that grants them is in cloudhosts-registry(7)";
-    let mut needed = Vec::new();
-    for (key, facts) in &probe.hashes {
-        if let Err(NotRead { code, why }) = facts
-            && *code == Some(UnreadableCode::NoPerm)
-        {
-            needed.push(format!("{key}: {why}"));
-        }
-    }
-    let refused = |need| {
-        probe
-            .refused
-            .iter()
-            .filter(move |refused| refused.need == need)
-    };
-    let used_always = refused(Need::Ping).chain(refused(Need::Scan));
-    needed.extend(used_always.map(|refused| format!("{}: {}", refused.command, refused.why)));
-    if !needed.is_empty() {
-        return Finding::wrong("acl", needed.join("; "), REMEDY);
-    }
-    let mut without = Vec::new();
-    for (need, consequence) in [
-        (Need::Log, "each change has the whole hash read again"),
-        (
-            Need::Info,
-            "names that a restarted Redis has lost are retained until they are accepted",
-        ),
-        (
-            Need::Fields,
-            "one value that is too large makes its hash unreadable",
-        ),
-        (
-            Need::TimeToLive,
-            "a hash that has expired looks like one that was deleted",
-        ),
-    ] {
-        let commands: Vec<&str> = refused(need).map(|refused| refused.command).collect();
-        if !commands.is_empty() {
-            without.push(format!("without {} {consequence}", commands.join(" ")));
-        }
-    }
-    if without.is_empty() {
-        Finding::ok("acl", "the daemon may run every command it uses")
-    } else {
-        Finding::warning("acl", without.join("; "), REMEDY)
-    }
+    let finding = Finding::wrong(CHECK, says, todo).code(code);
+    Some(finding.evidence(&unread.why))
 }
 
 /// How this Redis can lose names by itself.
 fn losses(probe: &Probe) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(policy) = &probe.evicts_all_keys {
-        findings.push(Finding::warning(
-            "eviction",
-            format_args!(
-                "Redis evicts any key when its memory is short (maxmemory-policy {policy})"
-            ),
-            "set maxmemory-policy to noeviction or volatile-lru, or use a Redis that is no cache",
-        ));
+        let says = "Redis evicts any key when its memory is short, so names may be lost";
+        let todo = "in Redis: CONFIG SET maxmemory-policy noeviction";
+        let finding = Finding::warning("eviction", says, todo).code(Code::Evicts);
+        findings.push(finding.evidence(format_args!("maxmemory-policy {policy}")));
     }
     for (key, facts) in &probe.hashes {
         if facts.as_ref().is_ok_and(|facts| facts.expires) {
-            findings.push(Finding::warning(
-                "expiry",
-                format_args!("{key} has a time to live, after which all its names are gone"),
-                format!("run: redis-cli PERSIST {key}"),
-            ));
+            let says = format_args!("{key} has a time to live, after which all its names are gone");
+            let todo = format_args!("in Redis: PERSIST {key}");
+            findings.push(Finding::warning("expiry", says, todo).code(Code::Expires));
         }
     }
     if probe.persists == Some(false) {
-        findings.push(Finding::warning(
-            "persistence",
-            "Redis does not save what changes: a restart loses it",
-            "set appendonly yes, or save; see INFO persistence and the log of Redis",
-        ));
+        let says = "Redis does not save what changes: a restart loses it";
+        let todo = "in Redis: CONFIG SET appendonly yes";
+        let finding = Finding::warning("persistence", says, todo).code(Code::Unsaved);
+        findings.push(finding.evidence("see INFO persistence, and the log of Redis"));
     }
     findings
 }

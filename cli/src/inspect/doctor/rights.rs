@@ -8,6 +8,7 @@ use std::path::Path;
 use cloudhosts_registry::config::Config;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 
+use super::code::Code;
 use super::finding::Finding;
 use crate::local;
 use crate::nsswitch::place::STANDARD;
@@ -41,7 +42,8 @@ pub(super) fn look(config: &Config) -> Finding {
             CHECK,
             format_args!("other users can't {verb} {path}: {at} has the mode {mode:04o}"),
             format_args!("run: chmod o+{right} {at}"),
-        ),
+        )
+        .code(Code::Closed),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_registry::{Config, Masters, masters};
 
+use super::code::Code;
 use super::finding::Finding;
 use crate::local;
 
@@ -17,22 +18,25 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     let masters = match masters(config) {
         Ok(Some(masters)) => masters,
         Ok(None) => return Vec::new(),
-        Err(error) => return vec![Finding::wrong(CHECK, error, "")],
+        Err(error) => {
+            let says = "the sentinels can't be asked";
+            let finding = Finding::wrong(CHECK, says, "see the limits of this user (ulimit -a)");
+            return vec![finding.code(Code::NotAsked).evidence(error)];
+        }
     };
     let mut findings = Vec::new();
     for (sentinel, said) in &masters.said {
         match said {
-            Err(why) => findings.push(Finding::warning(
-                CHECK,
-                format_args!("{sentinel}: {why}"),
-                "the others are asked meanwhile; is it meant to be in urls?",
-            )),
+            Err(why) => {
+                let says = format_args!("{sentinel} gives no answer; the others are asked");
+                let todo = "start it, or take it out of urls";
+                let finding = Finding::warning(CHECK, says, todo).code(Code::NoAnswer);
+                findings.push(finding.evidence(why));
+            }
             Ok(master) if masters.believed.as_ref() != Some(master) => {
-                findings.push(Finding::warning(
-                    CHECK,
-                    format_args!("{sentinel} names {master}, and has an older configuration"),
-                    "see whether it reaches the other sentinels",
-                ));
+                let says = format_args!("{sentinel} names {master}, by an older configuration");
+                let todo = "see whether it reaches the other sentinels";
+                findings.push(Finding::warning(CHECK, says, todo).code(Code::Older));
             }
             Ok(_) => {}
         }
@@ -45,7 +49,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 fn followed(config: &Config, masters: &Masters) -> Finding {
     let Some(believed) = &masters.believed else {
         let says = "no sentinel names a master; the daemon stays with the one it has";
-        return Finding::wrong(CHECK, says, "check urls and sentinel of the configuration");
+        let todo = "check urls and sentinel of the configuration";
+        return Finding::wrong(CHECK, says, todo).code(Code::NoMaster);
     };
     let end = Instant::now() + FOLLOWS;
     loop {
@@ -59,7 +64,8 @@ fn followed(config: &Config, masters: &Masters) -> Finding {
                     CHECK,
                     format_args!("the daemon follows {master}, but the master is {believed}"),
                     "run: systemctl restart cloudhosts-cached",
-                );
+                )
+                .code(Code::NotFollowed);
             }
             Some(_) => std::thread::sleep(Duration::from_millis(50)),
             // That it follows nothing is said elsewhere.

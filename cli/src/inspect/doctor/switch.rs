@@ -1,9 +1,9 @@
-//! nsswitch.conf, and nscd in front of it.
+//! nsswitch.conf: whether the search comes to our module.
 
 use std::path::Path;
 
+use super::code::Code;
 use super::finding::Finding;
-use crate::nscd;
 use crate::nsswitch::hosts::{self, Service};
 use crate::nsswitch::place::{Place, STANDARD};
 use crate::nsswitch::{State, services};
@@ -17,7 +17,10 @@ const ENABLE: &str = "run: cloudhosts nsswitch enable";
 pub(super) fn look() -> Vec<Finding> {
     let place = match Place::read(Path::new(STANDARD)) {
         Ok(place) => place,
-        Err(failure) => return vec![Finding::wrong(CHECK, failure, "run this as root")],
+        Err(failure) => {
+            let finding = Finding::wrong(CHECK, failure, "run this as root");
+            return vec![finding.code(Code::Unreadable)];
+        }
     };
     let text = place.text();
     let line = hosts::effective(&text);
@@ -29,21 +32,24 @@ pub(super) fn look() -> Vec<Finding> {
     let finding = match place.state() {
         State::Enabled => Finding::ok(CHECK, format_args!("{STANDARD} asks: {shown}")),
         State::Absent if !place.exists() => {
-            Finding::wrong(CHECK, format_args!("there is no {STANDARD}"), ENABLE)
+            let says = format_args!("there is no {STANDARD}");
+            Finding::wrong(CHECK, says, ENABLE).code(Code::NoFile)
         }
         State::Absent if line.is_none() => {
-            Finding::wrong(CHECK, format_args!("{STANDARD} has no hosts: line"), ENABLE)
+            let says = format_args!("{STANDARD} has no hosts: line");
+            Finding::wrong(CHECK, says, ENABLE).code(Code::NoHostsLine)
         }
         State::Absent => {
             let says = format_args!("cloudhosts is not on the hosts: line of {STANDARD}: {shown}");
-            Finding::wrong(CHECK, says, ENABLE)
+            Finding::wrong(CHECK, says, ENABLE).code(Code::Absent)
         }
         State::Misplaced => misplaced(list),
         State::Malformed => Finding::wrong(
             CHECK,
             format_args!("{STANDARD}: {}", hosts::Malformed),
             "mend that line",
-        ),
+        )
+        .code(Code::Malformed),
     };
     let mut findings = vec![finding];
     findings.extend(unread(&text, line.as_ref()));
@@ -60,16 +66,19 @@ fn misplaced(list: &[Service]) -> Finding {
             let (name, ends) = (&service.name, ends.join(" or "));
             let says =
                 format_args!("{name} stands before cloudhosts and ends the search at {ends}");
-            Finding::wrong(CHECK, says, ENABLE)
+            Finding::wrong(CHECK, says, ENABLE).code(Code::EndsSearch)
         }
         Some(service) => {
             let says = format_args!(
                 "{} stands before cloudhosts, so each look-up asks the network first",
                 service.name
             );
-            Finding::warning(CHECK, says, ENABLE)
+            Finding::warning(CHECK, says, ENABLE).code(Code::NetworkFirst)
         }
-        None => Finding::warning(CHECK, "cloudhosts is on the line more than once", ENABLE),
+        None => {
+            let says = "cloudhosts is on the line more than once";
+            Finding::warning(CHECK, says, ENABLE).code(Code::Repeated)
+        }
     }
 }
 
@@ -81,7 +90,8 @@ fn unread(text: &[u8], line: Option<&hosts::HostsLine>) -> Option<Finding> {
         let says = format_args!(
             "{STANDARD} ends without a newline, and glibc does not read its hosts: line"
         );
-        Finding::wrong(CHECK, says, "end the line")
+        let todo = format_args!("run: echo >> {STANDARD}");
+        Finding::wrong(CHECK, says, todo).code(Code::NoNewline)
     })
 }
 
@@ -94,18 +104,7 @@ fn ends_here(ours: &Service) -> Option<Finding> {
              asked of the services behind it",
             ends.join(" and ")
         );
-        Finding::warning(CHECK, says, "remove the [brackets] behind cloudhosts")
+        let todo = "remove the [brackets] behind cloudhosts";
+        Finding::warning(CHECK, says, todo).code(Code::EndsHere)
     })
-}
-
-/// Whether another program answers in the place of all modules.
-pub(super) fn cache() -> Finding {
-    match nscd::caches_hosts() {
-        false => Finding::ok("nscd", "does not cache hosts"),
-        true => Finding::warning(
-            "nscd",
-            "caches hosts, so programs see changes late",
-            "set enable-cache hosts no in /etc/nscd.conf and restart nscd",
-        ),
-    }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use cloudhosts_registry::{Config, Endpoint};
 use cloudhosts_table::{Name, View};
 
+use super::code::Code;
 use super::finding::Finding;
 use crate::inspect::roles::{addresses, joined};
 use crate::local;
@@ -67,4 +68,5 @@ fn warning(covered: &Covered) -> Finding {
         "cloudhosts itself asks the other services for it; remove that field, or leave it out \
          with `allow`, unless it is meant for programs",
     )
+    .code(Code::Covered)
 }

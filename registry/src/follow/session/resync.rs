@@ -64,7 +64,7 @@ impl Session<'_> {
         match self.connection.link.ask_within(&cmd("PING"), answers).await {
             // An error is an answer too.
             Ok(_) | Err(Failure::Refused(_)) => Ok(()),
-            Err(Failure::Lost(why)) => Err(why),
+            Err(Failure::Lost(fault)) => Err(fault.why),
         }
     }
 }

@@ -1,0 +1,153 @@
+//! What the daemon's user may do in Redis.
+
+use cloudhosts_registry::{Need, Probe, Refused, UnreadableCode};
+
+use super::code::Code;
+use super::finding::Finding;
+
+const CHECK: &str = "acl";
+
+/// Since this version Redis knows keys that may only be read (`%R~`).
+const READ_ONLY_KEYS: u32 = 7;
+
+/// What the daemon has to do without where a right is missing.
+const WITHOUT: [(Need, &str); 4] = [
+    (Need::Log, "each change has the whole hash read again"),
+    (
+        Need::Info,
+        "names that a restarted Redis has lost are retained until they are accepted",
+    ),
+    (
+        Need::Fields,
+        "one value that is too large makes its hash unreadable",
+    ),
+    (
+        Need::TimeToLive,
+        "a hash that has expired looks like one that was deleted",
+    ),
+];
+
+/// At worst that it can't follow, else what it has to do without.
+pub(super) fn look(probe: &Probe) -> Finding {
+    let user = &probe.user;
+    let denied: Vec<(&str, &str)> = probe
+        .hashes
+        .iter()
+        .filter_map(|(key, facts)| match facts {
+            Err(unread) if unread.code == Some(UnreadableCode::NoPerm) => {
+                Some((key.as_str(), unread.why.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    let needs = [Need::Ping, Need::Read, Need::Scan];
+    let needed = of(probe, |refused| needs.contains(&refused.need));
+    if denied.is_empty() && needed.is_empty() {
+        return limits(probe);
+    }
+    let mut grants = Grants::default();
+    for &(key, _) in &denied {
+        grants.hash(probe, key);
+    }
+    grants.commands(&probe.refused);
+    let mut evidence: Vec<String> = denied
+        .iter()
+        .map(|(key, why)| format!("{key}: {why}"))
+        .collect();
+    let whys = needed.iter().map(|refused| refused.why.clone());
+    evidence.extend(whys.filter(|_| denied.is_empty()));
+    evidence.dedup();
+    let says = format_args!("the Redis user {user} may not read what the daemon follows");
+    Finding::wrong(CHECK, says, grants.line(probe))
+        .code(Code::Needed)
+        .evidence(evidence.join("; "))
+}
+
+fn limits(probe: &Probe) -> Finding {
+    if probe.refused.is_empty() {
+        return Finding::ok(CHECK, "the daemon may run every command it uses");
+    }
+    let mut without = Vec::new();
+    for (need, consequence) in WITHOUT {
+        let refused = of(probe, |refused| refused.need == need);
+        let mut commands: Vec<&str> = refused.iter().map(|refused| refused.command).collect();
+        commands.sort_unstable();
+        commands.dedup();
+        if !commands.is_empty() {
+            without.push(format!("without {} {consequence}", commands.join(" ")));
+        }
+    }
+    let mut grants = Grants::default();
+    grants.commands(&probe.refused);
+    for (key, _) in &probe.hashes {
+        grants.log(probe, key);
+    }
+    Finding::warning(CHECK, without.join("; "), grants.line(probe)).code(Code::Limited)
+}
+
+fn of(probe: &Probe, wanted: impl Fn(&Refused) -> bool) -> Vec<&Refused> {
+    probe
+        .refused
+        .iter()
+        .filter(|refused| wanted(refused))
+        .collect()
+}
+
+/// What is to be granted.
+#[derive(Default)]
+struct Grants {
+    keys: Vec<String>,
+    commands: Vec<&'static str>,
+}
+
+impl Grants {
+    /// What it takes to read a hash that can't be read. A user who may run none of
+    /// the commands has no right to the key, or to none of them: both are granted.
+    /// One who may run all that were tried lacks the one that could not be.
+    fn hash(&mut self, probe: &Probe, key: &str) {
+        let tried = [Need::Read, Need::Scan, Need::Fields, Need::TimeToLive];
+        let of_key = |refused: &Refused| {
+            refused.hash.as_deref() == Some(key) && tried.contains(&refused.need)
+        };
+        let refused = of(probe, of_key);
+        let may = |command: &str| refused.iter().all(|refused| refused.command != command);
+        if may("+hlen") && may("+hscan") {
+            self.commands.push("+hgetall");
+        } else if !["+hlen", "+hscan", "+hkeys", "+hstrlen", "+hmget", "+pttl"]
+            .into_iter()
+            .any(may)
+        {
+            self.commands.push("+hgetall");
+            self.keys.extend([key.to_owned(), format!("{key}:*")]);
+        }
+    }
+
+    /// What it takes to read the log beside a hash.
+    fn log(&mut self, probe: &Probe, key: &str) {
+        let of_log =
+            |refused: &Refused| refused.hash.as_deref() == Some(key) && refused.need == Need::Log;
+        if of(probe, of_log).len() > 1 {
+            self.keys.push(format!("{key}:*"));
+        }
+    }
+
+    fn commands(&mut self, refused: &[Refused]) {
+        let commands = refused.iter().map(|refused| refused.command);
+        self.commands.extend(commands);
+    }
+
+    /// The line for Redis.
+    fn line(mut self, probe: &Probe) -> String {
+        let version = probe.version.as_deref();
+        let major = version.and_then(|version| version.split('.').next()?.parse().ok());
+        let old = major.is_some_and(|major: u32| major < READ_ONLY_KEYS);
+        let access = if old { "~" } else { "%R~" };
+        self.keys.dedup();
+        self.commands.sort_unstable();
+        self.commands.dedup();
+        let keys = self.keys.iter().map(|key| format!("{access}{key}"));
+        let commands = self.commands.iter().map(|&command| command.to_owned());
+        let rules: Vec<String> = keys.chain(commands).collect();
+        format!("in Redis: ACL SETUSER {} {}", probe.user, rules.join(" "))
+    }
+}

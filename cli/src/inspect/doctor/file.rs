@@ -1,0 +1,148 @@
+//! `last-good.table`: what programs that start have while there is no daemon.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use cloudhosts_registry::config::Config;
+use cloudhosts_registry::status::{Unwritten, UnwrittenCode};
+use cloudhosts_table::client::LAST_GOOD_NAME;
+use cloudhosts_table::format::MAX_TABLE;
+use cloudhosts_table::{OpenError, TableFile};
+
+use super::code::Code;
+use super::daemon::Life;
+use super::finding::Finding;
+use super::unit::start;
+use crate::inspect::status::ago;
+
+const CHECK: &str = "file";
+
+pub(super) fn look(config: &Config, life: &Life) -> Vec<Finding> {
+    let path = config.state_dir.join(LAST_GOOD_NAME);
+    let unwritten = life.status().and_then(|status| status.unwritten.as_ref());
+    let mut findings: Vec<Finding> = unwritten.map(cannot_write).into_iter().collect();
+    // Where none was ever written, that is said already.
+    match spoilt(&path) {
+        Some(Spoilt::Missing) if unwritten.is_some() => {}
+        Some(spoilt) => findings.push(spoilt.finding(&path, life)),
+        None if findings.is_empty() => {
+            findings.push(Finding::ok(
+                CHECK,
+                format_args!("{} is whole", path.display()),
+            ));
+        }
+        None => {}
+    }
+    findings
+}
+
+/// The daemon can't write it, and keeps trying.
+fn cannot_write(unwritten: &Unwritten) -> Finding {
+    let path = unwritten.path.display();
+    let directory = unwritten.path.parent().unwrap_or(&unwritten.path);
+    let shown = directory.display();
+    let (code, todo) = match unwritten.code {
+        UnwrittenCode::Full => (Code::Full, format!("make room there; see: df {shown}")),
+        UnwrittenCode::ReadOnly => (
+            Code::ReadOnly,
+            format!(
+                "run: mount -o remount,rw {}",
+                mount_point(directory).display()
+            ),
+        ),
+        UnwrittenCode::Immutable => (Code::Immutable, format!("run: chattr -i -a {shown} {path}")),
+        UnwrittenCode::Denied => (Code::Denied, format!("run: chown -R cloudhosts: {shown}")),
+        UnwrittenCode::NoDirectory => (
+            Code::NoDirectory,
+            format!("run: install -d -o cloudhosts -g cloudhosts {shown}"),
+        ),
+        UnwrittenCode::InTheWay => (Code::InTheWay, format!("move away what is there: {path}")),
+        UnwrittenCode::Other => (Code::Unwritten, format!("see: ls -la {shown}")),
+    };
+    let since = ago(unwritten.since);
+    let says = format_args!("{path} can't be written (since {since}); it is tried again and again");
+    Finding::wrong(CHECK, says, todo)
+        .code(code)
+        .evidence(&unwritten.reason)
+}
+
+/// The file system that a directory is in.
+fn mount_point(directory: &Path) -> PathBuf {
+    let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    let here = device(directory);
+    let above = directory.ancestors();
+    let inside = above.take_while(|path| device(path) == here);
+    inside.last().unwrap_or(directory).to_owned()
+}
+
+/// What is wrong with the file as it is.
+enum Spoilt {
+    Missing,
+    /// It can't be read, by this user at least.
+    Unreadable(String),
+    Damaged(String),
+    OtherFormat(OpenError),
+}
+
+fn spoilt(path: &Path) -> Option<Spoilt> {
+    let mut bytes = Vec::new();
+    let is_file = match fs::symlink_metadata(path) {
+        Err(_) => return Some(Spoilt::Missing),
+        Ok(found) => found.is_file(),
+    };
+    if !is_file {
+        return Some(Spoilt::Damaged("it is not a regular file".to_owned()));
+    }
+    let read = File::open(path).and_then(|file| file.take(MAX_TABLE + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        return Some(Spoilt::Unreadable(error.to_string()));
+    }
+    match TableFile::open(&bytes) {
+        Ok(table) => {
+            let damage = table.view().verify().err()?;
+            Some(Spoilt::Damaged(damage.to_string()))
+        }
+        Err(error @ OpenError::Version(_)) => Some(Spoilt::OtherFormat(error)),
+        Err(error) => Some(Spoilt::Damaged(error.to_string())),
+    }
+}
+
+impl Spoilt {
+    fn finding(self, path: &Path, life: &Life) -> Finding {
+        let path = path.display();
+        // One that runs writes it whole at its next change; one that starts, at once.
+        let todo = if life.is_alive() {
+            "run: systemctl restart cloudhosts-cached".to_owned()
+        } else {
+            start()
+        };
+        match self {
+            Spoilt::Missing => {
+                let says = format_args!(
+                    "{path} is not there: programs that start while there is \
+                                         no daemon have no names"
+                );
+                Finding::warning(CHECK, says, todo).code(Code::Missing)
+            }
+            Spoilt::Unreadable(why) => {
+                let says = format_args!("{path} can't be read here");
+                let finding = Finding::warning(CHECK, says, "run this as root");
+                finding.code(Code::Unreadable).evidence(why)
+            }
+            Spoilt::Damaged(why) => {
+                let says = format_args!("{path} is damaged, and is left aside");
+                Finding::wrong(CHECK, says, todo)
+                    .code(Code::Damaged)
+                    .evidence(why)
+            }
+            Spoilt::OtherFormat(why) => {
+                let says = format_args!("{path} was written by another release");
+                Finding::wrong(CHECK, says, todo)
+                    .code(Code::OtherFormat)
+                    .evidence(why)
+            }
+        }
+    }
+}

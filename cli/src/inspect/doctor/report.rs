@@ -1,0 +1,75 @@
+//! All that the doctor has found.
+
+use serde_json::{Value, json};
+
+use super::finding::{Finding, Verdict};
+use super::paint::Paint;
+use crate::outcome::{Failure, Outcome, print};
+
+/// What was found so far.
+pub(super) struct Report {
+    json: bool,
+    paint: Paint,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(super) fn new(json: bool) -> Report {
+        Report {
+            json,
+            paint: Paint::of_stdout(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Adds what a check has found: of each code one finding. It is printed at
+    /// once, as what comes next may take seconds.
+    pub(super) fn add(
+        &mut self,
+        findings: impl IntoIterator<Item = Finding>,
+    ) -> Result<(), Failure> {
+        let mut added: Vec<Finding> = Vec::new();
+        for finding in findings {
+            let mut before = added.iter_mut();
+            match before.find(|one| (one.check, one.code) == (finding.check, finding.code)) {
+                Some(same) => same.take(finding),
+                None => added.push(finding),
+            }
+        }
+        if !self.json {
+            for finding in &added {
+                print(&self.paint.finding(finding))?;
+            }
+        }
+        self.findings.extend(added);
+        Ok(())
+    }
+
+    /// Says how many there are that are not well.
+    pub(super) fn end(self) -> Result<Outcome, Failure> {
+        let wrong = self.count(Verdict::Wrong);
+        let warnings = self.count(Verdict::Warning);
+        if self.json {
+            let checks: Vec<Value> = self.findings.iter().map(Finding::as_json).collect();
+            let report = json!({
+                "ok": wrong == 0,
+                "wrong": wrong,
+                "warnings": warnings,
+                "checks": checks,
+            });
+            print(&format!("{report}\n"))?;
+        } else {
+            print(&self.paint.summary(wrong, warnings))?;
+        }
+        Ok(if wrong == 0 {
+            Outcome::Yes
+        } else {
+            Outcome::No
+        })
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        let same = |finding: &&Finding| finding.verdict == verdict;
+        self.findings.iter().filter(same).count()
+    }
+}

@@ -1,0 +1,50 @@
+//! What starts the daemon.
+
+use std::path::Path;
+
+use cloudhosts_registry::Unit;
+
+use super::code::Code;
+use super::finding::Finding;
+
+const CHECK: &str = "unit";
+
+/// This directory is there where systemd runs (sd_booted(3)).
+const BOOTED: &str = "/run/systemd/system";
+
+/// Whether systemd runs this machine.
+pub(super) fn is_booted() -> bool {
+    Path::new(BOOTED).is_dir()
+}
+
+/// How the daemon is started on this machine.
+pub(super) fn start() -> String {
+    if is_booted() {
+        "run: systemctl start cloudhosts-cached".to_owned()
+    } else {
+        "run: setpriv --reuid cloudhosts --regid cloudhosts --clear-groups cloudhosts-cached &"
+            .to_owned()
+    }
+}
+
+/// Whether it is started at boot. Where there is no systemd, or no unit, something
+/// else does that.
+pub(super) fn look(unit: Option<&Unit>) -> Option<Finding> {
+    let unit = unit.filter(|_| is_booted())?;
+    let file = unit.file.display();
+    Some(if unit.masked {
+        let says = "cloudhosts-cached is masked, so nothing can start it";
+        let todo = "run: systemctl unmask cloudhosts-cached";
+        Finding::wrong(CHECK, says, todo)
+            .code(Code::Masked)
+            .evidence(format_args!("{file} is a link to /dev/null"))
+    } else if unit.enabled {
+        Finding::ok(CHECK, "cloudhosts-cached starts at boot")
+    } else {
+        let says = "cloudhosts-cached does not start at boot";
+        let todo = "run: systemctl enable cloudhosts-cached";
+        Finding::warning(CHECK, says, todo)
+            .code(Code::NotEnabled)
+            .evidence(format_args!("no target wants {file}"))
+    })
+}

@@ -1,0 +1,212 @@
+//! The unit that runs the daemon, as it is installed: read from its files, as
+//! systemd need not run, and need not have read them yet.
+
+use crate::config::CREDENTIAL;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The unit's name.
+const NAME: &str = "cloudhosts-cached.service";
+
+/// Where units are, that first which counts most (systemd.unit(5)).
+const PLACES: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// Where a credential is looked for that is loaded without a path.
+const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
+
+/// What the unit and its drop-ins say of what concerns us.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// The file of the unit.
+    pub file: PathBuf,
+    /// The unit is a link to nothing: it can't be started.
+    pub masked: bool,
+    /// A target starts it at boot.
+    pub enabled: bool,
+    /// Who runs the daemon; none where root does.
+    pub user: Option<String>,
+    /// The daemon's group, where it is not the user's.
+    pub group: Option<String>,
+    /// Groups besides.
+    pub supplementary_groups: Vec<String>,
+    /// The password that the daemon is handed.
+    pub credential: Option<Credential>,
+}
+
+/// Where a password comes from that the unit hands to the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A file, which root reads.
+    File(PathBuf),
+    /// It is encrypted, or stands in the unit.
+    Hidden,
+}
+
+impl Unit {
+    /// The unit that is installed, if one is.
+    #[must_use]
+    pub fn installed() -> Option<Unit> {
+        let files = PLACES.iter().map(|place| Path::new(place).join(NAME));
+        let file = files
+            .into_iter()
+            .find(|file| file.symlink_metadata().is_ok())?;
+        let mut unit = Unit {
+            masked: fs::canonicalize(&file).is_ok_and(|real| real == Path::new("/dev/null")),
+            enabled: is_enabled(),
+            file,
+            ..Unit::default()
+        };
+        let mut said = Said::default();
+        said.read(&unit.file);
+        for file in drop_ins() {
+            said.read(&file);
+        }
+        unit.user = said.last("User");
+        unit.group = said.last("Group");
+        let groups = said.all("SupplementaryGroups");
+        unit.supplementary_groups = groups
+            .iter()
+            .flat_map(|line| line.split_whitespace())
+            .map(str::to_owned)
+            .collect();
+        unit.credential = credential(&said);
+        Some(unit)
+    }
+}
+
+/// Whether a target wants it.
+fn is_enabled() -> bool {
+    let wanted = |place: &&str| {
+        let Ok(entries) = fs::read_dir(place) else {
+            return false;
+        };
+        entries.flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let wants = name.ends_with(".wants") || name.ends_with(".requires");
+            wants && entry.path().join(NAME).symlink_metadata().is_ok()
+        })
+    };
+    PLACES.iter().any(|place| wanted(&place))
+}
+
+/// The drop-ins in the order of their names; of two with one name, that one counts
+/// which is in the place that counts more.
+fn drop_ins() -> Vec<PathBuf> {
+    let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for place in PLACES {
+        let directory = Path::new(place).join(format!("{NAME}.d"));
+        let Ok(entries) = fs::read_dir(directory) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if entry.path().extension().is_some_and(|end| end == "conf") {
+                found.entry(entry.file_name()).or_insert(entry.path());
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Where the password comes from. What is loaded counts before what is set.
+fn credential(said: &Said) -> Option<Credential> {
+    let ours = |key: &str| {
+        let lines = said.all(key).into_iter();
+        let of_ours = lines.filter_map(|line| match line.split_once(':') {
+            Some((CREDENTIAL, rest)) => Some(rest.to_owned()),
+            None if line == CREDENTIAL => Some(String::new()),
+            _ => None,
+        });
+        of_ours.last()
+    };
+    let loaded = ours("LoadCredential").map(|path| match path.as_str() {
+        path if path.starts_with('/') => PathBuf::from(path),
+        path => {
+            let name = if path.is_empty() { CREDENTIAL } else { path };
+            let mut stored = STORES.iter().map(|store| Path::new(store).join(name));
+            let first = Path::new(STORES[0]).join(name);
+            stored.find(|file| file.exists()).unwrap_or(first)
+        }
+    });
+    if let Some(file) = loaded.filter(|file| file.exists()) {
+        return Some(Credential::File(file));
+    }
+    let hidden = ours("LoadCredentialEncrypted").or_else(|| ours("SetCredentialEncrypted"));
+    // The unit we ship sets an empty line.
+    let set = ours("SetCredential").filter(|text| !matches!(text.as_str(), "" | "\\n"));
+    hidden.or(set).map(|_| Credential::Hidden)
+}
+
+/// The assignments of the section `[Service]`, in order.
+#[derive(Debug, Default)]
+struct Said(Vec<(String, String)>);
+
+impl Said {
+    /// Adds those of a file. One that can't be read says nothing.
+    fn read(&mut self, file: &Path) {
+        self.add(&fs::read_to_string(file).unwrap_or_default());
+    }
+
+    fn add(&mut self, text: &str) {
+        let text = text.replace("\\\n", " ");
+        let mut section = "";
+        for line in text.lines().map(str::trim) {
+            if line.starts_with(['#', ';']) {
+                continue;
+            }
+            if line.starts_with('[') {
+                section = line;
+            } else if section == "[Service]"
+                && let Some((key, value)) = line.split_once('=')
+            {
+                let (key, value) = (key.trim(), value.trim());
+                // An empty one takes back those before it.
+                if value.is_empty() {
+                    self.0.retain(|(said, _)| said != key);
+                } else {
+                    self.0.push((key.to_owned(), value.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn all(&self, key: &str) -> Vec<&str> {
+        let ours = self.0.iter().filter(|(said, _)| said == key);
+        ours.map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn last(&self, key: &str) -> Option<String> {
+        self.all(key).last().map(|&value| value.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_ins_add_and_take_back() {
+        let mut said = Said::default();
+        said.add(
+            "[Unit]\nUser=nobody\n[Service]\n# User=root\nUser = cloudhosts\n\
+             SupplementaryGroups=a \\\n  b\nSetCredential=redis-password:\\n\n",
+        );
+        assert_eq!(said.last("User").as_deref(), Some("cloudhosts"));
+        assert_eq!(said.all("SupplementaryGroups"), ["a    b"]);
+        assert_eq!(credential(&said), None);
+        said.add("[Service]\nSetCredentialEncrypted=redis-password: k6iU\n");
+        assert_eq!(credential(&said), Some(Credential::Hidden));
+        said.add("[Service]\nLoadCredential=redis-password:/etc/passwd\nUser=\nUser=redis\n");
+        let file = Credential::File("/etc/passwd".into());
+        assert_eq!(credential(&said), Some(file));
+        assert_eq!(said.all("User"), ["redis"]);
+    }
+}
