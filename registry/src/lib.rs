@@ -39,6 +39,7 @@
 
 pub mod config;
 mod connect;
+mod counted;
 pub mod follow;
 mod history;
 pub mod log;
@@ -54,7 +55,10 @@ mod unreadable;
 
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
-pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, follow};
+pub use counted::Counted;
+pub use follow::{
+    Attribution, Baseline, Batch, Changes, Checkpoint, Event, Extent, HashBatch, Mode, follow,
+};
 pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
