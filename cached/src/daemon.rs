@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use cloudhosts_registry::Counted;
 use cloudhosts_registry::config::{Config, ConfigError};
-use cloudhosts_registry::follow::{Baseline, Batch, Checkpoint, Event, Mode};
+use cloudhosts_registry::follow::{Attribution, Baseline, Batch, Checkpoint, Event, Mode};
 use cloudhosts_registry::status::{Rejected, State as Standing};
 use cloudhosts_table::Snapshot;
 use cloudhosts_table::client::touch_interval;
@@ -75,7 +76,9 @@ pub async fn run(
             _ = interrupt.recv() => break,
         }
         daemon.start_chore();
-        daemon.report.write(Instant::now());
+        if daemon.report.write(Instant::now()) {
+            daemon.tell_status();
+        }
     }
     daemon.following = None;
     daemon.retire().await;
@@ -123,6 +126,8 @@ struct Digested {
     full: Option<Duration>,
     /// The state of Redis that the mirror stands for now.
     checkpoint: Checkpoint,
+    /// Who changed what, as far as the change log says so.
+    attributions: Vec<Attribution>,
     /// What a new follower is to start from, where one is to be started.
     baseline: Option<Baseline>,
 }
@@ -144,6 +149,8 @@ struct Daemon {
     /// What was logged last, so that nothing is logged twice.
     problems: Rejected,
     trouble: String,
+    /// What the service manager was told last of how it is.
+    told: String,
     published: bool,
     /// The last change could not be published.
     failing: bool,
@@ -171,6 +178,7 @@ impl Daemon {
             checkpoint: Checkpoint::default(),
             problems: Rejected::default(),
             trouble: String::new(),
+            told: String::new(),
             published: false,
             failing: false,
             unwritten: None,
@@ -190,6 +198,17 @@ impl Daemon {
         notify(&[NotifyState::Ready]);
         self.exposures.look();
         self.report.write_now();
+        self.tell_status();
+    }
+
+    /// Tells systemd how it is, if that has changed. As often as the file is
+    /// written, at most.
+    fn tell_status(&mut self) {
+        let line = self.report.line();
+        if self.told != line {
+            notify(&[NotifyState::Status(&line)]);
+            self.told = line;
+        }
     }
 
     /// Takes in what the follower tells.
@@ -233,7 +252,10 @@ impl Daemon {
         self.work_on(move |mut tools, _| {
             let changed = tools.mirror.apply(&batch);
             let published = tools.publisher.publish(&tools.mirror, &changed, anew);
+            let hashes = batch.hashes.into_iter();
+            let read = hashes.filter_map(|hash| hash.outcome.ok());
             Digested {
+                attributions: read.flat_map(|changes| changes.attributions).collect(),
                 tools,
                 published,
                 full: batch.full,
@@ -265,6 +287,11 @@ impl Daemon {
             }
             Ok(published) => {
                 if let Some(published) = published {
+                    // What it begins with is told as a whole.
+                    if self.published && done.baseline.is_none() {
+                        let names = published.facts.names;
+                        published.roles.log(&done.attributions, names);
+                    }
                     self.publish(published);
                 }
                 if self.published {
@@ -291,14 +318,15 @@ impl Daemon {
         self.report.published(&facts);
         self.keeper.table_changed();
         if self.published {
-            debug!(
-                "published generation {}: {} names",
-                facts.generation, facts.names
-            );
+            let names = Counted::new(facts.names, "name");
+            debug!("published generation {}: {names}", facts.generation);
         } else {
             info!(
-                "published generation {}: {} names, {} addresses, {} bytes",
-                facts.generation, facts.names, facts.addresses, facts.bytes
+                "published generation {}: {}, {}, {} bytes",
+                facts.generation,
+                Counted::new(facts.names, "name"),
+                Counted::new(facts.addresses, "address"),
+                facts.bytes
             );
         }
         self.published = true;
@@ -322,8 +350,8 @@ impl Daemon {
         let more = new.count();
         if more > 0 || problems.count > problems.fields.len() && problems != self.problems {
             warn!(
-                "{} fields can't be used as they are; the status names the first {}",
-                problems.count,
+                "{} can't be used as they are; the status names the first {}",
+                Counted::new(problems.count as u64, "field"),
                 problems.fields.len()
             );
         }
@@ -336,15 +364,9 @@ impl Daemon {
         let Some((state, reason)) = self.report.update(&tools.mirror, SystemTime::now()) else {
             return;
         };
-        let word = match state {
-            Standing::Live => "live",
-            Standing::Guarded => "guarded",
-            Standing::Unreadable => "unreadable",
-            Standing::Reconnecting => "reconnecting",
-        };
         let line = match reason {
-            "" => word.to_owned(),
-            reason => format!("{word}: {reason}"),
+            "" => state.to_string(),
+            reason => format!("{state}: {reason}"),
         };
         match state {
             Standing::Live => info!("{line}"),
@@ -352,7 +374,6 @@ impl Daemon {
             // Why there is no connection is logged as it happens.
             Standing::Reconnecting => {}
         }
-        notify(&[NotifyState::Status(&line)]);
     }
 
     fn start_chore(&mut self) {

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use limit::{Limit, Verdict};
 
+use cloudhosts_registry::Counted;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -42,8 +43,8 @@ pub fn tell_left_out(now: Option<Instant>) {
     for left_out in LIMIT.take(now) {
         tracing::warn!(
             target: LEFT_OUT,
-            "left out: {} lines such as: {}",
-            left_out.count,
+            "left out: {} such as: {}",
+            Counted::new(left_out.count, "line"),
             left_out.first
         );
     }

@@ -10,7 +10,7 @@
 //!
 //! Beside them [`keeper`] sees to the files that outlive the daemon,
 //! [`last_good`] and [`state`]; [`report`] is the status file,
-//! [`journal`] the log, [`reload`] says what another configuration changes,
+//! [`journal`] the log, [`role_changes`] what it says of roles, [`reload`] says what another configuration changes,
 //! [`exposures`] warns of passwords that others can read, and [`daemon`] is the
 //! loop that ties them together.
 #![forbid(unsafe_code)]
@@ -25,5 +25,6 @@ pub mod mirror;
 pub mod publisher;
 pub mod reload;
 pub mod report;
+pub mod role_changes;
 pub mod server;
 pub mod state;

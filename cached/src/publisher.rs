@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::mirror::{Changed, Mirror};
 use crate::report::TableFacts;
+use crate::role_changes::RoleChanges;
 
 /// The one that writes the region.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Published {
     /// The region it is in, where that is another than before: it is to be
     /// handed out from now on.
     pub region: Option<Arc<Region>>,
+    /// Whose answers are others than before.
+    pub roles: RoleChanges,
 }
 
 impl Publisher {
@@ -51,6 +54,11 @@ impl Publisher {
         anew: bool,
     ) -> io::Result<Option<Published>> {
         let before = self.writer.as_ref().map(RegionWriter::generation);
+        let roles = if anew {
+            RoleChanges::All
+        } else {
+            RoleChanges::before(changed, self.view())
+        };
         let differs = *changed != Changed::Nothing && !self.says(mirror.settings());
         let is_new = anew || differs || !self.write(mirror, changed)?;
         if is_new {
@@ -73,6 +81,7 @@ impl Publisher {
                 bytes: view.size() as u64,
             },
             region: (is_new || moved).then(|| Arc::clone(writer.region())),
+            roles: roles.after(&view),
         }))
     }
 
@@ -236,7 +245,7 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
     use cloudhosts_registry::{Config, Pairs};
@@ -321,6 +330,42 @@ mod tests {
             }
             stop.store(true, Ordering::Relaxed);
         });
+    }
+
+    #[test]
+    fn a_publication_says_whose_answers_are_others() {
+        let (mut mirror, mut publisher) = (mirror(), Publisher::default());
+        let changed = mirror.apply(&batch(&[("web", "10.0.0.1"), ("www", "web")], &[]));
+        let first = publisher.publish(&mirror, &changed, false).unwrap();
+        assert_eq!(first.unwrap().roles, RoleChanges::All);
+        let mut roles = |set: &[(&str, &str)], removed: &[&str]| {
+            let changed = mirror.apply(&batch(set, removed));
+            let published = publisher.publish(&mirror, &changed, false).unwrap();
+            published.unwrap().roles
+        };
+        let told = |roles: RoleChanges| match roles {
+            RoleChanges::Few(roles) => roles.iter().map(ToString::to_string).collect(),
+            other => vec![format!("{other:?}")],
+        };
+        // Its alias goes with it.
+        assert_eq!(
+            told(roles(&[("web", "10.0.0.2")], &[])),
+            ["web: 10.0.0.1 -> 10.0.0.2"]
+        );
+        assert_eq!(
+            told(roles(&[("db", "10.0.0.3"), ("www", "db")], &[])),
+            [
+                "db: nothing -> 10.0.0.3",
+                "www: web (10.0.0.2) -> db (10.0.0.3)"
+            ]
+        );
+        assert_eq!(told(roles(&[], &["web"])), ["web: 10.0.0.2 -> nothing"]);
+        let many: Vec<String> = (10..41).map(|n| format!("m{n}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (&**name, "10.1.0.1")).collect();
+        let RoleChanges::Many { count, first } = roles(&many, &[]) else {
+            panic!("31 are many");
+        };
+        assert_eq!((count, &*first[0], first.len()), (31, "m10", 10));
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use cloudhosts_registry::Counted;
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{
-    ConfigStatus, FullRead, RedisStatus, Rejected, State, Status, Unwritten,
+    ConfigStatus, FullRead, HashStatus, RedisStatus, Rejected, State, Status, Unwritten,
 };
 use tracing::warn;
 
@@ -151,6 +152,33 @@ impl Report {
         self.change();
     }
 
+    /// The status in one line, for the service manager: how the daemon is, how
+    /// much there is, and why it is not live.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let status = &self.status;
+        let mut line = format!(
+            "{}: {}, {}",
+            status.state,
+            Counted::new(status.names, "name"),
+            Counted::new(status.addresses, "address")
+        );
+        let sum = |count: fn(&HashStatus) -> usize| status.hashes.iter().map(count).sum();
+        let besides: [(usize, &str); 3] = [
+            (sum(|hash| hash.retained), "retained"),
+            (status.rejected.count, "rejected"),
+            (sum(|hash| hash.filtered.unwrap_or(0)), "left out by allow"),
+        ];
+        for (count, what) in besides.into_iter().filter(|(count, _)| *count > 0) {
+            line.push_str(&format!(", {count} {what}"));
+        }
+        if !status.reason.is_empty() {
+            line.push_str("; ");
+            line.push_str(&status.reason);
+        }
+        one_line(&line)
+    }
+
     /// Takes over what the mirror knows, and works out the state. Returns the
     /// state when it is another than before.
     pub fn update(&mut self, mirror: &Mirror, now: SystemTime) -> Option<(State, &str)> {
@@ -169,10 +197,10 @@ impl Report {
         } else if mirror.is_guarded() {
             let hashes = self.status.hashes.iter();
             let retained: usize = hashes.map(|hash| hash.retained).sum();
-            let fields = if retained == 1 { "field" } else { "fields" };
+            let fields = Counted::new(retained as u64, "field");
             let reason = format!(
-                "Redis has lost {retained} {fields}, retained until written again; if that is \
-                 meant to be gone, run: cloudhosts accept [ROLE]"
+                "Redis has lost {fields}, retained until written again; if that is meant to be \
+                 gone, run: cloudhosts accept [ROLE]"
             );
             (State::Guarded, reason)
         } else {
@@ -204,12 +232,14 @@ impl Report {
         Some(gathered.max(rested))
     }
 
-    /// Writes the file if it is time to.
-    pub fn write(&mut self, now: Instant) {
-        if self.wakes(now).is_some_and(|next| next <= now) {
+    /// Writes the file if it is time to; true where it was.
+    pub fn write(&mut self, now: Instant) -> bool {
+        let due = self.wakes(now).is_some_and(|next| next <= now);
+        if due {
             self.written = Some(now);
             self.write_now();
         }
+        due
     }
 
     /// Writes the file.
@@ -246,6 +276,26 @@ fn in_effect(config: &Config, pending: Vec<String>, now: SystemTime) -> ConfigSt
         read: now,
         pending,
     }
+}
+
+/// Longest line that the service manager is told, in characters.
+const LONGEST: usize = 300;
+
+/// The text without what would end its line, or go to a terminal as a control
+/// code, and not longer than [`LONGEST`].
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for (n, c) in text.chars().enumerate() {
+        match c {
+            _ if n == LONGEST => {
+                line.push_str("...");
+                break;
+            }
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// What is said of a table.

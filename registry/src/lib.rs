@@ -42,6 +42,7 @@
 mod account;
 pub mod config;
 mod connect;
+mod counted;
 mod fault;
 pub mod follow;
 mod history;
@@ -60,8 +61,11 @@ mod unreadable;
 pub use account::Account;
 pub use config::{Config, ConfigError};
 pub use connect::{Endpoint, EndpointError};
+pub use counted::Counted;
 pub use fault::{Fault, FaultCode};
-pub use follow::{Baseline, Batch, Changes, Checkpoint, Event, HashBatch, Mode, follow};
+pub use follow::{
+    Attribution, Baseline, Batch, Changes, Checkpoint, Event, Extent, HashBatch, Mode, follow,
+};
 pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;

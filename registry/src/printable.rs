@@ -1,5 +1,6 @@
 //! Text from strangers, made fit for a terminal, a log line and a status file.
 
+use crate::counted::Counted;
 use std::fmt;
 
 /// Most bytes of foreign text that one message quotes.
@@ -18,7 +19,7 @@ impl fmt::Display for Quoted<'_> {
         write!(f, "\"{}\"", shown.escape_ascii())?;
         match self.0.len() - shown.len() {
             0 => Ok(()),
-            rest => write!(f, "... ({rest} more bytes)"),
+            rest => write!(f, "... ({})", Counted::new(rest as u64, "more byte")),
         }
     }
 }

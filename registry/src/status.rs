@@ -106,6 +106,17 @@ pub enum State {
     Unreadable,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            State::Live => "live",
+            State::Reconnecting => "reconnecting",
+            State::Guarded => "guarded",
+            State::Unreadable => "unreadable",
+        })
+    }
+}
+
 /// The connection to Redis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedisStatus {
@@ -128,6 +139,12 @@ pub struct HashStatus {
     pub fields: usize,
     /// Of these, the fields that are retained: Redis lost them.
     pub retained: usize,
+    /// All its fields in Redis, as it was read last; none before that.
+    #[serde(default)]
+    pub in_redis: Option<usize>,
+    /// Of these, the fields of roles that `allow` leaves out.
+    #[serde(default)]
+    pub filtered: Option<usize>,
     /// Why it can't be read; what it held before is used.
     pub unreadable: Option<String>,
     /// The same for programs.

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use cloudhosts_tests::World;
+use std::cell::Cell;
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
 use cloudhosts_tests::daemon::STATUS;
 use cloudhosts_tests::process::{stderr, stdout};
 use cloudhosts_tests::world::HASH;
+use cloudhosts_tests::{World, wait};
 use serde_json::Value;
 
 #[test]
@@ -62,6 +66,181 @@ fn the_status_file_may_be_read_by_all_and_follows_changes() {
         .wait_for("two names", |status| status["names"] == 2);
     assert!(after["generation"].as_u64() > before["generation"].as_u64());
     assert!(after["publishes"].as_u64() > before["publishes"].as_u64());
+}
+
+#[test]
+fn what_is_in_redis_and_what_allow_leaves_out_of_it_are_counted() {
+    let world = World::new()
+        .config("allow", "['db*', '?.x']")
+        .hash(
+            HASH,
+            &[("db", "10.0.0.6"), ("web", "10.0.0.5"), ("bad name", "x")],
+        )
+        .hash(
+            HASH,
+            &[
+                ("DB-2/a", "10.0.0.7"),
+                ("WEB/1", "10.0.0.8"),
+                ("*.x", "10.0.0.9"),
+            ],
+        )
+        .start();
+    let counts = |status: &Value| {
+        let hash = &status["hashes"][0];
+        [&hash["in_redis"], &hash["fields"], &hash["filtered"]].map(Value::as_u64)
+    };
+    let wait = |all, used, filtered| {
+        let wanted = [Some(all), Some(used), Some(filtered)];
+        let what = format!("{wanted:?} fields");
+        world
+            .daemon
+            .wait_for(&what, |status| counts(status) == wanted);
+    };
+    wait(6, 3, 2);
+    let said = stdout(&world.cloudhosts(&["status"]));
+    assert!(
+        said.contains("3 fields; 6 fields in Redis, of which allow leaves out 2"),
+        "{said}"
+    );
+    // as they come and go, by the log, without it, and by a scan
+    assert!(
+        world
+            .cloudhosts(&["claim", "app", "10.0.0.1"])
+            .status
+            .success()
+    );
+    wait(7, 3, 3);
+    world
+        .redis
+        .cli(&["HDEL", HASH, "web", "WEB/1", "no such field"]);
+    wait(5, 3, 1);
+    assert!(world.cloudhosts(&["release", "app"]).status.success());
+    wait(4, 3, 0);
+    world.redis.cli(&["HSET", HASH, "www", "10.0.0.1"]);
+    wait(5, 3, 1);
+}
+
+#[test]
+fn one_of_a_kind_is_said_so() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    let said = stdout(&world.cloudhosts(&["status"]));
+    for word in ["1 field", "1 name", "1 address", "1 change"] {
+        assert!(said.contains(word), "{word}: {said}");
+        assert!(!said.contains(&format!("{word}s")), "{said}");
+        assert!(!said.contains(&format!("{word}es")), "{said}");
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_how_it_is_and_how_much_there_is() {
+    let mut world = World::new().hash(HASH, &[("web", "10.0.0.5")]).build();
+    let path = world.dir.join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    world.daemon.set_variable("NOTIFY_SOCKET", &path);
+    world.daemon.start();
+    let told = Cell::new(0);
+    let status = |words: &[&str]| loop {
+        let mut message = [0; 4096];
+        let length = manager.recv(&mut message).unwrap();
+        let text = String::from_utf8_lossy(&message[..length]).into_owned();
+        let Some(line) = text.lines().find_map(|line| line.strip_prefix("STATUS=")) else {
+            continue;
+        };
+        told.set(told.get() + 1);
+        if words.iter().all(|word| line.contains(word)) {
+            return;
+        }
+    };
+    status(&["live", "1 name,", "1 address"]);
+    world.hset(&[("db", "10.0.0.6 10.0.0.7")]);
+    status(&["live", "2 names", "3 addresses"]);
+    // however often it changes, it is told once a second
+    let (start, before) = (Instant::now(), told.get());
+    for n in 0..200 {
+        world.hset(&[(&format!("m{n}"), "10.1.0.1")]);
+    }
+    world.sync(HASH);
+    status(&["203 names"]);
+    let (times, seconds) = (told.get() - before, start.elapsed().as_secs());
+    assert!(times <= seconds + 2, "{times} times in {seconds} s");
+    world.redis.cli(&["FLUSHALL"]);
+    status(&["guarded", "203 names", "retained", "cloudhosts accept"]);
+    world.redis.kill();
+    status(&["reconnecting", "203 names"]);
+}
+
+#[test]
+fn the_log_says_which_roles_change_and_who_changed_them() {
+    let mut world = World::with(&[("web", "10.0.0.5"), ("www", "web")]);
+    let logged = |world: &World, words: &[&str]| {
+        let what = format!("a line of the log with {words:?}");
+        wait::until(&what, || {
+            let log = world.daemon.log();
+            let mut lines = log.lines();
+            let found = lines.find(|line| words.iter().all(|word| line.contains(word)));
+            found.map(str::to_owned)
+        })
+    };
+    assert!(
+        !world.daemon.log().contains("web: "),
+        "what it begins with is told as a whole"
+    );
+    assert!(
+        world
+            .cloudhosts(&["claim", "web", "10.0.0.6"])
+            .status
+            .success()
+    );
+    logged(&world, &["web: 10.0.0.5 -> 10.0.0.6 (claim by "]);
+    world.hset(&[("web", "10.0.0.7")]);
+    let line = logged(&world, &["web: 10.0.0.6 -> 10.0.0.7"]);
+    assert!(!line.contains(" by "), "nobody knows who: {line}");
+    assert!(world.cloudhosts(&["release", "web"]).status.success());
+    logged(&world, &["web: 10.0.0.7 -> nothing (release by "]);
+    logged(&world, &["www: web (10.0.0.7) -> nothing"]);
+
+    // who says so in the log is not believed to be harmless
+    let by = "eve\u{1b}[2J\u{202e}\nweb: forged";
+    let entry = [
+        "XADD",
+        "cloudhosts:log",
+        "*",
+        ".verb",
+        "claim",
+        ".by",
+        by,
+        "+web",
+        "10.0.0.8",
+    ];
+    world.redis.cli(&entry);
+    world.hset(&[("web", "10.0.0.8")]);
+    let line = logged(&world, &["web: nothing -> 10.0.0.8 (claim by eve"]);
+    assert!(!line.contains(['\u{1b}', '\u{202e}']), "{line}");
+    assert!(
+        !world
+            .daemon
+            .log()
+            .lines()
+            .any(|line| line.ends_with("\nweb: forged"))
+    );
+    // what is refused is not told
+    world.hset(&[("web", "10.0.0.9:4711")]);
+    world.daemon.wait_for_rejected(HASH, "web");
+    assert!(!world.daemon.log().contains("4711"));
+
+    // many at once are one line, and so are those that changed while it was away
+    let many: Vec<String> = (0..40).map(|n| format!("m{n:02}")).collect();
+    let pairs: Vec<(&str, &str)> = many.iter().map(|name| (&**name, "10.1.0.1")).collect();
+    world.hset(&pairs);
+    logged(&world, &["40 roles changed at once: m00, m01", "30 more"]);
+    assert!(!world.daemon.log().contains("m00: "));
+    world.daemon.terminate();
+    world.hset(&[("m00", "10.1.0.2")]);
+    world.daemon.start();
+    logged(&world, &["m00: 10.1.0.1 -> 10.1.0.2"]);
 }
 
 #[test]

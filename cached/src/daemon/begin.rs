@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use cloudhosts_registry::Counted;
 use cloudhosts_registry::config::{Config, ConfigError};
 use cloudhosts_registry::follow::Checkpoint;
 use cloudhosts_table::client::touch_interval;
@@ -52,7 +53,8 @@ impl Daemon {
             };
             let published = tools.publish_all();
             if let Ok(Some(published)) = &published {
-                info!("{} names restored from {path}", published.facts.names);
+                let names = Counted::new(published.facts.names, "name");
+                info!("{names} restored from {path}");
             }
             begun(tools, published, state.checkpoint)
         });
@@ -129,6 +131,7 @@ fn begun(
         tools,
         published,
         full: None,
+        attributions: Vec::new(),
         checkpoint,
     }
 }

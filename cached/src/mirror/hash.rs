@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::config::Allow;
-use cloudhosts_registry::follow::Changes;
+use cloudhosts_registry::follow::{Changes, Extent};
 use cloudhosts_registry::log::DropScope;
 use cloudhosts_registry::record::Field as FieldName;
 use cloudhosts_registry::status::HashStatus;
@@ -28,6 +28,8 @@ pub(super) struct Hash {
     fields: usize,
     /// How many of these Redis has lost.
     retained: usize,
+    /// How much it holds in Redis, where it was read.
+    extent: Option<Extent>,
     unreadable: Option<Unreadable>,
     /// The raw fields that can't be used, and why.
     pub(super) unusable: BTreeMap<Box<[u8]>, Unusable>,
@@ -49,6 +51,7 @@ impl Hash {
             number,
             fields: 0,
             retained: 0,
+            extent: None,
             unreadable: None,
             unusable: BTreeMap::new(),
             attributes: BTreeMap::new(),
@@ -79,6 +82,8 @@ impl Hash {
             key: self.key.clone(),
             fields: self.fields,
             retained: self.retained,
+            in_redis: self.extent.map(|extent| extent.fields),
+            filtered: self.extent.map(|extent| extent.filtered),
             unreadable: self.unreadable.as_ref().map(ToString::to_string),
             unreadable_code: self.unreadable.as_ref().map(|why| why.code),
         }
@@ -114,6 +119,7 @@ impl Hash {
     /// the value can't be used: then the last good value is still there.
     pub(super) fn apply(&mut self, changes: &Changes, fields: &mut Fields, allow: &Allow) -> bool {
         let mut changed = false;
+        self.extent = changes.extent.or(self.extent);
         let mut bulk = Bulk::default();
         for scope in &changes.dropped {
             changed |= self.drop_retained(scope, fields);

@@ -1,149 +1,248 @@
-//! What stands around the table when a program looks a name up: the other
-//! services of nsswitch.conf(5), nscd(8), and what comes of all of them.
+//! What stands around the table when a program looks something up: the services
+//! of nsswitch.conf(5) in their order, nscd(8), and what comes of all of them.
 
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use cloudhosts_table::Name;
 use serde_json::{Value, json};
 
-use super::explain::shown_addresses;
-use crate::getent;
+use super::roles::joined;
 use crate::nscd;
 use crate::nsswitch::hosts::{self, Service};
 use crate::nsswitch::place::{Place, STANDARD};
 use crate::outcome::{Lines, Plain};
 
-/// All that is asked beside the table.
+/// All that is asked beside the table, for addresses or for names.
 #[derive(Debug)]
-pub(super) struct Around {
+pub(super) struct Around<T> {
     /// The services, as glibc will ask them; none where there is no line.
     services: Vec<Service>,
+    decided: Decided,
     /// What `/etc/hosts` has.
-    files: io::Result<Vec<IpAddr>>,
+    files: io::Result<Vec<T>>,
     /// Whether nscd may answer in place of all.
     nscd: bool,
     /// What a program is told.
-    told: io::Result<Vec<IpAddr>>,
+    told: io::Result<Vec<T>>,
+    /// Why that differs from what the table has.
+    differs: Option<String>,
 }
 
-impl Around {
-    /// Asks them all.
-    pub(super) fn look(name: &Name) -> Around {
+/// Where the search among the services ends, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decided {
+    /// At the one that answers.
+    By(usize),
+    /// At one that knows nothing, and lets nobody be asked after it.
+    EndedAt(usize),
+    /// Nobody knows it.
+    Nobody,
+    /// It can't be told who it is.
+    Unknown,
+}
+
+/// What a program is told, compared with what the table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    Same,
+    Differs,
+    /// It differs for this reason, if cloudhosts is asked at all.
+    Because(&'static str),
+}
+
+impl<T: ToString> Around<T> {
+    /// Asks them all: each by its name, or none for what a program is told.
+    /// `compare` compares that with the table, which may have nothing.
+    pub(super) fn look(
+        ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>,
+        in_table: bool,
+        compare: impl Fn(&[T]) -> Compared,
+    ) -> Around<T> {
         let text = Place::read(Path::new(STANDARD)).map(|place| place.text());
         let line = text.ok().and_then(|text| hosts::effective(&text));
-        Around {
+        let mut around = Around {
             services: line.and_then(|line| line.services.ok()).unwrap_or_default(),
-            files: getent::addresses(name, Some("files")),
+            decided: Decided::Unknown,
+            files: ask(Some("files")),
             nscd: nscd::caches_hosts(),
-            told: getent::addresses(name, None),
-        }
+            told: ask(None),
+            differs: None,
+        };
+        around.decided = around.decide(ask, in_table);
+        around.differs = match &around.told {
+            Err(error) => Some(format!("can't tell what programs are told: {error}")),
+            Ok(told) => match compare(told) {
+                Compared::Same => None,
+                Compared::Because(why) if around.is_asked() => Some(why.to_owned()),
+                _ => Some(around.cause(told.is_empty(), in_table)),
+            },
+        };
+        around
     }
 
-    /// The services before ours and behind it; none where ours is not asked.
-    fn sides(&self) -> Option<(&[Service], &[Service])> {
-        let ours = self.services.iter().position(Service::is_ours)?;
-        Some((self.services.get(..ours)?, self.services.get(ours + 1..)?))
+    /// What a program is told.
+    pub(super) fn told(&self) -> &io::Result<Vec<T>> {
+        &self.told
+    }
+
+    /// Whether cloudhosts is among the services.
+    pub(super) fn is_asked(&self) -> bool {
+        self.ours().is_some()
+    }
+
+    fn ours(&self) -> Option<usize> {
+        self.services.iter().position(Service::is_ours)
+    }
+
+    /// Which service decides, given whether the table has an answer. No more of
+    /// them are asked than a program would ask.
+    fn decide(&self, ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>, in_table: bool) -> Decided {
+        let Ok(told) = &self.told else {
+            return Decided::Unknown;
+        };
+        let mut ended = None;
+        for (n, service) in self.services.iter().enumerate() {
+            let answers = match service.name.as_str() {
+                _ if service.is_ours() => in_table,
+                "files" => self.files.as_ref().is_ok_and(|files| !files.is_empty()),
+                name => ask(Some(name)).is_ok_and(|answers| !answers.is_empty()),
+            };
+            match (answers, told.is_empty()) {
+                (true, false) => return Decided::By(n),
+                (true, true) => return ended.map_or(Decided::Unknown, Decided::EndedAt),
+                (false, _) if service.ends_search() => ended = ended.or(Some(n)),
+                (false, _) => {}
+            }
+        }
+        match (told.is_empty(), ended) {
+            (true, Some(n)) if self.ours().is_some_and(|ours| n < ours) => Decided::EndedAt(n),
+            (true, _) => Decided::Nobody,
+            (false, _) => Decided::Unknown,
+        }
     }
 
     /// Why a program is told something else than what the table has.
-    fn differs(&self, table: &[IpAddr], pick: u16) -> Option<String> {
-        let told = match &self.told {
-            Ok(told) => told,
-            Err(error) => return Some(format!("can't tell what programs are told: {error}")),
-        };
-        // Of several addresses all are given, but with pick= some, and only those of
-        // families in which the machine has an address itself (AI_ADDRCONFIG).
-        let known = told.iter().all(|address| table.contains(address));
-        let given = |family: fn(&&IpAddr) -> bool| {
-            let ours: Vec<&IpAddr> = table.iter().filter(family).collect();
-            let got = ours.iter().filter(|address| told.contains(address)).count();
-            got == ours.len() || got == 0 || pick > 0
-        };
-        let whole = given(|address| address.is_ipv4()) && given(|address| address.is_ipv6());
-        if known && whole && told.is_empty() == table.is_empty() {
-            return None;
-        }
-        if told.is_empty() && table.iter().all(IpAddr::is_ipv6) && self.sides().is_some() {
-            return Some(
-                "it has IPv6 addresses alone, and this machine may have none itself".into(),
-            );
-        }
-        let before = self.sides().map(|(before, _)| before);
+    fn cause(&self, told_nothing: bool, in_table: bool) -> String {
         let from_files = self.files.as_ref().is_ok_and(|files| !files.is_empty());
-        Some(match before {
+        let files = |service: &Service| service.name == "files";
+        match self.ours() {
             None => "cloudhosts is not on the hosts: line (cloudhosts nsswitch enable)".into(),
-            Some(before) if from_files && before.iter().any(|one| one.name == "files") => {
-                "/etc/hosts has the name too, and is asked first".into()
+            Some(ours) if from_files && self.services.iter().take(ours).any(files) => {
+                "/etc/hosts has it too, and is asked first".into()
             }
             Some(_) if self.nscd => "nscd may have an older answer (nscd -i hosts)".into(),
-            Some(_) if table.is_empty() => "another service knows the name".into(),
-            Some([]) => "see cloudhosts doctor".into(),
-            Some(_) => "a service before cloudhosts knows the name, or ends the search".into(),
-        })
+            Some(_) if !in_table => "another service knows it".into(),
+            Some(ours) => match self.decided {
+                Decided::EndedAt(n) if n < ours => format!(
+                    "{} stands before cloudhosts, and ends the search (cloudhosts nsswitch enable)",
+                    self.services.get(n).map_or("a service", |one| &one.name)
+                ),
+                Decided::By(n) if n < ours => "a service before cloudhosts knows it".into(),
+                _ if told_nothing => "the module does not answer: see cloudhosts doctor".into(),
+                _ => "see cloudhosts doctor".into(),
+            },
+        }
+    }
+
+    /// The services in order, the one that decides in brackets.
+    fn chain(&self) -> String {
+        let shown = self.services.iter().enumerate().map(|(n, service)| {
+            let name = Plain(&service.name);
+            let ends: Vec<&str> = service.returns.without_answer().collect();
+            match ends.is_empty() {
+                _ if self.decided == Decided::By(n) => format!("[{name}]"),
+                true => name.to_string(),
+                false => format!("{name} (ends the search at {})", ends.join(", ")),
+            }
+        });
+        shown.collect::<Vec<_>>().join(" -> ")
     }
 
     /// For people.
-    pub(super) fn add_to(&self, lines: &mut Lines, table: &[IpAddr], pick: u16) {
-        match self.sides() {
-            None => lines.add(
-                "asked",
-                format_args!("cloudhosts is not asked: it is not on the hosts: line of {STANDARD}"),
-            ),
-            Some((before, after)) => {
-                lines.add("asked before", listed(before));
-                lines.add("asked after", listed(after));
-            }
+    pub(super) fn add_to(&self, lines: &mut Lines) {
+        let name = |n: usize| self.services.get(n).map_or("", |one| one.name.as_str());
+        lines.add("services", self.chain());
+        if !self.is_asked() {
+            lines.add(
+                "",
+                format_args!("cloudhosts is not among them, on the hosts: line of {STANDARD}"),
+            );
         }
         if let Ok(files) = &self.files
             && !files.is_empty()
         {
-            lines.add("/etc/hosts", shown_addresses(files));
+            lines.add("/etc/hosts", Plain(&joined(files)));
         }
         if self.nscd {
             lines.add("nscd", "caches hosts, and answers before all of them");
         }
+        match self.decided {
+            Decided::By(n) => lines.add("answered by", Plain(name(n))),
+            Decided::EndedAt(n) => lines.add(
+                "answered by",
+                format_args!("nobody: {} ends the search", Plain(name(n))),
+            ),
+            Decided::Nobody => lines.add("answered by", "nobody"),
+            Decided::Unknown => {}
+        }
         match &self.told {
-            Ok(told) => lines.add("programs get", shown_addresses(told)),
+            Ok(told) if told.is_empty() => lines.add("programs get", "nothing"),
+            Ok(told) => lines.add("programs get", Plain(&joined(told))),
             Err(error) => lines.add("programs get", Plain(&error.to_string())),
         }
-        if let Some(why) = self.differs(table, pick) {
-            lines.add("", format_args!("which differs: {}", Plain(&why)));
+        if let Some(why) = &self.differs {
+            lines.add("", format_args!("which differs: {}", Plain(why)));
         }
     }
 
     /// For programs.
-    pub(super) fn as_json(&self, table: &[IpAddr], pick: u16) -> Value {
-        let names = |all: &[Service]| all.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
-        let sides = self.sides();
+    pub(super) fn as_json(&self) -> Value {
+        let services = self.services.iter().map(|service| {
+            json!({
+                "name": service.name,
+                "ends_search_at": service.returns.without_answer().collect::<Vec<_>>(),
+            })
+        });
+        let name = |n: usize| self.services.get(n).map(|service| service.name.as_str());
+        let (by, ended_at) = match self.decided {
+            Decided::By(n) => (name(n), None),
+            Decided::EndedAt(n) => (None, name(n)),
+            Decided::Nobody | Decided::Unknown => (None, None),
+        };
+        let texts = |all: &io::Result<Vec<T>>| {
+            let all = all.as_ref().ok()?;
+            Some(all.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         json!({
-            "asked": sides.is_some(),
-            "before": sides.map(|(before, _)| names(before)),
-            "after": sides.map(|(_, after)| names(after)),
-            "files": self.files.as_ref().ok(),
+            "asked": self.is_asked(),
+            "services": services.collect::<Vec<_>>(),
+            "answered_by": by,
+            "ended_at": ended_at,
+            "files": texts(&self.files),
             "nscd": self.nscd,
-            "programs_get": self.told.as_ref().ok(),
-            "differs": self.differs(table, pick),
+            "programs_get": texts(&self.told),
+            "differs": self.differs,
         })
     }
 }
 
-/// Services by name, with the answers at which the search ends there.
-fn listed(services: &[Service]) -> String {
-    let shown = services.iter().map(|service| {
-        let ends: Vec<&str> = service.returns.without_answer().collect();
-        match ends.is_empty() {
-            true => Plain(&service.name).to_string(),
-            false => format!(
-                "{} (ends the search at {})",
-                Plain(&service.name),
-                ends.join(", ")
-            ),
-        }
-    });
-    match services.is_empty() {
-        true => "nothing".into(),
-        false => shown.collect::<Vec<_>>().join(", then "),
+/// Compares the addresses that a program is told with those of the table.
+pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> Compared {
+    // Of several addresses all are given, but with pick= some, and only those of
+    // families in which the machine has an address itself (AI_ADDRCONFIG).
+    let known = told.iter().all(|address| table.contains(address));
+    let given = |family: fn(&&IpAddr) -> bool| {
+        let ours: Vec<&IpAddr> = table.iter().filter(family).collect();
+        let got = ours.iter().filter(|address| told.contains(address)).count();
+        got == ours.len() || got == 0 || pick > 0
+    };
+    let whole = given(|address| address.is_ipv4()) && given(|address| address.is_ipv6());
+    if known && whole && told.is_empty() == table.is_empty() {
+        Compared::Same
+    } else if told.is_empty() && table.iter().all(IpAddr::is_ipv6) {
+        Compared::Because("it has IPv6 addresses alone, and this machine may have none itself")
+    } else {
+        Compared::Differs
     }
 }

@@ -82,8 +82,17 @@ pub(super) fn as_json(all: &[Holding]) -> Value {
     all.collect()
 }
 
+/// Adds them to an object; or why it is not known.
+pub(super) fn add_to_json(object: &mut Value, held: &Result<Vec<Holding>, Failure>) {
+    if let Some(object) = object.as_object_mut() {
+        let held = held.as_ref();
+        object.insert("held".into(), held.ok().map(|all| as_json(all)).into());
+        object.insert("held_unknown".into(), held.err().map(said).into());
+    }
+}
+
 /// Why it is not known who holds them.
-pub(super) fn said(failure: &Failure) -> String {
+fn said(failure: &Failure) -> String {
     Plain(&failure.to_string()).to_string()
 }
 

@@ -13,7 +13,7 @@ use crate::local;
 use crate::outcome::{Failure, Outcome, Plain, print};
 
 /// What the columns are called on a terminal.
-const TITLES: [&str; 5] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH"];
+const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];
 
 /// Most addresses or members of a role that a terminal shows.
 const SHOWN: usize = 4;
@@ -114,7 +114,7 @@ pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
         "canonical": role.canonical(),
         "pick": answer.map_or(0, |answer| answer.pick),
         "hash": hashes.get(role.hash()),
-        "kept": role.is_kept(),
+        "retained": role.is_retained(),
     })
 }
 
@@ -124,7 +124,7 @@ fn as_rows(
     terminal: bool,
 ) -> (String, usize) {
     let most = if terminal { SHOWN } else { usize::MAX };
-    let rows: Vec<[String; 5]> = roles
+    let rows: Vec<[String; 6]> = roles
         .map(|role| {
             [
                 role.name.clone(),
@@ -132,6 +132,7 @@ fn as_rows(
                 few(&role.members(), most),
                 joined(&role.pointers()),
                 hashes.get(role.hash()).cloned().unwrap_or_default(),
+                if role.is_retained() { "retained" } else { "" }.to_owned(),
             ]
             .map(|text| Plain(&text).to_string())
         })

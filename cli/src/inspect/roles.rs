@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cloudhosts_table::{Answer, EntryAnswer, EntrySource, View};
+use cloudhosts_table::{Answer, EntryAnswer, EntrySource, RoleEntry, View};
 
 use crate::outcome::Lines;
 
@@ -62,7 +62,7 @@ impl Role {
     }
 
     /// Whether Redis has lost one of the fields that decide it.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub(crate) fn is_retained(&self) -> bool {
         self.deciding().any(|field| field.retained)
     }
 }
@@ -123,10 +123,15 @@ pub(crate) fn all(view: View<'_>) -> impl Iterator<Item = Role> {
 
 /// One role, where the table has a field of it.
 pub(crate) fn one(view: View<'_>, name: &str) -> Option<Role> {
-    let entry = view.role_entry(name)?;
-    Some(Role {
-        name: entry.name,
-        fields: entry.sources,
-        answer: entry.answer,
-    })
+    view.role_entry(name).map(Role::from)
+}
+
+impl From<RoleEntry> for Role {
+    fn from(entry: RoleEntry) -> Role {
+        Role {
+            name: entry.name,
+            fields: entry.sources,
+            answer: entry.answer,
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use cloudhosts_registry::Counted;
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{State, Status};
+use cloudhosts_registry::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
@@ -61,15 +62,13 @@ pub(crate) fn gone(config: &Config) -> Option<String> {
 
 /// The status for people: a word or two, and what it says.
 fn table(status: &Status, gone: bool) -> String {
-    let state = match status.state {
-        _ if gone => "not running",
-        State::Live => "live",
-        State::Reconnecting => "reconnecting",
-        State::Guarded => "guarded",
-        State::Unreadable => "unreadable",
+    let state = if gone {
+        "not running".to_owned()
+    } else {
+        status.state.to_string()
     };
     let mut lines = Lines::default();
-    lines.add(state, since(status.since));
+    lines.add(&state, since(status.since));
     if !status.reason.is_empty() {
         lines.add("why", Plain(&status.reason));
     }
@@ -82,14 +81,7 @@ fn table(status: &Status, gone: bool) -> String {
         );
     }
     for hash in &status.hashes {
-        let kept = match hash.retained {
-            0 => String::new(),
-            kept => format!(", of which Redis has lost {kept}"),
-        };
-        let key = Plain(&hash.key);
-        let fields = hash.fields;
-        let plural = if fields == 1 { "" } else { "s" };
-        lines.add("hash", format_args!("{key}: {fields} field{plural}{kept}"));
+        lines.add("hash", held(hash));
         if let Some(why) = &hash.unreadable {
             lines.add("", format_args!("can't be read: {}", Plain(why)));
         }
@@ -104,8 +96,12 @@ fn table(status: &Status, gone: bool) -> String {
     lines.add(
         "table",
         format_args!(
-            "generation {}, {} names, {} addresses, {} bytes, {} changes published",
-            status.generation, status.names, status.addresses, status.table_bytes, status.publishes
+            "generation {}, {}, {}, {}, {} published",
+            status.generation,
+            Counted::new(status.names, "name"),
+            Counted::new(status.addresses, "address"),
+            Counted::new(status.table_bytes, "byte"),
+            Counted::new(status.publishes, "change")
         ),
     );
     if let Some(unwritten) = &status.unwritten {
@@ -122,6 +118,26 @@ fn table(status: &Status, gone: bool) -> String {
         );
     }
     lines.0
+}
+
+/// What is used of a hash; and what it holds in Redis, where that is more.
+fn held(hash: &HashStatus) -> String {
+    let mut text = format!("{}: {}", Plain(&hash.key), fields(hash.fields));
+    if hash.retained > 0 {
+        text.push_str(&format!(", of which Redis has lost {}", hash.retained));
+    }
+    let used = hash.fields - hash.retained.min(hash.fields);
+    if let Some(in_redis) = hash.in_redis.filter(|&in_redis| in_redis != used) {
+        text.push_str(&format!("; {} in Redis", fields(in_redis)));
+        if let Some(filtered) = hash.filtered.filter(|&filtered| filtered > 0) {
+            text.push_str(&format!(", of which allow leaves out {filtered}"));
+        }
+    }
+    text
+}
+
+fn fields(count: usize) -> Counted<'static> {
+    Counted::new(count as u64, "field")
 }
 
 fn since(moment: SystemTime) -> String {

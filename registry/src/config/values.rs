@@ -268,6 +268,20 @@ impl Allow {
     pub fn allows(&self, role: &str) -> bool {
         self.0.iter().any(|glob| glob.matches(role))
     }
+
+    /// Whether every role is, whatever it is called.
+    #[must_use]
+    pub fn allows_all(&self) -> bool {
+        self.0.iter().any(|glob| glob.pattern_chars() == ['*'])
+    }
+}
+
+impl fmt::Display for Allow {
+    /// The line of the configuration, in lower case.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let globs = self.0.iter().map(|glob| format!("{:?}", glob.pattern()));
+        write!(f, "allow = [{}]", globs.collect::<Vec<_>>().join(", "))
+    }
 }
 
 impl Default for Allow {

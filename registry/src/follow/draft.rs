@@ -1,11 +1,15 @@
 //! What the mirror has not been told of a hash yet.
 
-use super::event::Changes;
+use super::event::{Attribution, Changes};
 use super::replica::{Content, Replica};
-use super::role::drops;
-use crate::log::DropScope;
+use super::role::{drops, role_of};
+use crate::log::{DropScope, Entry, Operation};
 use crate::pairs::Pairs;
+use crate::printable::reason;
 use std::collections::{HashMap, HashSet};
+
+/// Of so many roles it is noted who changed them: more nobody reads one by one.
+const MOST_ATTRIBUTIONS: usize = 100;
 
 /// Why a field is no longer there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(super) struct Draft {
     /// The fields that changed; and of those no longer there, why.
     fields: HashMap<Box<[u8]>, Gone>,
     dropped: HashSet<DropScope>,
+    /// Who changed them, by the log: the last who did.
+    attributions: HashMap<String, Attribution>,
 }
 
 impl Draft {
@@ -38,6 +44,7 @@ impl Draft {
 
     /// A field has another value.
     pub(super) fn set(&mut self, field: &[u8]) {
+        self.forget_attribution(field);
         if !self.everything {
             self.fields.insert(field.into(), Gone::Removed);
         }
@@ -45,6 +52,7 @@ impl Draft {
 
     /// A field is no longer there.
     pub(super) fn gone(&mut self, field: &[u8], why: Gone) {
+        self.forget_attribution(field);
         self.fields.insert(field.into(), why);
     }
 
@@ -59,6 +67,35 @@ impl Draft {
         self.dropped.insert(scope);
     }
 
+    /// The log says who did this, which is in the draft. What changes the role
+    /// after that without the log is nobody's.
+    pub(super) fn attribute(&mut self, operation: &Operation, entry: &Entry) {
+        let role = match operation {
+            Operation::Set { field, .. } | Operation::Delete { field } => role_of(field),
+            Operation::Drop(DropScope::Role(role)) => role.as_bytes().into(),
+            Operation::Drop(DropScope::All) | Operation::Reset => return,
+        };
+        if entry.verb.is_none() && entry.by.is_none() {
+            return;
+        }
+        let role = String::from_utf8_lossy(&role).into_owned();
+        if self.attributions.len() < MOST_ATTRIBUTIONS || self.attributions.contains_key(&role) {
+            let attribution = Attribution {
+                role: role.clone(),
+                verb: entry.verb.as_deref().map(reason),
+                by: entry.by.as_deref().map(reason),
+            };
+            self.attributions.insert(role, attribution);
+        }
+    }
+
+    fn forget_attribution(&mut self, field: &[u8]) {
+        if !self.attributions.is_empty() {
+            let role = role_of(field);
+            self.attributions.remove(&*String::from_utf8_lossy(&role));
+        }
+    }
+
     /// Whether the mirror knows everything.
     pub(super) fn is_empty(&self) -> bool {
         !self.everything && self.fields.is_empty() && self.dropped.is_empty()
@@ -69,6 +106,7 @@ impl Draft {
         let draft = std::mem::take(self);
         let mut changes = Changes {
             dropped: draft.dropped.into_iter().collect(),
+            attributions: draft.attributions.into_values().collect(),
             ..Changes::default()
         };
         for (field, why) in draft.fields {

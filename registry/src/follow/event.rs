@@ -76,6 +76,30 @@ pub struct Changes {
     pub lost: Vec<Vec<u8>>,
     /// Raw fields that are new or have another value, each once.
     pub set: Pairs,
+    /// Who changed which roles, by the log; of the first so many.
+    pub attributions: Vec<Attribution>,
+    /// How much the hash holds now, where it was read.
+    pub extent: Option<Extent>,
+}
+
+/// Who changed a role, as the log has it. All of it is fit for printing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribution {
+    /// The role, in its normal form.
+    pub role: String,
+    /// What was done, as `claim`.
+    pub verb: Option<String>,
+    /// Who did it, as `alice@web-1`.
+    pub by: Option<String>,
+}
+
+/// How much a hash holds in Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// All its fields.
+    pub fields: usize,
+    /// Those among them whose roles `allow` leaves out.
+    pub filtered: usize,
 }
 
 impl Changes {

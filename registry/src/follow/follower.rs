@@ -75,7 +75,7 @@ fn hashes(config: &Config, baseline: Baseline) -> Vec<Hash> {
     let mut pairs = pairs.into_iter();
     let known = |key: &String| {
         let known = checkpoint.hashes.remove(key).unwrap_or_default();
-        Hash::new(key, pairs.next().as_ref(), known)
+        Hash::new(key, pairs.next().as_ref(), known, &config.allow)
     };
     config.hashes.iter().map(known).collect()
 }

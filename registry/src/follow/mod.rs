@@ -40,6 +40,6 @@ mod wish;
 
 pub(crate) use backoff::random;
 pub use checkpoint::{Baseline, Checkpoint};
-pub use event::{Batch, Changes, Event, HashBatch, Mode};
+pub use event::{Attribution, Batch, Changes, Event, Extent, HashBatch, Mode};
 pub use follower::follow;
 pub(crate) use info::{Info, Section};

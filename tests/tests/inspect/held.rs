@@ -19,11 +19,14 @@ fn hold(world: &World, words: &[&str]) -> Process {
     holder
 }
 
-fn held(world: &World, words: &[&str]) -> Value {
+fn json(world: &World, words: &[&str]) -> Value {
     let output = world.cloudhosts(&[words, &["--json"]].concat());
-    let said: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)));
-    said["held"].clone()
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)))
+}
+
+fn held(world: &World, words: &[&str]) -> Value {
+    json(world, words)["held"].clone()
 }
 
 #[test]
@@ -54,6 +57,13 @@ fn who_holds_a_role_since_when_and_until_when_is_told() {
     assert!(text(&web[0]["until"]) > text(&web[0]["since"]), "{web:#}");
     assert_eq!(web[0]["term"], Value::Null);
     let said = stdout(&world.cloudhosts(&["explain", "www"]));
+    let fields: Vec<Value> = json(&world, &["explain", "www"])["steps"][1]["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| field["held"].clone())
+        .collect();
+    assert_eq!(fields, [false, true, true], "web, web/a and web/b");
     let line = "held by      web/b in cloudhosts (member): 10.0.0.3, by ";
     assert!(said.contains(line), "{said}");
 

@@ -31,11 +31,11 @@ fn in_a_pipe_there_is_one_line_a_role_with_tabs() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(
         stdout(&output),
-        "*.apps.internal\t10.0.2.1\t\t\tcloudhosts\n\
-         db\t10.0.0.9\t\t\tfirst\n\
-         lost\t\t\tnobody\tcloudhosts\n\
-         web\t10.0.1.1 10.0.1.2 fd00::2\ti-1 i-2\t\tcloudhosts\n\
-         www\t10.0.1.1 10.0.1.2 fd00::2\t\tweb\tcloudhosts\n"
+        "*.apps.internal\t10.0.2.1\t\t\tcloudhosts\t\n\
+         db\t10.0.0.9\t\t\tfirst\t\n\
+         lost\t\t\tnobody\tcloudhosts\t\n\
+         web\t10.0.1.1 10.0.1.2 fd00::2\ti-1 i-2\t\tcloudhosts\t\n\
+         www\t10.0.1.1 10.0.1.2 fd00::2\t\tweb\tcloudhosts\t\n"
     );
 }
 
@@ -65,7 +65,8 @@ fn on_a_terminal_there_is_a_table_and_long_lists_are_cut() {
             "fd00::2",
             "-",
             "web",
-            "cloudhosts"
+            "cloudhosts",
+            "-"
         ]
     );
 }
@@ -81,12 +82,12 @@ fn a_pattern_chooses_and_json_says_all() {
             {
                 "role": "web", "addresses": ["10.0.1.1", "10.0.1.2", "fd00::2"],
                 "members": ["i-1", "i-2"], "points_at": [], "canonical": "web", "pick": 1,
-                "hash": "cloudhosts", "kept": false,
+                "hash": "cloudhosts", "retained": false,
             },
             {
                 "role": "www", "addresses": ["10.0.1.1", "10.0.1.2", "fd00::2"],
                 "members": [], "points_at": ["web"], "canonical": "web", "pick": 1,
-                "hash": "cloudhosts", "kept": false,
+                "hash": "cloudhosts", "retained": false,
             },
         ])
     );
@@ -102,7 +103,7 @@ fn without_redis_the_list_is_the_same_and_without_a_table_there_is_none() {
     world.redis.kill();
     world.daemon.terminate();
     let output = world.cloudhosts(&["list", "db"]);
-    assert_eq!(stdout(&output), "db\t10.0.0.9\t\t\tfirst\n");
+    assert_eq!(stdout(&output), "db\t10.0.0.9\t\t\tfirst\t\n");
     std::fs::remove_file(world.sandbox.outside("/var/lib/cloudhosts/last-good.table")).unwrap();
     let output = world.cloudhosts(&["list"]);
     assert_eq!(output.status.code(), Some(3));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 
+use cloudhosts_registry::Counted;
 use cloudhosts_registry::config::Config;
+use cloudhosts_registry::status::HashStatus;
 use cloudhosts_table::{Cursor, Name, View};
 
 use super::finding::Finding;
@@ -24,11 +26,12 @@ const SAMPLE: u64 = 3;
 type Known = BTreeMap<String, Vec<IpAddr>>;
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = filtered(config).into_iter().collect();
     // Without a table there is nothing to compare, which is said elsewhere.
     let Ok(sample) = local::table(config, sample) else {
-        return Vec::new();
+        return findings;
     };
-    let mut findings: Vec<Finding> = shadowed(config).into_iter().collect();
+    findings.extend(shadowed(config));
     let wrong: Vec<Finding> = sample
         .iter()
         .filter_map(|(name, known)| ask(name, known))
@@ -43,6 +46,29 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         (false, false) => findings.extend(wrong),
     }
     findings
+}
+
+/// What `allow` leaves out of what is in Redis, as the daemon has read it.
+fn filtered(config: &Config) -> Option<Finding> {
+    let (_, status) = local::status(config).ok()?;
+    let sum = |count: fn(&HashStatus) -> Option<usize>| -> usize {
+        status.hashes.iter().filter_map(count).sum()
+    };
+    let (filtered, all) = (sum(|hash| hash.filtered), sum(|hash| hash.in_redis));
+    if filtered == 0 {
+        return None;
+    }
+    let fields = Counted::new(all as u64, "field");
+    let says = format!(
+        "{} leaves out {filtered} of {fields} in Redis",
+        config.allow
+    );
+    Some(if filtered == all {
+        let remedy = "add a glob to allow, and run: systemctl reload cloudhosts-cached";
+        Finding::warning(CHECK, says, remedy)
+    } else {
+        Finding::ok(CHECK, says)
+    })
 }
 
 /// A few names, spread over the table. Those of which programs get only some

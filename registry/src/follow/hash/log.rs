@@ -1,11 +1,11 @@
 //! A hash and its log.
 
-use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE};
+use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, Set};
 use crate::connect::Refusal;
 use crate::follow::draft::Gone;
 use crate::follow::plan::Way;
 use crate::follow::question::{Answer, Place, Question, Reply};
-use crate::follow::replica::Content;
+use crate::follow::replica::{Content, Full};
 use crate::follow::role::role_of;
 use crate::follow::scan::needed;
 use crate::follow::trouble::{Trouble, strange};
@@ -160,7 +160,7 @@ impl Hash {
         }
         let mut operated = false;
         for entry in read.entries {
-            operated |= self.apply(entry, behind, due);
+            operated |= self.apply(&entry, behind, due);
         }
         operated
     }
@@ -175,33 +175,37 @@ impl Hash {
 
     /// Applies one entry, or where that is behind, only what it drops. Says
     /// whether it told of a change of the hash.
-    pub(super) fn apply(&mut self, entry: Entry, behind: bool, due: Instant) -> bool {
+    pub(super) fn apply(&mut self, entry: &Entry, behind: bool, due: Instant) -> bool {
         // Data that has this entry has all that was changed before it.
         self.known.unlogged = false;
         self.known.logged = true;
         self.now.newest_len = entry.len;
         let mut operated = false;
-        for operation in entry.operations {
+        for operation in &entry.operations {
             operated |= !matches!(operation, Operation::Drop(_));
             match operation {
                 Operation::Set { .. } | Operation::Delete { .. } if behind => {}
                 Operation::Set { field, value } => {
-                    if self.set(&field, Content::of(&value)).is_err() {
-                        self.wish(Cause::Change, due);
+                    match self.set(field, Content::of(value)) {
+                        Ok(Set::Changed) => self.draft.attribute(operation, entry),
+                        Ok(Set::Same) => {}
+                        Err(Full) => self.wish(Cause::Change, due),
                     }
-                    self.overrule(&field);
+                    self.overrule(field);
                 }
                 Operation::Delete { field } => {
-                    self.replica.remove(&field);
-                    self.draft.gone(&field, Gone::Removed);
-                    self.overrule(&field);
+                    self.forget(field);
+                    self.draft.gone(field, Gone::Removed);
+                    self.draft.attribute(operation, entry);
+                    self.overrule(field);
                 }
                 Operation::Drop(scope) => {
                     if !self.is_undisturbed() && self.known.evidence != Some(LogEvidence::Continues)
                     {
                         self.known.drops.push(scope.clone());
                     }
-                    self.draft.dropped(scope);
+                    self.draft.dropped(scope.clone());
+                    self.draft.attribute(operation, entry);
                 }
                 Operation::Reset => self.wish(Cause::Change, due),
             }

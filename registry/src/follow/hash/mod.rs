@@ -8,7 +8,7 @@ mod roles;
 
 use super::checkpoint::HashCheckpoint;
 use super::draft::Draft;
-use super::event::Changes;
+use super::event::{Changes, Extent};
 use super::loss_counters::LossCounters;
 use super::pacer::Pacer;
 use super::plan::ReadPlan;
@@ -17,8 +17,10 @@ use super::replication_identity::ReplicationIdentity;
 use super::scan::Scan;
 use super::unsettled::Unsettled;
 use super::wish::Wish;
+use crate::config::Allow;
 use crate::log::log_key;
 use crate::pairs::Pairs;
+use crate::record::Field;
 use crate::unreadable::Unreadable;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -65,6 +67,10 @@ pub(in crate::follow) struct Hash {
     pub(in crate::follow) key: String,
     log_key: String,
     replica: Replica,
+    /// Which roles are mirrored; none where all are.
+    allow: Option<Allow>,
+    /// How many fields of the replica belong to others.
+    filtered: usize,
     draft: Draft,
     told: Told,
     known: HashCheckpoint,
@@ -116,6 +122,15 @@ struct Connected {
     overtaken: HashSet<Vec<u8>>,
 }
 
+/// What it makes of a field that it is given a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Set {
+    /// It had that value.
+    Same,
+    /// It is new, or had another.
+    Changed,
+}
+
 /// Raw fields and their values; none where there is no such field.
 type FieldsRead = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
@@ -126,13 +141,19 @@ pub(in crate::follow) struct ReadRole {
 }
 
 impl Hash {
-    /// A hash of which this is known.
-    pub(in crate::follow) fn new(key: &str, pairs: Option<&Pairs>, known: HashCheckpoint) -> Hash {
+    /// A hash of which this is known, and whose roles are mirrored as far as
+    /// `allow` says.
+    pub(in crate::follow) fn new(
+        key: &str,
+        pairs: Option<&Pairs>,
+        known: HashCheckpoint,
+        allow: &Allow,
+    ) -> Hash {
         let (replica, whole) =
             pairs.map_or_else(|| (Replica::default(), Ok(())), Replica::from_pairs);
         let mut pacer = Pacer::default();
         pacer.sized(replica.len(), replica.bytes());
-        Hash {
+        let mut hash = Hash {
             key: key.to_owned(),
             log_key: log_key(key),
             fresh: replica.is_empty(),
@@ -143,6 +164,8 @@ impl Hash {
                 HashCheckpoint::default()
             },
             replica,
+            allow: (!allow.allows_all()).then(|| allow.clone()),
+            filtered: 0,
             draft: Draft::default(),
             told: Told::default(),
             excess: 0,
@@ -152,7 +175,9 @@ impl Hash {
             told_after_gap: HashSet::new(),
             turbulent_until: None,
             now: Connected::default(),
-        }
+        };
+        hash.count_filtered();
+        hash
     }
 
     /// A connection was made: what held for the one before does so no more.
@@ -182,13 +207,40 @@ impl Hash {
         self.fresh
     }
 
-    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<(), Full> {
-        if self.replica.see(field) == Some(content) {
-            return Ok(());
+    /// Gives a field a value.
+    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<Set, Full> {
+        let seen = self.replica.see(field);
+        if seen == Some(content) {
+            return Ok(Set::Same);
         }
+        let is_new = seen.is_none();
         self.replica.set(field, content)?;
+        self.filtered += usize::from(is_new && self.filters(field));
         self.draft.set(field);
-        Ok(())
+        Ok(Set::Changed)
+    }
+
+    /// Takes a field out of the replica; says whether it was there.
+    pub(super) fn forget(&mut self, field: &[u8]) -> bool {
+        let was_there = self.replica.remove(field);
+        self.filtered -= usize::from(was_there && self.filters(field));
+        was_there
+    }
+
+    /// Whether a field is of a role that is not mirrored.
+    fn filters(&self, field: &[u8]) -> bool {
+        self.allow.as_ref().is_some_and(|allow| {
+            let field = Field::parse(field);
+            field.is_ok_and(|field| !allow.allows(&field.role.to_string()))
+        })
+    }
+
+    /// Counts the fields anew that are of roles which are not mirrored.
+    fn count_filtered(&mut self) {
+        if self.allow.is_some() {
+            let fields = self.replica.iter().map(|(field, _)| field);
+            self.filtered = fields.filter(|field| self.filters(field)).count();
+        }
     }
 
     /// What there is to tell the mirror. `anyway`: also why it cannot be read,
@@ -210,6 +262,11 @@ impl Hash {
             return None;
         }
         self.told = Told::Readable;
-        Some(Ok(self.draft.take(&self.replica)))
+        let mut changes = self.draft.take(&self.replica);
+        changes.extent = Some(Extent {
+            fields: self.replica.len(),
+            filtered: self.filtered,
+        });
+        Some(Ok(changes))
     }
 }

@@ -97,6 +97,7 @@ impl Hash {
             for (field, _) in self.replica.iter() {
                 self.draft.set(field);
             }
+            self.count_filtered();
         } else {
             for (field, content) in staged.iter() {
                 // What one scan could hold, the replica can.

@@ -140,7 +140,7 @@ impl Hash {
 
     /// A field is not there any more.
     pub(super) fn lose(&mut self, field: &[u8], gone: Gone) {
-        if self.replica.remove(field) {
+        if self.forget(field) {
             let dropped = self.known.drops.iter().any(|scope| drops(scope, field));
             self.draft
                 .gone(field, if dropped { Gone::Removed } else { gone });

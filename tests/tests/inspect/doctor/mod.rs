@@ -5,6 +5,7 @@
 //! - [`machine`], [`module`]: what stands before the daemon;
 //! - [`daemon`], [`table_file`]: the daemon, and what it leaves;
 //! - [`redis`], [`faults`]: Redis, and why it can't be visited;
+//! - [`names`]: what programs get;
 //! - [`report`]: how all of it is printed.
 
 mod account;
@@ -12,6 +13,7 @@ mod daemon;
 mod faults;
 mod machine;
 mod module;
+mod names;
 mod redis;
 mod report;
 mod table_file;

@@ -1,39 +1,32 @@
-//! `cloudhosts explain`: why a name answers what it does, from the field in
-//! Redis to what a program is told.
+//! Why a name answers what it does.
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_registry::config::{Allow, Config};
 use cloudhosts_registry::record::Field;
 use cloudhosts_registry::register::{Holding, Role as WrittenRole};
 use cloudhosts_registry::status::RejectedField;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
-use super::around::Around;
-use super::held;
-use super::roles::{self, Role, addresses, joined};
+use super::field::{self, Shown};
+use crate::getent;
+use crate::inspect::around::{self, Around};
+use crate::inspect::held;
+use crate::inspect::roles::{self, addresses};
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
 
 /// Most pointers in a row that are followed; one more than the daemon follows.
 const MAX_CHAIN: usize = 9;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    /// The name
-    #[arg(value_name = "NAME")]
-    name: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
 /// What the table says of a name.
 #[derive(Debug, Default)]
 struct Inside {
     /// The roles on the way, the one that decides the name first.
     steps: Vec<Step>,
+    /// Why there is none.
+    undecided: Option<Absent>,
     canonical: Option<String>,
     addresses: Vec<IpAddr>,
     pick: u16,
@@ -47,57 +40,115 @@ struct Step {
     /// Which hash decides it.
     hash: String,
     fields: Vec<Shown>,
-    /// What it points at that is not there, or was there before.
-    astray: Vec<String>,
+    /// What it points at in vain.
+    astray: Vec<Astray>,
 }
 
-/// One field of a role.
+/// A name that is pointed at in vain.
 #[derive(Debug)]
-struct Shown {
-    hash: String,
-    field: String,
-    /// What it says, in the normal form of a value.
-    value: String,
-    /// The addresses that it says; none where it points.
-    addresses: Vec<IpAddr>,
-    /// Redis has lost it.
-    kept: bool,
-    /// An earlier hash has the role.
-    overruled: bool,
-    /// It is not answered, because members of this machine's zone are.
-    other_zone: bool,
+struct Astray {
+    name: String,
+    why: WhyAstray,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let given = Plain(&arguments.name);
-    let name = Name::parse(arguments.name.as_bytes())
-        .map_err(|error| Failure::Usage(format!("{given}: {error}")))?;
-    let mut inside = local::table(config, |view| view.settled(|| inside(*view, &name)))?;
+/// Why it leads nowhere to point at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WhyAstray {
+    /// The pointers lead in a circle.
+    Circle,
+    /// There are more pointers in a row than are followed.
+    TooFar,
+    /// There is no such role here.
+    Absent(Absent),
+}
+
+/// Why the table has no role for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// `allow` in the configuration leaves it out.
+    Filtered,
+    /// No field and no wildcard is for it.
+    Unknown,
+}
+
+impl Absent {
+    /// Why it is that of a name which no role decides. Under the domain a name
+    /// may be that of another role.
+    fn of(name: &str, config: &Config) -> Absent {
+        let domain = config.domain.as_ref().map(Name::as_str);
+        let inner = domain.and_then(|domain| name.strip_suffix(domain)?.strip_suffix('.'));
+        match [Some(name), inner]
+            .into_iter()
+            .flatten()
+            .any(|role| config.allow.allows(role))
+        {
+            true => Absent::Unknown,
+            false => Absent::Filtered,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Absent::Filtered => "filtered",
+            Absent::Unknown => "unknown",
+        }
+    }
+}
+
+impl WhyAstray {
+    fn code(self) -> &'static str {
+        match self {
+            WhyAstray::Circle => "circle",
+            WhyAstray::TooFar => "too_far",
+            WhyAstray::Absent(why) => why.code(),
+        }
+    }
+}
+
+impl Astray {
+    fn says(&self, allow: &Allow) -> String {
+        let name = Plain(&self.name);
+        match self.why {
+            WhyAstray::Circle => format!("{name}, which is on the way already"),
+            WhyAstray::TooFar => format!("{name}, which is too many pointers away"),
+            WhyAstray::Absent(Absent::Filtered) => format!("{name}: {}", left_out(allow)),
+            WhyAstray::Absent(Absent::Unknown) => format!("{name}, which is not in the table"),
+        }
+    }
+}
+
+/// That `allow` leaves a name out.
+fn left_out(allow: &Allow) -> String {
+    format!("no glob of {allow} in the configuration matches it")
+}
+
+pub(super) fn explain(given: &str, json: bool, config: &Config) -> Result<Outcome, Failure> {
+    let name = Name::parse(given.as_bytes())
+        .map_err(|error| Failure::Usage(format!("{}: {error}", Plain(given))))?;
+    let look = |view: &View<'_>| view.settled(|| inside(*view, &name, config));
+    let mut inside = local::table(config, look)?;
     if config.zone.is_some() {
         inside.set_zones_apart();
     }
     let refused = refused(&name, &inside, config);
-    let around = Around::look(&name);
+    let around = Around::look(
+        |service| getent::addresses(&name, service),
+        !inside.addresses.is_empty(),
+        |told| around::compare(told, &inside.addresses, inside.pick),
+    );
     let held = held::read(config, Some(&roles_on_the_way(&name, &inside)));
-    let mut said = as_json(&name, &inside, &refused, &around);
-    let text = if arguments.json {
-        if let Some(said) = said.as_object_mut() {
-            let held = held.as_ref();
-            said.insert(
-                "held".into(),
-                held.ok().map(|all| held::as_json(all)).into(),
-            );
-            said.insert("held_unknown".into(), held.err().map(held::said).into());
-        }
+    for field in inside.steps.iter_mut().flat_map(|step| &mut step.fields) {
+        field.set_held(&held);
+    }
+    let text = if json {
+        let mut said = as_json(&name, &inside, &refused, &around);
+        held::add_to_json(&mut said, &held);
         format!("{said}\n")
     } else {
-        as_lines(&name, &inside, &refused, &around, &held)
+        as_lines(&name, &inside, &refused, &around, &held, &config.allow)
     };
     print(&text)?;
-    match inside.addresses.is_empty() {
-        false => Ok(Outcome::Yes),
-        true => Ok(Outcome::No),
-    }
+    Ok(super::outcome(around.told()))
 }
 
 impl Inside {
@@ -113,7 +164,7 @@ impl Inside {
     }
 }
 
-fn inside(view: View<'_>, name: &Name) -> Inside {
+fn inside(view: View<'_>, name: &Name, config: &Config) -> Inside {
     let mut inside = Inside {
         generation: view.generation(),
         ..Inside::default()
@@ -126,22 +177,24 @@ fn inside(view: View<'_>, name: &Name) -> Inside {
     // A role without an address is no entry, but its fields say why.
     let first = view.decider(name).map(|role| role.to_string());
     let first = first.as_deref().unwrap_or(name.as_str());
-    follow(view, first, &mut inside.steps, 0);
+    follow(view, first, config, &mut inside.steps, 0);
+    if inside.steps.is_empty() {
+        inside.undecided = Some(Absent::of(name.as_str(), config));
+    }
     inside
 }
 
 /// Adds a role and those it leads to.
-fn follow(view: View<'_>, role: &str, steps: &mut Vec<Step>, depth: usize) {
+fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<Step>, depth: usize) {
     let Some(role) = roles::one(view, role) else {
         return;
     };
     let hashes = view.hashes();
-    let name = |hash: usize| hashes.get(hash).cloned().unwrap_or_default();
     let at = steps.len();
     steps.push(Step {
         role: role.name.clone(),
-        hash: name(role.hash()),
-        fields: shown(&role, name),
+        hash: hashes.get(role.hash()).cloned().unwrap_or_default(),
+        fields: field::fields(&role, &hashes),
         astray: Vec::new(),
     });
     for target in role.pointers() {
@@ -152,31 +205,20 @@ fn follow(view: View<'_>, role: &str, steps: &mut Vec<Step>, depth: usize) {
         let passed = steps.iter().any(|step| step.role == next);
         if passed || depth == MAX_CHAIN || roles::one(view, next).is_none() {
             if let Some(step) = steps.get_mut(at) {
-                step.astray.push(match passed {
-                    true => format!("{target}, which is on the way already"),
-                    false => format!("{target}, which is not in the table"),
-                });
+                let why = if passed {
+                    WhyAstray::Circle
+                } else if depth == MAX_CHAIN {
+                    WhyAstray::TooFar
+                } else {
+                    WhyAstray::Absent(Absent::of(target, config))
+                };
+                let name = target.to_owned();
+                step.astray.push(Astray { name, why });
             }
             continue;
         }
-        follow(view, next, steps, depth + 1);
+        follow(view, next, config, steps, depth + 1);
     }
-}
-
-fn shown(role: &Role, hash: impl Fn(usize) -> String) -> Vec<Shown> {
-    let fields = role.fields.iter().map(|source| Shown {
-        hash: hash(source.hash),
-        field: match &source.member {
-            Some(member) => format!("{}/{member}", role.name),
-            None => role.name.clone(),
-        },
-        value: roles::value(source),
-        addresses: roles::joint(&source.v4, &source.v6),
-        kept: source.retained,
-        overruled: source.hash != role.hash(),
-        other_zone: false,
-    });
-    fields.collect()
 }
 
 /// What the daemon refused of the name and of the roles on the way.
@@ -211,33 +253,27 @@ fn as_lines(
     name: &Name,
     inside: &Inside,
     refused: &[RejectedField],
-    around: &Around,
+    around: &Around<IpAddr>,
     held: &Result<Vec<Holding>, Failure>,
+    allow: &Allow,
 ) -> String {
     let mut lines = Lines::default();
     lines.add("name", name);
     if let Some(first) = inside.steps.first() {
         let (role, hash) = (Plain(&first.role), Plain(&first.hash));
         lines.add("decided by", format_args!("{role} in {hash}"));
+    } else if inside.undecided == Some(Absent::Filtered) {
+        lines.add("decided by", format_args!("nothing: {}", left_out(allow)));
     } else {
         lines.add("decided by", "nothing: no field and no wildcard is for it");
     }
     for step in &inside.steps {
         for field in &step.fields {
-            let note = match (field.overruled, field.kept) {
-                _ if field.other_zone => " (this machine's zone has members)",
-                (true, _) => " (an earlier hash has the role)",
-                (false, true) => " (Redis has lost it; it is kept)",
-                (false, false) => "",
-            };
-            let (hash, field, value) = (Plain(&field.hash), Plain(&field.field), &field.value);
-            lines.add(
-                "field",
-                format_args!("{field} in {hash} = \"{value}\"{note}"),
-            );
+            field.add_to(&mut lines);
         }
         for astray in &step.astray {
-            lines.add("", format_args!("{} points at {astray}", Plain(&step.role)));
+            let (role, says) = (Plain(&step.role), astray.says(allow));
+            lines.add("", format_args!("{role} points at {says}"));
         }
     }
     for field in refused {
@@ -253,49 +289,35 @@ fn as_lines(
         lines.add("canonical", canonical);
     }
     roles::add_addresses(&mut lines, &inside.addresses, inside.pick);
-    around.add_to(&mut lines, &inside.addresses, inside.pick);
+    around.add_to(&mut lines);
     lines.0
 }
 
-fn as_json(name: &Name, inside: &Inside, refused: &[RejectedField], around: &Around) -> Value {
-    let steps: Vec<Value> = inside
-        .steps
-        .iter()
-        .map(|step| {
-            let fields = step.fields.iter().map(|field| {
-                json!({
-                    "hash": field.hash,
-                    "field": field.field,
-                    "value": field.value,
-                    "kept": field.kept,
-                    "overruled": field.overruled,
-                    "other_zone": field.other_zone,
-                })
-            });
-            json!({
-                "role": step.role,
-                "hash": step.hash,
-                "fields": fields.collect::<Vec<_>>(),
-                "astray": step.astray,
-            })
+fn as_json(
+    name: &Name,
+    inside: &Inside,
+    refused: &[RejectedField],
+    around: &Around<IpAddr>,
+) -> Value {
+    let steps = inside.steps.iter().map(|step| {
+        let astray = step.astray.iter();
+        let astray = astray.map(|one| json!({ "name": one.name, "code": one.why.code() }));
+        json!({
+            "role": step.role,
+            "hash": step.hash,
+            "fields": step.fields.iter().map(Shown::as_json).collect::<Vec<_>>(),
+            "astray": astray.collect::<Vec<_>>(),
         })
-        .collect();
+    });
     json!({
         "name": name.as_str(),
-        "steps": steps,
+        "steps": steps.collect::<Vec<_>>(),
+        "undecided": inside.undecided.map(Absent::code),
         "refused": refused,
         "canonical": inside.canonical,
         "addresses": inside.addresses,
         "pick": inside.pick,
         "generation": inside.generation,
-        "around": around.as_json(&inside.addresses, inside.pick),
+        "around": around.as_json(),
     })
-}
-
-/// Addresses as they are shown in a row; a word where there are none.
-pub(super) fn shown_addresses(all: &[IpAddr]) -> String {
-    match all.is_empty() {
-        true => "no address".into(),
-        false => joined(all),
-    }
 }

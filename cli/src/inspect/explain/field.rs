@@ -1,0 +1,92 @@
+//! One field of a role, and what is to be said of it.
+
+use std::net::IpAddr;
+
+use cloudhosts_registry::register::{Holding, HoldingState};
+use serde_json::{Value, json};
+
+use crate::inspect::roles::{self, Role};
+use crate::outcome::{Failure, Lines, Plain};
+
+/// One field of a role.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) hash: String,
+    pub(super) field: String,
+    /// What it says, in the normal form of a value.
+    pub(super) value: String,
+    /// The addresses that it says; none where it points.
+    pub(super) addresses: Vec<IpAddr>,
+    /// Redis has lost it.
+    pub(super) retained: bool,
+    /// An earlier hash has the role.
+    pub(super) overruled: bool,
+    /// It is not answered, because members of this machine's zone are.
+    pub(super) other_zone: bool,
+    /// Somebody holds it; none where Redis can't be asked.
+    pub(super) held: Option<bool>,
+}
+
+/// The fields of a role, those of the deciding hash first.
+pub(super) fn fields(role: &Role, hashes: &[String]) -> Vec<Shown> {
+    let fields = role.fields.iter().map(|source| Shown {
+        hash: hashes.get(source.hash).cloned().unwrap_or_default(),
+        field: match &source.member {
+            Some(member) => format!("{}/{member}", role.name),
+            None => role.name.clone(),
+        },
+        value: roles::value(source),
+        addresses: roles::joint(&source.v4, &source.v6),
+        retained: source.retained,
+        overruled: source.hash != role.hash(),
+        other_zone: false,
+        held: None,
+    });
+    fields.collect()
+}
+
+impl Shown {
+    /// Notes whether it is among what is held.
+    pub(super) fn set_held(&mut self, held: &Result<Vec<Holding>, Failure>) {
+        let is_it = |one: &Holding| {
+            let holds = matches!(one.state, HoldingState::Member | HoldingState::Holder);
+            holds && one.hash == self.hash && one.field == self.field
+        };
+        self.held = held.as_ref().ok().map(|all| all.iter().any(is_it));
+    }
+
+    /// For people.
+    pub(super) fn add_to(&self, lines: &mut Lines) {
+        let marks: Vec<&str> = [
+            (self.overruled, "an earlier hash has the role"),
+            (self.other_zone, "this machine's zone has members"),
+            (self.retained, "retained: Redis has lost it"),
+            (self.held == Some(true), "held"),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, mark)| is_so.then_some(mark))
+        .collect();
+        let marks = match marks.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", marks.join("; ")),
+        };
+        let (hash, field, value) = (Plain(&self.hash), Plain(&self.field), &self.value);
+        lines.add(
+            "field",
+            format_args!("{field} in {hash} = \"{value}\"{marks}"),
+        );
+    }
+
+    /// For programs.
+    pub(super) fn as_json(&self) -> Value {
+        json!({
+            "hash": self.hash,
+            "field": self.field,
+            "value": self.value,
+            "retained": self.retained,
+            "held": self.held,
+            "overruled": self.overruled,
+            "other_zone": self.other_zone,
+        })
+    }
+}
