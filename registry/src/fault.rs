@@ -211,7 +211,10 @@ fn tls_code(error: &TlsError) -> FaultCode {
 
 fn certificate_code(error: &CertificateError) -> FaultCode {
     match error {
-        CertificateError::UnknownIssuer => FaultCode::UnknownAuthority,
+        // Another CA of the same name has not signed it either.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            FaultCode::UnknownAuthority
+        }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::connect::{Connection, Connector, Endpoint, Failure, Refusal, SILENCE, speaks_tls};
+use crate::connect::{
+    Connection, Connector, Endpoint, Failure, Refusal, SILENCE, speaks_plainly, speaks_tls,
+};
 use crate::fault::{Fault, FaultCode};
 use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
@@ -179,18 +181,22 @@ async fn visit(config: &Config) -> Result<Probe, NotVisited> {
     })
 }
 
-/// A port that closes a connection at once may be one where Redis speaks TLS: that
-/// is told by speaking TLS to it.
+/// A port that closes a connection at once may be one where Redis speaks TLS, and one
+/// where TLS has no answer one where it does not: that is told by speaking otherwise.
 async fn told_apart(config: &Config, mut faults: Vec<(String, Fault)>) -> Vec<(String, Fault)> {
+    let redis = &config.redis;
     for (endpoint, fault) in &mut faults {
-        let mut urls = config.redis.urls.iter();
-        let url = urls.find(|url| url.to_string() == *endpoint);
-        if fault.code == FaultCode::Closed
-            && let Some(url) = url
-            && speaks_tls(&config.redis, url).await
-        {
-            fault.code = FaultCode::TlsOnly;
-        }
+        let mut urls = redis.urls.iter();
+        let Some(url) = urls.find(|url| url.to_string() == *endpoint) else {
+            continue;
+        };
+        fault.code = match fault.code {
+            FaultCode::Closed if speaks_tls(redis, url).await => FaultCode::TlsOnly,
+            FaultCode::TimedOut if speaks_plainly(url, redis.connect_timeout).await => {
+                FaultCode::NotTls
+            }
+            code => code,
+        };
     }
     faults
 }

@@ -95,7 +95,7 @@ fn is_enabled() -> bool {
             wants && entry.path().join(NAME).symlink_metadata().is_ok()
         })
     };
-    PLACES.iter().any(|place| wanted(&place))
+    PLACES.iter().any(wanted)
 }
 
 /// The drop-ins in the order of their names; of two with one name, that one counts
@@ -120,12 +120,12 @@ fn drop_ins() -> Vec<PathBuf> {
 fn credential(said: &Said) -> Option<Credential> {
     let ours = |key: &str| {
         let lines = said.all(key).into_iter();
-        let of_ours = lines.filter_map(|line| match line.split_once(':') {
+        let mut of_ours = lines.filter_map(|line| match line.split_once(':') {
             Some((CREDENTIAL, rest)) => Some(rest.to_owned()),
             None if line == CREDENTIAL => Some(String::new()),
             _ => None,
         });
-        of_ours.last()
+        of_ours.next_back()
     };
     let loaded = ours("LoadCredential").map(|path| match path.as_str() {
         path if path.starts_with('/') => PathBuf::from(path),

@@ -94,14 +94,15 @@ impl Endpoint {
         matches!(self.address, Address::Unix(_))
     }
 
-    /// The same, spoken to in TLS; none where it is already, or is a Unix socket.
-    pub(crate) fn with_tls(&self) -> Option<Endpoint> {
-        let mut secure = self.clone();
-        match &mut secure.address {
-            Address::Tcp { tls, .. } if !*tls => *tls = true,
+    /// The same with TLS, or without; none where it is so already, or is a Unix
+    /// socket.
+    pub(crate) fn spoken_to(&self, in_tls: bool) -> Option<Endpoint> {
+        let mut other = self.clone();
+        match &mut other.address {
+            Address::Tcp { tls, .. } if *tls != in_tls => *tls = in_tls,
             Address::Tcp { .. } | Address::Unix(_) => return None,
         }
-        Some(secure)
+        Some(other)
     }
 
     /// The same for a sentinel: another port, where none was written.

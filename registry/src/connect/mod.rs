@@ -34,4 +34,4 @@ pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{Failure, Link, SILENCE};
 pub(crate) use refusal::Refusal;
 pub(crate) use sentinels::Sentinels;
-pub(crate) use session::{is_master, speaks_tls};
+pub(crate) use session::{is_master, speaks_plainly, speaks_tls};

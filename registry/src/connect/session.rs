@@ -92,7 +92,7 @@ impl Session {
 
 /// Whether TLS is spoken at an endpoint whose URL says that it is not.
 pub(crate) async fn speaks_tls(redis: &Redis, endpoint: &Endpoint) -> bool {
-    let Some(secure) = endpoint.with_tls() else {
+    let Some(secure) = endpoint.spoken_to(true) else {
         return false;
     };
     let Ok(materials) = Materials::gather(redis, &secure).await else {
@@ -102,6 +102,23 @@ pub(crate) async fn speaks_tls(redis: &Redis, endpoint: &Endpoint) -> bool {
         Ok(_) => true,
         Err(fault) => fault.code.proves_tls(),
     }
+}
+
+/// Whether Redis answers without TLS at an endpoint whose URL says that it speaks
+/// it. Nobody is logged in: the password is not for a line that others can read.
+pub(crate) async fn speaks_plainly(endpoint: &Endpoint, limit: Duration) -> bool {
+    let Some(plain) = endpoint.spoken_to(false) else {
+        return false;
+    };
+    let Ok(stream) = open(&plain, &Materials::default(), limit).await else {
+        return false;
+    };
+    let Ok(mut link) = Link::start(stream, Protocol::Resp2, limit).await else {
+        return false;
+    };
+    let answer = link.ask_within(&cmd("PING"), limit).await;
+    // That it wants a password first is an answer, too.
+    matches!(answer, Ok(_) | Err(Failure::Refused(_)))
 }
 
 /// Goes to the database of the endpoint.

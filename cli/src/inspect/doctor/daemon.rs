@@ -137,7 +137,7 @@ fn moved(config: &Config) -> Option<Finding> {
 
 /// The daemon by its own words, the guard, and the fields that it refuses. What one
 /// that is not alive has said last is not so any more, which the socket shows.
-pub(super) fn status(_: &Config, life: &Life) -> Vec<Finding> {
+pub(super) fn status(life: &Life) -> Vec<Finding> {
     let check = "daemon";
     let status = match (&life.status, life.status()) {
         (Ok(_), Some(status)) => status,

@@ -75,7 +75,7 @@ fn with(report: &mut Report, mut config: Config, unit: Unit) -> Result<(), Failu
     config.adopt_credential(&unit);
     report.add(configuration::look(&config, &life, account.as_ref()))?;
     report.add(daemon::socket(&config, &life))?;
-    report.add(daemon::status(&config, &life))?;
+    report.add(daemon::status(&life))?;
     report.add(daemon::table(&config, &life))?;
     report.add(file::look(&config, &life))?;
     report.add([rights::look(&config)])?;

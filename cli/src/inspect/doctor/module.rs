@@ -170,7 +170,7 @@ enum Obstacle {
 impl Obstacle {
     fn of(file: &Path) -> Obstacle {
         let head = Account::ordinary().act(|| head(file));
-        let head = match head.unwrap_or_else(|error| Err(error)) {
+        let head = match head.unwrap_or_else(Err) {
             Ok(head) => head,
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 return match closed(file) {
