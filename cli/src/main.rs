@@ -31,7 +31,8 @@ use outcome::{Failure, Outcome};
     version,
     after_help = "Exit codes: 0 done; 1 the answer is no, or the daemon is not well; \
                   2 usage or configuration; 3 Redis or the daemon is out of reach; \
-                  4 the role was claimed from its holders."
+                  4 the role was claimed from its holders; \
+                  5 refused, since a role that works would not any more (--force)."
 )]
 struct Arguments {
     #[command(flatten)]

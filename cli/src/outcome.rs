@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It could not be done.
     Failed(String),
+    /// It would do harm that is seldom meant; it can be forced.
+    Refused(String),
     /// Redis, or the daemon, or what it leaves behind, can't be had.
     Unreachable(String),
 }
@@ -42,9 +44,10 @@ pub(crate) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(text) | Failure::Failed(text) | Failure::Unreachable(text) => {
-                f.write_str(text)
-            }
+            Failure::Usage(text)
+            | Failure::Failed(text)
+            | Failure::Refused(text)
+            | Failure::Unreachable(text) => f.write_str(text),
         }
     }
 }
@@ -55,6 +58,7 @@ impl From<Failure> for ExitCode {
             Failure::Usage(_) => ExitCode::from(2),
             Failure::Failed(_) => ExitCode::from(1),
             Failure::Unreachable(_) => ExitCode::from(3),
+            Failure::Refused(_) => ExitCode::from(5),
         }
     }
 }

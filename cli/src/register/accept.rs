@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cloudhosts_registry::register::{Accept, Registrar, Role};
 use serde_json::json;
 
-use super::{Setting, block_on, perform, role, wait};
+use super::wait::{self, Waited};
+use super::{Setting, block_on, perform, role};
 use crate::outcome::{Failure, Outcome, Plain, print};
 
 #[derive(Debug, clap::Args)]
@@ -43,17 +44,18 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         .wait
         .map(|patience| wait::until_published(wait::of_accept(&accept), patience, &setting.config));
     if options.json {
-        let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
+        let (published, unpublished) = Waited::describe(waited.as_ref());
         let roles: Vec<&str> = accept.roles.iter().map(Role::name).collect();
         let object = json!({
             "verb": "accept",
             "roles": roles,
             "hashes": accept.hashes,
             "published": published,
+            "unpublished": unpublished,
         });
         print(&format!("{object}\n"))?;
     }
-    waited.unwrap_or(Ok(Outcome::Yes))
+    Waited::outcome(waited)
 }
 
 impl Arguments {

@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     let task = perform::Task {
         verb: Verb::Claim,
         only_if,
+        views: None,
         role: role(&arguments.role)?,
         source: arguments.place.source(setting)?,
     };

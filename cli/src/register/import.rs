@@ -4,10 +4,12 @@ use std::io::{Read, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use cloudhosts_registry::Counted;
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
-use super::{Setting, block_on, hosts, perform, wait};
+use super::wait::{self, Waited};
+use super::{Setting, block_on, hosts, perform};
 use crate::outcome::{Failure, Outcome, Plain, print};
 use crate::progress::Progress;
 
@@ -62,13 +64,9 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     })?;
     let names = import.roles.len();
     if !arguments.options.json {
-        let counted = |count: usize, what: &str| match count {
-            1 => format!("1 {what}"),
-            count => format!("{count} {what}s"),
-        };
         print(&format!(
             "imported {} of {} into {}{}, {} about this machine alone skipped\n",
-            counted(names, "name"),
+            Counted::new(names as u64, "name"),
             Plain(&shown),
             Plain(hash),
             if import.replace {
@@ -76,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
             } else {
                 ""
             },
-            counted(skipped, "line"),
+            Counted::new(skipped as u64, "line"),
         ))?;
     }
     let waited = arguments
@@ -84,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         .wait
         .map(|patience| wait::until_published(wait::of_import(&import), patience, &setting.config));
     if arguments.options.json {
-        let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
+        let (published, unpublished) = Waited::describe(waited.as_ref());
         let object = json!({
             "verb": "import",
             "hash": hash,
@@ -92,10 +90,11 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
             "skipped": skipped,
             "replaced": import.replace,
             "published": published,
+            "unpublished": unpublished,
         });
         print(&format!("{object}\n"))?;
     }
-    waited.unwrap_or(Ok(Outcome::Yes))
+    Waited::outcome(waited)
 }
 
 impl Arguments {

@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     let task = perform::Task {
         verb: Verb::Join,
         only_if: None,
+        views: None,
         role: member(&arguments.role, arguments.member.as_deref())?,
         source: arguments
             .place

@@ -23,7 +23,7 @@ use std::future::Future;
 pub(crate) use hold::become_command;
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::register::{Role, Trouble};
+use cloudhosts_registry::register::{Role, Trouble, Views};
 
 use crate::outcome::{Failure, Outcome};
 
@@ -93,6 +93,17 @@ impl Setting {
         }
     }
 
+    /// Where machines look for what a role points at: in the hashes that are
+    /// written to, and in those of the configuration.
+    fn views(&self, written: &[String]) -> Views {
+        let mirrored = &self.config.mirrored;
+        let others = written.iter().filter(|hash| !mirrored.contains(hash));
+        Views {
+            hashes: others.chain(mirrored).cloned().collect(),
+            domain: self.config.domain,
+        }
+    }
+
     /// The hashes of those inside and of those outside.
     ///
     /// # Errors
@@ -152,6 +163,9 @@ impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Failure {
         match trouble {
             Trouble::Differs(why) => Failure::Failed(why),
+            Trouble::Dangling(why) => Failure::Refused(format!(
+                "{why}; register what it is to point at first, or pass --force"
+            )),
             Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
             Trouble::Away(_) | Trouble::Refused(_) => {
                 Failure::Unreachable(format!("nothing was changed: {trouble}"))

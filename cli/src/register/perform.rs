@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudhosts_registry::register::{Change, Condition, Done, Place, Registrar, Role, Verb, Where};
+use cloudhosts_registry::Counted;
+use cloudhosts_registry::register::{
+    Change, Condition, Done, Place, Registrar, Role, Verb, Views, Where,
+};
 use serde_json::{Value, json};
 
 use super::place::Source;
-use super::{Setting, block_on, wait};
+use super::wait::{self, Waited};
+use super::{Setting, block_on};
 use crate::outcome::{Failure, Outcome, Plain, print};
 
 /// What every verb that changes something takes.
@@ -38,6 +42,8 @@ pub(crate) struct Task {
     pub(crate) role: Role,
     pub(crate) source: Source,
     pub(crate) only_if: Option<Condition>,
+    /// Where what a role is pointed at is looked for, if it is.
+    pub(crate) views: Option<Views>,
 }
 
 impl Options {
@@ -60,6 +66,7 @@ impl Options {
         for (place, done) in change.places.iter().zip(&done) {
             tell_ended(place, done);
         }
+        warn_of_dangling(&change, &done);
         if !self.json {
             print(&told(&change, &done))?;
         }
@@ -68,10 +75,9 @@ impl Options {
             wait::until_published(wanted, patience, &setting.config)
         });
         if self.json {
-            let published = waited.as_ref().map(|it| matches!(it, Ok(Outcome::Yes)));
-            print(&format!("{}\n", as_json(&change, &done, published)))?;
+            print(&format!("{}\n", as_json(&change, &done, waited.as_ref())))?;
         }
-        waited.unwrap_or(Ok(Outcome::Yes))
+        Waited::outcome(waited)
     }
 }
 
@@ -81,6 +87,7 @@ fn change(task: &Task, places: Vec<Place>) -> Change {
         role: task.role.clone(),
         places,
         only_if: task.only_if.clone(),
+        views: task.views.clone(),
     }
 }
 
@@ -123,6 +130,18 @@ fn tell_ended(place: &Place, done: &Done) {
     );
 }
 
+/// Says that a role points at what has no address, where that is so.
+fn warn_of_dangling(change: &Change, done: &[Done]) {
+    let at = change.places.iter().find_map(|place| place.at.as_ref());
+    let name = at.and_then(|at| at.as_str().split(' ').next());
+    if let Some(name) = name.filter(|_| done.iter().any(|one| one.dangling)) {
+        eprintln!(
+            "cloudhosts: {name} has no address: programs get nothing for {} until it has",
+            change.role
+        );
+    }
+}
+
 /// A line for each hash.
 fn told(change: &Change, done: &[Done]) -> String {
     let role = &change.role;
@@ -143,8 +162,7 @@ fn told(change: &Change, done: &[Done]) -> String {
         let also = match members {
             _ if !matches!(change.verb, Verb::Claim | Verb::Point | Verb::Release) => String::new(),
             0 => String::new(),
-            1 => ", 1 member removed".to_owned(),
-            members => format!(", {members} members removed"),
+            members => format!(", {} removed", Counted::new(members as u64, "member")),
         };
         text.push_str(&format!("{role} {what}{also}\n"));
     }
@@ -156,7 +174,8 @@ fn is_pointer(at: &Where) -> bool {
     first.parse::<std::net::IpAddr>().is_err()
 }
 
-fn as_json(change: &Change, done: &[Done], published: Option<bool>) -> Value {
+fn as_json(change: &Change, done: &[Done], waited: Option<&Waited>) -> Value {
+    let (published, unpublished) = Waited::describe(waited);
     let places = change.places.iter().zip(done).map(|(place, done)| {
         json!({
             "hash": place.hash,
@@ -171,6 +190,8 @@ fn as_json(change: &Change, done: &[Done], published: Option<bool>) -> Value {
         "role": change.role.name(),
         "member": change.role.member(),
         "places": places.collect::<Vec<_>>(),
+        "dangling": done.iter().any(|one| one.dangling),
         "published": published,
+        "unpublished": unpublished,
     })
 }

@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// The entry to point at
     #[arg(value_name = "NAME")]
     name: String,
+    /// Even if the role has addresses, and NAME has none
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     perform: perform::Options,
 }
@@ -24,6 +27,8 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     if at.as_str() == role.name() {
         return Err(Failure::Usage(format!("{role} can't point at itself")));
     }
+    let hashes = setting.hashes()?;
+    let views = (!arguments.force).then(|| setting.views(&hashes));
     let place = |hash| Place {
         hash,
         at: Some(at.clone()),
@@ -31,7 +36,8 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     let task = perform::Task {
         verb: Verb::Point,
         only_if: None,
-        source: Source::Known(setting.hashes()?.into_iter().map(place).collect()),
+        views,
+        source: Source::Known(hashes.into_iter().map(place).collect()),
         role,
     };
     arguments.perform.perform(task, setting)

@@ -19,6 +19,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     let task = perform::Task {
         verb: Verb::Release,
         only_if: None,
+        views: None,
         role: role(&arguments.role)?,
         source: Source::Known(away(setting.hashes()?)),
     };

@@ -1,6 +1,7 @@
 //! `--wait`: until the daemon of this machine has published what was written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use cloudhosts_registry::config::Config;
@@ -14,6 +15,9 @@ use crate::inspect::roles;
 use crate::local::paths;
 use crate::outcome::{Failure, Outcome, Plain};
 
+/// Of roles that `allow` leaves out, so many are named.
+const NAMED: usize = 3;
+
 /// What the table must have been made from, in one hash.
 pub(super) struct Wanted {
     hash: String,
@@ -24,6 +28,98 @@ pub(super) struct Wanted {
     alone: Alone,
     /// Of which roles nothing may be there that Redis has lost.
     accepted: Accepted,
+    /// The role that is to be answered as this hash says.
+    answered: Option<String>,
+}
+
+/// What came of waiting.
+pub(super) enum Waited {
+    /// The table has it.
+    Published,
+    /// It has not, or programs get something else all the same.
+    Unpublished(Unpublished),
+    /// There is no daemon.
+    Gone(Failure),
+}
+
+/// Why programs of this machine do not get what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unpublished {
+    /// `allow`, which is given, leaves these roles out.
+    Filtered { roles: String, allow: String },
+    /// The daemon mirrors none of these hashes.
+    NotMirrored { hashes: String },
+    /// An earlier hash has the role, and decides it.
+    Overruled { role: String, by: String },
+    /// It was not published within this time.
+    Late(Duration),
+}
+
+impl Unpublished {
+    /// What it is called in JSON.
+    fn code(&self) -> &'static str {
+        match self {
+            Unpublished::Filtered { .. } => "filtered",
+            Unpublished::NotMirrored { .. } => "not_mirrored",
+            Unpublished::Overruled { .. } => "overruled",
+            Unpublished::Late(_) => "late",
+        }
+    }
+}
+
+impl fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is written, but ")?;
+        match self {
+            Unpublished::Filtered { roles, allow } => write!(
+                f,
+                "not mirrored here: {allow} in the configuration leaves {roles} out, no glob \
+                 matches; add one and run systemctl reload cloudhosts-cached if that is not meant"
+            ),
+            Unpublished::NotMirrored { hashes } => write!(
+                f,
+                "the daemon of this machine does not mirror {}: there is nothing to wait for",
+                Plain(hashes)
+            ),
+            Unpublished::Overruled { role, by } => write!(
+                f,
+                "programs of this machine do not get it: {} comes before it in hashes, and has \
+                 {role} too (cloudhosts explain {role})",
+                Plain(by)
+            ),
+            Unpublished::Late(patience) => write!(
+                f,
+                "the daemon has not published it within {} (--wait); `cloudhosts status` says how \
+                 the daemon is",
+                humantime::format_duration(*patience)
+            ),
+        }
+    }
+}
+
+impl Waited {
+    /// What JSON says of it: whether it is published, and if not, why. Both are
+    /// null where nobody waited.
+    pub(super) fn describe(waited: Option<&Waited>) -> (Option<bool>, Option<&'static str>) {
+        match waited {
+            None => (None, None),
+            Some(Waited::Published) => (Some(true), None),
+            Some(Waited::Unpublished(why)) => (Some(false), Some(why.code())),
+            Some(Waited::Gone(_)) => (Some(false), Some("no_daemon")),
+        }
+    }
+
+    /// How the verb ends.
+    ///
+    /// # Errors
+    /// There is no daemon.
+    pub(super) fn outcome(waited: Option<Waited>) -> Result<Outcome, Failure> {
+        match waited {
+            None | Some(Waited::Published) => Ok(Outcome::Yes),
+            Some(Waited::Unpublished(_)) => Ok(Outcome::No),
+            Some(Waited::Gone(failure)) => Err(failure),
+        }
+    }
 }
 
 /// Of which roles nothing may be there that Redis has lost.
@@ -59,6 +155,7 @@ pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
             Verb::Join | Verb::Leave => Alone::No,
         },
         accepted: Accepted::None,
+        answered: place.at.as_ref().map(|_| role.to_owned()),
     });
     wanted.collect()
 }
@@ -77,6 +174,7 @@ pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
             false => Alone::No,
         },
         accepted: Accepted::None,
+        answered: None,
     }]
 }
 
@@ -92,6 +190,7 @@ pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
             let roles = accept.roles.iter().map(|role| role.name().to_owned());
             Accepted::These(roles.collect())
         },
+        answered: None,
     });
     wanted.collect()
 }
@@ -118,6 +217,22 @@ impl Wanted {
             Accepted::All => view.roles().all(|role| !retains(&role, hash)),
         };
         Some(nothing_else && accepted && there.into_iter().all(|there| there))
+    }
+
+    /// Who has the role that this hash was to decide, where that is an earlier
+    /// hash than all that were written to.
+    fn overruled(&self, view: &View<'_>, all: &[Wanted]) -> Option<Unpublished> {
+        let role = self.answered.as_ref()?;
+        let entry = view.role_entry(role)?;
+        let decides = entry.sources.iter().map(|source| source.hash).min()?;
+        let hashes = view.hashes();
+        let written = |key: &String| all.iter().any(|one| one.hash == *key);
+        let first = hashes.iter().position(written)?;
+        let by = hashes.get(decides)?;
+        (decides < first).then(|| Unpublished::Overruled {
+            role: role.clone(),
+            by: by.clone(),
+        })
     }
 
     /// Whether a role has no other fields in this hash than those wanted.
@@ -153,24 +268,22 @@ fn retains(role: &RoleEntry, hash: usize) -> bool {
     sources.any(|source| source.hash == hash && source.retained)
 }
 
-/// Waits until the table has it, in each of the hashes that the daemon mirrors.
-///
-/// # Errors
-/// There is no daemon.
-pub(super) fn until_published(
-    mut wanted: Vec<Wanted>,
-    patience: Duration,
-    config: &Config,
-) -> Result<Outcome, Failure> {
+/// Waits until the table has it, in each of the hashes that the daemon mirrors,
+/// and says why it has not, or why that is of no use.
+pub(super) fn until_published(wanted: Vec<Wanted>, patience: Duration, config: &Config) -> Waited {
+    let waited = wait(wanted, patience, config);
+    if let Waited::Unpublished(why) = &waited {
+        eprintln!("cloudhosts: {why}");
+    }
+    waited
+}
+
+fn wait(mut wanted: Vec<Wanted>, patience: Duration, config: &Config) -> Waited {
     let start = Instant::now();
     let allowed = |(role, _): &(String, String)| config.allow.allows(role);
     let mut fields = wanted.iter().flat_map(|one| one.fields.keys()).peekable();
     if fields.peek().is_some() && !fields.any(allowed) {
-        eprintln!(
-            "cloudhosts: it is written, but not mirrored here: allow in the configuration leaves \
-             it out"
-        );
-        return Ok(Outcome::No);
+        return Waited::Unpublished(filtered(&wanted, config));
     }
     for one in &mut wanted {
         one.fields.retain(|field, _| allowed(field));
@@ -180,7 +293,7 @@ pub(super) fn until_published(
         // It has not read Redis yet, or is slow, and will.
         Ok(_) | Err(AttachError::Handover(HandoverError::NothingYet | HandoverError::Silence)) => {}
         Err(error) => {
-            return Err(Failure::Unreachable(format!(
+            return Waited::Gone(Failure::Unreachable(format!(
                 "it is written, but there is no daemon to wait for: {error}; is \
                  cloudhosts-cached running? (cloudhosts status)"
             )));
@@ -190,27 +303,29 @@ pub(super) fn until_published(
     loop {
         let look = |view: &View<'_>| look(view, &wanted, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {
-            Ok(Look::Published) => return Ok(Outcome::Yes),
-            Ok(Look::NotMirrored) => {
-                let hashes: Vec<&str> = wanted.iter().map(|one| one.hash.as_str()).collect();
-                eprintln!(
-                    "cloudhosts: it is written, but the daemon of this machine does not mirror \
-                     {}: there is nothing to wait for",
-                    Plain(&hashes.join(" nor "))
-                );
-                return Ok(Outcome::No);
-            }
+            Ok(Look::Published) => return Waited::Published,
+            Ok(Look::Never(why)) => return Waited::Unpublished(why),
             Ok(Look::NotYet) | Err(_) => {}
         }
         if start.elapsed() > patience {
-            let shown = humantime::format_duration(patience);
-            eprintln!(
-                "cloudhosts: it is written, but the daemon has not published it within {shown} \
-                 (--wait); `cloudhosts status` says how the daemon is"
-            );
-            return Ok(Outcome::No);
+            return Waited::Unpublished(Unpublished::Late(patience));
         }
         table.wait(looked_at, patience.saturating_sub(start.elapsed()));
+    }
+}
+
+/// Which of the roles that are waited for `allow` leaves out: all of them.
+fn filtered(wanted: &[Wanted], config: &Config) -> Unpublished {
+    let fields = wanted.iter().flat_map(|one| one.fields.keys());
+    let roles: BTreeSet<&str> = fields.map(|(role, _)| role.as_str()).collect();
+    let shown: Vec<&str> = roles.iter().take(NAMED).copied().collect();
+    let more = match roles.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Unpublished::Filtered {
+        roles: shown.join(", ") + &more,
+        allow: config.allow.to_string(),
     }
 }
 
@@ -218,8 +333,8 @@ pub(super) fn until_published(
 enum Look {
     Published,
     NotYet,
-    /// In none of the hashes will it ever be published.
-    NotMirrored,
+    /// However long one waits.
+    Never(Unpublished),
 }
 
 /// Looks at a table, once: the next look is at a later one.
@@ -229,8 +344,15 @@ fn look(view: &View<'_>, wanted: &[Wanted], looked_at: &mut Option<Edition>) -> 
         return Look::NotYet;
     }
     let mirrored: Vec<bool> = wanted.iter().filter_map(|one| one.is_in(view)).collect();
+    if let Some(overruled) = wanted.iter().find_map(|one| one.overruled(view, wanted)) {
+        return Look::Never(overruled);
+    }
     match mirrored.as_slice() {
-        [] => Look::NotMirrored,
+        [] => {
+            let hashes: Vec<&str> = wanted.iter().map(|one| one.hash.as_str()).collect();
+            let hashes = hashes.join(" nor ");
+            Look::Never(Unpublished::NotMirrored { hashes })
+        }
         all if all.iter().all(|&good| good) => Look::Published,
         _ => Look::NotYet,
     }

@@ -37,6 +37,8 @@ pub struct Config {
     /// The hashes to mirror; the first that has a role decides it. At least
     /// one, each once.
     pub hashes: Vec<String>,
+    /// The hashes that the file names, whatever the command line says.
+    pub mirrored: Vec<String>,
     /// The domain in which the roles answer as well.
     pub domain: Option<Name>,
     /// Where this machine stands: of a role the members of this zone are
@@ -192,6 +194,7 @@ impl Config {
             |path: Option<toml::Spanned<AbsolutePath>>| path.and_then(|p| p.into_inner().0);
         let interval = |written: Option<Interval>, default| written.map_or(default, |it| it.0);
         let config = Config {
+            mirrored: file.hashes.0.clone(),
             hashes: file.hashes.0,
             domain: file.domain.0,
             zone: file.zone.0,

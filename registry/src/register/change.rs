@@ -3,6 +3,7 @@
 use super::author::Author;
 use super::role::{Role, Where};
 use super::script::{Call, Script, held_key, times_key};
+use super::target::Views;
 use crate::log::{MAX_LEN, log_key};
 
 /// A hash, and where the role is for those who read it.
@@ -54,6 +55,9 @@ pub struct Change {
     pub places: Vec<Place>,
     /// Where the role must be for it to be claimed, pointed or released.
     pub only_if: Option<Condition>,
+    /// Where what it is pointed at is looked for: a role that has addresses is
+    /// not pointed at what has none. Without it nothing is looked for.
+    pub views: Option<Views>,
 }
 
 /// Where a role must be, members and all, before it is changed.
@@ -85,6 +89,11 @@ impl Change {
     pub fn spelled(&self) -> Vec<String> {
         let (role, name) = (&self.role, self.role.name());
         let mut lines = vec!["# in one step, by a script:".to_owned()];
+        if self.views.is_some() {
+            lines.push(format!(
+                "# (not if {name} has addresses, and what it is to point at has none)"
+            ));
+        }
         for Place { hash, at } in &self.places {
             let key = quoted(hash);
             let held = quoted(&held_key(hash));
@@ -169,6 +178,7 @@ mod tests {
             role: member,
             places: vec![place("a hash", Some("10.0.0.5 fd00::5"))],
             only_if: None,
+            views: None,
         };
         assert_eq!(
             join.spelled()[1..],

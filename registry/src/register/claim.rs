@@ -7,10 +7,12 @@ use super::registrar::Registrar;
 use super::reply::{bytes, items};
 use super::role::Where;
 use super::script::Script;
+use super::target::{Reach, Search, Witness};
 use super::trouble::Trouble;
 use crate::log::log_key;
 use crate::printable::Quoted;
 use crate::record::{Field, Target, Value as Record};
+use cloudhosts_table::Name;
 use redis::{Value, cmd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,18 +32,32 @@ struct Found {
 }
 
 impl Change {
-    /// Claims the role, points it, or releases it.
-    pub(super) async fn claim(&self, registrar: &mut Registrar) -> Result<Value, Trouble> {
+    /// Claims the role, points it, or releases it. What the script answers, and
+    /// whether the role points at what has no address.
+    pub(super) async fn claim(&self, registrar: &mut Registrar) -> Result<(Value, bool), Trouble> {
         for _ in 0..ATTEMPTS {
-            let mut words = vec![self.role.name().as_bytes().to_vec()];
+            let mut all = Vec::new();
             for place in &self.places {
                 let found = Found::find(&place.hash, self.role.name(), registrar).await;
                 let found = found.map_err(Trouble::before_any_change)?;
                 if let Some(condition) = &self.only_if {
                     found.meets(condition, &place.hash)?;
                 }
+                all.push(found);
+            }
+            let aim = self.aim(&all, registrar).await?;
+            // What does not work may be pointed at nothing, as long as it does not.
+            let dangling = aim == Reach::Nothing;
+            let exact = self.only_if.is_some() || dangling;
+            let mut words = vec![self.role.name().as_bytes().to_vec()];
+            for (place, found) in self.places.iter().zip(all) {
                 let value = place.at.as_ref().map(Where::as_str).unwrap_or_default();
-                found.append_to(&mut words, value, self.only_if.is_some());
+                found.append_to(&mut words, value, exact);
+            }
+            if let Reach::Address(witnesses) = aim {
+                for Witness { hash, field, value } in witnesses {
+                    words.extend([hash.into_bytes(), field, value]);
+                }
             }
             let hashes = self.places.iter().map(|place| place.hash.as_str());
             let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
@@ -49,13 +65,49 @@ impl Change {
             let call = Script::Claim.leases(hashes, self.role.name(), &words, verb, author);
             let answer = registrar.run(&call).await?;
             if bytes(&answer) != Some(b"again") {
-                return Ok(answer);
+                return Ok((answer, dangling));
             }
         }
         Err(Trouble::Away(format!(
             "{}: others change it all the time; nothing was changed",
             self.role
         )))
+    }
+
+    /// What there is where the role is to point.
+    ///
+    /// # Errors
+    /// [`Trouble::Dangling`], if that is nothing, and the role has addresses.
+    async fn aim(&self, all: &[Found], registrar: &mut Registrar) -> Result<Reach, Trouble> {
+        let at = self.places.iter().find_map(|place| place.at.as_ref());
+        let pointer = at.and_then(|at| pointer_of(at.as_str().as_bytes()));
+        let (Some(views), Some(pointer)) = (&self.views, pointer) else {
+            return Ok(Reach::Unknown);
+        };
+        let mut search = Search {
+            views,
+            written: self
+                .places
+                .iter()
+                .map(|place| place.hash.as_str())
+                .collect(),
+            but: self.role.name(),
+            registrar,
+        };
+        let reach = search.reach(&pointer).await?;
+        if reach != Reach::Nothing {
+            return Ok(reach);
+        }
+        for (place, found) in self.places.iter().zip(all) {
+            if found.has_address(&mut search).await? {
+                return Err(Trouble::Dangling(format!(
+                    "{} has an address in {}, and {pointer} has none; nothing was changed",
+                    self.role,
+                    Quoted(place.hash.as_bytes())
+                )));
+            }
+        }
+        Ok(Reach::Nothing)
     }
 }
 
@@ -79,30 +131,29 @@ impl Found {
             position: id.unwrap_or(b"-").to_vec(),
             fields: BTreeMap::new(),
         };
-        let mut cursor = b"0".to_vec();
-        loop {
-            let mut step = cmd("HSCAN");
-            step.arg(hash).arg(cursor).arg("MATCH").arg(pattern(role));
-            step.arg("COUNT").arg(STEP);
-            let answer = registrar.ask(&step).await?;
-            found.take(items(&answer).get(1).map(items).unwrap_or_default(), role);
-            match items(&answer).first().and_then(bytes) {
-                Some(next) if next != b"0" => cursor = next.to_vec(),
-                _ => return Ok(found),
-            }
-        }
+        let fields = scan(hash, &pattern(role), registrar).await?.into_iter();
+        let ours = fields.filter(|(field, _)| role_of(field).is_some_and(|it| it == role));
+        found.fields.extend(ours);
+        Ok(found)
     }
 
-    /// Takes in a page of fields and values.
-    fn take(&mut self, page: &[Value], role: &str) {
-        let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
-        for pair in words.chunks_exact(2) {
-            if let [field, value] = pair
-                && role_of(field).is_some_and(|it| it == role)
-            {
-                self.fields.insert(field.to_vec(), value.to_vec());
+    /// Whether the role has an address now, its own or one that it points at.
+    async fn has_address(&self, search: &mut Search<'_>) -> Result<bool, Trouble> {
+        let values = self.fields.values();
+        let targets = values.filter_map(|value| Record::parse(value).ok());
+        let mut pointers = Vec::new();
+        for target in targets.map(|record| record.target) {
+            match target {
+                Target::Addresses { .. } => return Ok(true),
+                Target::Pointer(name) => pointers.push(name),
             }
         }
+        for pointer in pointers {
+            if matches!(search.reach(&pointer).await?, Reach::Address(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the role is where it is thought to be.
@@ -148,6 +199,41 @@ impl Found {
     }
 }
 
+/// The fields of a hash that match a pattern, and their values; step by step, so
+/// that Redis serves others meanwhile. One may come twice.
+pub(super) async fn scan(
+    hash: &str,
+    pattern: &str,
+    registrar: &mut Registrar,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+    let (mut found, mut cursor) = (Vec::new(), b"0".to_vec());
+    loop {
+        let mut step = cmd("HSCAN");
+        step.arg(hash).arg(cursor).arg("MATCH").arg(pattern);
+        step.arg("COUNT").arg(STEP);
+        let answer = registrar.ask(&step).await?;
+        let page = items(&answer).get(1).map(items).unwrap_or_default();
+        let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
+        for pair in words.chunks_exact(2) {
+            if let [field, value] = pair {
+                found.push((field.to_vec(), value.to_vec()));
+            }
+        }
+        match items(&answer).first().and_then(bytes) {
+            Some(next) if next != b"0" => cursor = next.to_vec(),
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// The name that a value points at.
+fn pointer_of(value: &[u8]) -> Option<Name> {
+    match Record::parse(value).ok()?.target {
+        Target::Pointer(name) => Some(name),
+        Target::Addresses { .. } => None,
+    }
+}
+
 /// Where a value leads: its addresses or its pointer, or all of it where it
 /// cannot be read.
 fn targets_of(value: &[u8]) -> BTreeSet<String> {
@@ -164,14 +250,14 @@ fn targets_of(value: &[u8]) -> BTreeSet<String> {
 
 /// The role of a field, in its normal form; also of one whose member cannot be
 /// one.
-fn role_of(field: &[u8]) -> Option<String> {
+pub(super) fn role_of(field: &[u8]) -> Option<String> {
     let role = field.split(|&byte| byte == b'/').next()?;
     Some(Field::parse(role).ok()?.role.to_string())
 }
 
 /// A pattern for the fields of a role in every spelling, and of others that
 /// begin like it.
-fn pattern(role: &str) -> String {
+pub(super) fn pattern(role: &str) -> String {
     let mut pattern = String::new();
     for letter in role.chars() {
         match letter {

@@ -67,6 +67,7 @@ mod registrar;
 mod reply;
 mod role;
 mod script;
+mod target;
 mod trouble;
 
 pub use accept::Accept;
@@ -76,5 +77,6 @@ pub use holdings::{Holding, HoldingState, holdings};
 pub use import::Import;
 pub use registrar::{Done, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};
+pub use target::Views;
 pub use trouble::Trouble;
 pub(crate) use trouble::passes;

@@ -24,6 +24,8 @@ pub struct Done {
     /// Members whose holders are alive, and no longer hold them: they find out
     /// at their next renewal.
     pub ended: Vec<String>,
+    /// What the role points at now has no address.
+    pub dangling: bool,
 }
 
 /// Writes to Redis.
@@ -74,10 +76,16 @@ impl Registrar {
     /// # Errors
     /// Redis cannot be reached, or says no.
     pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
-        let answer = match change.verb {
+        let (answer, dangling) = match change.verb {
             Verb::Claim | Verb::Point | Verb::Release => change.claim(self).await?,
-            Verb::Join => self.run(&change.call(Script::Join, &self.author)).await?,
-            Verb::Leave => self.run(&change.call(Script::Leave, &self.author)).await?,
+            Verb::Join => (
+                self.run(&change.call(Script::Join, &self.author)).await?,
+                false,
+            ),
+            Verb::Leave => (
+                self.run(&change.call(Script::Leave, &self.author)).await?,
+                false,
+            ),
         };
         let done = |one: &Value| {
             let [changed, removed, ended] = items(one) else {
@@ -87,6 +95,7 @@ impl Registrar {
                 changed: number(changed)? != 0,
                 removed: texts(removed)?,
                 ended: texts(ended)?,
+                dangling,
             })
         };
         let all: Option<Vec<Done>> = items(&answer).iter().map(done).collect();

@@ -13,6 +13,8 @@ pub enum Trouble {
     Refused(String),
     /// The role is not where it was said to be. Nothing was changed.
     Differs(String),
+    /// The role has addresses, and would have none. Nothing was changed.
+    Dangling(String),
     /// The connection was lost before the answer came: the change may have been
     /// made. Making it again does no harm.
     Unanswered(String),
@@ -60,7 +62,10 @@ pub(crate) fn passes(refusal: &Refusal) -> bool {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Away(why) | Trouble::Refused(why) | Trouble::Differs(why) => f.write_str(why),
+            Trouble::Away(why)
+            | Trouble::Refused(why)
+            | Trouble::Differs(why)
+            | Trouble::Dangling(why) => f.write_str(why),
             Trouble::Unanswered(why) => write!(
                 f,
                 "{why}; the change may have been made or not, and can be made again"

@@ -37,7 +37,7 @@ fn it_is_written_beside_each_configured_hash() {
     let said = registry.prints(&[&hashes[..], &["accept", "web", "--json"]].concat());
     let said: Value = serde_json::from_str(&said).unwrap();
     let wanted = json!({
-        "verb": "accept", "roles": ["web"], "hashes": ["a", "b"], "published": null,
+        "verb": "accept", "roles": ["web"], "hashes": ["a", "b"], "published": null, "unpublished": null,
     });
     assert_eq!(said, wanted);
     let (a, b) = (registry.log_of("a"), registry.log_of("b"));

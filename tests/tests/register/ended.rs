@@ -35,7 +35,7 @@ fn each_verb_that_takes_a_role_ends_its_holder() {
             &["claim", "web", "10.0.0.1"][..],
             &[("web", "10.0.0.1")][..],
         ),
-        (&["point", "web", "app"], &[("web", "app")]),
+        (&["point", "web", "app", "--force"], &[("web", "app")]),
         (&["release", "web"], &[]),
         (&["leave", "web", "--member", "a"], &[]),
         (
@@ -137,7 +137,7 @@ fn a_claim_compares_first() {
     registry.prints(&["claim", "web", "10.0.0.2", "--if", all]);
     assert_eq!(registry.hash(), map(&[("web", "10.0.0.2")]));
     // a pointer, and one that cannot be read
-    registry.prints(&["point", "web", "app"]);
+    registry.prints(&["point", "web", "app", "--force"]);
     registry.fails(1, &["claim", "web", "10.0.0.2", "--if", "10.0.0.2"]);
     registry.prints(&["claim", "web", "10.0.0.3", "--if", "APP."]);
     registry.redis.hset("cloudhosts", &[("web", "a b c")]);

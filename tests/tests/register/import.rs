@@ -49,7 +49,8 @@ fn standard_input_is_read_and_json_told() {
     let output = command.stdin(File::open(path).unwrap()).output().unwrap();
     let said: Value = serde_json::from_str(&stdout(&output)).unwrap();
     let wanted = json!({"verb": "import", "hash": "other", "names": 3, "skipped": 2,
-                        "replaced": false, "published": null});
+                        "replaced": false, "published": null,
+                        "unpublished": null});
     assert_eq!(said, wanted, "{}", stderr(&output));
     assert_eq!(registry.hash_called("other").len(), 3);
 }

@@ -299,7 +299,7 @@ fn whoever_reads_only_the_log_knows_the_hash() {
                 1 | 2 => vec!["join", role, at, "--member", member],
                 3 => vec!["leave", role, "--member", member],
                 4 => vec!["release", role],
-                5 => vec!["point", role, "elsewhere"],
+                5 => vec!["point", role, "elsewhere", "--force"],
                 6 => vec!["hold", role, at, "--member", member, "--", "true"],
                 7 => vec!["import", &file],
                 _ => vec!["import", "--replace", "--allow-empty", &file],

@@ -4,6 +4,7 @@
 //! - [`entries`]: the change log as a test reads it
 //! - [`verbs`]: claim, join, leave, point, release
 //! - [`place`]: which address, and in which view
+//! - [`point`]: what has no address is not pointed at
 //! - [`metadata`]: the addresses that a cloud knows
 //! - [`hold`]: as long as a program or a command runs
 //! - [`check`]: only while this machine is healthy
@@ -45,6 +46,7 @@ mod metadata;
 mod names;
 mod outages;
 mod place;
+mod point;
 mod scenarios;
 mod together;
 mod unit;

@@ -138,7 +138,7 @@ fn a_script_is_told_in_json() {
         said,
         json!({
             "verb": "claim", "role": "web", "member": null, "places": [place],
-            "published": null,
+            "published": null, "unpublished": null, "dangling": false,
         })
     );
 }

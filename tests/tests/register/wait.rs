@@ -80,6 +80,43 @@ fn what_is_not_mirrored_here_is_not_waited_for() {
 }
 
 #[test]
+fn what_an_earlier_hash_overrules_is_not_waited_for() {
+    let world = World::new()
+        .config("hashes", "['first', 'second', 'third']")
+        .hash("first", &[("web", "10.0.0.1")])
+        .start();
+    let run = |words: &[&str]| {
+        let output = world.cloudhosts(&[words, &["--json"]].concat());
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (
+            output.status.code(),
+            said["unpublished"].clone(),
+            stderr(&output),
+        )
+    };
+    for verb in [
+        &["claim", "web", "10.0.0.2", "--wait=5m"][..],
+        &["join", "web", "10.0.0.2", "--member", "a", "--wait=5m"],
+    ] {
+        let (code, why, said) = run(&[&["--hash", "second"], verb].concat());
+        assert_eq!((code, &why), (Some(1), &"overruled".into()), "{said}");
+        assert!(said.contains("first"), "{said}");
+    }
+    // the deciding hash is written to as well, or has no such role
+    for words in [
+        &[
+            "--hash", "second", "--hash", "first", "claim", "web", "10.0.0.3", "--wait",
+        ][..],
+        &["--hash", "third", "claim", "db", "10.0.0.4", "--wait"],
+        &["--hash", "second", "claim", "db", "10.0.0.5", "--wait"],
+        &["--hash", "second", "release", "web", "--wait"],
+    ] {
+        let (code, why, said) = run(words);
+        assert_eq!((code, why), (Some(0), Value::Null), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn a_daemon_that_does_not_publish_is_waited_for_in_vain() {
     let mut world = World::with(&[("web", "10.0.0.1")]);
     world.daemon.signal(Signal::STOP);
@@ -104,7 +141,24 @@ fn what_is_not_allowed_here_is_not_waited_for() {
         .start();
     let (end, said) = code(&world, &["claim", "web", "10.0.0.2", "--wait=5m"]);
     assert_eq!(end, Some(1), "{said}");
-    assert!(said.contains("allow in the configuration"), "{said}");
+    assert!(
+        said.contains("allow = [\"db\"]") && said.contains("web"),
+        "{said}"
+    );
+    let json = |arguments: &[&str]| -> Value {
+        let output = world.cloudhosts(&[arguments, &["--wait=5m", "--json"]].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    for arguments in [
+        &["claim", "web", "10.0.0.2"][..],
+        &["join", "web", "10.0.0.2", "--member", "a"],
+        &["point", "web", "db"],
+    ] {
+        let said = json(arguments);
+        let how = (&said["published"], &said["unpublished"]);
+        assert_eq!(how, (&false.into(), &"filtered".into()), "{said}");
+    }
     // of many, those that are
     let hosts = world.dir.join("hosts");
     std::fs::write(&hosts, "10.0.0.77 app\n10.0.0.78 db\n").unwrap();

@@ -74,6 +74,7 @@ fn of_hash(value: &Value) -> Option<(Done, Option<Vec<u8>>)> {
         changed: number(changed)? != 0,
         removed: texts(removed)?,
         ended: Vec::new(),
+        dangling: false,
     };
     let due = items(due).first().and_then(bytes).map(<[u8]>::to_vec);
     Some((done, due))

@@ -1,6 +1,7 @@
 -- ARGV: the role, and for each hash: its value, empty where the role goes; up to which entry of the
 -- log the hash is known; how many fields of the role were found in it, and whether these must be
--- `exact` all there is, or `any`; then the fields, where exact each with its value.
+-- `exact` all there is, or `any`; then the fields, where exact each with its value. In the end what
+-- must still be as it was found, by which a pointer leads to an address: hash, field, value.
 -- Answers `again` where the hash has changed in a way that takes another look.
 local role, answer, now, at = ARGV[1], {}, clock(), 2
 -- How many entries may have come since.
@@ -60,6 +61,13 @@ for _, it in ipairs(books) do
     if expected[one[1]] ~= one[2] then return 'again' end
   end
   if it.exact and #it.present < count then return 'again' end
+end
+
+-- The hashes are those above, in general. Another view is only looked at; where this script cannot, as
+-- on another node of a cluster, it was as good a moment before.
+for n = at, #ARGV, 3 do
+  local value = redis.pcall('HGET', ARGV[n], ARGV[n + 1])
+  if type(value) ~= 'table' and value ~= ARGV[n + 2] then return 'again' end
 end
 
 -- Ends all leases of the role; the fields of those who held it. They are told when they renew.
