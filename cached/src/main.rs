@@ -55,6 +55,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let level = match journal::level() {
+        Ok(level) => level,
+        Err(error) => {
+            eprintln!("cloudhosts-cached: {error}");
+            return ExitCode::from(2);
+        }
+    };
     if arguments.check_config {
         for exposure in on_command_line.into_iter().chain(config.exposures()) {
             eprintln!("cloudhosts-cached: {exposure}; {}", exposure.remedy());
@@ -62,7 +69,7 @@ fn main() -> ExitCode {
         println!("the configuration is right");
         return ExitCode::SUCCESS;
     }
-    journal::start();
+    journal::start(level);
     if let Some(exposure) = on_command_line {
         tracing::warn!("{exposure}; {}", exposure.remedy());
     }
