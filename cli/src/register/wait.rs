@@ -1,10 +1,10 @@
 //! `--wait`: until the daemon of this machine has published what was written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::register::{Accept, Change, Import, Verb, Where};
+use cloudhosts_registry::config::{Allow, Config};
+use cloudhosts_registry::register::{Accept, Change, Entries, Import, Role, Verb, Where};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
@@ -15,15 +15,47 @@ use crate::local::paths;
 use crate::outcome::{Failure, Outcome, Plain};
 
 /// What the table must have been made from, in one hash.
-pub(super) struct Wanted {
+pub(super) struct Wanted<'w> {
     hash: String,
-    /// The value of each field, by role and member (empty for the plain field);
-    /// none where there must be no such field.
-    fields: BTreeMap<(String, String), Option<String>>,
+    fields: Fields<'w>,
     /// Which other fields there must not be.
     alone: Alone,
     /// Of which roles nothing may be there that Redis has lost.
     accepted: Accepted,
+}
+
+/// Which fields there must be.
+enum Fields<'w> {
+    /// They do not matter.
+    None,
+    /// This one with this value; without one there must be no such field.
+    One(&'w Role, Option<String>),
+    /// The plain fields of these roles.
+    Of(&'w Entries),
+}
+
+impl Fields<'_> {
+    /// The role, the member (empty for the plain field) and the value of each.
+    fn all(&self) -> Box<dyn Iterator<Item = (&str, &str, Option<&str>)> + '_> {
+        match self {
+            Fields::None => Box::new(std::iter::empty()),
+            Fields::One(role, value) => Box::new(std::iter::once((
+                role.name(),
+                role.member().unwrap_or_default(),
+                value.as_deref(),
+            ))),
+            Fields::Of(entries) => Box::new(entries.iter().map(|(role, at)| (role, "", Some(at)))),
+        }
+    }
+
+    /// Whether this field is one of them.
+    fn has(&self, role: &str, member: &str) -> bool {
+        match self {
+            Fields::None => false,
+            Fields::One(one, _) => one.name() == role && one.member().unwrap_or_default() == member,
+            Fields::Of(entries) => member.is_empty() && entries.contains(role.as_bytes()),
+        }
+    }
 }
 
 /// Of which roles nothing may be there that Redis has lost.
@@ -45,17 +77,12 @@ enum Alone {
 }
 
 /// What a change leaves behind.
-pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
-    let role = change.role.name();
-    let field = (
-        role.to_owned(),
-        change.role.member().unwrap_or_default().to_owned(),
-    );
+pub(super) fn of_change(change: &Change) -> Vec<Wanted<'_>> {
     let wanted = change.places.iter().map(|place| Wanted {
         hash: place.hash.clone(),
-        fields: BTreeMap::from([(field.clone(), place.at.as_ref().map(Where::to_string))]),
+        fields: Fields::One(&change.role, place.at.as_ref().map(Where::to_string)),
         alone: match change.verb {
-            Verb::Claim | Verb::Point | Verb::Release => Alone::In(role.to_owned()),
+            Verb::Claim | Verb::Point | Verb::Release => Alone::In(change.role.name().to_owned()),
             Verb::Join | Verb::Leave => Alone::No,
         },
         accepted: Accepted::None,
@@ -64,14 +91,10 @@ pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
 }
 
 /// What an import leaves behind.
-pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
-    let fields = import.roles.iter().map(|(role, at)| {
-        let field = (role.name().to_owned(), String::new());
-        (field, Some(at.to_string()))
-    });
+pub(super) fn of_import(import: &Import) -> Vec<Wanted<'_>> {
     vec![Wanted {
         hash: import.hash.clone(),
-        fields: fields.collect(),
+        fields: Fields::Of(&import.roles),
         alone: match import.replace {
             true => Alone::Everywhere,
             false => Alone::No,
@@ -81,10 +104,10 @@ pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
 }
 
 /// What accepting a loss leaves behind.
-pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
+pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted<'_>> {
     let wanted = accept.hashes.iter().map(|hash| Wanted {
         hash: hash.clone(),
-        fields: BTreeMap::new(),
+        fields: Fields::None,
         alone: Alone::No,
         accepted: if accept.roles.is_empty() {
             Accepted::All
@@ -96,14 +119,13 @@ pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
     wanted.collect()
 }
 
-impl Wanted {
-    /// Whether a table is as wanted; none where it has nothing of this hash.
-    fn is_in(&self, view: &View<'_>) -> Option<bool> {
+impl Wanted<'_> {
+    /// Whether a table is as wanted, but for what is not mirrored; none where it has
+    /// nothing of this hash.
+    fn is_in(&self, view: &View<'_>, allow: &Allow) -> Option<bool> {
         let hashes = view.hashes();
         let hash = hashes.iter().position(|hash| *hash == self.hash)?;
-        let all = self.fields.iter();
-        let there =
-            all.map(|((role, member), value)| has(view, hash, role, member, value.as_deref()));
+        let mut all = self.fields.all().filter(|(role, ..)| allow.allows(role));
         let nothing_else = match &self.alone {
             Alone::No => true,
             Alone::In(role) => self.is_alone(view.role_entry(role).as_ref(), hash),
@@ -117,7 +139,8 @@ impl Wanted {
             }),
             Accepted::All => view.roles().all(|role| !retains(&role, hash)),
         };
-        Some(nothing_else && accepted && there.into_iter().all(|there| there))
+        let there = all.all(|(role, member, value)| has(view, hash, role, member, value));
+        Some(nothing_else && accepted && there)
     }
 
     /// Whether a role has no other fields in this hash than those wanted.
@@ -125,8 +148,8 @@ impl Wanted {
         role.is_none_or(|role| {
             let mut here = role.sources.iter().filter(|source| source.hash == hash);
             here.all(|source| {
-                let member = source.member.clone().unwrap_or_default();
-                self.fields.contains_key(&(role.name.clone(), member))
+                let member = source.member.as_deref().unwrap_or_default();
+                self.fields.has(&role.name, member)
             })
         })
     }
@@ -158,22 +181,18 @@ fn retains(role: &RoleEntry, hash: usize) -> bool {
 /// # Errors
 /// There is no daemon.
 pub(super) fn until_published(
-    mut wanted: Vec<Wanted>,
+    wanted: Vec<Wanted<'_>>,
     patience: Duration,
     config: &Config,
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    let allowed = |(role, _): &(String, String)| config.allow.allows(role);
-    let mut fields = wanted.iter().flat_map(|one| one.fields.keys()).peekable();
-    if fields.peek().is_some() && !fields.any(allowed) {
+    let mut fields = wanted.iter().flat_map(|one| one.fields.all()).peekable();
+    if fields.peek().is_some() && !fields.any(|(role, ..)| config.allow.allows(role)) {
         eprintln!(
             "cloudhosts: it is written, but not mirrored here: allow in the configuration leaves \
              it out"
         );
         return Ok(Outcome::No);
-    }
-    for one in &mut wanted {
-        one.fields.retain(|field, _| allowed(field));
     }
     let daemon = paths(config).ok_or(AttachError::Path);
     match daemon.and_then(|paths| client::pulse(&paths)) {
@@ -188,7 +207,7 @@ pub(super) fn until_published(
     }
     let (table, mut looked_at) = (Client::new(), None);
     loop {
-        let look = |view: &View<'_>| look(view, &wanted, &mut looked_at);
+        let look = |view: &View<'_>| look(view, &wanted, &config.allow, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {
             Ok(Look::Published) => return Ok(Outcome::Yes),
             Ok(Look::NotMirrored) => {
@@ -223,12 +242,18 @@ enum Look {
 }
 
 /// Looks at a table, once: the next look is at a later one.
-fn look(view: &View<'_>, wanted: &[Wanted], looked_at: &mut Option<Edition>) -> Look {
+fn look(
+    view: &View<'_>,
+    wanted: &[Wanted<'_>],
+    allow: &Allow,
+    looked_at: &mut Option<Edition>,
+) -> Look {
     let edition = Some(view.edition());
     if std::mem::replace(looked_at, edition) == edition {
         return Look::NotYet;
     }
-    let mirrored: Vec<bool> = wanted.iter().filter_map(|one| one.is_in(view)).collect();
+    let mirrored = wanted.iter().filter_map(|one| one.is_in(view, allow));
+    let mirrored: Vec<bool> = mirrored.collect();
     match mirrored.as_slice() {
         [] => Look::NotMirrored,
         all if all.iter().all(|&good| good) => Look::Published,
