@@ -90,13 +90,13 @@ RPM = $(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req
 	--metadata-overwrite $(RELEASE)/package/rpm.toml
 
 .PHONY: deb
-deb: tools build ## build the package for Debian and Ubuntu, into target/packages
+deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/packages
 	packaging/stage deb $(RELEASE) $(RELEASE)/package/deb
 	rm -f $(PACKAGES)/*.deb
 	$(DEB) -o $(PACKAGES)/
 
 .PHONY: rpm
-rpm: tools build ## build the package for Fedora and RHEL, into target/packages
+rpm: cargo-generate-rpm build ## build the package for Fedora and RHEL, into target/packages
 	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
 	packaging/rpm/assets $(RELEASE)/package/rpm >$(RELEASE)/package/rpm.toml
 	mkdir -p $(PACKAGES)
@@ -166,16 +166,18 @@ man-lint: ## check the man pages
 
 # The database of advisories cannot be fetched where there is no network, so it is not asked.
 .PHONY: deny
-deny: tools ## check the licences and sources of all crates
+deny: cargo-deny ## check the licences and sources of all crates
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
-# Each is run for seconds, so it is built in the quickest way: most of that time would be the compiler's.
-.PHONY: tools
-tools: ## install the pinned tools of the checks and the packages, into target/tools
-	@for tool in cargo-deny@$(CARGO_DENY) cargo-deb@$(CARGO_DEB) cargo-generate-rpm@$(CARGO_GENERATE_RPM); do \
-		grep -qsF "\"$${tool/@/ } (" $(TOOLS)/.crates.toml || \
-		CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$$tool"; \
-	done
+# Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
+# run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
+.PHONY: cargo-deny cargo-deb cargo-generate-rpm
+cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
+cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
+cargo-generate-rpm: TOOL = cargo-generate-rpm@$(CARGO_GENERATE_RPM)
+cargo-deny cargo-deb cargo-generate-rpm:
+	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \
+	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$(TOOL)"
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does

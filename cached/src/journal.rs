@@ -50,27 +50,46 @@ pub fn tell_left_out(now: Option<Instant>) {
     }
 }
 
-/// Begins to log. The environment's `CLOUDHOSTS_LOG` sets how much: `error`,
-/// `warn`, `info` (the default), `debug` or `off`.
-pub fn start() {
-    let wanted = std::env::var("CLOUDHOSTS_LOG").unwrap_or_default();
-    let level = match wanted.as_str() {
+/// How much is logged, by the environment's `CLOUDHOSTS_LOG`: `error`, `warn`,
+/// `info` (the default), `debug` or `off`.
+///
+/// # Errors
+/// It says something else.
+pub fn level() -> Result<LevelFilter, UnknownLevel> {
+    let wanted = std::env::var_os("CLOUDHOSTS_LOG").unwrap_or_default();
+    let wanted = wanted.to_string_lossy();
+    match &*wanted {
         "" => Ok(LevelFilter::INFO),
-        level => level.parse(),
-    };
+        level => level.parse().map_err(|_| UnknownLevel(level.to_owned())),
+    }
+}
+
+/// What `CLOUDHOSTS_LOG` says, and is no level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLevel(String);
+
+impl fmt::Display for UnknownLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "CLOUDHOSTS_LOG={} in the environment is none of off, error, warn, info and debug; \
+             write one of them, or leave it out",
+            self.0.escape_debug()
+        )
+    }
+}
+
+impl std::error::Error for UnknownLevel {}
+
+/// Begins to log.
+pub fn start(level: LevelFilter) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
-        .with_max_level(level.as_ref().map_or(LevelFilter::INFO, |level| *level))
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .event_format(Line { journal })
         .init();
-    if level.is_err() {
-        tracing::warn!(
-            "CLOUDHOSTS_LOG={} is none of off, error, warn, info, debug; it is taken for info",
-            wanted.escape_debug()
-        );
-    }
 }
 
 /// How a line looks.

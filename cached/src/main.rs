@@ -86,6 +86,13 @@ fn check(arguments: &Arguments, on_command_line: Option<Exposure>) -> ExitCode {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let on_command_line = hide_passwords(&arguments.redis_urls);
+    let level = match journal::level() {
+        Ok(level) => level,
+        Err(error) => {
+            eprintln!("cloudhosts-cached: {error}");
+            return ExitCode::from(2);
+        }
+    };
     if arguments.check_config {
         return check(&arguments, on_command_line);
     }
@@ -96,7 +103,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    journal::start();
+    journal::start(level);
     if let Some(exposure) = on_command_line {
         tracing::warn!("{exposure}; {}", exposure.remedy());
     }

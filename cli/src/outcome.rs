@@ -1,7 +1,7 @@
 //! How a verb ends: its exit code, and how text of strangers is printed.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 /// What came of it, where nothing went wrong.
@@ -90,12 +90,26 @@ impl Lines {
     }
 }
 
+/// How much of what is long is written at once.
+const CHUNK: usize = 64 << 10;
+
 /// Prints to stdout. A reader that has seen enough (`| head`) is no failure.
 ///
 /// # Errors
 /// Stdout can't be written to.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
+    print_by(|out| out.write_all(text.as_bytes()))
+}
+
+/// Prints what `write` writes, as it comes: what may be too long to be held.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_by(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(CHUNK, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::Unreachable(format!("can't print: {error}")))
         }

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ use rustix::io::Errno;
 
 /// The mode of a file that was not there.
 const NEW_MODE: u32 = 0o644;
+
+/// How much of a file is written, or compared, at once.
+const CHUNK: usize = 1 << 20;
 
 /// Most symbolic links in a row; the kernel's own limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
@@ -45,9 +48,57 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// It can't be read, or is no file: to read from a pipe could take for ever.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// A file to be read; none when it is not there.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     match regular(path)? {
-        Some(_) => fs::read(path).map(Some),
+        Some(_) => File::open(path).map(Some),
         None => Ok(None),
+    }
+}
+
+/// Whether a file holds just what `write` writes.
+pub(crate) fn holds(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> bool {
+    let Ok(Some(file)) = open(path) else {
+        return false;
+    };
+    let mut comparison = Comparison {
+        file: BufReader::with_capacity(CHUNK, file),
+    };
+    let mut buffered = BufWriter::with_capacity(CHUNK, &mut comparison);
+    let same = write(&mut buffered).and_then(|()| buffered.flush());
+    drop(buffered);
+    same.is_ok() && comparison.file.fill_buf().is_ok_and(<[u8]>::is_empty)
+}
+
+/// Takes what a file holds, and fails at the first byte that is another.
+struct Comparison {
+    file: BufReader<File>,
+}
+
+impl Write for Comparison {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let there = self.file.fill_buf()?;
+        let len = there.len().min(bytes.len());
+        if len == 0 || there.get(..len) != bytes.get(..len) {
+            return Err(io::Error::other("it holds something else"));
+        }
+        self.file.consume(len);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -68,6 +119,17 @@ fn regular(path: &Path) -> io::Result<Option<Metadata>> {
 /// The file can't be written beside the old one, or not be put into its place (a
 /// mount point can't be). The old one is untouched then.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_by(path, |out| out.write_all(bytes))
+}
+
+/// The same with what `write` writes, as it comes: what may be too long to be held.
+///
+/// # Errors
+/// As [`replace`]; and those of `write`.
+pub(crate) fn replace_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let path = target(path)?;
     let old = match regular(&path)? {
         Some(metadata) => Some((metadata, File::open(&path)?)),
@@ -84,18 +146,21 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
             .file
             .set_permissions(Permissions::from_mode(NEW_MODE))?,
     }
-    draft.publish(bytes, &path)?;
+    draft.publish(write, &path)?;
     // Not every file system can; the file is there whole by now.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
 
-/// Writes into the file as it stands, for one that can't be replaced. A reader
-/// may see a part of it, but never an empty file.
+/// Writes into the file as it stands, for one that can't be replaced, what `write`
+/// writes. A reader may see a part of it, but never an empty file.
 ///
 /// # Errors
-/// It can't be written to.
-pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// It can't be written to; and those of `write`.
+pub(crate) fn overwrite_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     regular(path)?;
     let mut file = File::options()
         .write(true)
@@ -103,9 +168,17 @@ pub(crate) fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .truncate(false)
         .mode(NEW_MODE)
         .open(path)?;
-    file.write_all(bytes)?;
-    file.set_len(bytes.len() as u64)?;
+    write_to(&file, write)?;
+    let len = file.stream_position()?;
+    file.set_len(len)?;
     file.sync_all()
+}
+
+/// Has a file written, in pieces so large that most files are one.
+fn write_to(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut buffered = BufWriter::with_capacity(CHUNK, file);
+    write(&mut buffered)?;
+    buffered.flush()
 }
 
 /// The new file while it is being made; removed unless it is published.
@@ -132,8 +205,12 @@ impl Draft {
         Ok(Draft { file, path })
     }
 
-    fn publish(mut self, bytes: &[u8], to: &Path) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+    fn publish(
+        mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        to: &Path,
+    ) -> io::Result<()> {
+        write_to(&self.file, write)?;
         self.file.sync_all()?;
         if let Some(path) = &self.path {
             fs::rename(path, to)?;

@@ -42,7 +42,7 @@ pub use format::OpenError;
 pub use last_good::FileError;
 pub use name::{Name, NameError, Pattern};
 pub use reverse::{Aliases, Names};
-pub use roles::{EntryAnswer, EntrySource, MAX_HASHES, MAX_KEY, RoleEntry};
+pub use roles::{EntryAnswer, EntrySource, MAX_HASHES, MAX_KEY, RoleEntry, RolePlace};
 pub use verify::{Damage, TableFile};
 pub use view::{Addresses, Answer, Canonical, Cursor, Edition, Listed, View};
 pub use writer::{

@@ -4,7 +4,8 @@
 use zerocopy::FromBytes;
 
 use crate::format::{ALIAS, CANONICAL, LIST, SOURCES, Slot, SourceHead, UNANSWERED, WILDCARD};
-use crate::memory::Memory;
+use crate::memory::{Memory, Source};
+use crate::name::Pattern;
 use crate::table::{Record, Table};
 use crate::view::View;
 
@@ -57,6 +58,25 @@ pub struct EntrySource {
     pub pick: u16,
 }
 
+/// Where a role stands in a table, and what it answers from, as of the moment at
+/// which it was found there. Records are never written again, so it can be read
+/// later, whatever has become of the role meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolePlace {
+    /// The reference of its record.
+    record: u32,
+    /// That of the record whose addresses it answers; 0 where it has no answer.
+    holder: u32,
+}
+
+impl RolePlace {
+    /// Whether the role has an answer.
+    #[must_use]
+    pub fn has_answer(self) -> bool {
+        self.holder != 0
+    }
+}
+
 impl<'t> View<'t> {
     /// The Redis hashes that are mirrored, the deciding one first.
     #[must_use]
@@ -80,30 +100,42 @@ impl<'t> View<'t> {
     /// All roles, also those without an answer, in no particular order.
     pub fn roles(&self) -> impl Iterator<Item = RoleEntry> + use<'t> {
         let table = self.table();
-        let index = table.layout.forward;
-        (index.start..index.end()).filter_map(move |at| {
-            let slot = Slot(table.memory.slot(at)?);
-            if slot.reference() == 0 {
-                return None;
-            }
-            let record = table.record(slot.reference())?;
-            entry(&table, &record)
-        })
+        records(table).filter_map(move |record| entry(&table, &record))
     }
 
     /// The names of all roles, also of those without an answer, in no particular
     /// order.
     pub fn role_names(&self) -> impl Iterator<Item = String> + use<'t> {
         let table = self.table();
-        let index = table.layout.forward;
-        (index.start..index.end()).filter_map(move |at| {
-            let slot = Slot(table.memory.slot(at)?);
-            if slot.reference() == 0 {
-                return None;
-            }
-            let record = table.record(slot.reference())?;
-            name(&table, &record)
+        records(table).filter_map(move |record| Some(name(&table, &record)?.to_string()))
+    }
+
+    /// The names of all roles, also of those without an answer, and where they
+    /// stand, in no particular order. Together they are as of one moment where
+    /// they are found by [`View::settled`].
+    pub fn role_places(&self) -> impl Iterator<Item = (Pattern, RolePlace)> + use<'t> {
+        let table = self.table();
+        records(table).filter_map(move |record| {
+            let holder = if record.shape.is(UNANSWERED) {
+                None
+            } else {
+                table.holder(&record)
+            };
+            let place = RolePlace {
+                record: table.reference(&record),
+                holder: holder.map_or(0, |holder| table.reference(&holder)),
+            };
+            Some((name(&table, &record)?, place))
         })
+    }
+
+    /// The role that stood there when it was found by [`View::role_places`].
+    #[must_use]
+    pub fn role_at(&self, place: RolePlace) -> Option<RoleEntry> {
+        let table = self.table();
+        let record = table.record(place.record)?;
+        let holder = place.has_answer().then(|| table.record(place.holder));
+        entry_of(&table, &record, holder.flatten())
     }
 
     /// One role (`web`, `*.apps.internal`); no name stands in for another here.
@@ -118,39 +150,62 @@ impl<'t> View<'t> {
     }
 }
 
+/// The records of all roles.
+fn records<'t>(table: Table<'t, Source<'t>>) -> impl Iterator<Item = Record> + use<'t> {
+    let index = table.layout.forward;
+    (index.start..index.end()).filter_map(move |at| {
+        let slot = Slot(table.memory.slot(at)?);
+        if slot.reference() == 0 {
+            return None;
+        }
+        table.record(slot.reference())
+    })
+}
+
 /// The role that a record holds.
 pub(crate) fn entry<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<RoleEntry> {
-    let name = name(table, record)?;
-    let answer = if record.shape.is(UNANSWERED) {
+    let holder = if record.shape.is(UNANSWERED) {
         None
     } else {
-        answer(table, record)
+        table.holder(record)
     };
-    let sources = sources(table, record);
+    entry_of(table, record, holder)
+}
+
+/// The role that a record holds, with the addresses of another, if any.
+fn entry_of<M: Memory>(
+    table: &Table<'_, M>,
+    record: &Record,
+    holder: Option<Record>,
+) -> Option<RoleEntry> {
     Some(RoleEntry {
-        name,
-        answer,
-        sources,
+        name: name(table, record)?.to_string(),
+        answer: holder.and_then(|holder| answer(table, record, &holder)),
+        sources: sources(table, record),
     })
 }
 
 /// What the role of a record is called.
-fn name<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<String> {
+fn name<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<Pattern> {
     if record.shape.is(LIST) {
         return None;
     }
-    let star = if record.shape.is(WILDCARD) { "*." } else { "" };
-    Some(format!("{star}{}", table.name(record)?))
+    let wildcard = record.shape.is(WILDCARD);
+    Some(Pattern::new(table.name(record)?, wildcard))
 }
 
-fn answer<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<EntryAnswer> {
+/// What a record answers, with the addresses of `holder`.
+fn answer<M: Memory>(
+    table: &Table<'_, M>,
+    record: &Record,
+    holder: &Record,
+) -> Option<EntryAnswer> {
     let points = record.shape.flags & (ALIAS | CANONICAL) != 0;
     let canonical = if points {
         Some(table.target(record)?.to_string())
     } else {
         None
     };
-    let holder = table.holder(record)?;
     let pick = match record.shape.pick {
         0 => holder.shape.pick,
         own => own,

@@ -76,6 +76,11 @@ impl<M: Memory> Table<'_, M> {
         (self.memory.is_whole(at, shape.checksum) && within).then_some(record)
     }
 
+    /// What a slot refers to a record by.
+    pub(crate) fn reference(&self, record: &Record) -> u32 {
+        (record.at / WORD - self.layout.arena.start) as u32
+    }
+
     /// The first entry of an index under a hash of the same upper half that is
     /// the one sought: two keys may share it.
     #[inline]

@@ -336,6 +336,17 @@ impl<'t> View<'t> {
         })
     }
 
+    /// Whether something that was read of a file could not be read, or was not as
+    /// it was written: then nothing that was found in it counts. A region has no
+    /// such damage.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        match self.table.memory {
+            Source::Region(_) => false,
+            Source::File(file) => file.failed(),
+        }
+    }
+
     /// Reads much of the table as of one moment: again, should a change come in
     /// between. Where changes never end it makes do with what it has.
     pub fn settled<R>(&self, read: impl Fn() -> R) -> R {

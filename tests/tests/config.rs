@@ -61,6 +61,34 @@ fn allow_limits_the_names() {
 }
 
 #[test]
+fn a_glob_that_no_name_can_match_is_refused_with_its_line() {
+    let mut world = World::new().hash(HASH, WEB).build();
+    world
+        .daemon
+        .configure("domain = ''\nallow = ['web', '[']\n");
+    world.daemon.start();
+    assert_eq!(world.daemon.wait().code(), Some(2));
+    let log = world.daemon.log();
+    assert!(log.contains(".toml:2: ") && log.contains("\"[\""), "{log}");
+}
+
+#[test]
+fn a_level_of_the_log_that_nobody_knows_is_refused() {
+    let mut world = World::new().hash(HASH, WEB).build();
+    world.daemon.set_variable("CLOUDHOSTS_LOG", "debgu");
+    world.daemon.start();
+    assert_eq!(world.daemon.wait().code(), Some(2));
+    let log = world.daemon.log();
+    assert!(
+        log.contains("CLOUDHOSTS_LOG=debgu") && log.contains("debug"),
+        "{log}"
+    );
+    world.daemon.set_variable("CLOUDHOSTS_LOG", "debug");
+    world.daemon.start();
+    world.daemon.wait_for_state("live");
+}
+
+#[test]
 fn socket_moves_the_handover() {
     let world = World::new()
         .config("socket", "'/run/elsewhere.sock'")

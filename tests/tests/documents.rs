@@ -90,6 +90,24 @@ fn the_configuration_that_is_shipped_names_each_key_with_its_default() {
     }
 }
 
+/// In the header or the footer, whichever of the two makes it: mandoc has the footer alone.
+#[test]
+fn each_page_says_of_which_version_it_is() {
+    let package = format!("cloudhosts {}", env!("CARGO_PKG_VERSION"));
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man");
+    let pages = std::fs::read_dir(directory).unwrap();
+    let pages: Vec<_> = pages.map(|page| page.unwrap().path()).collect();
+    assert!(pages.len() > 4, "{pages:?}");
+    for page in pages {
+        let shown = succeed(bounded("mandoc").args(["-T", "ascii"]).arg(&page));
+        let footer = shown.lines().last().unwrap();
+        assert!(footer.starts_with(&package), "{}: {footer}", page.display());
+        let text = read_to_string(&page).unwrap();
+        let header = format!(".ds doc-volume-operating-system {package}\n");
+        assert!(text.contains(&header), "{}", page.display());
+    }
+}
+
 /// A document of the project.
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);

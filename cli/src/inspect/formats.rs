@@ -1,21 +1,21 @@
 //! The forms in which the table is exported. None holds a time or a generation,
 //! so that what has not changed is the same text.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
-use cloudhosts_table::View;
 use cloudhosts_table::name::MAX_NAME;
-use serde_json::json;
 
-use super::list::role_json;
-use super::roles::{self, Role};
+use super::list::write_roles;
+use super::own_lines::OwnLines;
+use super::roles::{Role, Sorted};
 use crate::progress::Progress;
 
 /// What hosts(5) needs to be one for a machine that has no other.
-const LOOPBACK: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+pub(super) const LOOPBACK: &str =
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
-/// What is above the roles.
-const MADE: &str = "# Made by \"cloudhosts export\", which overwrites changes.\n";
+/// The first line of what is written, but for JSON.
+pub(super) const MADE: &str = "# Made by \"cloudhosts export\", which overwrites changes.";
 
 /// A form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -28,32 +28,23 @@ pub(super) enum Format {
     Dnsmasq,
 }
 
-/// A table in one of them.
-#[derive(Debug)]
-pub(super) struct Text {
-    pub(super) text: String,
-    /// The roles in it that have an address.
-    pub(super) roles: usize,
-}
-
 impl Format {
-    /// The table in this form.
-    pub(super) fn text(self, view: View<'_>) -> Text {
-        view.settled(|| self.text_now(view))
-    }
-
-    fn text_now(self, view: View<'_>) -> Text {
-        let mut progress = Progress::new(view.names() as usize, "roles");
-        let all = roles::all(view).inspect(|_| progress.step());
-        let with_address = all.filter(|role| role.answer.is_some());
-        let mut roles = 0;
-        let counted = with_address.inspect(|_| roles += 1);
-        let text = match self {
-            Format::Hosts => hosts(counted, view.domain()),
-            Format::Json => as_json(counted, view),
-            Format::Dnsmasq => dnsmasq(counted, view.domain()),
-        };
-        Text { text, roles }
+    /// Writes the roles in this form, beside what is `own` to the machine that the
+    /// file is for.
+    pub(super) fn write(
+        self,
+        out: &mut dyn Write,
+        roles: &Sorted<'_>,
+        own: Option<&OwnLines>,
+    ) -> io::Result<()> {
+        let mut progress = Progress::new(roles.count(), "roles");
+        let all = roles.iter().inspect(|_| progress.step());
+        let answered = all.filter(|role| role.answer.is_some());
+        match self {
+            Format::Hosts => write_hosts(out, answered, roles.domain(), own),
+            Format::Json => write_json(out, answered, &roles.hashes()),
+            Format::Dnsmasq => write_dnsmasq(out, answered, roles.domain()),
+        }
     }
 }
 
@@ -67,39 +58,56 @@ fn names(role: &str, domain: &str) -> Vec<String> {
     names
 }
 
-fn hosts(roles: impl Iterator<Item = Role>, domain: &str) -> String {
-    let mut text = format!("{MADE}{LOOPBACK}");
-    for role in roles {
-        if role.name.starts_with("*.") {
+fn write_hosts(
+    out: &mut dyn Write,
+    roles: impl Iterator<Item = Role>,
+    domain: &str,
+    own: Option<&OwnLines>,
+) -> io::Result<()> {
+    write!(out, "{MADE}\n{LOOPBACK}")?;
+    if let Some(own) = own {
+        own.write_before(out)?;
+    }
+    for role in roles.filter(|role| !role.name.starts_with("*.")) {
+        let mut names = names(&role.name, domain);
+        names.retain(|name| own.is_none_or(|own| !own.has(name)));
+        if names.is_empty() {
             continue;
         }
-        let names = names(&role.name, domain).join(" ");
+        let names = names.join(" ");
         for address in role.addresses() {
-            // A string takes it, here and below.
-            let _ = writeln!(text, "{address}\t{names}");
+            writeln!(out, "{address}\t{names}")?;
         }
     }
-    text
+    own.map_or(Ok(()), |own| own.write_after(out))
 }
 
-fn dnsmasq(roles: impl Iterator<Item = Role>, domain: &str) -> String {
-    let mut text = MADE.to_owned();
+fn write_dnsmasq(
+    out: &mut dyn Write,
+    roles: impl Iterator<Item = Role>,
+    domain: &str,
+) -> io::Result<()> {
+    writeln!(out, "{MADE}")?;
     for role in roles {
         for address in role.addresses() {
-            let _ = match role.name.strip_prefix("*.") {
-                Some(suffix) => writeln!(text, "address=/{suffix}/{address}"),
+            match role.name.strip_prefix("*.") {
+                Some(suffix) => writeln!(out, "address=/{suffix}/{address}")?,
                 None => {
                     let names = names(&role.name, domain).join(",");
-                    writeln!(text, "host-record={names},{address}")
+                    writeln!(out, "host-record={names},{address}")?;
                 }
-            };
+            }
         }
     }
-    text
+    Ok(())
 }
 
-fn as_json(roles: impl Iterator<Item = Role>, view: View<'_>) -> String {
-    let hashes = view.hashes();
-    let roles: Vec<_> = roles.map(|role| role_json(&role, &hashes)).collect();
-    format!("{}\n", json!({ "roles": roles }))
+fn write_json(
+    out: &mut dyn Write,
+    roles: impl Iterator<Item = Role>,
+    hashes: &[String],
+) -> io::Result<()> {
+    out.write_all(b"{\"roles\":")?;
+    write_roles(out, roles, hashes)?;
+    out.write_all(b"}\n")
 }

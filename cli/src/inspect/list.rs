@@ -1,16 +1,15 @@
 //! `cloudhosts list`: all roles of the table.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_table::View;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
 use super::held;
-use super::roles::{self, Role, joined};
+use super::roles::{Role, Sorted, joined};
 use crate::local;
-use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::outcome::{Failure, Outcome, Plain, print_by};
 
 /// What the columns are called on a terminal.
 const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];
@@ -40,17 +39,17 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     if arguments.held {
         return list_held(arguments, config, terminal);
     }
-    let look = |view: &View<'_>| {
-        let hashes = view.hashes();
-        let roles = roles::all(*view).filter(|role| pattern.matches(&role.name));
-        if arguments.json {
-            as_json(view, roles, &hashes)
-        } else {
-            as_rows(roles, &hashes, terminal)
-        }
-    };
-    let (text, found) = local::table(config, |view| view.settled(|| look(view)))?;
-    print(&text)?;
+    let found = local::table(config, |view| -> Result<usize, Failure> {
+        let roles = Sorted::of(*view, |role| pattern.matches(role))?;
+        print_by(|out| {
+            if arguments.json {
+                write_json(out, &roles)
+            } else {
+                write_rows(out, &roles, terminal)
+            }
+        })?;
+        Ok(roles.count())
+    })??;
     match (found, &arguments.pattern) {
         (0, Some(pattern)) => {
             eprintln!(
@@ -71,13 +70,13 @@ fn list_held(arguments: &Arguments, config: &Config, terminal: bool) -> Result<O
         let role = one.field.split('/').next().unwrap_or_default();
         pattern.matches(role)
     });
-    let text = if arguments.json {
-        format!("{}\n", json!({ "held": held::as_json(&all) }))
-    } else {
-        let rows: Vec<_> = all.iter().map(held::cells).collect();
-        lined_up(held::TITLES, &rows, terminal)
-    };
-    print(&text)?;
+    print_by(|out| {
+        if arguments.json {
+            writeln!(out, "{}", json!({ "held": held::as_json(&all) }))
+        } else {
+            write_lined_up(out, held::TITLES, || all.iter().map(held::cells), terminal)
+        }
+    })?;
     match &arguments.pattern {
         Some(pattern) if all.is_empty() => {
             eprintln!("cloudhosts: nobody holds {}", Plain(pattern));
@@ -92,15 +91,27 @@ pub(super) fn pattern(given: Option<&str>) -> WildMatch {
     WildMatch::new(&given.unwrap_or("*").to_ascii_lowercase())
 }
 
-fn as_json(
-    view: &View<'_>,
+fn write_json(out: &mut dyn Write, roles: &Sorted<'_>) -> io::Result<()> {
+    write!(out, "{{\"generation\":{},\"roles\":", roles.generation())?;
+    write_roles(out, roles.iter(), &roles.hashes())?;
+    out.write_all(b"}\n")
+}
+
+/// Writes a JSON array of roles.
+pub(super) fn write_roles(
+    out: &mut dyn Write,
     roles: impl Iterator<Item = Role>,
     hashes: &[String],
-) -> (String, usize) {
-    let roles: Vec<Value> = roles.map(|role| role_json(&role, hashes)).collect();
-    let found = roles.len();
-    let all = json!({ "generation": view.generation(), "roles": roles });
-    (format!("{all}\n"), found)
+) -> io::Result<()> {
+    let mut before = "[";
+    for role in roles {
+        write!(out, "{before}{}", role_json(&role, hashes))?;
+        before = ",";
+    }
+    match before {
+        "[" => out.write_all(b"[]"),
+        _ => out.write_all(b"]"),
+    }
 }
 
 /// One role, as in the manual page.
@@ -118,49 +129,37 @@ pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
     })
 }
 
-fn as_rows(
-    roles: impl Iterator<Item = Role>,
-    hashes: &[String],
-    terminal: bool,
-) -> (String, usize) {
+fn write_rows(out: &mut dyn Write, roles: &Sorted<'_>, terminal: bool) -> io::Result<()> {
     let most = if terminal { SHOWN } else { usize::MAX };
-    let rows: Vec<[String; 6]> = roles
-        .map(|role| {
-            [
-                role.name.clone(),
-                few(&role.addresses(), most),
-                few(&role.members(), most),
-                joined(&role.pointers()),
-                hashes.get(role.hash()).cloned().unwrap_or_default(),
-                if role.is_retained() { "retained" } else { "" }.to_owned(),
-            ]
-            .map(|text| Plain(&text).to_string())
-        })
-        .collect();
-    (lined_up(TITLES, &rows, terminal), rows.len())
+    let hashes = roles.hashes();
+    let row = |role: Role| {
+        [
+            role.name.clone(),
+            few(&role.addresses(), most),
+            few(&role.members(), most),
+            joined(&role.pointers()),
+            hashes.get(role.hash()).cloned().unwrap_or_default(),
+            if role.is_retained() { "retained" } else { "" }.to_owned(),
+        ]
+        .map(|text| Plain(&text).to_string())
+    };
+    write_lined_up(out, TITLES, || roles.iter().map(row), terminal)
 }
 
-/// Rows as a terminal shows them, or as programs read them.
-fn lined_up<const N: usize>(titles: [&str; N], rows: &[[String; N]], terminal: bool) -> String {
-    if terminal {
-        columns(titles, rows)
-    } else {
-        rows.iter().map(|row| row.join("\t") + "\n").collect()
+/// Writes rows as a terminal shows them, for which they are gone through twice, or
+/// as programs read them.
+fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
+    out: &mut dyn Write,
+    titles: [&str; N],
+    rows: impl Fn() -> R,
+    terminal: bool,
+) -> io::Result<()> {
+    if !terminal {
+        return rows().try_for_each(|row| writeln!(out, "{}", row.join("\t")));
     }
-}
-
-/// The first of them, and how many more there are.
-fn few<T: ToString>(all: &[T], most: usize) -> String {
-    match all.get(..most) {
-        Some(first) if all.len() > most => format!("{} +{}", joined(first), all.len() - most),
-        _ => joined(all),
-    }
-}
-
-fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = titles.map(str::len);
-    for row in rows {
-        for (width, text) in widths.iter_mut().zip(row) {
+    for row in rows() {
+        for (width, text) in widths.iter_mut().zip(&row) {
             *width = (*width).max(text.len().min(WIDEST));
         }
     }
@@ -169,13 +168,20 @@ fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
         let line: String = cells
             .map(|(text, width)| format!("{text:<width$}  "))
             .collect();
-        format!("{}\n", line.trim_end())
+        line.trim_end().to_owned()
     };
-    let shown = rows.iter().map(|row| {
-        let cells = row
-            .each_ref()
-            .map(|text| if text.is_empty() { "-" } else { text });
-        line(cells)
-    });
-    std::iter::once(line(titles)).chain(shown).collect()
+    writeln!(out, "{}", line(titles))?;
+    rows().try_for_each(|row| {
+        let cells = row.each_ref();
+        let cells = cells.map(|text| if text.is_empty() { "-" } else { text });
+        writeln!(out, "{}", line(cells))
+    })
+}
+
+/// The first of them, and how many more there are.
+fn few<T: ToString>(all: &[T], most: usize) -> String {
+    match all.get(..most) {
+        Some(first) if all.len() > most => format!("{} +{}", joined(first), all.len() - most),
+        _ => joined(all),
+    }
 }

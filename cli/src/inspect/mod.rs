@@ -13,6 +13,7 @@ mod lint;
 mod list;
 mod mending;
 mod newest;
+mod own_lines;
 mod resolve;
 pub(crate) mod roles;
 mod status;

@@ -20,6 +20,8 @@ pub(super) struct Newest<'c> {
     config: &'c Config,
     client: Client,
     seen: Option<Edition>,
+    /// Whether the last table is to be looked at once more.
+    again: bool,
     /// Whether it was said that there is none.
     told: bool,
 }
@@ -31,14 +33,20 @@ impl<'c> Newest<'c> {
             config,
             client: Client::new(),
             seen: None,
+            again: false,
             told: false,
         }
+    }
+
+    /// Has the last table looked at once more, newer or not.
+    pub(super) fn look_again(&mut self) {
+        self.again = true;
     }
 
     /// Lets `f` look into a table that is newer than the last one, if there is.
     /// Says on stderr, once, that there is none at all.
     pub(super) fn look<R>(&mut self, f: impl FnOnce(View<'_>) -> R) -> Option<R> {
-        let seen = self.seen;
+        let seen = self.seen.filter(|_| !self.again);
         let looked = self.client.with(
             || local::paths(self.config),
             monotonic(),
@@ -54,6 +62,7 @@ impl<'c> Newest<'c> {
                 }
                 let (this, done) = newer?;
                 self.seen = this;
+                self.again = false;
                 Some(done)
             }
             Err(error) => {

@@ -21,6 +21,12 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// What is looked up.
+enum Asked {
+    Address(IpAddr),
+    Name(Box<Name>),
+}
+
 /// What the table says.
 struct Answer {
     name: String,
@@ -31,10 +37,11 @@ struct Answer {
 
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let what = arguments.what.as_str();
+    let asked = Asked::parse(what)?;
     let (answer, generation, published) = local::table(config, |view| {
-        let answer = match what.parse() {
-            Ok(address) => by_address(view, address),
-            Err(_) => by_name(view, what),
+        let answer = match &asked {
+            Asked::Address(address) => by_address(view, *address),
+            Asked::Name(name) => by_name(view, name),
         };
         (answer, view.generation(), view.published())
     })?;
@@ -55,9 +62,23 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     Ok(Outcome::Yes)
 }
 
-fn by_name(view: &View<'_>, name: &str) -> Result<Answer, String> {
-    let name = Name::parse(name.as_bytes()).map_err(|error| error.to_string())?;
-    let answer = View::lookup(view, &name).ok_or("no such name in the table")?;
+impl Asked {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It is neither; as in `explain`, that is no question.
+    fn parse(what: &str) -> Result<Asked, Failure> {
+        if let Ok(address) = what.parse() {
+            return Ok(Asked::Address(address));
+        }
+        let name = Name::parse(what.as_bytes());
+        let name = name.map_err(|why| Failure::Usage(format!("{}: {why}", Plain(what))))?;
+        Ok(Asked::Name(Box::new(name)))
+    }
+}
+
+fn by_name(view: &View<'_>, name: &Name) -> Result<Answer, &'static str> {
+    let answer = View::lookup(view, name).ok_or("no such name in the table")?;
     let canonical = answer.canonical().as_ref().to_owned();
     let other = (answer.asked() != canonical).then(|| answer.asked().to_owned());
     Ok(Answer {
@@ -68,7 +89,7 @@ fn by_name(view: &View<'_>, name: &str) -> Result<Answer, String> {
     })
 }
 
-fn by_address(view: &View<'_>, address: IpAddr) -> Result<Answer, String> {
+fn by_address(view: &View<'_>, address: IpAddr) -> Result<Answer, &'static str> {
     let names = view
         .reverse(address)
         .ok_or("no name in the table has this address")?;

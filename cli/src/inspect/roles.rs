@@ -1,11 +1,12 @@
 //! The roles of a table, one after the other, each with the fields it was made
 //! from.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cloudhosts_table::{Answer, EntryAnswer, EntrySource, RoleEntry, View};
+use cloudhosts_table::{Answer, EntryAnswer, EntrySource, RoleEntry, RolePlace, Unavailable, View};
 
-use crate::outcome::Lines;
+use crate::outcome::{Failure, Lines};
 
 /// One role: its fields in all hashes, and what it answers.
 #[derive(Debug, Clone)]
@@ -113,17 +114,103 @@ pub(crate) fn joined<T: ToString>(all: &[T]) -> String {
     all.join(" ")
 }
 
-/// All roles, in the order of their names. A table that changes meanwhile is to
-/// be looked at by [`View::settled`].
-pub(crate) fn all(view: View<'_>) -> impl Iterator<Item = Role> {
-    let mut names: Vec<String> = view.role_names().collect();
-    names.sort_unstable();
-    names.into_iter().filter_map(move |name| one(view, &name))
+/// The roles of a table as of one moment, in the order of their names. Of each it
+/// holds where it stands in the table and no more, so that a million take little
+/// memory.
+#[derive(Debug)]
+pub(crate) struct Sorted<'t> {
+    view: View<'t>,
+    generation: u64,
+    places: Vec<RolePlace>,
 }
 
-/// One role, where the table has a field of it.
-pub(crate) fn one(view: View<'_>, name: &str) -> Option<Role> {
-    view.role_entry(name).map(Role::from)
+impl<'t> Sorted<'t> {
+    /// The roles whose names are wanted.
+    ///
+    /// # Errors
+    /// The table is damaged.
+    pub(crate) fn of(view: View<'t>, wanted: impl Fn(&str) -> bool) -> Result<Sorted<'t>, Failure> {
+        let find = || (view.generation(), Named::of(view, &wanted));
+        let (generation, named) = view.settled(find);
+        if view.is_damaged() {
+            return Err(Failure::Unreachable(Unavailable::Unreadable.to_string()));
+        }
+        Ok(Sorted {
+            view,
+            generation,
+            places: named.into_sorted(),
+        })
+    }
+
+    /// The number of the change as of which they are.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The domain below which they answer too; often empty.
+    pub(crate) fn domain(&self) -> &'t str {
+        self.view.domain()
+    }
+
+    /// The hashes that they are made from.
+    pub(crate) fn hashes(&self) -> Vec<String> {
+        self.view.hashes()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// How many of them have an address in the end.
+    pub(crate) fn count_answered(&self) -> usize {
+        self.places
+            .iter()
+            .filter(|place| place.has_answer())
+            .count()
+    }
+
+    /// One after the other, read from the table as they are asked for.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Role> {
+        let entries = self.places.iter().map(|&place| self.view.role_at(place));
+        entries.flatten().map(Role::from)
+    }
+}
+
+/// Names, one behind the other in one text, and where the roles stand.
+#[derive(Debug, Default)]
+struct Named {
+    text: String,
+    /// Where each name begins and ends.
+    roles: Vec<(usize, usize, RolePlace)>,
+}
+
+impl Named {
+    fn of(view: View<'_>, wanted: impl Fn(&str) -> bool) -> Named {
+        let mut named = Named::default();
+        for (name, place) in view.role_places() {
+            let start = named.text.len();
+            // A string takes it.
+            let _ = write!(named.text, "{name}");
+            match named.text.get(start..) {
+                Some(name) if wanted(name) => {
+                    let end = named.text.len();
+                    named.roles.push((start, end, place));
+                }
+                _ => named.text.truncate(start),
+            }
+        }
+        named
+    }
+
+    /// Where they stand, in the order of their names.
+    fn into_sorted(self) -> Vec<RolePlace> {
+        let Named { text, mut roles } = self;
+        let name = |&(start, end, _): &(usize, usize, RolePlace)| text.get(start..end);
+        roles.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
+        let places = roles.into_iter().map(|(_, _, place)| place);
+        places.collect()
+    }
 }
 
 impl From<RoleEntry> for Role {
@@ -134,4 +221,9 @@ impl From<RoleEntry> for Role {
             answer: entry.answer,
         }
     }
+}
+
+/// One role, where the table has a field of it.
+pub(crate) fn one(view: View<'_>, name: &str) -> Option<Role> {
+    view.role_entry(name).map(Role::from)
 }

@@ -1,9 +1,9 @@
 //! Lines of hosts(5): an address, and the names that are there.
 
-use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::net::IpAddr;
 
-use cloudhosts_registry::register::{Role, Where};
+use cloudhosts_registry::register::{Entries, Role, Where};
 
 use crate::outcome::Plain;
 
@@ -30,20 +30,21 @@ const OWN: [&str; 11] = [
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     /// Each name once, with all its addresses.
-    pub(super) roles: Vec<(Role, Where)>,
+    pub(super) roles: Entries,
     /// How many lines are about this machine alone.
     pub(super) skipped: usize,
 }
 
-/// Reads the text of a hosts file.
+/// Reads the lines of a hosts file.
 ///
 /// # Errors
-/// All that is wrong, a line each, with its number.
-pub(super) fn parse(file: &str, text: &[u8]) -> Result<Hosts, String> {
-    let mut hosts = Hosts::default();
-    let mut names: BTreeMap<String, (usize, Role, Vec<IpAddr>)> = BTreeMap::new();
+/// It can't be read; or all that is wrong, a line each, with its number.
+pub(super) fn parse(file: &str, text: impl BufRead) -> Result<Hosts, String> {
+    let mut skipped = 0;
+    let mut mentions = Mentions::default();
     let mut errors = Errors::new(file);
-    for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
+    for (number, line) in (1..).zip(text.split(b'\n')) {
+        let line = line.map_err(|error| format!("can't read {}: {error}", Plain(file)))?;
         let line = line.split(|&byte| byte == b'#').next().unwrap_or_default();
         let Ok(line) = std::str::from_utf8(line) else {
             errors.add(number, "this is not UTF-8 text");
@@ -51,27 +52,72 @@ pub(super) fn parse(file: &str, text: &[u8]) -> Result<Hosts, String> {
         };
         match read(line) {
             Ok(Line::Empty) => {}
-            Ok(Line::Own) => hosts.skipped += 1,
+            Ok(Line::Own) => skipped += 1,
             Ok(Line::Host(address, roles)) => {
                 for role in roles {
-                    let (_, _, addresses) =
-                        names
-                            .entry(role.name().to_owned())
-                            .or_insert((number, role, Vec::new()));
-                    addresses.push(address);
+                    mentions.add(role.name(), address, number);
                 }
             }
             Err(why) => errors.add(number, &why),
         }
     }
-    for (first, role, addresses) in names.into_values() {
-        let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
-        match Where::addresses(&addresses.join(" ")) {
-            Ok(at) => hosts.roles.push((role, at)),
-            Err(why) => errors.add(first, &format!("{role}: {why}")),
-        }
+    let roles = mentions.joined(&mut errors);
+    errors.end().map_or(Ok(Hosts { roles, skipped }), Err)
+}
+
+/// Each name of each line, with the address of the line. A million of them take
+/// little memory.
+#[derive(Debug, Default)]
+struct Mentions {
+    /// The names, one behind the other.
+    names: String,
+    all: Vec<Mention>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+struct Mention {
+    /// Where its name begins: later than that of those before it.
+    start: usize,
+    end: usize,
+    address: IpAddr,
+    /// The number of the line.
+    line: usize,
+}
+
+impl Mentions {
+    fn add(&mut self, name: &str, address: IpAddr, line: usize) {
+        let start = self.names.len();
+        self.names.push_str(name);
+        let end = self.names.len();
+        self.all.push(Mention {
+            start,
+            end,
+            address,
+            line,
+        });
     }
-    errors.end().map_or(Ok(hosts), Err)
+
+    /// Each name once, with its addresses in the order of the lines. A name that can't be
+    /// at them is told in `errors`, by its first line.
+    fn joined(self, errors: &mut Errors<'_>) -> Entries {
+        let Mentions { names, mut all } = self;
+        let name = |one: &Mention| names.get(one.start..one.end).unwrap_or_default();
+        all.sort_unstable_by(|a, b| (name(a), a.start).cmp(&(name(b), b.start)));
+        let alike = all.chunk_by(|a, b| name(a) == name(b));
+        let entry = |alike: &[Mention]| {
+            let first = alike.first()?;
+            let addresses = alike.iter().map(|one| one.address.to_string());
+            let addresses = addresses.collect::<Vec<_>>().join(" ");
+            let role = Role::parse(name(first)).map_err(|why| why.to_string());
+            let entry = role.and_then(|role| match Where::addresses(&addresses) {
+                Ok(at) => Ok((role, at)),
+                Err(why) => Err(format!("{role}: {why}")),
+            });
+            entry.map_err(|why| errors.add(first.line, &why)).ok()
+        };
+        alike.filter_map(entry).collect()
+    }
 }
 
 /// What one line says.
@@ -164,10 +210,8 @@ mod tests {
 
     fn roles(text: &str) -> Result<Vec<String>, String> {
         let roles = parse("f", text.as_bytes())?.roles;
-        Ok(roles
-            .iter()
-            .map(|(role, at)| format!("{role}={at}"))
-            .collect())
+        let shown = roles.iter().map(|(role, at)| format!("{role}={at}"));
+        Ok(shown.collect())
     }
 
     #[test]
@@ -184,8 +228,8 @@ mod tests {
         let text = "127.0.0.1 localhost\n127.0.1.1 box\n::1 ip6-localhost ip6-loopback box\n\
                     fe80::1%lo0 localhost\nff02::1 ip6-allnodes\n10.0.0.5 localhost web\n";
         let hosts = parse("f", text.as_bytes()).unwrap();
-        assert_eq!((hosts.roles.len(), hosts.skipped), (1, 5));
-        assert_eq!(hosts.roles[0].0.to_string(), "web");
+        let roles: Vec<_> = hosts.roles.iter().collect();
+        assert_eq!((roles, hosts.skipped), (vec![("web", "10.0.0.5")], 5));
     }
 
     #[test]
@@ -207,7 +251,7 @@ mod tests {
             "{many}"
         );
         assert!(
-            parse("f", b"10.0.0.5 \xff\n")
+            parse("f", &b"10.0.0.5 \xff\n"[..])
                 .unwrap_err()
                 .contains("f:1: ")
         );

@@ -1,6 +1,7 @@
 //! `cloudhosts import`: the lines of a hosts(5) file, all or none.
 
-use std::io::{Read, stdin};
+use std::fs::File;
+use std::io::{BufRead, BufReader, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::wait::{self, Waited};
 use super::{Setting, block_on, hosts, perform};
-use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::outcome::{Failure, Outcome, Plain, print, print_by};
 use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -35,8 +36,8 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
             "one hash can be imported into: pass one --hash".into(),
         ));
     };
-    let (shown, text) = arguments.read()?;
-    let hosts::Hosts { roles, skipped } = hosts::parse(&shown, &text).map_err(Failure::Usage)?;
+    let (shown, text) = arguments.open()?;
+    let hosts::Hosts { roles, skipped } = hosts::parse(&shown, text).map_err(Failure::Usage)?;
     if roles.is_empty() && arguments.replace && !arguments.allow_empty {
         return Err(Failure::Usage(format!(
             "{}: there is no line to import, and --replace would empty {}; pass --allow-empty if \
@@ -51,7 +52,11 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         replace: arguments.replace,
     };
     if arguments.options.dry_run {
-        print(&(import.spelled().join("\n") + "\n"))?;
+        print_by(|out| {
+            import
+                .spelled()
+                .try_for_each(|line| writeln!(out, "{line}"))
+        })?;
         return Ok(Outcome::Yes);
     }
     block_on(async {
@@ -99,19 +104,13 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
 
 impl Arguments {
     /// The input, and what it is called.
-    fn read(&self) -> Result<(String, Vec<u8>), Failure> {
+    fn open(&self) -> Result<(String, Box<dyn BufRead>), Failure> {
         if self.file.as_os_str() == "-" {
-            let mut text = Vec::new();
-            return match stdin().lock().read_to_end(&mut text) {
-                Ok(_) => Ok(("standard input".into(), text)),
-                Err(error) => Err(Failure::Usage(format!(
-                    "can't read standard input: {error}"
-                ))),
-            };
+            return Ok(("standard input".into(), Box::new(stdin().lock())));
         }
         let shown = self.file.display().to_string();
-        match std::fs::read(&self.file) {
-            Ok(text) => Ok((shown, text)),
+        match File::open(&self.file) {
+            Ok(file) => Ok((shown, Box::new(BufReader::new(file)))),
             Err(error) => Err(Failure::Usage(format!(
                 "can't read {}: {error}",
                 Plain(&shown)

@@ -1,11 +1,11 @@
 //! `--wait`: until the daemon of this machine has published what was written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::register::{Accept, Change, Import, Verb, Where};
+use cloudhosts_registry::config::{Allow, Config};
+use cloudhosts_registry::register::{Accept, Change, Entries, Import, Role, Verb, Where};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
@@ -19,11 +19,9 @@ use crate::outcome::{Failure, Outcome, Plain};
 const NAMED: usize = 3;
 
 /// What the table must have been made from, in one hash.
-pub(super) struct Wanted {
+pub(super) struct Wanted<'w> {
     hash: String,
-    /// The value of each field, by role and member (empty for the plain field);
-    /// none where there must be no such field.
-    fields: BTreeMap<(String, String), Option<String>>,
+    fields: Fields<'w>,
     /// Which other fields there must not be.
     alone: Alone,
     /// Of which roles nothing may be there that Redis has lost.
@@ -122,6 +120,40 @@ impl Waited {
     }
 }
 
+/// Which fields there must be.
+enum Fields<'w> {
+    /// They do not matter.
+    None,
+    /// This one with this value; without one there must be no such field.
+    One(&'w Role, Option<String>),
+    /// The plain fields of these roles.
+    Of(&'w Entries),
+}
+
+impl Fields<'_> {
+    /// The role, the member (empty for the plain field) and the value of each.
+    fn all(&self) -> Box<dyn Iterator<Item = (&str, &str, Option<&str>)> + '_> {
+        match self {
+            Fields::None => Box::new(std::iter::empty()),
+            Fields::One(role, value) => Box::new(std::iter::once((
+                role.name(),
+                role.member().unwrap_or_default(),
+                value.as_deref(),
+            ))),
+            Fields::Of(entries) => Box::new(entries.iter().map(|(role, at)| (role, "", Some(at)))),
+        }
+    }
+
+    /// Whether this field is one of them.
+    fn has(&self, role: &str, member: &str) -> bool {
+        match self {
+            Fields::None => false,
+            Fields::One(one, _) => one.name() == role && one.member().unwrap_or_default() == member,
+            Fields::Of(entries) => member.is_empty() && entries.contains(role.as_bytes()),
+        }
+    }
+}
+
 /// Of which roles nothing may be there that Redis has lost.
 enum Accepted {
     /// It does not matter.
@@ -141,34 +173,25 @@ enum Alone {
 }
 
 /// What a change leaves behind.
-pub(super) fn of_change(change: &Change) -> Vec<Wanted> {
-    let role = change.role.name();
-    let field = (
-        role.to_owned(),
-        change.role.member().unwrap_or_default().to_owned(),
-    );
+pub(super) fn of_change(change: &Change) -> Vec<Wanted<'_>> {
     let wanted = change.places.iter().map(|place| Wanted {
         hash: place.hash.clone(),
-        fields: BTreeMap::from([(field.clone(), place.at.as_ref().map(Where::to_string))]),
+        fields: Fields::One(&change.role, place.at.as_ref().map(Where::to_string)),
         alone: match change.verb {
-            Verb::Claim | Verb::Point | Verb::Release => Alone::In(role.to_owned()),
+            Verb::Claim | Verb::Point | Verb::Release => Alone::In(change.role.name().to_owned()),
             Verb::Join | Verb::Leave => Alone::No,
         },
         accepted: Accepted::None,
-        answered: place.at.as_ref().map(|_| role.to_owned()),
+        answered: place.at.as_ref().map(|_| change.role.name().to_owned()),
     });
     wanted.collect()
 }
 
 /// What an import leaves behind.
-pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
-    let fields = import.roles.iter().map(|(role, at)| {
-        let field = (role.name().to_owned(), String::new());
-        (field, Some(at.to_string()))
-    });
+pub(super) fn of_import(import: &Import) -> Vec<Wanted<'_>> {
     vec![Wanted {
         hash: import.hash.clone(),
-        fields: fields.collect(),
+        fields: Fields::Of(&import.roles),
         alone: match import.replace {
             true => Alone::Everywhere,
             false => Alone::No,
@@ -179,10 +202,10 @@ pub(super) fn of_import(import: &Import) -> Vec<Wanted> {
 }
 
 /// What accepting a loss leaves behind.
-pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
+pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted<'_>> {
     let wanted = accept.hashes.iter().map(|hash| Wanted {
         hash: hash.clone(),
-        fields: BTreeMap::new(),
+        fields: Fields::None,
         alone: Alone::No,
         accepted: if accept.roles.is_empty() {
             Accepted::All
@@ -195,14 +218,13 @@ pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted> {
     wanted.collect()
 }
 
-impl Wanted {
-    /// Whether a table is as wanted; none where it has nothing of this hash.
-    fn is_in(&self, view: &View<'_>) -> Option<bool> {
+impl Wanted<'_> {
+    /// Whether a table is as wanted, but for what is not mirrored; none where it has
+    /// nothing of this hash.
+    fn is_in(&self, view: &View<'_>, allow: &Allow) -> Option<bool> {
         let hashes = view.hashes();
         let hash = hashes.iter().position(|hash| *hash == self.hash)?;
-        let all = self.fields.iter();
-        let there =
-            all.map(|((role, member), value)| has(view, hash, role, member, value.as_deref()));
+        let mut all = self.fields.all().filter(|(role, ..)| allow.allows(role));
         let nothing_else = match &self.alone {
             Alone::No => true,
             Alone::In(role) => self.is_alone(view.role_entry(role).as_ref(), hash),
@@ -216,12 +238,13 @@ impl Wanted {
             }),
             Accepted::All => view.roles().all(|role| !retains(&role, hash)),
         };
-        Some(nothing_else && accepted && there.into_iter().all(|there| there))
+        let there = all.all(|(role, member, value)| has(view, hash, role, member, value));
+        Some(nothing_else && accepted && there)
     }
 
     /// Who has the role that this hash was to decide, where that is an earlier
     /// hash than all that were written to.
-    fn overruled(&self, view: &View<'_>, all: &[Wanted]) -> Option<Unpublished> {
+    fn overruled(&self, view: &View<'_>, all: &[Wanted<'_>]) -> Option<Unpublished> {
         let role = self.answered.as_ref()?;
         let entry = view.role_entry(role)?;
         let decides = entry.sources.iter().map(|source| source.hash).min()?;
@@ -240,8 +263,8 @@ impl Wanted {
         role.is_none_or(|role| {
             let mut here = role.sources.iter().filter(|source| source.hash == hash);
             here.all(|source| {
-                let member = source.member.clone().unwrap_or_default();
-                self.fields.contains_key(&(role.name.clone(), member))
+                let member = source.member.as_deref().unwrap_or_default();
+                self.fields.has(&role.name, member)
             })
         })
     }
@@ -270,7 +293,11 @@ fn retains(role: &RoleEntry, hash: usize) -> bool {
 
 /// Waits until the table has it, in each of the hashes that the daemon mirrors,
 /// and says why it has not, or why that is of no use.
-pub(super) fn until_published(wanted: Vec<Wanted>, patience: Duration, config: &Config) -> Waited {
+pub(super) fn until_published(
+    wanted: Vec<Wanted<'_>>,
+    patience: Duration,
+    config: &Config,
+) -> Waited {
     let waited = wait(wanted, patience, config);
     if let Waited::Unpublished(why) = &waited {
         eprintln!("cloudhosts: {why}");
@@ -278,15 +305,11 @@ pub(super) fn until_published(wanted: Vec<Wanted>, patience: Duration, config: &
     waited
 }
 
-fn wait(mut wanted: Vec<Wanted>, patience: Duration, config: &Config) -> Waited {
+fn wait(wanted: Vec<Wanted<'_>>, patience: Duration, config: &Config) -> Waited {
     let start = Instant::now();
-    let allowed = |(role, _): &(String, String)| config.allow.allows(role);
-    let mut fields = wanted.iter().flat_map(|one| one.fields.keys()).peekable();
-    if fields.peek().is_some() && !fields.any(allowed) {
+    let mut fields = wanted.iter().flat_map(|one| one.fields.all()).peekable();
+    if fields.peek().is_some() && !fields.any(|(role, ..)| config.allow.allows(role)) {
         return Waited::Unpublished(filtered(&wanted, config));
-    }
-    for one in &mut wanted {
-        one.fields.retain(|field, _| allowed(field));
     }
     let daemon = paths(config).ok_or(AttachError::Path);
     match daemon.and_then(|paths| client::pulse(&paths)) {
@@ -301,7 +324,7 @@ fn wait(mut wanted: Vec<Wanted>, patience: Duration, config: &Config) -> Waited 
     }
     let (table, mut looked_at) = (Client::new(), None);
     loop {
-        let look = |view: &View<'_>| look(view, &wanted, &mut looked_at);
+        let look = |view: &View<'_>| look(view, &wanted, &config.allow, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {
             Ok(Look::Published) => return Waited::Published,
             Ok(Look::Never(why)) => return Waited::Unpublished(why),
@@ -315,9 +338,9 @@ fn wait(mut wanted: Vec<Wanted>, patience: Duration, config: &Config) -> Waited 
 }
 
 /// Which of the roles that are waited for `allow` leaves out: all of them.
-fn filtered(wanted: &[Wanted], config: &Config) -> Unpublished {
-    let fields = wanted.iter().flat_map(|one| one.fields.keys());
-    let roles: BTreeSet<&str> = fields.map(|(role, _)| role.as_str()).collect();
+fn filtered(wanted: &[Wanted<'_>], config: &Config) -> Unpublished {
+    let fields = wanted.iter().flat_map(|one| one.fields.all());
+    let roles: BTreeSet<&str> = fields.map(|(role, ..)| role).collect();
     let shown: Vec<&str> = roles.iter().take(NAMED).copied().collect();
     let more = match roles.len() - shown.len() {
         0 => String::new(),
@@ -338,15 +361,21 @@ enum Look {
 }
 
 /// Looks at a table, once: the next look is at a later one.
-fn look(view: &View<'_>, wanted: &[Wanted], looked_at: &mut Option<Edition>) -> Look {
+fn look(
+    view: &View<'_>,
+    wanted: &[Wanted<'_>],
+    allow: &Allow,
+    looked_at: &mut Option<Edition>,
+) -> Look {
     let edition = Some(view.edition());
     if std::mem::replace(looked_at, edition) == edition {
         return Look::NotYet;
     }
-    let mirrored: Vec<bool> = wanted.iter().filter_map(|one| one.is_in(view)).collect();
     if let Some(overruled) = wanted.iter().find_map(|one| one.overruled(view, wanted)) {
         return Look::Never(overruled);
     }
+    let mirrored = wanted.iter().filter_map(|one| one.is_in(view, allow));
+    let mirrored: Vec<bool> = mirrored.collect();
     match mirrored.as_slice() {
         [] => {
             let hashes: Vec<&str> = wanted.iter().map(|one| one.hash.as_str()).collect();

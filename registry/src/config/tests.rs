@@ -77,6 +77,12 @@ fn every_error_names_the_line_and_what_to_do() {
         ("\nzone = \"a b\"", 2, "eu-1a"),
         ("zone = 1", 1, "a zone in quotes"),
         ("allow = []", 1, "[\"*\"]"),
+        (
+            "domain = \"\"\nallow = [\"db-*\", \"[\"]",
+            2,
+            "\"[\" matches no name",
+        ),
+        ("allow = [\"web,db\"]", 1, "\"web,db\""),
         ("socket = \"run/x\"", 1, "absolute"),
         ("state_dir = 5", 1, "path in quotes"),
         ("\n\nresync_interval = 60", 3, "\"60s\""),

@@ -290,6 +290,12 @@ impl Default for Allow {
     }
 }
 
+/// Whether a glob has only characters that a role may have, and those of globs.
+fn could_match(glob: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*?".contains(&byte);
+    glob.bytes().all(known)
+}
+
 impl<'de> Deserialize<'de> for Allow {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Allow, D::Error> {
         let globs: Vec<String> = Vec::deserialize(from)
@@ -298,6 +304,13 @@ impl<'de> Deserialize<'de> for Allow {
             return Err(D::Error::custom(
                 "an empty list or glob allows nothing; write [\"*\"] to allow every name",
             ));
+        }
+        if let Some(glob) = globs.iter().find(|glob| !could_match(glob)) {
+            let glob = crate::printable::Quoted(glob.as_bytes());
+            return Err(D::Error::custom(format!(
+                "the glob {glob} matches no name: names are letters, digits, '-', '_' and '.', and \
+                 of other characters '*' stands for any run and '?' for one"
+            )));
         }
         // Roles are in lower case; a glob is to match them however it is written.
         let globs = globs

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::{Target, Value, Zone};
 
 /// The value that was meant, where that can be told: without ports, brackets,
-/// scopes and the prefix lengths of machines, with IPv4 addresses as such, each
+/// scopes (but of addresses that need theirs) and the prefix lengths of machines, with IPv4 addresses as such, each
 /// attribute once, and without those that nobody knows.
 #[must_use]
 pub fn mend(raw: &[u8]) -> Option<Value> {
@@ -18,7 +18,7 @@ pub fn mend(raw: &[u8]) -> Option<Value> {
             Some(("pick", count)) => pick = pick.or(count.parse::<u16>().ok()),
             Some(("zone", name)) => zone = zone.or(Zone::parse(name.as_bytes()).ok()),
             Some(_) => {}
-            None => parts.push(place(token)),
+            None => parts.push(place(token)?),
         }
     }
     if let Some(pick) = pick.filter(|&pick| pick > 0) {
@@ -29,17 +29,21 @@ pub fn mend(raw: &[u8]) -> Option<Value> {
     (!is_network(&mended, text)).then_some(mended)
 }
 
-/// One address or name without what does not belong to it.
-fn place(token: &str) -> String {
+/// One address or name without what does not belong to it. None for an address of
+/// one link with its scope: without that it is none that can be reached.
+fn place(token: &str) -> Option<String> {
+    let scoped = token.contains('%');
     let bare = token.split(['/', '%']).next().unwrap_or(token);
     let bare = match bare.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => without_port(bare),
     };
-    match bare.parse::<Ipv6Addr>().map(|v6| v6.to_ipv4_mapped()) {
-        Ok(Some(v4)) => v4.to_string(),
-        _ => bare.to_owned(),
+    let v6 = bare.parse::<Ipv6Addr>().ok();
+    if scoped && v6.is_some_and(|v6| v6.is_unicast_link_local()) {
+        return None;
     }
+    let v4 = v6.and_then(|v6| v6.to_ipv4_mapped());
+    Some(v4.map_or_else(|| bare.to_owned(), |v4| v4.to_string()))
 }
 
 /// `10.0.0.5:80` and `db:80` without the port; an IPv6 address as it is.
@@ -91,7 +95,7 @@ mod tests {
             ("db:5432", "db"),
             ("10.0.0.5/24", "10.0.0.5"),
             ("10.0.0.5/32 fd00::5/128", "10.0.0.5 fd00::5"),
-            ("fe80::1%eth0", "fe80::1"),
+            ("fd00::5%eth0", "fd00::5"),
             ("::ffff:10.0.0.5", "10.0.0.5"),
             ("10.0.0.5 weight=2 pick=1 pick=3", "10.0.0.5 pick=1"),
             ("10.0.0.5 pick=0", "10.0.0.5"),
@@ -100,6 +104,9 @@ mod tests {
             ("10.0.0.0/24", "nothing"),
             ("fd00::/64", "nothing"),
             ("10.0.0.5/99", "nothing"),
+            ("fe80::1%eth0", "nothing"),
+            ("[fe80::1%25eth0]:80", "nothing"),
+            ("10.0.0.5 FE80::1%2", "nothing"),
             ("10.0.0.256", "nothing"),
             ("10.0.0.5 db", "nothing"),
             ("db-1 db-2", "nothing"),

@@ -74,7 +74,7 @@ pub use accept::Accept;
 pub use change::{Change, Condition, Place, Verb};
 pub use holder::{Beat, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 pub use holdings::{Holding, HoldingState, holdings};
-pub use import::Import;
+pub use import::{Entries, Import};
 pub use registrar::{Done, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};
 pub use target::Views;

@@ -145,6 +145,73 @@ fn what_is_mounted_is_only_written_in_place() {
 }
 
 #[test]
+fn a_container_keeps_its_own_line() {
+    let world = world();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host = host.trim();
+    world.hset(&[(host, "10.0.9.9")]);
+    world.sync("cloudhosts");
+    // as Docker writes it, and mounts it
+    let file = world.sandbox.outside("/etc/hosts");
+    let own = format!("172.17.0.2\t{host}");
+    let docker = format!("127.0.0.1\tlocalhost\nff02::1\tip6-allnodes\n{own}\n");
+    fs::write(&file, docker).unwrap();
+    world.sandbox.set_services("files");
+    let program = cloudhosts_tests::programs::find("cloudhosts");
+    let line = format!(
+        "mount -n --bind /etc/hosts /etc/hosts && {} export --in-place --keep-own --output /etc/hosts \
+         && getent ahosts {host} && getent ahosts web",
+        program.display()
+    );
+    let output = run(&mut world.shell(&line));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stdout(&output);
+    assert!(
+        told.contains("172.17.0.2") && !told.contains("10.0.9.9") && told.contains("10.0.0.5"),
+        "{told}"
+    );
+    let first = fs::read_to_string(&file).unwrap();
+
+    // again, and then after the runtime has added a line for another network
+    let export = [
+        "export",
+        "--in-place",
+        "--keep-own",
+        "--output",
+        "/etc/hosts",
+    ];
+    world.cloudhosts(&export);
+    assert_eq!(fs::read_to_string(&file).unwrap(), first);
+    let added = format!("172.18.0.2\t{host}");
+    fs::write(&file, format!("{first}{added}\n")).unwrap();
+    world.cloudhosts(&export);
+    let text = fs::read_to_string(&file).unwrap();
+    let names_host = |line: &&str| line.split_whitespace().any(|word| word == host);
+    let lines: Vec<&str> = text.lines().filter(names_host).collect();
+    assert_eq!(lines, [own.as_str(), added.as_str()], "{text}");
+
+    // from outside the container by its name; and only in hosts(5) there are such lines
+    let copy = world.dir.join("hosts").display().to_string();
+    fs::write(&copy, "10.88.0.3 4fa3bc12e9d1 app\n10.0.0.1 other\n").unwrap();
+    world.cloudhosts(&["export", "--keep-own=app", "--output", &copy]);
+    let text = fs::read_to_string(&copy).unwrap();
+    assert!(
+        text.contains("10.88.0.3 4fa3bc12e9d1 app\n") && !text.contains("other"),
+        "{text}"
+    );
+    let json = [
+        "export",
+        "--keep-own",
+        "--format",
+        "json",
+        "--output",
+        &copy,
+    ];
+    assert_eq!(world.cloudhosts(&json).status.code(), Some(2));
+    assert_eq!(fs::read_to_string(&copy).unwrap(), text);
+}
+
+#[test]
 fn what_is_no_file_is_refused_and_not_waited_for() {
     let world = world();
     let fifo = world.dir.join("fifo").display().to_string();

@@ -28,10 +28,11 @@ fn what_it_says_mends_what_it_names() {
         ("attribute", "10.0.0.9 weight=2 pick=1"),
         ("Twice", "10.0.0.10"),
         ("lost", "nobody"),
+        ("link", "fe80::1%eth0"),
     ]);
     world.hset(&[("kept", "10.0.0.6/99"), ("twice", "10.0.0.11")]);
-    world.daemon.wait_for("eight are rejected", |status| {
-        status["rejected"]["count"] == 8
+    world.daemon.wait_for("nine are rejected", |status| {
+        status["rejected"]["count"] == 9
     });
     let output = world.cloudhosts(&["lint"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -43,6 +44,7 @@ fn what_it_says_mends_what_it_names() {
         "HDEL cloudhosts nonsense\n",
         "HSET cloudhosts attribute '10.0.0.9 pick=1'\n",
         "HDEL cloudhosts lost\n",
+        "HDEL cloudhosts link\n",
         "MATCH '[Tt][Ww][Ii][Cc][Ee]*'",
     ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
@@ -50,7 +52,7 @@ fn what_it_says_mends_what_it_names() {
     assert!(said.is_ascii() && !said.contains('\x1b'));
 
     let lines = mending(&world);
-    assert_eq!(lines.len(), 8, "{lines:#?}");
+    assert_eq!(lines.len(), 9, "{lines:#?}");
     for line in &lines {
         let printed = succeed(&mut world.shell(line));
         if line.contains("HSCAN") {

@@ -11,5 +11,6 @@ mod export;
 mod held;
 mod lint;
 mod list;
+mod memory;
 mod nsswitch;
 mod watch;

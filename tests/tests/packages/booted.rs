@@ -178,6 +178,76 @@ fn systemd_starts_a_holder_until_what_it_needs_is_there() {
     }
 }
 
+#[test]
+fn a_holder_is_confined_and_its_hooks_do_what_hooks_do() {
+    let machine = Machine::booted("bookworm-systemd");
+    let redis = Redis::builder(machine.root().with_file_name("redis"))
+        .tcp()
+        .start();
+    let package = machine.bring(&built::deb());
+    machine.ok(&format!("apt-get install -y {package}"));
+    let unit = "cloudhosts-hold@web.service";
+    // of a hook that fails the journal has the first line
+    machine.write(
+        "/usr/local/sbin/hook",
+        "#!/bin/sh
+         wrote=no; touch /var/lib/hooks/acquired 2>/dev/null && wrote=yes
+         seen=no; test -r /proc/1/comm && read load </proc/loadavg && getent ahosts 10.0.0.1 >/dev/null && seen=yes
+         caps=$(grep CapEff /proc/self/status | cut -f 2)
+         echo role $CLOUDHOSTS_ROLE, user $(id -u), caps $caps, wrote $wrote, seen $seen. >&2
+         exit 1\n",
+    );
+    machine.ok("chmod 755 /usr/local/sbin/hook; useradd --system worker; \
+         install -d -o worker /var/lib/hooks");
+    let options = format!(
+        "10.0.3.1 --redis-url {} --check 'test -r /etc/passwd' --on-acquire /usr/local/sbin/hook",
+        redis.tcp_url()
+    );
+    machine.write("/etc/cloudhosts/hold-web", &format!("OPTIONS={options}\n"));
+
+    // as it is shipped: a user without rights, who writes nothing
+    machine.ok(&format!("systemctl start {unit}"));
+    assert!(redis.cli(&["HVALS", "cloudhosts"]).contains("10.0.3.1"));
+    let pid = show(&machine, unit, "MainPID");
+    let status = machine.ok(&format!("cat /proc/{pid}/status"));
+    for expected in ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(expected), "{expected}: {status}");
+    }
+    let said = hook_said(&machine, unit, "wrote no, seen yes.");
+    let worker = machine.ok("id -u worker");
+    let worker = format!("user {}, ", worker.trim());
+    assert!(
+        !said.contains("user 0, ") && !said.contains(&worker),
+        "{said}"
+    );
+    assert!(
+        said.contains("role web, user ") && said.contains("caps 0000000000000000,"),
+        "{said}"
+    );
+
+    // with the drop-ins of cloudhosts(1): another user, who writes what is its own; and a right
+    let drop_in = format!(
+        "mkdir -p /run/systemd/system/{unit}.d
+         printf '[Service]\\nDynamicUser=no\\nUser=worker\\n' >/run/systemd/system/{unit}.d/user.conf
+         printf '[Service]\\nPrivateUsers=no\\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\\nAmbientCapabilities=CAP_NET_BIND_SERVICE\\n' \
+         >/run/systemd/system/{unit}.d/right.conf
+         systemctl daemon-reload; systemctl restart {unit}"
+    );
+    machine.ok(&drop_in);
+    let said = hook_said(&machine, unit, "wrote yes, seen yes.");
+    let expected = format!("{worker}caps 0000000000000400, wrote yes");
+    assert!(said.contains(&expected), "{said}");
+}
+
+/// What the unit has in the journal, once this is there.
+fn hook_said(machine: &Machine, unit: &str, last: &str) -> String {
+    wait::until_seen(
+        "the hook has run",
+        || machine.ok(&format!("journalctl --no-pager -o cat -u {unit}")),
+        |said| said.contains(last),
+    )
+}
+
 /// What systemd writes by itself while it runs.
 fn systemd_s_own(line: &str) -> bool {
     ["var/lib/systemd/", "run/"]

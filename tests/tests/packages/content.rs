@@ -128,6 +128,25 @@ fn all_have_the_version_of_the_workspace() {
 }
 
 #[test]
+fn the_header_of_each_page_is_the_package_and_its_version() {
+    for page in std::fs::read_dir(packaging("../man")).unwrap() {
+        let page = page.unwrap().path();
+        let mut man = bounded("man");
+        man.args(["-l", "-P", "cat"])
+            .arg(&page)
+            .env("MANWIDTH", "80");
+        let shown = succeed(&mut man);
+        let header = shown.lines().find(|line| !line.is_empty()).unwrap();
+        let words: Vec<&str> = header.split_whitespace().collect();
+        assert_eq!(
+            words[1..words.len() - 1],
+            ["cloudhosts", built::VERSION],
+            "{header}"
+        );
+    }
+}
+
+#[test]
 fn the_copyright_names_the_part_under_the_lgpl() {
     let text = std::fs::read_to_string(packaging("debian/copyright")).unwrap();
     let module = text

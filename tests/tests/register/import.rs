@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cloudhosts_tests::process::{stderr, stdout};
+use cloudhosts_tests::process::{bounded, stderr, stdout, succeed};
+use cloudhosts_tests::programs;
 use serde_json::{Value, json};
 
 use crate::common::{LOG, Registry, map};
@@ -127,7 +128,14 @@ fn a_hundred_thousand_lines_are_one_step() {
         .unwrap();
     }
     let path = file(&registry, &text);
-    registry.prints(&["import", "--replace", &path]);
+    // bytes that it may have of its own: 200 a line, which an object for each is beyond
+    let mut limited = bounded("prlimit");
+    let config = registry.dir.join("cloudhosts.toml");
+    limited
+        .arg("--data=20000000")
+        .arg(programs::find(programs::COMMAND));
+    limited.arg("--config").arg(config);
+    succeed(limited.args(["import", "--replace", &path]));
     assert_eq!(registry.redis.cli(&["HLEN", "cloudhosts"]), "100000");
     assert_eq!(registry.hash()["host-99999"], "10.2.149.250");
     assert_eq!(registry.redis.calls("exec"), 1);

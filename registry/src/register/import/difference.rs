@@ -4,10 +4,9 @@ use super::{Import, PORTION};
 use crate::log::MAX_OPERATIONS;
 use crate::register::registrar::Registrar;
 use crate::register::reply::{bytes, items};
-use crate::register::role::{Role, Where};
 use crate::register::trouble::Trouble;
 use redis::{Value, cmd};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// What is to be changed: few enough fields for one entry of the log.
 #[derive(Debug, Default)]
@@ -27,7 +26,7 @@ impl Difference {
         registrar: &mut Registrar,
     ) -> Result<Option<Difference>, Trouble> {
         let mut difference = Difference::default();
-        for roles in import.roles.chunks(PORTION) {
+        for roles in import.roles.portions(PORTION) {
             difference.compare(import, roles, registrar).await?;
             if difference.is_too_large() {
                 return Ok(None);
@@ -53,21 +52,21 @@ impl Difference {
     async fn compare(
         &mut self,
         import: &Import,
-        roles: &[(Role, Where)],
+        roles: impl Iterator<Item = (&str, &str)> + Clone,
         registrar: &mut Registrar,
     ) -> Result<(), Trouble> {
         let mut question = cmd("HMGET");
         question.arg(&import.hash);
-        for (role, _) in roles {
-            question.arg(role.to_string());
+        for (role, _) in roles.clone() {
+            question.arg(role);
         }
         let answer = registrar.ask(&question).await?;
         let mut were = items(&answer).iter();
         for (role, at) in roles {
-            let is = |value: &Value| bytes(value) == Some(at.as_str().as_bytes());
+            let is = |value: &Value| bytes(value) == Some(at.as_bytes());
             if !were.next().is_some_and(is) {
                 let field = format!("+{role}").into_bytes();
-                self.operations.insert(field, at.as_str().into());
+                self.operations.insert(field, at.into());
             }
         }
         Ok(())
@@ -79,11 +78,6 @@ impl Difference {
         import: &Import,
         registrar: &mut Registrar,
     ) -> Result<(), Trouble> {
-        let imported: HashSet<Vec<u8>> = import
-            .roles
-            .iter()
-            .map(|(role, _)| role.to_string().into_bytes())
-            .collect();
         let mut cursor = b"0".to_vec();
         loop {
             let mut question = cmd("HSCAN");
@@ -93,7 +87,7 @@ impl Difference {
             let next = items(&answer).first().and_then(bytes);
             let page = items(&answer).get(1).map(items).unwrap_or_default();
             let fields = page.iter().step_by(2).filter_map(bytes);
-            for field in fields.filter(|field| !imported.contains(*field)) {
+            for field in fields.filter(|field| !import.roles.contains(field)) {
                 self.operations.insert([b"-", field].concat(), Vec::new());
             }
             match next {

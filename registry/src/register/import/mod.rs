@@ -1,11 +1,13 @@
 //! Many roles at once, in one transaction.
 
 mod difference;
+mod entries;
+
+pub use entries::Entries;
 
 use super::author::Author;
 use super::change::{logged, quoted};
 use super::registrar::Registrar;
-use super::role::{Role, Where};
 use super::script::Script;
 use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
@@ -27,8 +29,8 @@ const VERB: &str = "import";
 pub struct Import {
     /// The key of the hash.
     pub hash: String,
-    /// The roles, each once.
-    pub roles: Vec<(Role, Where)>,
+    /// The roles, and where they are.
+    pub roles: Entries,
     /// Whether everything else in the hash goes.
     pub replace: bool,
 }
@@ -53,8 +55,7 @@ impl Import {
         sought.map_err(|trouble| given_up(registrar, trouble))?;
         let watch = cmd("WATCH").arg(&self.hash).to_owned();
         for _ in 0..ATTEMPTS {
-            self.send(std::slice::from_ref(&watch), registrar, |_| ())
-                .await?;
+            self.send([watch.clone()], registrar, |_| ()).await?;
             let found = Difference::find(self, registrar).await;
             let Some(difference) = found.map_err(|trouble| given_up(registrar, trouble))? else {
                 // What is watched ends with the connection.
@@ -62,13 +63,13 @@ impl Import {
                 break;
             };
             let queued = [cmd("MULTI"), self.listed(&difference, registrar.author())];
-            self.send(&queued, registrar, |_| ()).await?;
+            self.send(queued, registrar, |_| ()).await?;
             if self.execute(registrar).await? {
                 return Ok(());
             }
         }
         let queued = self.whole(registrar.author());
-        self.send(&queued, registrar, progress).await?;
+        self.send(queued, registrar, progress).await?;
         if self.execute(registrar).await? {
             return Ok(());
         }
@@ -80,12 +81,12 @@ impl Import {
     /// Asks all this; what is refused ends the transaction.
     async fn send(
         &self,
-        commands: &[Cmd],
+        commands: impl IntoIterator<Item = Cmd>,
         registrar: &mut Registrar,
         mut progress: impl FnMut(usize),
     ) -> Result<(), Trouble> {
-        for (at, command) in commands.iter().enumerate() {
-            let answer = registrar.ask(command).await;
+        for (at, command) in commands.into_iter().enumerate() {
+            let answer = registrar.ask(&command).await;
             answer.map_err(|trouble| given_up(registrar, trouble))?;
             progress((at.saturating_sub(2) * PORTION).min(self.roles.len()));
         }
@@ -105,19 +106,17 @@ impl Import {
 
     /// What does the same, as lines for `redis-cli`; but everything is written,
     /// and nothing read before.
-    #[must_use]
-    pub fn spelled(&self) -> Vec<String> {
-        let line = |command: &Cmd| {
+    pub fn spelled(&self) -> impl Iterator<Item = String> {
+        let line = |command: Cmd| {
             let words = command.args_iter().filter_map(|arg| match arg {
                 redis::Arg::Simple(word) => Some(quoted(&String::from_utf8_lossy(word))),
                 _ => None,
             });
             words.collect::<Vec<_>>().join(" ")
         };
-        let mut lines = vec!["MULTI".to_owned(), self.entry()];
-        lines.extend(self.written().iter().map(line));
-        lines.push("EXEC".to_owned());
-        lines
+        let begin = ["MULTI".to_owned(), self.entry()].into_iter();
+        let end = std::iter::once("EXEC".to_owned());
+        begin.chain(self.written().map(line)).chain(end)
     }
 
     /// The line that appends to the log.
@@ -128,12 +127,9 @@ impl Import {
         if self.roles.len() > MAX_OPERATIONS {
             return logged(&self.hash, VERB, &[(".reset", "")]);
         }
-        let fields: Vec<String> = self
-            .roles
-            .iter()
-            .map(|(role, _)| format!("+{role}"))
-            .collect();
-        let values = self.roles.iter().map(|(_, at)| at.as_str());
+        let fields = self.roles.iter().map(|(role, _)| format!("+{role}"));
+        let fields: Vec<String> = fields.collect();
+        let values = self.roles.iter().map(|(_, at)| at);
         let operations: Vec<(&str, &str)> = fields.iter().map(String::as_str).zip(values).collect();
         logged(&self.hash, VERB, &operations)
     }
@@ -149,34 +145,32 @@ impl Import {
     /// A transaction that writes everything, without its end. Whether the log
     /// can be written to is asked before it: nothing ends a transaction once it
     /// is executed.
-    fn whole(&self, author: &Author) -> Vec<Cmd> {
+    fn whole<'i>(&'i self, author: &Author) -> impl Iterator<Item = Cmd> + use<'i> {
         let entry: &[&[u8]] = if self.replace {
             &[b"append", b"*"]
         } else {
             &[b"append"]
         };
-        let mut commands = vec![
+        let begin = [
             self.script(Script::Reset, &[b"ask"], author),
             cmd("MULTI"),
             self.script(Script::Reset, entry, author),
         ];
-        commands.extend(self.written());
-        commands
+        begin.into_iter().chain(self.written())
     }
 
-    /// The commands that write everything.
-    fn written(&self) -> Vec<Cmd> {
+    /// The commands that write everything, made one after the other.
+    fn written(&self) -> Box<dyn Iterator<Item = Cmd> + '_> {
         if !self.replace {
-            return self.sets(&self.hash);
+            return Box::new(self.sets(self.hash.clone()));
         }
         if self.roles.is_empty() {
-            return vec![cmd("DEL").arg(&self.hash).to_owned()];
+            return Box::new(std::iter::once(cmd("DEL").arg(&self.hash).to_owned()));
         }
         let prepared = format!("{}:import", self.hash);
-        let mut commands = vec![cmd("DEL").arg(&prepared).to_owned()];
-        commands.extend(self.sets(&prepared));
-        commands.push(cmd("RENAME").arg(&prepared).arg(&self.hash).to_owned());
-        commands
+        let begin = std::iter::once(cmd("DEL").arg(&prepared).to_owned());
+        let end = cmd("RENAME").arg(&prepared).arg(&self.hash).to_owned();
+        Box::new(begin.chain(self.sets(prepared)).chain([end]))
     }
 
     fn script(&self, script: Script, arguments: &[&[u8]], author: &Author) -> Cmd {
@@ -185,16 +179,15 @@ impl Import {
     }
 
     /// The commands that set the roles in that hash.
-    fn sets(&self, key: &str) -> Vec<Cmd> {
-        let portion = |portion: &[(Role, Where)]| {
+    fn sets(&self, key: String) -> impl Iterator<Item = Cmd> {
+        self.roles.portions(PORTION).map(move |portion| {
             let mut hset = cmd("HSET");
-            hset.arg(key);
+            hset.arg(&key);
             for (role, at) in portion {
-                hset.arg(role.to_string()).arg(at.as_str());
+                hset.arg(role).arg(at);
             }
             hset
-        };
-        self.roles.chunks(PORTION).map(portion).collect()
+        })
     }
 }
 
