@@ -59,7 +59,7 @@ gzip gunzip gzip
 cpio cpio
 file file
 man-db lexgrog man
-groff-base groff troff
+groff-base groff grotty troff
 dpkg dpkg-deb
 dpkg-dev dpkg-shlibdeps
 xz-utils xz

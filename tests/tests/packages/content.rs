@@ -131,11 +131,8 @@ fn all_have_the_version_of_the_workspace() {
 fn the_header_of_each_page_is_the_package_and_its_version() {
     for page in std::fs::read_dir(packaging("../man")).unwrap() {
         let page = page.unwrap().path();
-        let mut man = bounded("man");
-        man.args(["-l", "-P", "cat"])
-            .arg(&page)
-            .env("MANWIDTH", "80");
-        let shown = succeed(&mut man);
+        let mut groff = bounded("groff");
+        let shown = succeed(groff.args(["-mandoc", "-Tascii", "-P-c"]).arg(&page));
         let header = shown.lines().find(|line| !line.is_empty()).unwrap();
         let words: Vec<&str> = header.split_whitespace().collect();
         assert_eq!(

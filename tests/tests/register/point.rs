@@ -139,47 +139,68 @@ fn another_view_that_may_not_be_read_is_no_obstacle() {
     assert_eq!(registry.hash()["web"], "elsewhere");
 }
 
-/// The entry that is pointed at comes and goes all the time, each time logged. Whenever a role that
-/// works was pointed at it, it was there.
-#[test]
-fn it_is_seen_in_the_same_step() {
+/// While `name` is at an address and is not, again and again, each time logged, does `work`; the
+/// entries of the log in the end.
+fn while_it_comes_and_goes(name: &str, work: impl Fn(&Registry)) -> Vec<Value> {
     let registry = Registry::new();
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let flip = "MULTI\nXADD cloudhosts:log * +db 10.0.0.3\nHSET cloudhosts db 10.0.0.3\nEXEC\n\
-                        MULTI\nXADD cloudhosts:log * -db \"\"\nHDEL cloudhosts db\nEXEC\n";
+            let flip = format!(
+                "MULTI\nXADD {LOG} * +{name} 10.0.0.3\nHSET cloudhosts {name} 10.0.0.3\nEXEC\n\
+                 MULTI\nXADD {LOG} * -{name} \"\"\nHDEL cloudhosts {name}\nEXEC\n"
+            );
             for _ in 0..200 {
                 registry.redis.script(&flip.repeat(10));
             }
             ended.store(true, Ordering::Relaxed);
         });
         while !ended.load(Ordering::Relaxed) {
-            registry.prints(&["claim", "web", "10.0.0.1"]);
-            let output = registry.run(&["point", "web", "db"]);
-            let code = output.status.code();
-            // others change it all the time, it says
-            assert!(matches!(code, Some(0 | 3 | REFUSED)), "{}", stderr(&output));
+            work(&registry);
         }
     });
-    let (mut there, mut pointed) = (false, 0);
-    for line in registry.prints(&["history", "--json"]).lines() {
-        let entry: Value = serde_json::from_str(line).unwrap();
+    let log = registry.prints(&["history", "--json"]);
+    let entries = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    entries.collect()
+}
+
+/// Points one at the other; it may be refused, or others change it all the time.
+fn point(registry: &Registry, role: &str, name: &str) {
+    let output = registry.run(&["point", role, name]);
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 3 | REFUSED)), "{}", stderr(&output));
+}
+
+/// Looks at each pointing with what `role` was just before.
+fn at_each_point(log: &[Value], role: &str, check: impl Fn(Option<&str>)) {
+    let (mut value, mut pointed) = (None, 0);
+    for entry in log {
         if entry["verb"] == "point" {
-            assert!(there, "{entry}");
+            check(value);
             pointed += 1;
         }
-        if entry["set"]["db"].is_string() {
-            there = true;
+        let gone = entry["removed"].as_array().unwrap();
+        if gone.contains(&role.into()) {
+            value = None;
         }
-        if entry["removed"]
-            .as_array()
-            .is_some_and(|all| all.contains(&"db".into()))
-        {
-            there = false;
-        }
+        value = entry["set"][role].as_str().or(value);
     }
-    assert!(pointed > 0);
+    assert!(pointed > 0, "it never was pointed");
+}
+
+#[test]
+fn that_what_is_pointed_at_has_an_address_is_seen_in_the_same_step() {
+    let log = while_it_comes_and_goes("db", |registry| {
+        registry.prints(&["claim", "web", "10.0.0.1"]);
+        point(registry, "web", "db");
+    });
+    at_each_point(&log, "db", |db| assert_eq!(db, Some("10.0.0.3")));
+}
+
+#[test]
+fn that_the_role_has_none_is_seen_in_the_same_step() {
+    let log = while_it_comes_and_goes("web", |registry| point(registry, "web", "nobody"));
+    at_each_point(&log, "web", |web| assert_ne!(web, Some("10.0.0.3")));
 }
 
 #[test]
