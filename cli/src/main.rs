@@ -3,6 +3,7 @@
 //! its table), for which it needs no Redis.
 #![forbid(unsafe_code)]
 
+mod acl;
 mod child;
 mod completions;
 mod getent;
@@ -42,7 +43,8 @@ struct Arguments {
 
 #[derive(Debug, Args)]
 struct Common {
-    /// The daemon's configuration [default: /etc/cloudhosts/cloudhosts.toml, if it exists]
+    /// The configuration [default: $CLOUDHOSTS_CONFIG, or /etc/cloudhosts/cloudhosts.toml if it
+    /// exists, and to register /etc/cloudhosts/register.toml]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Where Redis is, instead of `redis.urls`; may be repeated
@@ -59,6 +61,8 @@ enum Verb {
     Register(register::Verb),
     /// Print the change log: when, who, what
     History(history::Arguments),
+    /// Print what Redis must be told so that the daemon and those who register may do what they do
+    Acl(acl::Arguments),
     #[command(flatten)]
     Inspect(inspect::Verb),
     /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
@@ -84,25 +88,41 @@ fn main() -> ExitCode {
     }
 }
 
+/// The file that is the whole configuration: the one of `--config`, or else of the
+/// environment.
+fn configuration(given: Option<PathBuf>) -> Option<PathBuf> {
+    given.or_else(|| {
+        let named = std::env::var_os("CLOUDHOSTS_CONFIG").map(PathBuf::from);
+        named.filter(|file| !file.as_os_str().is_empty())
+    })
+}
+
 fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let common = &arguments.common;
+    let file = configuration(common.config.clone());
     let load = |load: fn(Option<&Path>) -> Result<Config, ConfigError>| -> Result<_, ConfigError> {
-        let mut config = load(common.config.as_deref())?;
+        let mut config = load(file.as_deref())?;
         config.override_with(&common.redis_url, &common.hash)?;
         Ok(config)
     };
+    let refused = |error: ConfigError| Failure::Usage(error.to_string());
     match &arguments.verb {
         Verb::Register(verb) => {
-            let config = load(match verb.waits() {
-                true => Config::load_without_secrets,
-                false => Config::load,
+            let config = load(if verb.waits() {
+                Config::load_to_register_without_secrets
+            } else {
+                Config::load_to_register
             });
-            let config = config.map_err(|error| Failure::Usage(error.to_string()))?;
-            register::run(verb, config, &common.hash)
+            register::run(verb, config.map_err(refused)?, &common.hash)
         }
         Verb::History(arguments) => {
-            let config = load(Config::load).map_err(|error| Failure::Usage(error.to_string()))?;
+            let config = load(Config::load_to_register).map_err(refused)?;
             history::run(arguments, config)
+        }
+        Verb::Acl(_) => {
+            let daemon = load(Config::load_without_secrets).map_err(refused)?;
+            let registrar = load(Config::load_to_register_without_secrets).map_err(refused)?;
+            acl::run(&daemon, &registrar)
         }
         Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.

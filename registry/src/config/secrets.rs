@@ -1,12 +1,12 @@
 //! The files the configuration names: the password and the CA.
 
-use super::error::{ConfigError, Source};
-use super::{Redis, error::shown};
+use super::Redis;
+use super::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
 use crate::connect::Secret;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// Most bytes of a password file or a CA file that are read.
@@ -16,15 +16,28 @@ const MOST: u64 = 4 * 1024 * 1024;
 /// empty one where there is no file to load, so an empty one is none.
 const CREDENTIAL: &str = "redis-password";
 
+/// Whose file the password file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PasswordReader {
+    /// `cloudhosts.toml` names it, and the daemon can read it.
+    Daemon,
+    /// `register.toml` names it, for people. A unit whose user is not one of
+    /// them has systemd's credential.
+    Registrar,
+}
+
 impl Redis {
     /// The file the password is in, if there is one.
     pub(super) fn password_path(&self) -> Option<PathBuf> {
-        if let Some(file) = &self.password_file {
-            return Some(file.clone());
+        match &self.password_file {
+            Some(file) => match self.password_reader {
+                PasswordReader::Registrar if File::open(file).is_err() => {
+                    credential().or_else(|| Some(file.clone()))
+                }
+                PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
+            },
+            None => credential(),
         }
-        let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-        let file = Path::new(&directory).join(CREDENTIAL);
-        (!is_blank(&file)).then_some(file)
     }
 
     /// Reads the password as it is now. This blocks on the disk.
@@ -38,7 +51,12 @@ impl Redis {
                 shown(&path)
             )
         };
-        let bytes = read(&path).map_err(|error| refuse(&error.to_string()))?;
+        let bytes = read(&path).map_err(|error| match self.password_reader {
+            PasswordReader::Registrar if error.kind() == ErrorKind::PermissionDenied => {
+                format!("password_file {}: {error}; {RUN_AS_ANOTHER}", shown(&path))
+            }
+            PasswordReader::Registrar | PasswordReader::Daemon => refuse(&error.to_string()),
+        })?;
         let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8 text"))?;
         match text.trim_end_matches(['\r', '\n']) {
             "" => Err(refuse("it is empty")),
@@ -68,6 +86,13 @@ impl Redis {
     }
 }
 
+/// The file of systemd's credential, if there is one.
+fn credential() -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let file = Path::new(&directory).join(CREDENTIAL);
+    (!is_blank(&file)).then_some(file)
+}
+
 /// Whether there is no such file, or nothing in it. One that cannot be read is not blank.
 fn is_blank(path: &Path) -> bool {
     match read(path) {
@@ -83,12 +108,12 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Sees that both files can be read.
-pub(super) fn check(redis: &Redis, source: &Source) -> Result<(), ConfigError> {
+pub(super) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()
-        .map_err(|why| source.error(source.password_file.as_ref(), why))?;
+        .map_err(|why| ConfigError::at(&places.password_file, why))?;
     redis
         .authorities()
-        .map_err(|why| source.error(source.ca_file.as_ref(), why))?;
+        .map_err(|why| ConfigError::at(&places.ca_file, why))?;
     Ok(())
 }

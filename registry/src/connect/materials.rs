@@ -47,11 +47,8 @@ impl Materials {
         redis: &Redis,
         sentinel: &Endpoint,
     ) -> Result<Materials, String> {
-        let redis = Redis {
-            username: None,
-            password_file: None,
-            ..redis.clone()
-        };
+        let mut redis = redis.clone();
+        (redis.username, redis.password_file) = (None, None);
         let endpoint = sentinel.clone();
         let gathered = tokio::task::spawn_blocking(move || {
             Ok(Materials {

@@ -21,6 +21,8 @@
 //! - [`accept`]: what Redis has lost is lost
 //! - [`history`]: the log for people
 //! - [`wait`]: until the daemon has it
+//! - [`login`]: as whom, by register.toml
+//! - [`acl`]: the rights that it takes
 //! - [`access`]: rights, and a Redis that says no
 //! - [`scenarios`]: what the README prints
 //! - [`unit`]: the unit of systemd
@@ -29,6 +31,7 @@
 
 mod accept;
 mod access;
+mod acl;
 mod check;
 mod command;
 mod common;
@@ -41,6 +44,7 @@ mod hooks;
 mod import;
 mod leases;
 mod log;
+mod login;
 mod metadata;
 mod names;
 mod outages;
