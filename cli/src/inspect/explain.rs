@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::around::Around;
 use super::held;
 use super::roles::{self, Role, addresses, joined};
+use crate::completions;
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
 
@@ -20,9 +21,12 @@ use crate::outcome::{Failure, Lines, Outcome, Plain, print};
 const MAX_CHAIN: usize = 9;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts explain db-master\n  \
+    cloudhosts explain db-master --json | jq .steps")]
 pub(crate) struct Arguments {
     /// The name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completions::name())]
     name: String,
     /// Print one JSON object
     #[arg(long)]

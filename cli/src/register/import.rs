@@ -12,6 +12,9 @@ use crate::outcome::{Failure, Outcome, Plain, print};
 use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts import --dry-run hosts.old\n  \
+    psql -Atc 'SELECT record FROM hosts' | cloudhosts import --replace")]
 pub(crate) struct Arguments {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]

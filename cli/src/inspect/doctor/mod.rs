@@ -30,6 +30,9 @@ use crate::outcome::{Failure, Outcome, print};
 use finding::{Finding, Verdict};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts doctor\n  \
+    cloudhosts doctor --json | jq '.checks[] | select(.verdict != \"ok\")'")]
 pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
