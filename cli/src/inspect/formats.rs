@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::list::role_json;
 use super::roles::{self, Role};
-use crate::progress::Progress;
+use crate::progress::Steps;
 
 /// What hosts(5) needs to be one for a machine that has no other.
 const LOOPBACK: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
@@ -43,8 +43,8 @@ impl Format {
     }
 
     fn text_now(self, view: View<'_>) -> Text {
-        let mut progress = Progress::new(view.names() as usize, "roles");
-        let all = roles::all(view).inspect(|_| progress.step());
+        let mut steps = Steps::of(view.names() as usize, "roles");
+        let all = roles::all(view).inspect(|_| steps.next());
         let with_address = all.filter(|role| role.answer.is_some());
         let mut roles = 0;
         let counted = with_address.inspect(|_| roles += 1);

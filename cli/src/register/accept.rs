@@ -6,9 +6,10 @@ use std::sync::Arc;
 use cloudhosts_registry::register::{Accept, Registrar, Role};
 use serde_json::json;
 
-use super::{Setting, block_on, perform, role, wait};
+use super::{REDIS, Setting, block_on, perform, role, wait};
 use crate::completions;
 use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         return Ok(Outcome::Yes);
     }
     block_on(async {
+        let _progress = Progress::waiting(REDIS);
         let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
         accept.run(&mut registrar).await.map_err(Failure::from)
     })?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
-use super::{Setting, block_on, hosts, perform, wait};
+use super::{REDIS, Setting, block_on, hosts, perform, wait};
 use crate::outcome::{Failure, Outcome, Plain, print};
 use crate::progress::Progress;
 
@@ -57,11 +57,16 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     }
     block_on(async {
         let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
-        let mut progress = Progress::new(import.roles.len(), "names");
-        let done = import
-            .run(&mut registrar, |sent| progress.reach(sent))
-            .await;
-        done.map_err(Failure::from)
+        let (progress, all) = (Progress::waiting(REDIS), import.roles.len());
+        let told = |sent| {
+            if sent > 0 {
+                progress.reach(sent, all, "names");
+            }
+        };
+        import
+            .run(&mut registrar, told)
+            .await
+            .map_err(Failure::from)
     })?;
     let names = import.roles.len();
     if !arguments.options.json {

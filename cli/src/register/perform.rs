@@ -7,8 +7,9 @@ use cloudhosts_registry::register::{Change, Condition, Done, Place, Registrar, R
 use serde_json::{Value, json};
 
 use super::place::Source;
-use super::{Setting, block_on, wait};
+use super::{REDIS, Setting, block_on, wait};
 use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::progress::Progress;
 
 /// What every verb that changes something takes.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,7 @@ impl Options {
             return dry_run(task, setting);
         }
         let (change, done) = block_on(async {
+            let _progress = Progress::waiting(REDIS);
             let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
             let local = task.source.local(&mut registrar).await?;
             let places = task.source.places(local)?;

@@ -13,6 +13,7 @@ use cloudhosts_table::{Client, Edition, RoleEntry, View, client};
 use crate::inspect::roles;
 use crate::local::paths;
 use crate::outcome::{Failure, Outcome, Plain};
+use crate::progress::Progress;
 
 /// What the table must have been made from, in one hash.
 pub(super) struct Wanted {
@@ -187,11 +188,13 @@ pub(super) fn until_published(
         }
     }
     let (table, mut looked_at) = (Client::new(), None);
+    let progress = Progress::waiting("Waiting for publication...");
     loop {
         let look = |view: &View<'_>| look(view, &wanted, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {
             Ok(Look::Published) => return Ok(Outcome::Yes),
             Ok(Look::NotMirrored) => {
+                drop(progress);
                 let hashes: Vec<&str> = wanted.iter().map(|one| one.hash.as_str()).collect();
                 eprintln!(
                     "cloudhosts: it is written, but the daemon of this machine does not mirror \
@@ -203,6 +206,7 @@ pub(super) fn until_published(
             Ok(Look::NotYet) | Err(_) => {}
         }
         if start.elapsed() > patience {
+            drop(progress);
             let shown = humantime::format_duration(patience);
             eprintln!(
                 "cloudhosts: it is written, but the daemon has not published it within {shown} \

@@ -21,6 +21,7 @@
 //! - [`accept`]: what Redis has lost is lost
 //! - [`history`]: the log for people
 //! - [`wait`]: until the daemon has it
+//! - [`progress`]: what a terminal is told meanwhile
 //! - [`login`]: as whom, by register.toml
 //! - [`acl`]: the rights that it takes
 //! - [`access`]: rights, and a Redis that says no
@@ -49,6 +50,7 @@ mod metadata;
 mod names;
 mod outages;
 mod place;
+mod progress;
 mod scenarios;
 mod together;
 mod unit;
