@@ -1,68 +1,121 @@
-//! How far something is that takes over a second, told on a terminal only.
+//! What is waited for, or how far something is, where that takes longer than a
+//! second. Told on a terminal only, and wiped away at the end.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Nothing is said before, and then so often.
 const FIRST: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(200);
 
-/// How many steps there are between two looks at the clock.
+/// How many steps there are between two words about them.
 const STRIDE: usize = 1024;
 
-/// A count of steps on stderr, removed when it ends.
+/// A line on standard error, for as long as this lives. Whoever prints something
+/// else there drops it first.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    done: usize,
-    all: usize,
-    what: &'static str,
-    next: Instant,
-    terminal: bool,
-    shown: bool,
+    /// None where nobody looks.
+    line: Option<Line>,
+}
+
+/// The line, and the thread that shows it: what is waited for may block this one.
+#[derive(Debug)]
+struct Line {
+    text: Arc<Mutex<String>>,
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Of so many things.
-    pub(crate) fn new(all: usize, what: &'static str) -> Progress {
+    /// Something is waited for: `Waiting for Redis...`.
+    pub(crate) fn waiting(what: &str) -> Progress {
+        let line = io::stderr().is_terminal().then(|| Line::show(what));
         Progress {
+            line: line.and_then(Result::ok),
+        }
+    }
+
+    /// So many of all are done, from now on.
+    pub(crate) fn reach(&self, done: usize, all: usize, what: &str) {
+        if let Some(line) = &self.line {
+            let mut text = line.text.lock().unwrap_or_else(PoisonError::into_inner);
+            *text = format!("{done} of {all} {what}");
+        }
+    }
+}
+
+impl Line {
+    fn show(text: &str) -> io::Result<Line> {
+        let text = Arc::new(Mutex::new(text.to_owned()));
+        let (end, ended) = channel();
+        let shown = text.clone();
+        let thread = thread::Builder::new().spawn(move || show(&shown, &ended))?;
+        Ok(Line {
+            text,
+            end: Some(end),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            // It has wiped the line when it ends, and cannot panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn show(text: &Mutex<String>, ended: &Receiver<()>) {
+    let start = Instant::now();
+    let mut pause = FIRST;
+    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        pause = EVERY;
+        let text = text.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        write(&format!("{text} ({} s)", start.elapsed().as_secs()));
+    }
+    if pause == EVERY {
+        write("");
+    }
+}
+
+/// Puts a text in place of the line.
+fn write(text: &str) {
+    // It is only for the eye.
+    let _ = io::stderr().write_all(format!("\r{text}\x1b[K").as_bytes());
+}
+
+/// A count of steps, which are many and short.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    done: usize,
+    all: usize,
+    what: &'static str,
+    progress: Progress,
+}
+
+impl Steps {
+    /// Of so many things.
+    pub(crate) fn of(all: usize, what: &'static str) -> Steps {
+        Steps {
             done: 0,
             all,
             what,
-            next: Instant::now() + FIRST,
-            terminal: io::stderr().is_terminal(),
-            shown: false,
+            progress: Progress::waiting(&format!("0 of {all} {what}")),
         }
     }
 
     /// One more is done.
-    pub(crate) fn step(&mut self) {
+    pub(crate) fn next(&mut self) {
         self.done += 1;
         if self.done.is_multiple_of(STRIDE) {
-            self.show();
-        }
-    }
-
-    /// So many are done.
-    pub(crate) fn reach(&mut self, done: usize) {
-        self.done = done;
-        self.show();
-    }
-
-    fn show(&mut self) {
-        if self.terminal && Instant::now() >= self.next {
-            self.next = Instant::now() + EVERY;
-            self.shown = true;
-            let (done, all, what) = (self.done, self.all, self.what);
-            // It is only for the eye.
-            let _ = write!(io::stderr(), "\r{done} of {all} {what}\x1b[K");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            self.progress.reach(self.done, self.all, self.what);
         }
     }
 }

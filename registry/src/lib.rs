@@ -19,27 +19,10 @@
 //! - [`History`]: reads the log once more, for people.
 //! - [`register`]: the other way: how roles get into the hash.
 //!
-//! # What the Redis user needs
-//!
-//! To follow (for registering see [`register`]), with Redis 7 and hashes called
-//! `cloudhosts` and `cloudhosts:...`, no more than this; HELLO and AUTH need no
-//! right.
-//!
-//! ```text
-//! ACL SETUSER cloudhosts on >PASSWORD resetkeys %R~cloudhosts %R~cloudhosts:* resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +pttl +xrange +xrevrange +zrange +zscore +multi +exec +ping +info +client|tracking
-//! ```
-//!
-//! Redis 6 knows no read-only keys: write `~cloudhosts ~cloudhosts:*` in
-//! place of the two `%R~` (the commands only read), and before 6.2 leave
-//! `resetchannels` out. Another database than 0 needs `+select` as well.
-//! Without `+client|tracking` changes are polled; without `+xrange +xrevrange
-//! +multi +exec` each change makes the daemon scan the hash. `+info` and `+pttl`
-//! tell what was deleted from what was lost. `+hmget` reads a role again that
-//! changed under a scan, and `+hkeys +hstrlen +hmget` read a hash in which
-//! something is too large to be transferred. `+zrange +zscore` let people see who
-//! holds a role ([`register::holdings`]).
+//! What the users of Redis must be allowed for that, [`acl`] says.
 
 mod account;
+pub mod acl;
 pub mod config;
 mod connect;
 mod counted;

@@ -351,3 +351,19 @@ async fn time(connection: &mut Connection) -> Option<SystemTime> {
     let seconds = std::str::from_utf8(seconds).ok()?.parse().ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::acl::AclUser;
+
+    #[test]
+    fn what_is_asked_for_is_what_the_daemon_needs() {
+        let config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
+        for (_, command, ..) in questions(&config) {
+            let command = command.strip_prefix('+').unwrap();
+            assert!(AclUser::Daemon.commands().contains(&command), "{command}");
+        }
+    }
+}

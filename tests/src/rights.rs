@@ -1,32 +1,46 @@
-//! The rights that the documentation gives a Redis user: what stands there is what is tested.
+//! The rights of the users of Redis: what `cloudhosts acl` prints is what the documentation says, and
+//! what is tested.
 
-use std::collections::BTreeSet;
+use crate::process::{bounded, succeed};
+use crate::programs;
 
-/// The rules of the documented line `ACL SETUSER user on >PASSWORD ...`, without its beginning.
+/// Where the lines stand that it prints for a Redis 7 and the standard hash.
+const DOCUMENTS: [&str; 2] = ["README.md", "man/cloudhosts-registry.7"];
+
+/// The rules of the daemon's user: its line without the beginning `ACL SETUSER user on >PASSWORD`.
 ///
 /// # Panics
-/// When a document has no such line, or another one than the rest.
-pub fn documented(user: &str, documents: &[&str]) -> String {
-    let start = format!("ACL SETUSER {user} on >PASSWORD ");
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut rules = BTreeSet::new();
-    for document in documents {
-        let text = std::fs::read_to_string(format!("{root}/{document}")).unwrap();
-        let found = text
-            .lines()
-            .find_map(|line| Some(line.split_once(&start)?.1.trim().to_owned()));
-        rules.insert(found.unwrap_or_else(|| panic!("{document} has no line {start}...")));
-    }
-    assert_eq!(rules.len(), 1, "the documents differ: {rules:?}");
-    rules.into_iter().next().unwrap()
+/// When the documents have no such line, or another one than is printed.
+pub fn of_daemon() -> String {
+    rules("cloudhosts")
 }
 
-/// Those of the daemon.
-pub fn of_daemon() -> String {
-    let documents = [
-        "registry/src/lib.rs",
-        "README.md",
-        "man/cloudhosts-registry.7",
-    ];
-    documented("cloudhosts", &documents)
+/// Those of the user that registers.
+///
+/// # Panics
+/// As [`of_daemon`].
+pub fn of_registrar() -> String {
+    rules("registrar")
+}
+
+fn rules(user: &str) -> String {
+    let start = format!("ACL SETUSER {user} on >PASSWORD ");
+    let found = |text: &str| {
+        let line = text.lines().find_map(|line| line.split_once(&start));
+        line.map(|(_, rules)| rules.trim().to_owned())
+    };
+    let printed = succeed(bounded(programs::find(programs::COMMAND)).args([
+        "--config",
+        "/dev/null",
+        "--redis-url",
+        "redis+unix:///no/such/socket",
+        "acl",
+    ]));
+    let printed = found(&printed);
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    for document in DOCUMENTS {
+        let text = std::fs::read_to_string(format!("{root}/{document}")).unwrap();
+        assert_eq!(found(&text), printed, "{document}, and cloudhosts acl");
+    }
+    printed.unwrap_or_else(|| panic!("cloudhosts acl prints no line {start}..."))
 }

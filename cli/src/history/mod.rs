@@ -12,6 +12,7 @@ use cloudhosts_registry::log::log_key;
 use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};
 
+use crate::completions;
 use crate::outcome::{Failure, Outcome, Plain};
 use crate::register::block_on;
 use entry::Shown;
@@ -21,13 +22,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cloudhosts history db-master             # who moved the master, and when\n  \
-    cloudhosts history --since 1h            # all changes of the last hour\n  \
+    cloudhosts history db-master    # who moved the master, and when\n  \
+    cloudhosts history --since 1h   # all changes of the last hour\n  \
     cloudhosts history --since 2026-11-24T03:00:00Z --json | jq .by\n  \
-    cloudhosts history --follow              # and what comes, as it comes")]
+    cloudhosts history --follow     # and what comes, as it comes")]
 pub(crate) struct Arguments {
     /// Only what concerns this role and its members
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     role: Option<String>,
     /// Only from then on: so long ago (1h, 2days), or a time in UTC (2026-11-24T14:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = since)]

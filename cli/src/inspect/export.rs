@@ -22,6 +22,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts export --format json | jq .roles\n  \
+    cloudhosts export --watch --output /srv/app/etc/hosts")]
 pub(crate) struct Arguments {
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Hosts)]

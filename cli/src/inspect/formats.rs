@@ -8,7 +8,7 @@ use cloudhosts_table::name::MAX_NAME;
 use super::list::write_roles;
 use super::own_lines::OwnLines;
 use super::roles::{Role, Sorted};
-use crate::progress::Progress;
+use crate::progress::Steps;
 
 /// What hosts(5) needs to be one for a machine that has no other.
 pub(super) const LOOPBACK: &str =
@@ -37,8 +37,8 @@ impl Format {
         roles: &Sorted<'_>,
         own: Option<&OwnLines>,
     ) -> io::Result<()> {
-        let mut progress = Progress::new(roles.count(), "roles");
-        let all = roles.iter().inspect(|_| progress.step());
+        let mut steps = Steps::of(roles.count(), "roles");
+        let all = roles.iter().inspect(|_| steps.next());
         let answered = all.filter(|role| role.answer.is_some());
         match self {
             Format::Hosts => write_hosts(out, answered, roles.domain(), own),

@@ -11,6 +11,9 @@ use crate::local;
 use crate::outcome::{Failure, Outcome, Plain, print};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts lint\n  \
+    cloudhosts lint --json | jq -r '.fields[].mend'")]
 pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]

@@ -8,6 +8,7 @@ use wildmatch::WildMatch;
 
 use super::held;
 use super::roles::{Role, Sorted, joined};
+use crate::completions;
 use crate::local;
 use crate::outcome::{Failure, Outcome, Plain, print_by};
 
@@ -21,9 +22,12 @@ const SHOWN: usize = 4;
 const WIDEST: usize = 48;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts list 'web*'\n  \
+    cloudhosts list --held   # who holds what, until when")]
 pub(crate) struct Arguments {
     /// Only roles that match: `*` is any text, `?` any character
-    #[arg(value_name = "PATTERN")]
+    #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
     /// Who holds them, as Redis has it now: since when, until when, in which term
     #[arg(long)]

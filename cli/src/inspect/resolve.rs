@@ -8,13 +8,17 @@ use serde_json::{Value, json};
 
 use super::roles::{add_addresses, addresses};
 use super::status::ago;
+use crate::completions;
 use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts resolve db-master\n  \
+    cloudhosts resolve 10.0.0.5 --json")]
 pub(crate) struct Arguments {
     /// The name, or the address, to look up
-    #[arg(value_name = "NAME|ADDRESS")]
+    #[arg(value_name = "NAME|ADDRESS", add = completions::name())]
     what: String,
     /// Print one JSON object
     #[arg(long)]

@@ -12,6 +12,9 @@ use crate::local;
 use crate::outcome::{Failure, Lines, Outcome, Plain, print};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts status\n  \
+    cloudhosts status --json | jq .rejected.count")]
 pub(crate) struct Arguments {
     /// Print the daemon's status file as it is
     #[arg(long)]

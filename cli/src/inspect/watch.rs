@@ -11,15 +11,20 @@ use super::changes::{Change, Kept};
 use super::errand::Errand;
 use super::list::pattern;
 use super::newest::Newest;
+use crate::completions;
 use crate::outcome::{Failure, Outcome};
+use crate::program;
 
 /// How long to sleep at most while nothing changes. Nothing depends on it.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts watch 'web*'\n  \
+    cloudhosts watch 'web*' --exec nginx -s reload")]
 pub(crate) struct Arguments {
     /// Only roles that match: `*` is any text, `?` any character
-    #[arg(value_name = "PATTERN")]
+    #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -34,7 +39,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
     let pattern = pattern(arguments.pattern.as_deref());
     let mut newest = Newest::new(config);
-    let errand = (!arguments.exec.is_empty()).then(|| Errand::start(&arguments.exec));
+    let errand = match arguments.exec.first() {
+        Some(program) => {
+            program::find(program).map_err(|why| Failure::Usage(format!("--exec: {why}")))?;
+            Some(Errand::start(&arguments.exec))
+        }
+        None => None,
+    };
     let mut kept: Option<Kept> = None;
     loop {
         let since = Instant::now();

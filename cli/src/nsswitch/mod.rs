@@ -20,6 +20,9 @@ pub(crate) use edit::State;
 use place::Place;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts nsswitch status\n  \
+    cloudhosts nsswitch enable --file /srv/app/etc/nsswitch.conf")]
 pub(crate) struct Arguments {
     /// What to do: put the word on the line, take it off, or say how it stands
     #[arg(value_enum)]

@@ -7,17 +7,19 @@ use cloudhosts_registry::register::{Accept, Registrar, Role};
 use serde_json::json;
 
 use super::wait::{self, Waited};
-use super::{Setting, block_on, perform, role};
+use super::{REDIS, Setting, block_on, perform, role};
+use crate::completions;
 use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cloudhosts accept             # after a flush that was meant: answer nothing that Redis lost\n  \
+    cloudhosts accept             # a flush was meant: nothing that Redis lost is wanted\n  \
     cloudhosts accept db-master   # of this role only\n  \
     cloudhosts accept --wait      # and return when this machine has done so")]
 pub(crate) struct Arguments {
     /// The roles, members and all [default: all roles]
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     roles: Vec<String>,
     #[command(flatten)]
     options: perform::Options,
@@ -34,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         return Ok(Outcome::Yes);
     }
     block_on(async {
+        let _progress = Progress::waiting(REDIS);
         let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
         accept.run(&mut registrar).await.map_err(Failure::from)
     })?;

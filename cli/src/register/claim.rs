@@ -3,12 +3,17 @@
 use cloudhosts_registry::register::{Condition, Verb, Where};
 
 use super::{Setting, perform, place, role};
+use crate::completions;
 use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts claim db-master 10.0.0.5    # from now on this is the only one\n  \
+    cloudhosts claim db-master --wait 5s   # here; and wait for the daemon\n  \
+    cloudhosts claim db-master 10.0.0.5 --if 10.0.0.4")]
 pub(crate) struct Arguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     #[command(flatten)]
     place: place::Addresses,

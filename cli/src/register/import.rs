@@ -10,11 +10,14 @@ use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
 use super::wait::{self, Waited};
-use super::{Setting, block_on, hosts, perform};
+use super::{REDIS, Setting, block_on, hosts, perform};
 use crate::outcome::{Failure, Outcome, Plain, print, print_by};
 use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts import --dry-run hosts.old\n  \
+    psql -Atc 'SELECT record FROM hosts' | cloudhosts import --replace")]
 pub(crate) struct Arguments {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
@@ -61,11 +64,16 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
     }
     block_on(async {
         let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
-        let mut progress = Progress::new(import.roles.len(), "names");
-        let done = import
-            .run(&mut registrar, |sent| progress.reach(sent))
-            .await;
-        done.map_err(Failure::from)
+        let (progress, all) = (Progress::waiting(REDIS), import.roles.len());
+        let told = |sent| {
+            if sent > 0 {
+                progress.reach(sent, all, "names");
+            }
+        };
+        import
+            .run(&mut registrar, told)
+            .await
+            .map_err(Failure::from)
     })?;
     let names = import.roles.len();
     if !arguments.options.json {

@@ -3,12 +3,16 @@
 use cloudhosts_registry::register::Verb;
 
 use super::{Setting, member, perform, place};
+use crate::completions;
 use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts join web 10.0.1.1   # called by the name of this machine\n  \
+    cloudhosts join web 10.0.1.2 --member i-0abc --zone eu-1a")]
 pub(crate) struct Arguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     #[command(flatten)]
     place: place::Addresses,

@@ -27,6 +27,9 @@ use cloudhosts_registry::register::{Role, Trouble, Views};
 
 use crate::outcome::{Failure, Outcome};
 
+/// What is said on a terminal while Redis is asked.
+const REDIS: &str = "Waiting for Redis...";
+
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Verb {
     /// Take a role: this is now its only holder, in one step

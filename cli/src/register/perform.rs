@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::place::Source;
 use super::wait::{self, Waited};
-use super::{Setting, block_on};
+use super::{REDIS, Setting, block_on};
 use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::progress::Progress;
 
 /// What every verb that changes something takes.
 #[derive(Debug, clap::Args)]
@@ -56,6 +57,7 @@ impl Options {
             return dry_run(task, setting);
         }
         let (change, done) = block_on(async {
+            let _progress = Progress::waiting(REDIS);
             let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
             let local = task.source.local(&mut registrar).await?;
             let places = task.source.places(local)?;

@@ -72,6 +72,17 @@ pub(crate) enum Source {
 }
 
 impl Addresses {
+    /// The words from the first on that looks like the name of a program: it is
+    /// no address, nor meant to be one.
+    pub(crate) fn command(&self) -> Option<&[String]> {
+        let is_program = |word: &String| {
+            let number = word.starts_with(|first: char| first.is_ascii_digit());
+            !number && !word.contains([':', '=', ',']) && Where::addresses(word).is_err()
+        };
+        let start = self.addresses.iter().position(is_program)?;
+        self.addresses.get(start..)
+    }
+
     /// What was said, and what the metadata service adds.
     ///
     /// # Errors

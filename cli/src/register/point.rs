@@ -4,15 +4,19 @@ use cloudhosts_registry::register::{Place, Verb, Where};
 
 use super::place::Source;
 use super::{Setting, perform, role};
+use crate::completions;
 use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts point www web\n  \
+    cloudhosts point db-master db-3.internal --wait")]
 pub(crate) struct Arguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     /// The entry to point at
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completions::role())]
     name: String,
     /// Even if the role has addresses, and NAME has none
     #[arg(long)]

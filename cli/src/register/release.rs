@@ -4,12 +4,16 @@ use cloudhosts_registry::register::Verb;
 
 use super::place::{Source, away};
 use super::{Setting, perform, role};
+use crate::completions;
 use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts release db-master\n  \
+    cloudhosts release db-master --dry-run")]
 pub(crate) struct Arguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     #[command(flatten)]
     perform: perform::Options,

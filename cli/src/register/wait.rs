@@ -14,6 +14,7 @@ use cloudhosts_table::{Client, Edition, RoleEntry, View, client};
 use crate::inspect::roles;
 use crate::local::paths;
 use crate::outcome::{Failure, Outcome, Plain};
+use crate::progress::Progress;
 
 /// Of roles that `allow` leaves out, so many are named.
 const NAMED: usize = 3;
@@ -323,6 +324,7 @@ fn wait(wanted: Vec<Wanted<'_>>, patience: Duration, config: &Config) -> Waited 
         }
     }
     let (table, mut looked_at) = (Client::new(), None);
+    let _progress = Progress::waiting("Waiting for publication...");
     loop {
         let look = |view: &View<'_>| look(view, &wanted, &config.allow, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {

@@ -6,6 +6,10 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+/// What to do where this user may not read what registering takes.
+pub(super) const RUN_AS_ANOTHER: &str =
+    "run this with sudo, or as a member of the group that may read the file (id, ls -l)";
+
 /// What is wrong with the configuration, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -41,6 +45,28 @@ impl ConfigError {
         }
     }
 
+    /// The file that says as whom to register is there, and cannot be read.
+    pub(super) fn may_not_register(file: &Path, error: &std::io::Error) -> ConfigError {
+        let what_to_do = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => RUN_AS_ANOTHER,
+            _ => "see that it is a file of UTF-8 text, or remove it",
+        };
+        ConfigError {
+            place: shown(file),
+            why: format!("cannot read as whom to register ({error}); {what_to_do}"),
+            denied: (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| file.to_owned()),
+        }
+    }
+
+    /// A file that is named at that place, and can't be used.
+    pub(super) fn faulty(place: &str, fault: Fault) -> ConfigError {
+        ConfigError {
+            place: place.to_owned(),
+            why: fault.why,
+            denied: fault.path.filter(|_| fault.code == FaultCode::FileDenied),
+        }
+    }
+
     /// An option of the command line.
     pub(super) fn option(option: &str, why: &str) -> ConfigError {
         ConfigError {
@@ -56,24 +82,22 @@ pub(super) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
-/// The text of a configuration file, and where its parts are.
+/// Where the files are named that hold secrets, for errors about them.
+pub(super) struct Places {
+    pub(super) password_file: String,
+    pub(super) ca_file: String,
+}
+
+/// The text of a configuration file.
 pub(super) struct Source {
     file: PathBuf,
     text: String,
-    /// Where the password file is named.
-    pub(super) password_file: Option<Range<usize>>,
-    /// Where the CA file is named.
-    pub(super) ca_file: Option<Range<usize>>,
 }
 
 impl Source {
     pub(super) fn new(file: &Path, text: String) -> Source {
-        Source {
-            file: file.to_owned(),
-            text,
-            password_file: None,
-            ca_file: None,
-        }
+        let file = file.to_owned();
+        Source { file, text }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -87,14 +111,7 @@ impl Source {
 
     /// An error at a place in the file.
     pub(super) fn error(&self, at: Option<&Range<usize>>, why: String) -> ConfigError {
-        let file = shown(&self.file);
-        let place = match at.and_then(|at| self.text.as_bytes().get(..at.start)) {
-            Some(before) => {
-                let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-                format!("{file}:{line}")
-            }
-            None => file,
-        };
+        let place = self.place(at);
         ConfigError {
             place,
             why,
@@ -102,12 +119,23 @@ impl Source {
         }
     }
 
-    /// A file that is named at a place in this one, and can't be used.
-    pub(super) fn faulty(&self, at: Option<&Range<usize>>, fault: Fault) -> ConfigError {
-        let denied = fault.path.filter(|_| fault.code == FaultCode::FileDenied);
-        ConfigError {
-            denied,
-            ..self.error(at, fault.why)
+    /// A place in the file, with its line: `/etc/cloudhosts/cloudhosts.toml:7`.
+    pub(super) fn place(&self, at: Option<&Range<usize>>) -> String {
+        let file = shown(&self.file);
+        match at.and_then(|at| self.text.as_bytes().get(..at.start)) {
+            Some(before) => {
+                let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+                format!("{file}:{line}")
+            }
+            None => file,
+        }
+    }
+
+    /// The places as long as nothing is named: the file as a whole.
+    pub(super) fn places(&self) -> Places {
+        Places {
+            password_file: self.place(None),
+            ca_file: self.place(None),
         }
     }
 }

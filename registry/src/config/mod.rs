@@ -1,4 +1,5 @@
-//! The configuration file, `/etc/cloudhosts/cloudhosts.toml`.
+//! The configuration file, `/etc/cloudhosts/cloudhosts.toml`, and what differs from
+//! it for who registers, `/etc/cloudhosts/register.toml`.
 //!
 //! Everything is checked when it is read: the types of the values check
 //! themselves while they are parsed, which is how an error knows its line.
@@ -6,26 +7,30 @@
 mod command_line;
 mod error;
 mod exposure;
+mod redis_table;
+mod register_file;
 mod secrets;
 mod values;
 
 pub use command_line::hide_passwords;
 pub use error::ConfigError;
 pub use exposure::Exposure;
+pub use register_file::REGISTER;
 pub(crate) use secrets::CREDENTIAL;
 pub use values::Allow;
 
 use crate::connect::Endpoint;
 use crate::record::Zone;
 use cloudhosts_table::{Name, Order};
-use error::Source;
+use error::{Places, Source};
+use redis_table::{RedisTable, sentinels};
+use secrets::PasswordReader;
 use serde::Deserialize;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use values::{
-    AbsolutePath, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax, Urls,
-    ZoneText, standard_urls,
+    AbsolutePath, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax, ZoneText,
+    standard_urls,
 };
 
 /// Where the configuration is when no other file is named.
@@ -92,6 +97,8 @@ pub struct Redis {
     /// The password that the unit hands to the daemon, where this is another
     /// program.
     pub(crate) handed: Option<secrets::Handed>,
+    /// Whose file `password_file` is.
+    password_reader: PasswordReader,
 }
 
 /// The file as written: every key may be missing, an unknown one is an error.
@@ -110,19 +117,7 @@ struct File {
     stale_max: StaleMax,
     order: OrderText,
     reverse: Reverse,
-    redis: RedisFile,
-}
-
-/// The table `[redis]` as written.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct RedisFile {
-    urls: Option<toml::Spanned<Urls>>,
-    username: String,
-    password_file: Option<toml::Spanned<AbsolutePath>>,
-    ca_file: Option<toml::Spanned<AbsolutePath>>,
-    sentinel: String,
-    connect_timeout: Option<Interval>,
+    redis: RedisTable,
 }
 
 impl Config {
@@ -132,8 +127,8 @@ impl Config {
     /// # Errors
     /// Names the file and the line, and says what to do.
     pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
-        let (config, source) = Config::read(path)?;
-        secrets::check(&config.redis, &source)?;
+        let (config, places) = Config::read(path)?;
+        secrets::check(&config.redis, &places)?;
         Ok(config)
     }
 
@@ -147,7 +142,7 @@ impl Config {
         Ok(Config::read(path)?.0)
     }
 
-    fn read(path: Option<&Path>) -> Result<(Config, Source), ConfigError> {
+    fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
         let file = path.unwrap_or(Path::new(STANDARD));
         let (text, from) = match std::fs::read_to_string(file) {
             Ok(text) => (text, Some(file.to_owned())),
@@ -168,30 +163,17 @@ impl Config {
     }
 
     /// Reads the text of a configuration that came from `file`.
-    fn parse(file: &Path, text: String) -> Result<(Config, Source), ConfigError> {
+    fn parse(file: &Path, text: String) -> Result<(Config, Places), ConfigError> {
         let urls_from = Some(file.to_owned());
-        let mut source = Source::new(file, text);
+        let source = Source::new(file, text);
         let file: File = toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
-        let sentinel = some(file.redis.sentinel);
-        let urls_at = file.redis.urls.as_ref().map(toml::Spanned::span);
-        let refused = |(at, why): (Option<Range<usize>>, String)| {
-            source.error(at.as_ref().or(urls_at.as_ref()), why)
-        };
-        let mut urls = match file.redis.urls {
-            Some(urls) => urls.into_inner().check().map_err(refused)?,
-            None => standard_urls(),
-        };
-        if sentinel.is_some() {
-            urls = sentinels(urls).map_err(|why| source.error(urls_at.as_ref(), why))?;
-        }
-        source.password_file = file.redis.password_file.as_ref().map(toml::Spanned::span);
-        source.ca_file = file.redis.ca_file.as_ref().map(toml::Spanned::span);
+        let mut redis = Redis::standard();
+        let mut places = source.places();
+        file.redis.put_into(&mut redis, &mut places, &source)?;
         let path = |path: Option<AbsolutePath>, default: &str| {
             path.and_then(|path| path.0)
                 .unwrap_or_else(|| PathBuf::from(default))
         };
-        let written =
-            |path: Option<toml::Spanned<AbsolutePath>>| path.and_then(|p| p.into_inner().0);
         let interval = |written: Option<Interval>, default| written.map_or(default, |it| it.0);
         let config = Config {
             mirrored: file.hashes.0.clone(),
@@ -207,19 +189,32 @@ impl Config {
             stale_max: file.stale_max.0,
             order: file.order.0,
             reverse: file.reverse.0,
-            redis: Redis {
-                urls,
-                username: some(file.redis.username),
-                password_file: written(file.redis.password_file),
-                ca_file: written(file.redis.ca_file),
-                sentinel,
-                connect_timeout: interval(file.redis.connect_timeout, Duration::from_secs(2)),
-                handed: None,
-            },
+            redis,
             file: None,
             urls_from,
         };
-        Ok((config, source))
+        Ok((config, places))
+    }
+
+    /// Whom it logs in as, where it says so: the user of the first URL, or of all.
+    #[must_use]
+    pub fn login(&self) -> Option<&str> {
+        let redis = &self.redis;
+        let of_url = redis.urls.first().and_then(|url| url.username.as_deref());
+        // With sentinels it is theirs.
+        let of_url = of_url.filter(|_| redis.sentinel.is_none());
+        of_url.or(redis.username.as_deref())
+    }
+
+    /// The same for who does not log in.
+    pub(crate) fn without_login(&self) -> Config {
+        let mut config = self.clone();
+        config.redis.username = None;
+        config.redis.password_file = None;
+        for url in &mut config.redis.urls {
+            (url.username, url.password) = (None, None);
+        }
+        config
     }
 
     /// Puts what `--redis-url` and `--hash` say in place of what the file
@@ -246,20 +241,20 @@ impl Config {
     }
 }
 
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// The URLs as those of sentinels.
-fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, String> {
-    if urls.iter().any(Endpoint::is_unix) {
-        return Err(
-            "with `sentinel` set, urls are those of the sentinels, and these are reached \
-                    over redis:// or rediss:// only"
-                .to_owned(),
-        );
+impl Redis {
+    /// What counts where nothing is written.
+    fn standard() -> Redis {
+        Redis {
+            urls: standard_urls(),
+            username: None,
+            password_file: None,
+            ca_file: None,
+            sentinel: None,
+            connect_timeout: Duration::from_secs(2),
+            handed: None,
+            password_reader: PasswordReader::Daemon,
+        }
     }
-    Ok(urls.into_iter().map(Endpoint::into_sentinel).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The files the configuration names: the password and the CA.
 
-use super::error::{ConfigError, Source};
-use super::{Redis, error::shown};
+use super::Redis;
+use super::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
 use crate::connect::Secret;
 use crate::fault::{Fault, FaultCode};
 use crate::unit::{Credential, Unit};
@@ -30,16 +30,28 @@ pub(crate) struct Handed {
     password: Secret,
 }
 
+/// Whose file the password file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PasswordReader {
+    /// `cloudhosts.toml` names it, and the daemon can read it.
+    Daemon,
+    /// `register.toml` names it, for people. A unit whose user is not one of
+    /// them has systemd's credential.
+    Registrar,
+}
+
 impl Redis {
     /// The file the password is in, if there is one.
     pub(super) fn password_path(&self) -> Option<PathBuf> {
-        if let Some(file) = &self.password_file {
-            return Some(file.clone());
+        match &self.password_file {
+            Some(file) => match self.password_reader {
+                PasswordReader::Registrar if File::open(file).is_err() => {
+                    credential().or_else(|| Some(file.clone()))
+                }
+                PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
+            },
+            None => credential().or_else(|| Some(self.handed.as_ref()?.path.clone())),
         }
-        let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
-        let file = directory.map(|directory| Path::new(&directory).join(CREDENTIAL));
-        let handed = || Some(self.handed.as_ref()?.path.clone());
-        file.filter(|file| !is_blank(file)).or_else(handed)
     }
 
     /// Whether something is known that logs in.
@@ -55,7 +67,7 @@ impl Redis {
         match &self.handed {
             // Which this user need not be able to read.
             Some(handed) if handed.path == path => Ok(Some(handed.password.clone())),
-            _ => read_password(&path).map(Some),
+            _ => read_password(&path, self.password_reader).map(Some),
         }
     }
 
@@ -94,7 +106,7 @@ impl super::Config {
             files.push(file.clone());
         }
         let handed = files.into_iter().find_map(|path| {
-            let password = read_password(&path).ok()?;
+            let password = read_password(&path, PasswordReader::Daemon).ok()?;
             Some(Handed { path, password })
         });
         // What is warned of is the file that an administrator wrote.
@@ -117,10 +129,13 @@ impl super::Config {
     }
 }
 
-/// Reads a password from a file.
-fn read_password(path: &Path) -> Result<Secret, Fault> {
+/// Reads a password from a file, which is this one's.
+fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, Fault> {
     let refuse = |code, why: &str| {
-        let remedy = "put the password there, readable for this user";
+        let remedy = match (reader, code) {
+            (PasswordReader::Registrar, FaultCode::FileDenied) => RUN_AS_ANOTHER,
+            _ => "put the password there, readable for this user",
+        };
         let why = format!("password_file {}: {why}; {remedy}", shown(path));
         Fault::new(code, why).at(path)
     };
@@ -141,6 +156,13 @@ fn code(error: &std::io::Error) -> FaultCode {
     }
 }
 
+/// The file of systemd's credential, if there is one.
+fn credential() -> Option<PathBuf> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let file = Path::new(&directory).join(CREDENTIAL);
+    (!is_blank(&file)).then_some(file)
+}
+
 /// Whether there is no such file, or nothing in it. One that cannot be read is not blank.
 fn is_blank(path: &Path) -> bool {
     match read(path) {
@@ -156,12 +178,12 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Sees that both files can be read.
-pub(super) fn check(redis: &Redis, source: &Source) -> Result<(), ConfigError> {
+pub(super) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()
-        .map_err(|fault| source.faulty(source.password_file.as_ref(), fault))?;
+        .map_err(|fault| ConfigError::faulty(&places.password_file, fault))?;
     redis
         .authorities()
-        .map_err(|fault| source.faulty(source.ca_file.as_ref(), fault))?;
+        .map_err(|fault| ConfigError::faulty(&places.ca_file, fault))?;
     Ok(())
 }

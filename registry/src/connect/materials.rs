@@ -49,12 +49,8 @@ impl Materials {
         redis: &Redis,
         sentinel: &Endpoint,
     ) -> Result<Materials, Fault> {
-        let redis = Redis {
-            username: None,
-            password_file: None,
-            handed: None,
-            ..redis.clone()
-        };
+        let mut redis = redis.clone();
+        (redis.username, redis.password_file, redis.handed) = (None, None, None);
         let endpoint = sentinel.clone();
         let gathered = tokio::task::spawn_blocking(move || {
             Ok(Materials {

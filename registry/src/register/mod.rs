@@ -50,11 +50,7 @@
 //!   or a missing right ends it there. After a first write, if only of nothing, Redis
 //!   does not refuse a script for want of memory.
 //!
-//! # What the Redis user needs
-//!
-//! ```text
-//! ACL SETUSER registrar on >PASSWORD resetkeys ~cloudhosts ~cloudhosts:* resetchannels -@all +eval +evalsha +time +hlen +hget +hmget +hscan +hset +hdel +zcard +zcount +zscore +zadd +zrem +zrange +zrangebyscore +xadd +xlen +xrange +xrevrange +xread +del +rename +multi +exec +watch
-//! ```
+//! What the user of Redis must be allowed, [`crate::acl`] says.
 
 mod accept;
 mod author;

@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 mod export;
 mod held;
+mod help;
 mod lint;
 mod list;
 mod memory;

@@ -10,15 +10,9 @@ use cloudhosts_tests::{Redis, rights, wait};
 
 use crate::common::{LOG, Registry, map};
 
-/// The rights of the documentation: the same wherever they stand.
+/// The rights of the documentation.
 fn documented_user() -> String {
-    const DOCUMENTS: [&str; 3] = [
-        "registry/src/register/mod.rs",
-        "README.md",
-        "man/cloudhosts-registry.7",
-    ];
-    let rules = rights::documented("registrar", &DOCUMENTS);
-    format!("user registrar on >secret {rules}")
+    format!("user registrar on >secret {}", rights::of_registrar())
 }
 
 fn with_user(line: &str, name: &str) -> Registry {

@@ -291,3 +291,25 @@ fn what_somebody_writes_over_it_is_told_and_written_anew() {
     one.says("somebody else had written 10.0.0.99");
     registry.until(&[("web/a", "10.0.0.2")]);
 }
+
+#[test]
+fn a_command_without_its_dashes_is_told_where_they_go() {
+    let registry = Registry::new();
+    for (words, wanted) in [
+        (&["web", "sleep", "1"][..], "-- sleep 1"),
+        (&["web", "10.0.0.1", "./run"], "-- ./run"),
+        (&["web", "gunicorn", "--bind", ":80"], "-- COMMAND"),
+    ] {
+        let said = registry.fails(2, &[&["hold"], words].concat());
+        assert!(said.contains(wanted), "{said}");
+    }
+    for words in [
+        &["web", "10.0.0.300"][..],
+        &["web", "10.0.0.1", "pick=x"],
+        &["web", "--no-such-option", "--", "true"],
+    ] {
+        let said = registry.fails(2, &[&["hold"], words].concat());
+        assert!(!said.contains("command"), "{said}");
+    }
+    assert!(registry.hash().is_empty());
+}

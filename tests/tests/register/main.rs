@@ -22,6 +22,9 @@
 //! - [`accept`]: what Redis has lost is lost
 //! - [`history`]: the log for people
 //! - [`wait`]: until the daemon has it
+//! - [`progress`]: what a terminal is told meanwhile
+//! - [`login`]: as whom, by register.toml
+//! - [`acl`]: the rights that it takes
 //! - [`access`]: rights, and a Redis that says no
 //! - [`scenarios`]: what the README prints
 //! - [`unit`]: the unit of systemd
@@ -30,6 +33,7 @@
 
 mod accept;
 mod access;
+mod acl;
 mod check;
 mod command;
 mod common;
@@ -42,11 +46,13 @@ mod hooks;
 mod import;
 mod leases;
 mod log;
+mod login;
 mod metadata;
 mod names;
 mod outages;
 mod place;
 mod point;
+mod progress;
 mod scenarios;
 mod together;
 mod unit;

@@ -34,7 +34,7 @@ fn what_was_waited_for_is_what_programs_see() {
     );
     assert_eq!(sees("web"), ["10.0.0.1", "10.0.0.11"]);
     assert_eq!(
-        code(&world, &["leave", "web", "--member", "a", "--wait=20s"]).0,
+        code(&world, &["leave", "--wait", "20s", "web", "--member", "a"]).0,
         Some(0)
     );
     assert_eq!(sees("web"), ["10.0.0.11"]);

@@ -46,6 +46,9 @@ use daemon::Life;
 use report::Report;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts doctor\n  \
+    cloudhosts doctor --json | jq '.checks[] | select(.verdict != \"ok\")'")]
 pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]

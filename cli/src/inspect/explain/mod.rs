@@ -12,13 +12,17 @@ use std::io;
 
 use cloudhosts_registry::config::Config;
 
+use crate::completions;
 use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Ends with 1 when programs get nothing.")]
+#[command(after_help = "Ends with 1 when programs get nothing.\n\n\
+    Examples:\n  \
+    cloudhosts explain db-master\n  \
+    cloudhosts explain 10.0.0.5 --json | jq .roles")]
 pub(crate) struct Arguments {
     /// The name, or the address
-    #[arg(value_name = "NAME|ADDRESS")]
+    #[arg(value_name = "NAME|ADDRESS", add = completions::name())]
     what: String,
     /// Print one JSON object
     #[arg(long)]

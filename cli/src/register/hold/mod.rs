@@ -26,7 +26,8 @@ use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST
 
 use super::signals::Signals;
 use super::{Setting, block_on, member, perform, place};
-use crate::outcome::{Failure, Outcome};
+use crate::completions;
+use crate::outcome::{Failure, Outcome, Plain};
 use announce::Announcer;
 use check::{Check, Health};
 use hooks::{Commands, Hooks};
@@ -39,9 +40,13 @@ use supervisor::{Rules, State, Supervisor};
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cloudhosts hold web -- gunicorn shop:app   # in the farm while this runs\n  \
+    cloudhosts hold web --check 'curl -fsS http://127.0.0.1/health'\n  \
+    cloudhosts hold --exclusive scheduler -- /usr/bin/scheduler")]
 pub(crate) struct Arguments {
     /// The role
-    #[arg(value_name = "ROLE")]
+    #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     #[command(flatten)]
     place: place::Addresses,
@@ -153,6 +158,14 @@ impl HookArguments {
 
 pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
     let role = member(&arguments.role, arguments.member.as_deref())?;
+    if let Some(words) = arguments.place.command() {
+        return Err(Failure::Usage(format!(
+            "{} is not an address; to run a command while the role is held, write -- before it: \
+             cloudhosts hold ... -- {}",
+            Plain(words.first().map_or("", String::as_str)),
+            Plain(&words.join(" "))
+        )));
+    }
     // There is one holder, whom all machines must agree on.
     let zone = match arguments.exclusive {
         true => None,

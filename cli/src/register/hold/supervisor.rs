@@ -26,6 +26,7 @@ use super::hooks::{Hooks, Moment};
 use super::job::{Ended, Job, NotStarted};
 use super::membership::{Membership, Step};
 use crate::outcome::{Failure, Outcome};
+use crate::progress::Progress;
 
 /// How one member of a role is supervised.
 pub(super) struct Supervisor {
@@ -87,6 +88,7 @@ impl Supervisor {
     /// The first attempt was refused, and will be again.
     pub(super) async fn run(mut self) -> Result<Outcome, Failure> {
         self.settle();
+        let mut waiting = self.progress();
         loop {
             if self.is_over()
                 && let Some(ending) = self.state.ending.take()
@@ -94,9 +96,20 @@ impl Supervisor {
                 return ending;
             }
             let event = self.next().await;
+            if !matches!(event, Event::News(News::Healthy)) {
+                // Whatever follows from it is told, or tells something itself.
+                drop(waiting.take());
+            }
             self.take(event);
             self.settle();
         }
+    }
+
+    /// What a terminal shows until there is something to tell.
+    fn progress(&self) -> Option<Progress> {
+        let role = self.membership.role();
+        let text = format!("Waiting to hold {role}...");
+        (!self.job.is_running()).then(|| Progress::waiting(&text))
     }
 
     async fn next(&mut self) -> Event {

@@ -1,0 +1,302 @@
+//! What the users of Redis must be allowed: the one place that knows which commands
+//! the daemon and those who register send, and the lines of Redis that grant them.
+//!
+//! HELLO and AUTH need no right. What can be done without, and at what price, is in
+//! cloudhosts-registry(7).
+
+use crate::config::Config;
+use crate::connect::Connector;
+use redis::{Value, cmd};
+use std::fmt;
+use std::sync::Arc;
+
+/// What the daemon sends, and those who only look: `HLEN`, `HGETALL` and `HSCAN` read
+/// hashes, `HKEYS`, `HSTRLEN` and `HMGET` those in which something is too large, `PTTL`
+/// and `INFO` tell losses from deletions, `XRANGE`, `XREVRANGE`, `MULTI` and `EXEC`
+/// read the log, `ZRANGE` and `ZSCORE` who holds a role.
+const DAEMON: &[&str] = &[
+    "hlen",
+    "hgetall",
+    "hscan",
+    "hkeys",
+    "hstrlen",
+    "hmget",
+    "pttl",
+    "xrange",
+    "xrevrange",
+    "zrange",
+    "zscore",
+    "multi",
+    "exec",
+    "ping",
+    "info",
+    "client|tracking",
+];
+
+/// What the verbs send that register, and what their scripts do. `XRANGE` and `XREAD`
+/// are for `history`; `HMGET`, `WATCH`, `MULTI`, `EXEC`, `DEL` and `RENAME` for `import`.
+const REGISTRAR: &[&str] = &[
+    "eval",
+    "evalsha",
+    "time",
+    "hlen",
+    "hget",
+    "hmget",
+    "hscan",
+    "hset",
+    "hdel",
+    "zcard",
+    "zcount",
+    "zscore",
+    "zadd",
+    "zrem",
+    "zrange",
+    "zrangebyscore",
+    "xadd",
+    "xlen",
+    "xrange",
+    "xrevrange",
+    "xread",
+    "del",
+    "rename",
+    "multi",
+    "exec",
+    "watch",
+];
+
+/// What a user of Redis is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AclUser {
+    /// The daemon, which reads.
+    Daemon,
+    /// Whoever registers.
+    Registrar,
+}
+
+impl AclUser {
+    /// What it is called where the configuration does not say.
+    #[must_use]
+    pub fn standard_name(self) -> &'static str {
+        match self {
+            AclUser::Daemon => "cloudhosts",
+            AclUser::Registrar => "registrar",
+        }
+    }
+
+    /// The commands it needs, as ACL SETUSER takes them behind a `+`.
+    #[must_use]
+    pub fn commands(self) -> &'static [&'static str] {
+        match self {
+            AclUser::Daemon => DAEMON,
+            AclUser::Registrar => REGISTRAR,
+        }
+    }
+
+    /// The command of Redis that makes a user of that name, who may do what this
+    /// configuration takes and nothing else. `PASSWORD` stands for the password.
+    #[must_use]
+    pub fn line(self, name: &str, config: &Config, dialect: AclDialect) -> String {
+        let mut words = vec!["ACL SETUSER".to_owned(), name.to_owned()];
+        words.extend(["on", ">PASSWORD", "resetkeys"].map(str::to_owned));
+        let sign = match self {
+            AclUser::Daemon if dialect >= AclDialect::Redis70 => "%R~",
+            AclUser::Daemon | AclUser::Registrar => "~",
+        };
+        for hash in widest(&config.hashes) {
+            let hash = pattern(hash);
+            words.push(format!("{sign}{hash}"));
+            words.push(format!("{sign}{hash}:*"));
+        }
+        if dialect >= AclDialect::Redis62 {
+            words.push("resetchannels".to_owned());
+        }
+        words.push("-@all".to_owned());
+        let commands = self.commands().iter();
+        words.extend(commands.map(|command| format!("+{command}")));
+        if config.redis.urls.iter().any(|url| url.db != 0) {
+            words.push("+select".to_owned());
+        }
+        words.join(" ")
+    }
+}
+
+/// Which words the ACL of a Redis knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AclDialect {
+    /// Neither channels nor keys that may only be read.
+    Redis60,
+    /// Channels.
+    Redis62,
+    /// Both.
+    Redis70,
+}
+
+impl AclDialect {
+    /// That of a version. None before Redis 6, which has no users.
+    #[must_use]
+    pub fn of(version: RedisVersion) -> Option<AclDialect> {
+        match (version.major, version.minor) {
+            (..6, _) => None,
+            (6, ..2) => Some(AclDialect::Redis60),
+            (6, _) => Some(AclDialect::Redis62),
+            (7.., _) => Some(AclDialect::Redis70),
+        }
+    }
+}
+
+/// The version of a Redis, or of what stands in for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisVersion {
+    /// 7 of 7.0.15.
+    pub major: u32,
+    /// 0 of 7.0.15.
+    pub minor: u32,
+}
+
+impl RedisVersion {
+    /// Reads `7.0.15`.
+    fn parse(text: &str) -> Option<RedisVersion> {
+        let mut parts = text.split('.');
+        let mut next = || parts.next()?.parse().ok();
+        Some(RedisVersion {
+            major: next()?,
+            minor: next()?,
+        })
+    }
+}
+
+impl fmt::Display for RedisVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Asks for its version the Redis that is configured: as the user that is
+/// configured, or where that is in vain without logging in. It takes no right.
+///
+/// # Errors
+/// No Redis answers, or lets us in; in words for the operator.
+pub fn redis_version(config: &Config) -> Result<RedisVersion, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let version = runtime.block_on(async {
+        match ask_version(config.clone()).await {
+            Ok(version) => Ok(version),
+            Err(why) => ask_version(config.without_login()).await.map_err(|_| why),
+        }
+    });
+    // A look-up of the host that outlives its timeout is left behind.
+    runtime.shutdown_background();
+    version
+}
+
+async fn ask_version(config: Config) -> Result<RedisVersion, String> {
+    let connected = Connector::to_read(Arc::new(config)).connect().await;
+    let mut connection = connected.map_err(|down| format!("{}: {}", down.endpoint, down.why))?;
+    let hello = cmd("HELLO").arg(2).to_owned();
+    let answer = connection.link.ask(&hello).await;
+    let told = |why: String| format!("{}: {why}", connection.endpoint);
+    let answer = answer.map_err(|failure| told(failure.to_string()))?;
+    version_in(&answer).ok_or_else(|| told("it does not say its version".to_owned()))
+}
+
+/// The version in the answer to HELLO, which has names and values by turns.
+fn version_in(answer: &Value) -> Option<RedisVersion> {
+    let Value::Array(words) = answer else {
+        return None;
+    };
+    let mut pairs = words.chunks_exact(2);
+    let (_, version) = pairs.find_map(|pair| match pair {
+        [name, version] if text(name) == Some("version") => Some((name, version)),
+        _ => None,
+    })?;
+    RedisVersion::parse(text(version)?)
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The hashes but for those that are among the keys beside another: `cloudhosts:*`
+/// covers `cloudhosts:private`.
+fn widest(hashes: &[String]) -> Vec<&str> {
+    let covers = |wide: &str, hash: &str| {
+        hash.strip_prefix(wide)
+            .is_some_and(|rest| rest.starts_with(':'))
+    };
+    let all = hashes.iter().map(String::as_str);
+    all.filter(|hash| !hashes.iter().any(|wide| covers(wide, hash)))
+        .collect()
+}
+
+/// A key as a pattern of an ACL that fits on one line of redis-cli: what a pattern or
+/// the line cannot hold is any character.
+fn pattern(key: &str) -> String {
+    let mut pattern = String::new();
+    for byte in key.bytes() {
+        match byte {
+            b'*' | b'?' | b'[' | b']' | b'\\' => pattern.extend(['\\', char::from(byte)]),
+            b'"' | b'\'' => pattern.push('?'),
+            byte if byte.is_ascii_graphic() => pattern.push(char::from(byte)),
+            _ => pattern.push('?'),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn keys(hashes: &[&str]) -> Vec<String> {
+        let hashes: Vec<String> = hashes.iter().map(|&hash| hash.to_owned()).collect();
+        let mut config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
+        config.override_with(&[], &hashes).unwrap();
+        let line = AclUser::Registrar.line("registrar", &config, AclDialect::Redis70);
+        let words = line.split(' ').filter(|word| word.starts_with('~'));
+        words.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn each_hash_is_granted_once_with_what_stands_beside_it() {
+        let plain = ["~cloudhosts", "~cloudhosts:*"];
+        assert_eq!(keys(&["cloudhosts"]), plain);
+        assert_eq!(keys(&["cloudhosts:private", "cloudhosts"]), plain);
+        assert_eq!(
+            keys(&["a:public", "ab"]),
+            ["~a:public", "~a:public:*", "~ab", "~ab:*"]
+        );
+    }
+
+    #[test]
+    fn a_key_grants_no_other_and_stays_one_word() {
+        assert_eq!(keys(&["a*[b]"]), ["~a\\*\\[b\\]", "~a\\*\\[b\\]:*"]);
+        assert_eq!(keys(&["a b'\n"]), ["~a?b??", "~a?b??:*"]);
+        assert_eq!(keys(&["{a}"]), ["~{a}", "~{a}:*"]);
+    }
+
+    #[test]
+    fn an_older_redis_is_told_what_it_knows() {
+        let config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
+        let of = |text: &str| {
+            let version = RedisVersion::parse(text).unwrap();
+            let dialect = AclDialect::of(version)?;
+            Some(AclUser::Daemon.line("x", &config, dialect))
+        };
+        assert_eq!(of("5.0.3"), None);
+        let said = of("6.0.16").unwrap();
+        assert!(!said.contains("resetchannels") && said.contains(" ~cloudhosts "));
+        let said = of("6.2.0").unwrap();
+        assert!(said.contains("resetchannels") && said.contains(" ~cloudhosts "));
+        let said = of("7.0.15").unwrap();
+        assert!(said.contains("resetchannels") && said.contains(" %R~cloudhosts "));
+        assert_eq!(of("8.0"), of("7.0.15"));
+    }
+}

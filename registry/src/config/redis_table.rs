@@ -1,0 +1,103 @@
+//! The table `[redis]` as it is written in a file.
+
+use super::Redis;
+use super::error::{ConfigError, Places, Source};
+use super::values::{AbsolutePath, Interval, Urls};
+use crate::connect::Endpoint;
+use serde::Deserialize;
+use std::mem::take;
+use std::ops::Range;
+use toml::Spanned;
+
+/// The keys of the table: each may be missing, an unknown one is an error.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RedisTable {
+    urls: Option<Spanned<Urls>>,
+    username: Option<String>,
+    password_file: Option<Spanned<AbsolutePath>>,
+    ca_file: Option<Spanned<AbsolutePath>>,
+    sentinel: Option<Spanned<String>>,
+    connect_timeout: Option<Interval>,
+}
+
+impl RedisTable {
+    /// Puts what is written in place of what was known before. A user that is
+    /// written comes with the password that is written, or with none: the one
+    /// that was known is another user's.
+    pub(super) fn put_into(
+        self,
+        redis: &mut Redis,
+        places: &mut Places,
+        source: &Source,
+    ) -> Result<(), ConfigError> {
+        if self.username.is_some() {
+            redis.password_file = None;
+            places.password_file = source.place(None);
+        }
+        if let Some(username) = self.username {
+            redis.username = some(username);
+            for url in &mut redis.urls {
+                (url.username, url.password) = (None, None);
+            }
+        }
+        if let Some(file) = self.password_file {
+            places.password_file = source.place(Some(&file.span()));
+            redis.password_file = file.into_inner().0;
+        }
+        if let Some(file) = self.ca_file {
+            places.ca_file = source.place(Some(&file.span()));
+            redis.ca_file = file.into_inner().0;
+        }
+        if let Some(time) = self.connect_timeout {
+            redis.connect_timeout = time.0;
+        }
+        if let Some(sentinel) = self.sentinel {
+            redis.sentinel = some(sentinel.into_inner());
+        }
+        let urls_at = self.urls.as_ref().map(Spanned::span);
+        if let Some(urls) = self.urls {
+            let refused = |(at, why): (Option<Range<usize>>, String)| {
+                source.error(at.as_ref().or(urls_at.as_ref()), why)
+            };
+            redis.urls = urls.into_inner().check().map_err(refused)?;
+        }
+        if redis.sentinel.is_some() {
+            redis.urls = sentinels(take(&mut redis.urls))
+                .map_err(|why| source.error(urls_at.as_ref(), why))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it says where Redis is.
+    pub(super) fn has_urls(&self) -> bool {
+        self.urls.is_some()
+    }
+
+    /// Whether it says where the password is.
+    pub(super) fn has_password_file(&self) -> bool {
+        self.password_file.is_some()
+    }
+
+    /// Where it names a master that sentinels watch, or says that there are no
+    /// sentinels.
+    pub(super) fn sentinel_at(&self) -> Option<Range<usize>> {
+        self.sentinel.as_ref().map(Spanned::span)
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// The URLs as those of sentinels.
+pub(super) fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, String> {
+    if urls.iter().any(Endpoint::is_unix) {
+        return Err(
+            "with `sentinel` set, urls are those of the sentinels, and these are reached \
+                    over redis:// or rediss:// only"
+                .to_owned(),
+        );
+    }
+    Ok(urls.into_iter().map(Endpoint::into_sentinel).collect())
+}

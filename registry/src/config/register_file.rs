@@ -1,0 +1,155 @@
+//! `/etc/cloudhosts/register.toml`: what differs from `cloudhosts.toml` for who
+//! registers.
+
+use super::Config;
+use super::error::{ConfigError, Places, Source};
+use super::redis_table::RedisTable;
+use super::secrets::{self, PasswordReader};
+use super::values::Hashes;
+use serde::Deserialize;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Where that file is, if there is one.
+pub const REGISTER: &str = "/etc/cloudhosts/register.toml";
+
+/// The file as written: every key may be missing, an unknown one is an error.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RegisterFile {
+    hashes: Option<Hashes>,
+    redis: RedisTable,
+}
+
+impl Config {
+    /// Reads the configuration of who registers: as [`Config::load`], and where
+    /// `path` is `None` with what [`REGISTER`] says, if there is such a file. A
+    /// file that is named is the whole configuration.
+    ///
+    /// # Errors
+    /// Names the file and the line, and says what to do.
+    pub fn load_to_register(path: Option<&Path>) -> Result<Config, ConfigError> {
+        let (config, places) = read(path)?;
+        secrets::check(&config.redis, &places)?;
+        Ok(config)
+    }
+
+    /// The same for programs that go on trying, to which the password may come
+    /// later; and for those that only want to know what is configured.
+    ///
+    /// # Errors
+    /// Names the file and the line, and says what to do.
+    pub fn load_to_register_without_secrets(path: Option<&Path>) -> Result<Config, ConfigError> {
+        Ok(read(path)?.0)
+    }
+
+    /// Puts in place what the text of a `register.toml` says.
+    fn register_as(
+        &mut self,
+        places: &mut Places,
+        file: &Path,
+        text: String,
+    ) -> Result<(), ConfigError> {
+        let source = Source::new(file, text);
+        let written: RegisterFile =
+            toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
+        let table = written.redis;
+        if let Some(at) = table.sentinel_at()
+            && !table.has_urls()
+        {
+            let why = "a sentinel needs urls beside it: write in this file where it is, or with \
+                       \"\" where Redis is";
+            return Err(source.error(Some(&at), why.to_owned()));
+        }
+        if table.has_urls() {
+            self.urls_from = Some(file.to_owned());
+        }
+        if table.has_password_file() {
+            self.redis.password_reader = PasswordReader::Registrar;
+        }
+        if let Some(hashes) = written.hashes {
+            self.hashes = hashes.0;
+        }
+        table.put_into(&mut self.redis, places, &source)
+    }
+}
+
+fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
+    let (mut config, mut places) = Config::read(path)?;
+    if path.is_some() {
+        return Ok((config, places));
+    }
+    let file = Path::new(REGISTER);
+    match std::fs::read_to_string(file) {
+        Ok(text) => config.register_as(&mut places, file, text)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(ConfigError::may_not_register(file, &error)),
+    }
+    Ok((config, places))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(cloudhosts: &str, register: &str) -> Result<Config, ConfigError> {
+        let file = Path::new("/etc/cloudhosts/cloudhosts.toml");
+        let (mut config, mut places) = Config::parse(file, cloudhosts.to_owned())?;
+        config.register_as(&mut places, Path::new(REGISTER), register.to_owned())?;
+        Ok(config)
+    }
+
+    const DAEMON: &str = "hashes = ['a', 'b']\ndomain = 'example.com'\n[redis]\n\
+                          urls = ['redis://reader:pw@h']\nusername = 'reader'\n\
+                          password_file = '/etc/reader'\nconnect_timeout = '5s'\n";
+
+    #[test]
+    fn what_is_not_written_is_as_in_the_other_file() {
+        let config = read(DAEMON, "").unwrap();
+        assert_eq!(config.hashes, ["a", "b"]);
+        assert_eq!(config.redis.username.as_deref(), Some("reader"));
+        assert_eq!(
+            config.redis.password_file.as_deref(),
+            Some(Path::new("/etc/reader"))
+        );
+        let config = read(DAEMON, "hashes = ['a']\n").unwrap();
+        assert_eq!(config.hashes, ["a"]);
+        assert_eq!(config.domain.unwrap().as_str(), "example.com");
+        assert_eq!(config.redis.connect_timeout.as_secs(), 5);
+    }
+
+    #[test]
+    fn another_user_never_comes_with_the_password_of_the_first() {
+        let config = read(DAEMON, "[redis]\nusername = 'registrar'\n").unwrap();
+        assert_eq!(config.redis.username.as_deref(), Some("registrar"));
+        assert_eq!(config.redis.password_file, None);
+        let url = config.redis.urls.first().unwrap();
+        assert_eq!((&url.username, &url.password), (&None, &None));
+        let config = read(
+            DAEMON,
+            "[redis]\nusername = 'registrar'\npassword_file = '/etc/writer'\n\
+             urls = ['redis://m']\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(
+            config.redis.password_file.as_deref(),
+            Some(Path::new("/etc/writer"))
+        );
+        assert_eq!(config.redis.urls.first().unwrap().host(), Some("m"));
+    }
+
+    #[test]
+    fn a_key_that_does_not_belong_there_is_named_with_its_line() {
+        for (text, line) in [
+            ("hashes = ['a']\nsocket = '/s'\n", 2),
+            ("[redis]\n\nuser = 'x'\n", 3),
+            ("[redis]\nsentinel = 'm'\n", 2),
+            ("hashes = []\n", 1),
+        ] {
+            let said = read(DAEMON, text).unwrap_err().to_string();
+            let start = format!("{REGISTER}:{line}: ");
+            assert!(said.starts_with(&start), "{said}");
+        }
+    }
+}
