@@ -14,7 +14,7 @@ use crate::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cloudhosts accept             # a flush was meant: nothing that Redis lost is wanted\n  \
+    cloudhosts accept             # a flush was meant: forget what was lost\n  \
     cloudhosts accept db-master   # of this role only\n  \
     cloudhosts accept --wait      # and return when this machine has done so")]
 pub(crate) struct Arguments {

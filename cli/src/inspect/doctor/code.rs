@@ -266,6 +266,8 @@ codes! {
     NotRestarted = "not-restarted",
 
     // names
+    /// `allow` leaves out all that is in Redis.
+    Filtered = "filtered",
     /// /etc/hosts has other addresses, which win.
     Shadowed = "shadowed",
     /// Programs get something else than the table has.

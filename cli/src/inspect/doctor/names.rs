@@ -9,6 +9,7 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::HashStatus;
 use cloudhosts_table::{Cursor, Name, View};
 
+use super::code::Code;
 use super::finding::Finding;
 use crate::getent;
 use crate::inspect::roles::{addresses, joined};
@@ -65,7 +66,7 @@ fn filtered(config: &Config) -> Option<Finding> {
     );
     Some(if filtered == all {
         let remedy = "add a glob to allow, and run: systemctl reload cloudhosts-cached";
-        Finding::warning(CHECK, says, remedy)
+        Finding::warning(CHECK, says, remedy).code(Code::Filtered)
     } else {
         Finding::ok(CHECK, says)
     })
