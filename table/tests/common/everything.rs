@@ -44,6 +44,9 @@ pub fn ask_everything(view: &View<'_>) {
         let _ = view.list(Cursor(at));
     }
     assert!(view.hashes().len() <= 128);
+    for (_, place) in view.role_places().take(100) {
+        let _ = view.role_at(place);
+    }
     for role in view.roles().take(100) {
         assert!(role.sources.len() <= view.size());
     }

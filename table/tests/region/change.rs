@@ -1,7 +1,7 @@
 //! Changes in place: what they cost, and when there is no more room for them.
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Capacity, RegionWriter, Role, RoleAnswer, WriteError};
+use cloudhosts_table::{Capacity, RegionWriter, Role, RoleAnswer, RolePlace, WriteError};
 
 use crate::common::{Words, ask, commit, empty, region, set, settings};
 
@@ -46,6 +46,43 @@ fn a_farm_that_moves_moves_its_aliases() {
     }
     region.remove("farm").unwrap();
     assert_eq!(ask(&region.view(), "www"), "none");
+}
+
+#[test]
+fn where_a_role_stood_it_reads_as_of_that_moment() {
+    let roles = [
+        ("farm", "10.0.0.1"),
+        ("www", "-> farm"),
+        ("*.w", "10.0.0.9"),
+    ];
+    let mut region = region(&roles);
+    let mirror = std::sync::Arc::clone(region.region());
+    let view = mirror.view();
+    let read = |places: &[RolePlace]| {
+        let entries = places.iter().filter_map(|&place| view.role_at(place));
+        let shown = entries.map(|role| (role.name, role.answer.map(|answer| answer.v4)));
+        let mut shown: Vec<_> = shown.collect();
+        shown.sort();
+        shown
+    };
+    let (mut names, places): (Vec<_>, Vec<_>) = view.role_places().unzip();
+    names.sort_by_key(ToString::to_string);
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["*.w", "farm", "www"]);
+    let before = read(&places);
+    let [one, nine] = [[10, 0, 0, 1], [10, 0, 0, 9]].map(|address| Some(vec![address]));
+    let expected = [("*.w", nine), ("farm", one.clone()), ("www", one)];
+    assert_eq!(before, expected.map(|(name, v4)| (name.to_owned(), v4)));
+
+    set(&mut region, "farm", "10.0.0.2").unwrap();
+    region.remove("*.w").unwrap();
+    commit(&mut region);
+    assert_eq!(ask(&view, "www"), "farm 10.0.0.2");
+    assert_eq!(read(&places), before);
+    region.remove("farm").unwrap();
+    commit(&mut region);
+    let answered = view.role_places().filter(|(_, place)| place.has_answer());
+    assert_eq!(answered.count(), 0, "an alias of nothing");
 }
 
 #[test]
