@@ -104,7 +104,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Prints what `write` writes, as it comes: what may be too long to be held.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_by(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {

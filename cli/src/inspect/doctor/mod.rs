@@ -5,7 +5,7 @@
 //!   [`paint`]: how it is printed; [`report`]: all of them;
 //! - [`switch`]: nsswitch.conf; [`cache`]: nscd in front of it;
 //! - [`module`]: what glibc loads;
-//! - [`unit`]: what starts the daemon;
+//! - [`mod@unit`]: what starts the daemon;
 //! - [`configuration`]: whether the daemon can read it, and has;
 //! - [`daemon`]: the socket, the status, the table; [`file`](mod@file): the table's
 //!   file;
