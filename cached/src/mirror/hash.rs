@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use cloudhosts_config::Allow;
+use cloudhosts_config::status::HashStatus;
 use cloudhosts_registry::Unreadable;
-use cloudhosts_registry::config::Allow;
 use cloudhosts_registry::follow::{Changes, Extent};
 use cloudhosts_registry::log::DropScope;
 use cloudhosts_registry::record::Field as FieldName;
-use cloudhosts_registry::status::HashStatus;
 use tracing::{info, warn};
 
 use super::fields::{Bulk, Field, FieldRef, Fields};

@@ -1,8 +1,8 @@
 //! What in Redis can't be used, for the status file: all of it counted, the
 //! first of it named. A million bad fields shall not fill the status file.
 
+use cloudhosts_config::status::{Effect, Rejected, RejectedCode, RejectedField};
 use cloudhosts_registry::record::Field as FieldName;
-use cloudhosts_registry::status::{Effect, Rejected, RejectedCode, RejectedField};
 
 use super::Mirror;
 use super::hash::Hash;

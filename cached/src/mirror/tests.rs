@@ -9,10 +9,11 @@ mod zones;
 
 use std::collections::BTreeMap;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::{Unreadable, UnreadableCode};
 use cloudhosts_table::{Name, RoleEntry, TableFile, View};
 
 use super::{Changed, Mirror};
@@ -188,7 +189,7 @@ impl Fleet {
     /// What is reported, as `field: reason (effect)`.
     fn problems(&self) -> Vec<String> {
         let problems = self.mirror.rejected();
-        let line = |p: &cloudhosts_registry::status::RejectedField| {
+        let line = |p: &cloudhosts_config::status::RejectedField| {
             format!("{}: {} ({})", p.field, p.reason, p.effect)
         };
         problems.fields.iter().map(line).collect()

@@ -1,7 +1,7 @@
 //! `cloudhosts lint`: what in Redis can't be used, and how to mend it.
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{Effect, RejectedCode, RejectedField, Status};
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{Effect, RejectedCode, RejectedField, Status};
 use cloudhosts_registry::{read_values, record};
 use cloudhosts_table::EntrySource;
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{RejectedCode, RejectedField};
 use cloudhosts_registry::record::{self, Value};
-use cloudhosts_registry::status::{RejectedCode, RejectedField};
 
 /// How to mend a field, of which `value` is what stands in Redis, where that is
 /// known, and `last_good` what is used in its place.
@@ -155,7 +155,7 @@ pub(super) fn unescaped(text: &str) -> Option<Vec<u8>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use cloudhosts_registry::status::Effect;
+    use cloudhosts_config::status::Effect;
     use proptest::prelude::*;
     use std::process::Command;
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::config::{Allow, Config};
+use cloudhosts_config::status::RejectedField;
+use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::record::Field;
 use cloudhosts_registry::register::{Holding, Role as WrittenRole};
-use cloudhosts_registry::status::RejectedField;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 

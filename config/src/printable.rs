@@ -11,7 +11,7 @@ const MOST_REASON: usize = 300;
 
 /// Bytes in quotes, with everything but printable ASCII escaped and the end
 /// cut off when they are long.
-pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
+pub struct Quoted<'a>(pub &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +26,8 @@ impl fmt::Display for Quoted<'_> {
 
 /// A reason in somebody else's words: on one line, without control
 /// characters, and of bounded length.
-pub(crate) fn reason(text: &str) -> String {
+#[must_use]
+pub fn reason(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
         if line.len() >= MOST_REASON {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-pub use crate::unreadable::UnreadableCode;
 use serde::{Deserialize, Serialize};
 
 /// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
@@ -152,6 +151,21 @@ pub struct HashStatus {
     pub unreadable_code: Option<UnreadableCode>,
 }
 
+/// The reasons for which a hash cannot be read, by the words of Redis where it
+/// has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnreadableCode {
+    /// The key lives on another node of a Redis Cluster (MOVED, ASK, CROSSSLOT).
+    Moved,
+    /// The user may not read it (NOPERM).
+    NoPerm,
+    /// The key is no hash (WRONGTYPE).
+    WrongType,
+    /// There is more in it than a table can serve.
+    TooLarge,
+}
+
 /// A read of all hashes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct FullRead {
@@ -231,11 +245,11 @@ mod timestamp {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_rfc3339_millis(*time))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
         let text = String::deserialize(from)?;
         humantime::parse_rfc3339(&text).map_err(D::Error::custom)
     }
