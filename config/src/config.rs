@@ -4,6 +4,7 @@
 //! Everything is checked when it is read: the types of the values check
 //! themselves while they are parsed, which is how an error knows its line.
 
+use crate::dns_table::{Dns, DnsTable};
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, Places, Source};
 use crate::redis_table::{RedisTable, sentinels};
@@ -54,6 +55,8 @@ pub struct Config {
     pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
+    /// How cloudhosts-dns answers.
+    pub dns: Dns,
     /// The file all this was read from; none where there is none and the defaults
     /// count.
     file: Option<PathBuf>,
@@ -103,6 +106,7 @@ struct File {
     order: OrderText,
     reverse: Reverse,
     redis: RedisTable,
+    dns: DnsTable,
 }
 
 impl Config {
@@ -175,6 +179,7 @@ impl Config {
             order: file.order.0,
             reverse: file.reverse.0,
             redis,
+            dns: file.dns.into(),
             file: None,
             urls_from,
         };

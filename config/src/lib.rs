@@ -3,7 +3,8 @@
 //! talks to nobody: the daemon, the command and whoever reads the table share it.
 //!
 //! - [`Config`]: the configuration file, and what differs from it for who
-//!   registers; [`Endpoint`]: a URL in it; [`Zone`]: where a machine stands.
+//!   registers; [`Endpoint`]: a URL in it; [`Zone`]: where a machine stands;
+//!   [`Dns`]: how cloudhosts-dns answers.
 //! - [`Exposure`]: a password that others can read.
 //! - [`status`]: the status document, which the daemon writes.
 //! - [`Unit`] and [`Account`]: as whom the daemon runs, and what that user may
@@ -15,6 +16,7 @@ mod account;
 mod command_line;
 mod config;
 mod counted;
+mod dns_table;
 mod endpoint;
 mod error;
 mod exposure;
@@ -31,6 +33,7 @@ pub use account::Account;
 pub use command_line::hide_passwords;
 pub use config::{Config, Redis, STANDARD};
 pub use counted::Counted;
+pub use dns_table::Dns;
 pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;

@@ -19,7 +19,7 @@ use wildmatch::WildMatch;
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Text that says, where it is not text, how it should be written.
-struct Text(&'static str);
+pub(crate) struct Text(pub(crate) &'static str);
 
 impl Visitor<'_> for Text {
     type Value = String;

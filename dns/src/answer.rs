@@ -71,7 +71,8 @@ type Additional<'b> = AdditionalBuilder<Target<'b>>;
 /// Answers one message; how many bytes of `out` the answer has. None where the
 /// message is to be left alone.
 ///
-/// Without a table (`view`) whatever is in our zones is a failure of ours.
+/// Without a table (`view`), or with one of another domain, whatever is in our
+/// zones is a failure of ours.
 /// `out` has room for [`MOST_UDP`] or [`MOST_TCP`] bytes; a longer answer is cut
 /// off, and says so.
 pub fn answer(
@@ -202,7 +203,9 @@ impl Responder<'_> {
             answers.header_mut().set_rcode(Rcode::REFUSED);
             return answers.additional();
         };
-        let Some(view) = view else {
+        // By the table of a daemon that has another domain, roles would be denied.
+        let domain = settings.zones.domain().map(Zone::name);
+        let Some(view) = view.filter(|view| Some(view.domain()) == domain) else {
             answers.header_mut().set_rcode(Rcode::SERVFAIL);
             return answers.additional();
         };

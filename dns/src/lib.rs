@@ -4,7 +4,7 @@
 //!
 //! The parts, in the order in which a question passes them:
 //!
-//! - [`config`]: where it listens, and for which zones it answers;
+//! - [`mod@config`]: for which zones it answers, and where the table is;
 //! - [`udp`] and [`tcp`]: how a question comes, and [`server`]: what all threads
 //!   answer from, with how many answers a network gets;
 //! - [`mod@answer`]: from a message and a table to an answer, without any input or

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::thread;
 
 use clap::Parser;
-use cloudhosts_dns::config::Config;
+use cloudhosts_config::{Config, Dns};
+use cloudhosts_dns::answer::Settings;
+use cloudhosts_dns::config::{load, paths};
 use cloudhosts_dns::server::Server;
 use cloudhosts_dns::tcp::{self, Connections};
 use cloudhosts_dns::udp::Listeners;
@@ -40,8 +42,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match Config::load(arguments.config.as_deref()) {
-        Ok(config) => config,
+    let (config, settings) = match load(arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("cloudhosts-dns: {error}");
             return ExitCode::from(2);
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
         .build();
     let done = runtime
         .map_err(|error| format!("can't start: {error}"))
-        .and_then(|runtime| runtime.block_on(run(config, &arguments)));
+        .and_then(|runtime| runtime.block_on(run(&config, settings, &arguments)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,18 +78,21 @@ fn main() -> ExitCode {
 }
 
 /// Runs until SIGTERM or SIGINT; on SIGHUP reads the configuration again.
-async fn run(config: Config, arguments: &Arguments) -> Result<(), String> {
+async fn run(config: &Config, settings: Settings, arguments: &Arguments) -> Result<(), String> {
     let system = |error: io::Error| format!("can't take signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
-    let paths = config.paths().ok_or_else(|| {
+    for zone in settings.zones.iter() {
+        info!("answering for {}", zone.name());
+    }
+    let paths = paths(config).ok_or_else(|| {
         let socket = config.socket.display();
         format!("the path of the daemon's socket is too long: {socket}; it has 107 bytes at most")
     })?;
-    let server = Arc::new(Server::new(paths, config.settings.clone()));
+    let server = Arc::new(Server::new(paths, settings));
     let seen = server.gather(None);
-    listen(&config, &server)?;
+    listen(&config.dns, &server)?;
     let follower = Arc::clone(&server);
     thread::Builder::new()
         .name("names".to_owned())
@@ -97,7 +102,7 @@ async fn run(config: Config, arguments: &Arguments) -> Result<(), String> {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(&config, &server, arguments),
+            _ = hangup.recv() => reload(config, &server, arguments),
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
@@ -105,11 +110,11 @@ async fn run(config: Config, arguments: &Arguments) -> Result<(), String> {
 }
 
 /// Listens everywhere, or says where that fails.
-fn listen(config: &Config, server: &Arc<Server>) -> Result<(), String> {
+fn listen(dns: &Dns, server: &Arc<Server>) -> Result<(), String> {
     let connections = Arc::new(Connections::new(room()));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut listening = Vec::new();
-    for &address in &config.listen {
+    for &address in &dns.listen {
         let failed = |error: io::Error| {
             format!(
                 "can't listen at {address}: {error}; see that the address is this machine's and \
@@ -127,10 +132,7 @@ fn listen(config: &Config, server: &Arc<Server>) -> Result<(), String> {
             .map_err(|error| format!("can't start a thread: {error}"))?;
         tokio::spawn(tcp::serve(tcp, connections, server));
     }
-    for zone in config.settings.zones.iter() {
-        info!("answering for {}", zone.name());
-    }
-    for address in &config.listen {
+    for address in &dns.listen {
         info!("listening at {address}");
         if !address.ip().to_canonical().is_loopback() {
             warn!("whoever reaches {address} can ask for every name there is");
@@ -151,19 +153,19 @@ fn room() -> usize {
 
 /// Takes over what the file says now. A wrong file changes nothing.
 fn reload(running: &Config, server: &Server, arguments: &Arguments) {
-    let config = match Config::load(arguments.config.as_deref()) {
-        Ok(config) => config,
+    let (config, settings) = match load(arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => {
             error!("{error}; going on as before");
             return;
         }
     };
-    let same = config.listen == running.listen
+    let same = config.dns.listen == running.dns.listen
         && config.socket == running.socket
         && config.state_dir == running.state_dir;
     if !same {
         warn!("dns.listen, socket and state_dir count from the next start on");
     }
-    server.change(config.settings);
+    server.change(settings);
     info!("the configuration was read again");
 }

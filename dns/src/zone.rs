@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cloudhosts_table::{Name, NameError};
+use cloudhosts_table::Name;
 use domain::base::Name as WireName;
 use domain::base::name::NameBuilder;
 use domain::dep::octseq::Array;
@@ -151,8 +151,6 @@ fn wire(parts: &[&str]) -> Option<Wire> {
 /// Why a name is none of a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ZoneError {
-    /// It is no name.
-    Name(NameError),
     /// No name can be below it.
     TooLong,
     /// It is of addresses, where roles are to be.
@@ -162,7 +160,6 @@ pub enum ZoneError {
 impl fmt::Display for ZoneError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ZoneError::Name(error) => error.fmt(f),
             ZoneError::TooLong => f.write_str("the name is too long for a zone"),
             ZoneError::NotForRoles => {
                 f.write_str("roles have no names below in-addr.arpa or ip6.arpa")

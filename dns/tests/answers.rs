@@ -6,7 +6,8 @@ mod common;
 use std::collections::BTreeSet;
 
 use cloudhosts_dns::answer::{Transport, refer_to_tcp};
-use cloudhosts_table::Order;
+use cloudhosts_dns::zone::Zones;
+use cloudhosts_table::{Name, Order};
 use common::{Answers, DOMAIN, edns, query, text};
 use domain::base::Message;
 use domain::base::iana::Rtype;
@@ -152,14 +153,14 @@ fn the_top_of_a_zone() {
 
 #[test]
 fn who_asks_for_anything_gets_one_record() {
-    let hinfo = "NOERROR aa\nweb.prod.example.com 0 HINFO \"RFC8482\" \"\"";
-    let answer = some().ask("web.prod.example.com", Rtype::ANY);
-    assert_eq!(
-        answer
-            .replace("HINFO RFC8482", "HINFO \"RFC8482\" \"\"")
-            .trim_end(),
-        hinfo
-    );
+    let answers = some();
+    for name in ["web", "eu.internal"] {
+        let answer = answers.ask(&format!("{name}.{DOMAIN}"), Rtype::ANY);
+        let hinfo = format!("NOERROR aa\n{name}.{DOMAIN} 0 HINFO");
+        assert!(answer.starts_with(&hinfo), "{answer}");
+        assert!(answer.contains("RFC8482"), "{answer}");
+        assert_eq!(answer.lines().count(), 2);
+    }
 }
 
 #[test]
@@ -210,6 +211,16 @@ fn without_a_table_it_is_our_failure() {
     let none = Answers::none();
     assert_eq!(none.ask("web.prod.example.com", Rtype::A), "SERVFAIL");
     assert_eq!(none.ask("example.com", Rtype::A), "REFUSED");
+}
+
+/// The daemon has not read the configuration again yet.
+#[test]
+fn by_a_table_of_another_domain_nothing_is_denied() {
+    let mut answers = some();
+    let other = Name::parse(b"other.example").unwrap();
+    answers.settings.zones = Zones::new(other, &[]).unwrap();
+    assert_eq!(answers.ask("web.other.example", Rtype::A), "SERVFAIL");
+    assert_eq!(answers.ask("web.prod.example.com", Rtype::A), "REFUSED");
 }
 
 #[test]

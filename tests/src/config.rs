@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// A configuration: keys as in the documentation, those of `[redis]` as `redis.KEY`.
+/// A configuration: keys as in the documentation, those of `[redis]` as `redis.KEY`, those of
+/// `[dns]` as `dns.KEY`.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     keys: Vec<(String, String)>,
@@ -22,14 +23,17 @@ impl Config {
 
     /// The file.
     pub fn text(&self) -> String {
-        let mut top = String::new();
-        let mut redis = String::from("\n[redis]\n");
+        let [mut top, mut redis, mut dns] = ["", "\n[redis]\n", "\n[dns]\n"].map(String::from);
         for (key, literal) in &self.keys {
-            let written = match key.strip_prefix("redis.") {
-                Some(key) => writeln!(redis, "{key} = {literal}"),
-                None => writeln!(top, "{key} = {literal}"),
+            let (table, key) = match key.split_once('.') {
+                Some(("redis", key)) => (&mut redis, key),
+                Some(("dns", key)) => (&mut dns, key),
+                _ => (&mut top, key.as_str()),
             };
-            written.expect("a string takes it");
+            writeln!(table, "{key} = {literal}").expect("a string takes it");
+        }
+        if self.keys.iter().any(|(key, _)| key.starts_with("dns.")) {
+            redis += &dns;
         }
         top + &redis
     }

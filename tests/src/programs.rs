@@ -6,6 +6,8 @@ use crate::process::{bounded, succeed};
 
 /// The daemon.
 pub const DAEMON: &str = "cloudhosts-cached";
+/// The DNS server.
+pub const DNS: &str = "cloudhosts-dns";
 /// The command.
 pub const COMMAND: &str = "cloudhosts";
 /// The module, as cargo names it.

@@ -57,6 +57,14 @@ fn each_option_of_the_daemon_is_in_the_page() {
 }
 
 #[test]
+fn each_option_of_the_dns_server_is_in_the_page() {
+    let page = document("man/cloudhosts-dns.8");
+    let options = options_of_help(&help(programs::DNS, &[]));
+    assert_eq!(options_of_page(&page), options);
+    assert_eq!(options_of_page(section(&page, "SYNOPSIS")), options);
+}
+
+#[test]
 fn each_key_is_in_the_page_and_in_the_readme_with_its_default() {
     let page = keys_of_page(&document("man/cloudhosts.toml.5"));
     assert_eq!(page.keys().cloned().collect::<Names>(), keys_of_program());
@@ -259,14 +267,15 @@ fn keys_of_toml(text: &str) -> BTreeMap<String, String> {
 /// What the daemon names when it meets a key that it does not know.
 fn keys_of_program() -> Names {
     let mut keys = Names::new();
-    for table in ["", "[redis]\n"] {
+    for table in ["", "[redis]\n", "[dns]\n"] {
         let (_, said) = check(&format!("{table}no_such_key = 1\n"));
         let (_, expected) = said.split_once("expected one of").expect("it names them");
         // `hashes`, `domain`, ...
         keys.extend(expected.split('`').skip(1).step_by(2).map(str::to_owned));
     }
-    // the table itself
+    // the tables themselves
     keys.remove("redis");
+    keys.remove("dns");
     keys
 }
 
