@@ -16,7 +16,7 @@ CARGO_DEB := 3.8.0
 CARGO_GENERATE_RPM := 0.21.1
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
-SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
+SHIPPED := -p cloudhosts-cached -p cloudhosts-dns -p cloudhosts -p nss-cloudhosts
 
 export CLOUDHOSTS_PROGRAMS := $(RELEASE)
 
