@@ -36,6 +36,9 @@ binutils ar readelf nm objdump
 valgrind valgrind
 bsdutils script
 dnsmasq-base dnsmasq
+bind9-dnsutils dig
+ldnsutils drill
+musl-tools musl-gcc
 util-linux findmnt prlimit
 libc-bin ldconfig
 coreutils chroot cp env false head ln ls mkfifo mv rmdir test true

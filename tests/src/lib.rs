@@ -16,6 +16,7 @@
 //! - [`caller`]: the C program that asks glibc, and the running process that follows changes
 //! - [`world`]: all of them together; what most tests start from
 //! - [`machine`]: another daemon on the same Redis
+//! - [`dns`]: `cloudhosts-dns`, and what it answers
 //! - [`http`]: a tiny web server
 //! - [`nscd`]: nscd in front of a sandbox
 //! - [`rights`]: those that the documentation gives a Redis user
@@ -36,6 +37,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod dir;
+pub mod dns;
 pub mod http;
 pub mod machine;
 pub mod nscd;
@@ -52,5 +54,6 @@ pub mod world;
 pub use caller::{Answer, Caller, Family, Watch};
 pub use config::Config;
 pub use daemon::Daemon;
+pub use dns::DnsServer;
 pub use redis::Redis;
 pub use world::World;

@@ -40,6 +40,7 @@ pub struct Builder {
     redis: Option<Redis>,
     config: Config,
     services: String,
+    network: bool,
     pairs: Vec<(String, String, String)>,
 }
 
@@ -55,6 +56,7 @@ impl World {
             redis: None,
             config: Config::default(),
             services: FILES_THEN_CLOUDHOSTS.to_owned(),
+            network: false,
             pairs: Vec::new(),
         }
     }
@@ -206,6 +208,12 @@ impl Builder {
         self
     }
 
+    /// A network of its own, of which there is the loopback device alone.
+    pub fn network(mut self) -> Builder {
+        self.network = true;
+        self
+    }
+
     /// Everything but the daemon, which is configured and can be started.
     pub fn build(mut self) -> World {
         let directory = self.dir.path();
@@ -222,7 +230,12 @@ impl Builder {
                 .map(|(_, field, value)| (field.as_str(), value.as_str()));
             redis.hset(&same[0].0, &pairs.collect::<Vec<_>>());
         }
-        let sandbox = Sandbox::new(directory, &self.services);
+        let make = if self.network {
+            Sandbox::with_network
+        } else {
+            Sandbox::new
+        };
+        let sandbox = make(directory, &self.services);
         let daemon = Daemon::new(&sandbox);
         daemon.configure(&self.config.text());
         World {
