@@ -315,7 +315,7 @@ impl Hash {
 
     /// Which of the spellings counts, and whether they need be remembered.
     fn settle(&mut self, name: &Spelled<'_>, spellings: Spellings, fields: &mut Fields) -> bool {
-        let value = spellings.deciding(name).cloned();
+        let value = spellings.deciding(&name.to_string()).cloned();
         if !spellings.is_plain(name) {
             self.overruled += spellings.overruled();
             self.spellings.insert(name.to_string().into(), spellings);

@@ -227,7 +227,8 @@ fn refused(name: &Name, inside: &Inside, config: &Config) -> Vec<RejectedField> 
         return Vec::new();
     };
     let concerns = |field: &RejectedField| {
-        Field::parse(field.field.as_bytes()).is_ok_and(|parsed| {
+        let raw = field.name().unwrap_or_default();
+        Field::parse(&raw).is_ok_and(|parsed| {
             let role = parsed.role.to_string();
             role == name.as_str() || inside.steps.iter().any(|step| step.role == role)
         })
