@@ -3,7 +3,9 @@
 use cloudhosts_registry::acl::{AclDialect, AclUser, redis_version};
 use cloudhosts_registry::config::Config;
 
-use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::escape::Escaped;
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -14,7 +16,7 @@ use crate::outcome::{Failure, Outcome, Plain, print};
     cloudhosts --hash cloudhosts:private --hash cloudhosts acl\n  \
     cloudhosts --redis-url redis://redis.example.com acl"
 )]
-pub(crate) struct Arguments {}
+pub(crate) struct AclArgs {}
 
 /// Prints a line for the user of each configuration. A Redis that does not tell its
 /// version is taken for a new one.
@@ -42,7 +44,7 @@ pub(crate) fn run(daemon: &Config, registrar: &Config) -> Result<Outcome, Failur
         (AclUser::Registrar, writer, registrar),
     ];
     let lines = users.map(|(user, name, config)| {
-        let name = Plain(name.unwrap_or(user.standard_name())).to_string();
+        let name = Escaped(name.unwrap_or(user.standard_name())).to_string();
         user.line(&name, config, dialect) + "\n"
     });
     print(&lines.concat())?;

@@ -17,7 +17,7 @@ const MAX_OUTPUT: u64 = 1 << 20;
 
 /// What came of it.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct ChildOutput {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -27,7 +27,7 @@ pub(crate) struct Done {
 ///
 /// # Errors
 /// It can't be started, or did not end in that time, and was killed then.
-pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Done> {
+pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<ChildOutput> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -46,7 +46,7 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Done> {
         let text = reader.and_then(|reader| reader.recv_timeout(LAST_WORDS).ok());
         text.unwrap_or_default()
     };
-    Ok(Done {
+    Ok(ChildOutput {
         status,
         stdout: text(stdout),
         stderr: text(stderr),

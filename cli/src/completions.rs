@@ -12,9 +12,10 @@ use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
 use cloudhosts_registry::config::Config;
 use cloudhosts_table::View;
 
-use crate::inspect::roles;
-use crate::outcome::{Failure, Outcome, print};
-use crate::{configuration, local};
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
+use crate::table_roles;
+use crate::{configuration, local_daemon};
 
 /// This program, as the shell finds it.
 const NAME: &str = "cloudhosts";
@@ -42,15 +43,15 @@ fi
     source <(cloudhosts completions bash)\n  \
     cloudhosts completions zsh >/usr/local/share/zsh/site-functions/_cloudhosts\n  \
     cloudhosts completions fish >~/.config/fish/completions/cloudhosts.fish")]
-pub(crate) struct Arguments {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
-    shell: Known,
+    shell: Shell,
 }
 
 /// The shells that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Known {
+enum Shell {
     /// bash(1)
     Bash,
     /// zsh(1)
@@ -59,11 +60,11 @@ enum Known {
     Fish,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let (shell, more): (&dyn EnvCompleter, &str) = match arguments.shell {
-        Known::Bash => (&Bash, ""),
-        Known::Zsh => (&Zsh, ZSH_FIRST),
-        Known::Fish => (&Fish, ""),
+pub(crate) fn run(args: &CompletionsArgs) -> Result<Outcome, Failure> {
+    let (shell, more): (&dyn EnvCompleter, &str) = match args.shell {
+        Shell::Bash => (&Bash, ""),
+        Shell::Zsh => (&Zsh, ZSH_FIRST),
+        Shell::Fish => (&Fish, ""),
     };
     let mut text = Vec::new();
     shell
@@ -110,7 +111,7 @@ pub(crate) fn member() -> ArgValueCompleter {
             return Vec::new();
         };
         offered(start, |view| {
-            let role = roles::one(*view, &role.to_ascii_lowercase());
+            let role = table_roles::one(*view, &role.to_ascii_lowercase());
             let fields = role.map(|role| role.fields).unwrap_or_default();
             let members = fields.into_iter().filter_map(|field| field.member);
             members.collect()
@@ -124,7 +125,7 @@ fn offered(start: &OsStr, names: impl Fn(&View<'_>) -> Vec<String>) -> Vec<Compl
     let found = start.to_str().and_then(|start| {
         let file = line().and_then(|line| line.get_one::<PathBuf>("config").cloned());
         let config = Config::load_without_secrets(configuration(file).as_deref()).ok()?;
-        let mut names = local::table(&config, |view| view.settled(|| names(view))).ok()?;
+        let mut names = local_daemon::table(&config, |view| view.settled(|| names(view))).ok()?;
         names.retain(|name| name.starts_with(start));
         names.sort_unstable();
         names.dedup();
@@ -144,7 +145,7 @@ fn line() -> Option<ArgMatches> {
         .skip_while(|word| word != "--")
         .skip(1)
         .collect();
-    let command = crate::Arguments::command().ignore_errors(true);
+    let command = crate::Cli::command().ignore_errors(true);
     command.try_get_matches_from(words).ok()
 }
 

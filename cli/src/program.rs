@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use crate::outcome::Plain;
+use crate::escape::Escaped;
 
 /// Where programs are looked for when the environment does not say (execvp(3)).
 const STANDARD: &str = "/bin:/usr/bin";
@@ -17,7 +17,7 @@ const STANDARD: &str = "/bin:/usr/bin";
 /// There is none of that name, or it can't be run; in words for the operator.
 pub(crate) fn find(program: &OsStr) -> Result<(), String> {
     let shown = program.to_string_lossy();
-    let shown = Plain(&shown);
+    let shown = Escaped(&shown);
     if program.as_bytes().contains(&b'/') {
         let path = Path::new(program);
         return match path.try_exists() {

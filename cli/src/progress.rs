@@ -19,12 +19,12 @@ const STRIDE: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// None where nobody looks.
-    line: Option<Line>,
+    line: Option<ProgressLine>,
 }
 
 /// The line, and the thread that shows it: what is waited for may block this one.
 #[derive(Debug)]
-struct Line {
+struct ProgressLine {
     text: Arc<Mutex<String>>,
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -33,7 +33,7 @@ struct Line {
 impl Progress {
     /// Something is waited for: `Waiting for Redis...`.
     pub(crate) fn waiting(what: &str) -> Progress {
-        let line = io::stderr().is_terminal().then(|| Line::show(what));
+        let line = io::stderr().is_terminal().then(|| ProgressLine::show(what));
         Progress {
             line: line.and_then(Result::ok),
         }
@@ -48,13 +48,13 @@ impl Progress {
     }
 }
 
-impl Line {
-    fn show(text: &str) -> io::Result<Line> {
+impl ProgressLine {
+    fn show(text: &str) -> io::Result<ProgressLine> {
         let text = Arc::new(Mutex::new(text.to_owned()));
         let (end, ended) = channel();
         let shown = text.clone();
         let thread = thread::Builder::new().spawn(move || show(&shown, &ended))?;
-        Ok(Line {
+        Ok(ProgressLine {
             text,
             end: Some(end),
             thread: Some(thread),
@@ -62,7 +62,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.end = None;
         if let Some(thread) = self.thread.take() {

@@ -6,7 +6,7 @@ use cloudhosts_registry::Field;
 use cloudhosts_registry::log::{DropScope, Entry, EntryId, Operation};
 use serde_json::{Map, Value, json};
 
-use crate::outcome::Plain;
+use crate::escape::{Escaped, utf8_or_escaped};
 
 /// Most operations, and most bytes of a value, that a terminal shows.
 const MOST: usize = 8;
@@ -17,19 +17,19 @@ const YEAR_10000: u64 = 253_402_300_800_000;
 
 /// What is shown of an entry.
 #[derive(Debug)]
-pub(super) struct Shown<'e> {
+pub(super) struct EntryView<'e> {
     hash: &'e str,
     entry: &'e Entry,
     /// The operations, or those of the role that is asked for.
     operations: Vec<&'e Operation>,
 }
 
-impl<'e> Shown<'e> {
+impl<'e> EntryView<'e> {
     /// What concerns that role, or everything; none if nothing does.
-    pub(super) fn of(hash: &'e str, entry: &'e Entry, role: Option<&str>) -> Option<Shown<'e>> {
+    pub(super) fn of(hash: &'e str, entry: &'e Entry, role: Option<&str>) -> Option<EntryView<'e>> {
         let concerns = |operation: &&Operation| role.is_none_or(|role| concerns(operation, role));
         let operations: Vec<&Operation> = entry.operations.iter().filter(concerns).collect();
-        (role.is_none() || !operations.is_empty()).then_some(Shown {
+        (role.is_none() || !operations.is_empty()).then_some(EntryView {
             hash,
             entry,
             operations,
@@ -39,14 +39,14 @@ impl<'e> Shown<'e> {
     /// For people: when, who, what was done, to what; on a terminal shortened.
     pub(super) fn line(&self, name_hash: bool, terminal: bool) -> String {
         let word = |text: &Option<String>| match text {
-            Some(text) => Plain(text).to_string(),
+            Some(text) => Escaped(text).to_string(),
             None => "-".to_owned(),
         };
         let (by, verb) = (word(&self.entry.by), word(&self.entry.verb));
         let what = self.what(if terminal { MOST } else { usize::MAX }, terminal);
         let mut line = format!("{}  {by}  {verb}  {what}", time(self.entry.id));
         if name_hash {
-            line.push_str(&format!(" in {}", Plain(self.hash)));
+            line.push_str(&format!(" in {}", Escaped(self.hash)));
         }
         line
     }
@@ -101,9 +101,9 @@ impl<'e> Shown<'e> {
         for operation in &self.operations {
             match operation {
                 Operation::Set { field, value } => {
-                    set.insert(text(field), Value::from(text(value)));
+                    set.insert(utf8_or_escaped(field), Value::from(utf8_or_escaped(value)));
                 }
-                Operation::Delete { field } => removed.push(text(field)),
+                Operation::Delete { field } => removed.push(utf8_or_escaped(field)),
                 Operation::Drop(DropScope::Role(role)) => dropped.push(role.as_str()),
                 Operation::Drop(DropScope::All) => dropped.push("*"),
                 Operation::Reset => reset = true,
@@ -150,15 +150,6 @@ fn listed(all: &[impl AsRef<str>], most: usize) -> String {
     }
 }
 
-/// The bytes of a stranger for JSON, which escapes control characters itself;
-/// what is not UTF-8 is escaped.
-fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.escape_ascii().to_string(),
-    }
-}
-
 /// When an entry was appended, by the clock of Redis; its id where that is no
 /// time.
 fn time(id: EntryId) -> String {
@@ -201,7 +192,7 @@ mod tests {
 
     fn line(operations: Vec<Operation>, role: Option<&str>, terminal: bool) -> Option<String> {
         let entry = entry(operations);
-        let shown = Shown::of("cloudhosts", &entry, role)?;
+        let shown = EntryView::of("cloudhosts", &entry, role)?;
         let line = shown.line(false, terminal);
         let what = line.strip_prefix("2023-11-14T22:13:20.000Z  alice@web-1  claim  ");
         Some(what.unwrap().to_owned())

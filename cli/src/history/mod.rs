@@ -13,9 +13,10 @@ use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};
 
 use crate::completions;
-use crate::outcome::{Failure, Outcome, Plain};
-use crate::register::block_on;
-use entry::Shown;
+use crate::escape::Escaped;
+use crate::outcome::{Failure, Outcome};
+use crate::runtime::block_on;
+use entry::EntryView;
 
 /// Between two attempts to reach Redis again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
     cloudhosts history --since 1h   # all changes of the last hour\n  \
     cloudhosts history --since 2026-11-24T03:00:00Z --json | jq .by\n  \
     cloudhosts history --follow     # and what comes, as it comes")]
-pub(crate) struct Arguments {
+pub(crate) struct HistoryArgs {
     /// Only what concerns this role and its members
     #[arg(value_name = "ROLE", add = completions::role())]
     role: Option<String>,
@@ -54,16 +55,16 @@ fn since(text: &str) -> Result<SystemTime, String> {
         .ok_or_else(|| "that is too long ago".to_owned())
 }
 
-pub(crate) fn run(arguments: &Arguments, config: Config) -> Result<Outcome, Failure> {
-    let role = arguments.role.as_deref().map(role).transpose()?;
+pub(crate) fn run(args: &HistoryArgs, config: Config) -> Result<Outcome, Failure> {
+    let role = args.role.as_deref().map(role).transpose()?;
     let output = Output {
         role: role.as_ref().map(Role::name),
         several: config.hashes.len() > 1,
-        json: arguments.json,
+        json: args.json,
         terminal: io::stdout().is_terminal(),
     };
     let keys: Vec<String> = config.hashes.iter().map(|hash| log_key(hash)).collect();
-    let mut history = History::new(Arc::new(config), arguments.since);
+    let mut history = History::new(Arc::new(config), args.since);
     block_on(async {
         let mut printed = false;
         while let Some((hash, entry)) = history.next().await? {
@@ -73,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments, config: Config) -> Result<Outcome, Fail
                 Printed::NobodyReads => return Ok(Outcome::Yes),
             }
         }
-        if arguments.follow {
+        if args.follow {
             return follow(&mut history, &output).await;
         }
         if !printed {
@@ -81,8 +82,8 @@ pub(crate) fn run(arguments: &Arguments, config: Config) -> Result<Outcome, Fail
             eprintln!(
                 "cloudhosts: there is no entry{} in {}{}",
                 of_role.unwrap_or_default(),
-                Plain(&keys.join(" nor in ")),
-                if arguments.since.is_some() {
+                Escaped(&keys.join(" nor in ")),
+                if args.since.is_some() {
                     " since then"
                 } else {
                     ""
@@ -154,7 +155,7 @@ impl Output<'_> {
         hash: &str,
         entry: &cloudhosts_registry::log::Entry,
     ) -> Result<Printed, Failure> {
-        let Some(shown) = Shown::of(hash, entry, self.role) else {
+        let Some(shown) = EntryView::of(hash, entry, self.role) else {
             return Ok(Printed::NotAsked);
         };
         let line = if self.json {

@@ -8,12 +8,13 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_table::View;
 
 use super::formats::Format;
-use super::newest::Newest;
-use super::own_lines::OwnLines;
-use super::roles::Sorted;
-use crate::local;
-use crate::outcome::{Failure, Outcome, print_by};
-use crate::replace;
+use super::preserved_lines::PreservedLines;
+use super::table_watcher::TableWatcher;
+use crate::atomic_file;
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::print_by;
+use crate::table_roles::SortedRoles;
 
 /// How soon to try again to write a file that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 #[command(after_help = "Examples:\n  \
     cloudhosts export --format json | jq .roles\n  \
     cloudhosts export --watch --output /srv/app/etc/hosts")]
-pub(crate) struct Arguments {
+pub(crate) struct ExportArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Hosts)]
     format: Format,
@@ -55,31 +56,31 @@ pub(crate) struct Arguments {
     allow_empty: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    if arguments.keep_own.is_some() && arguments.format != Format::Hosts {
+pub(crate) fn run(args: &ExportArgs, config: &Config) -> Result<Outcome, Failure> {
+    if args.keep_own.is_some() && args.format != Format::Hosts {
         return Err(Failure::Usage(
             "--keep-own is about lines of hosts(5); with another --format leave it out".into(),
         ));
     }
-    if arguments.watch && arguments.output.is_some() {
-        follow(arguments, config);
+    if args.watch && args.output.is_some() {
+        follow(args, config);
     }
-    local::table(config, |view| arguments.write(*view))??;
+    local_daemon::table(config, |view| args.write(*view))??;
     Ok(Outcome::Yes)
 }
 
 /// Writes the file after each change. What goes wrong is said, once for each
 /// thing, and tried again.
-fn follow(arguments: &Arguments, config: &Config) -> ! {
-    let mut newest = Newest::new(config);
+fn follow(args: &ExportArgs, config: &Config) -> ! {
+    let mut watcher = TableWatcher::new(config);
     let mut told: Option<String> = None;
     let mut tried = Instant::now();
     loop {
         let since = Instant::now();
         if told.is_some() && tried.elapsed() >= RETRY {
-            newest.look_again();
+            watcher.look_again();
         }
-        match newest.look(|view| arguments.write(view)) {
+        match watcher.look(|view| args.write(view)) {
             None => {}
             Some(Ok(())) => told = None,
             Some(Err(failure)) => {
@@ -91,28 +92,28 @@ fn follow(arguments: &Arguments, config: &Config) -> ! {
                 told = Some(why);
             }
         }
-        newest.wait(since, if told.is_some() { RETRY } else { LONGEST });
+        watcher.wait(since, if told.is_some() { RETRY } else { LONGEST });
     }
 }
 
-impl Arguments {
+impl ExportArgs {
     /// Writes a table to where it goes: into a file only if that does not hold just
     /// this.
     fn write(&self, view: View<'_>) -> Result<(), Failure> {
-        let roles = Sorted::of(view, |_| true)?;
+        let roles = SortedRoles::of(view, |_| true)?;
         self.refuse_empty(&roles)?;
         let Some(path) = &self.output else {
             return print_by(|out| self.format.write(out, &roles, None));
         };
-        let own = self.own_lines(path)?;
+        let own = self.preserved_lines(path)?;
         let write = |out: &mut dyn Write| self.format.write(out, &roles, own.as_ref());
-        if replace::holds(path, write) {
+        if atomic_file::holds(path, write) {
             return Ok(());
         }
         let written = if self.in_place {
-            replace::overwrite_by(path, write)
+            atomic_file::overwrite_by(path, write)
         } else {
-            replace::replace_by(path, write)
+            atomic_file::replace_by(path, write)
         };
         written.map_err(|error| {
             let hint = match error.kind() {
@@ -124,15 +125,15 @@ impl Arguments {
     }
 
     /// The lines of the file that are to be kept.
-    fn own_lines(&self, path: &Path) -> Result<Option<OwnLines>, Failure> {
+    fn preserved_lines(&self, path: &Path) -> Result<Option<PreservedLines>, Failure> {
         let Some(host) = &self.keep_own else {
             return Ok(None);
         };
         let own = if host.is_empty() {
             let uname = rustix::system::uname();
-            OwnLines::read(path, &uname.nodename().to_string_lossy())
+            PreservedLines::read(path, &uname.nodename().to_string_lossy())
         } else {
-            OwnLines::read(path, host)
+            PreservedLines::read(path, host)
         };
         own.map(Some).map_err(|error| {
             Failure::Failed(format!(
@@ -142,7 +143,7 @@ impl Arguments {
         })
     }
 
-    fn refuse_empty(&self, roles: &Sorted<'_>) -> Result<(), Failure> {
+    fn refuse_empty(&self, roles: &SortedRoles<'_>) -> Result<(), Failure> {
         if roles.count_answered() > 0 || self.allow_empty {
             return Ok(());
         }

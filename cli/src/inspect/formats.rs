@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use cloudhosts_table::name::MAX_NAME;
 
 use super::list::write_roles;
-use super::own_lines::OwnLines;
-use super::roles::{Role, Sorted};
+use super::preserved_lines::PreservedLines;
 use crate::progress::Steps;
+use crate::table_roles::{SortedRoles, TableRole};
 
 /// What hosts(5) needs to be one for a machine that has no other.
 pub(super) const LOOPBACK: &str =
@@ -34,8 +34,8 @@ impl Format {
     pub(super) fn write(
         self,
         out: &mut dyn Write,
-        roles: &Sorted<'_>,
-        own: Option<&OwnLines>,
+        roles: &SortedRoles<'_>,
+        own: Option<&PreservedLines>,
     ) -> io::Result<()> {
         let mut steps = Steps::of(roles.count(), "roles");
         let all = roles.iter().inspect(|_| steps.next());
@@ -60,9 +60,9 @@ fn names(role: &str, domain: &str) -> Vec<String> {
 
 fn write_hosts(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     domain: &str,
-    own: Option<&OwnLines>,
+    own: Option<&PreservedLines>,
 ) -> io::Result<()> {
     write!(out, "{MADE}\n{LOOPBACK}")?;
     if let Some(own) = own {
@@ -84,7 +84,7 @@ fn write_hosts(
 
 fn write_dnsmasq(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     domain: &str,
 ) -> io::Result<()> {
     writeln!(out, "{MADE}")?;
@@ -104,7 +104,7 @@ fn write_dnsmasq(
 
 fn write_json(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     hashes: &[String],
 ) -> io::Result<()> {
     out.write_all(b"{\"roles\":")?;

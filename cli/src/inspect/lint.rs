@@ -6,15 +6,18 @@ use cloudhosts_registry::{read_values, record};
 use cloudhosts_table::EntrySource;
 use serde_json::{Value, json};
 
-use super::{mending, roles};
-use crate::local;
-use crate::outcome::{Failure, Outcome, Plain, print};
+use super::fix_command;
+use crate::escape::Escaped;
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
+use crate::table_roles;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts lint\n  \
     cloudhosts lint --json | jq -r '.fields[].mend'")]
-pub(crate) struct Arguments {
+pub(crate) struct LintArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,11 +32,11 @@ struct Looked<'s> {
     mend: String,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let (_, status) = local::status(config)?;
+pub(crate) fn run(args: &LintArgs, config: &Config) -> Result<Outcome, Failure> {
+    let (_, status) = local_daemon::status(config)?;
     let values = values(&status, config);
     let connected = status.redis.as_ref().map(|redis| redis.endpoint.as_str());
-    let endpoint = mending::endpoint(connected, config);
+    let endpoint = fix_command::endpoint(connected, config);
     let fields = status.rejected.fields.iter().zip(values);
     let fields: Vec<Looked<'_>> = fields
         .map(|(field, value)| {
@@ -41,12 +44,12 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
             Looked {
                 field,
                 reason: reason(field, value.as_deref()),
-                mend: mending::line(field, value.as_deref(), good.as_deref(), &endpoint),
+                mend: fix_command::line(field, value.as_deref(), good.as_deref(), &endpoint),
             }
         })
         .collect();
     let count = status.rejected.count;
-    let text = if arguments.json {
+    let text = if args.json {
         format!("{}\n", as_json(count, &fields))
     } else {
         as_lines(count, &fields)
@@ -74,13 +77,13 @@ fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
         return unknown();
     }
     let wanted = fields.iter().map(|field| {
-        let name = mending::unescaped(&field.field).filter(|_| of_value(&field));
+        let name = fix_command::unescaped(&field.field).filter(|_| of_value(&field));
         name.map(|name| (field.hash.clone(), name))
     });
     read_values(config, &wanted.collect::<Vec<_>>()).unwrap_or_else(|why| {
         eprintln!(
             "cloudhosts: can't read Redis, so the lines don't say what was meant: {}",
-            Plain(&why)
+            Escaped(&why)
         );
         unknown()
     })
@@ -99,13 +102,13 @@ fn last_good(field: &RejectedField, config: &Config) -> Option<String> {
     }
     let parsed = cloudhosts_registry::Field::parse(field.field.as_bytes()).ok()?;
     let (role, member) = (parsed.role.to_string(), parsed.member);
-    let found = local::table(config, |view| {
+    let found = local_daemon::table(config, |view| {
         let hash = view.hashes().iter().position(|key| *key == field.hash)?;
-        let role = roles::one(*view, &role)?;
+        let role = table_roles::one(*view, &role)?;
         let mut fields = role.fields.iter();
         let same =
             |source: &&EntrySource| source.hash == hash && source.member.as_deref() == member;
-        fields.find(same).map(roles::value)
+        fields.find(same).map(table_roles::value)
     });
     found.ok().flatten()
 }
@@ -115,11 +118,11 @@ fn as_lines(count: usize, fields: &[Looked<'_>]) -> String {
     for looked in fields {
         text.push_str(&format!(
             "{} in {}: {} ({})\n    {}\n",
-            Plain(&looked.field.field),
-            Plain(&looked.field.hash),
-            Plain(&looked.reason),
+            Escaped(&looked.field.field),
+            Escaped(&looked.field.hash),
+            Escaped(&looked.reason),
             looked.field.effect,
-            Plain(&looked.mend)
+            Escaped(&looked.mend)
         ));
     }
     match count.saturating_sub(fields.len()) {

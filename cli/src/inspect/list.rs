@@ -6,11 +6,13 @@ use cloudhosts_registry::config::Config;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
-use super::held;
-use super::roles::{Role, Sorted, joined};
+use super::holdings;
 use crate::completions;
-use crate::local;
-use crate::outcome::{Failure, Outcome, Plain, print_by};
+use crate::escape::Escaped;
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::print_by;
+use crate::table_roles::{SortedRoles, TableRole, joined};
 
 /// What the columns are called on a terminal.
 const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];
@@ -25,7 +27,7 @@ const WIDEST: usize = 48;
 #[command(after_help = "Examples:\n  \
     cloudhosts list 'web*'\n  \
     cloudhosts list --held   # who holds what, until when")]
-pub(crate) struct Arguments {
+pub(crate) struct ListArgs {
     /// Only roles that match: `*` is any text, `?` any character
     #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
@@ -37,16 +39,16 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let pattern = pattern(arguments.pattern.as_deref());
+pub(crate) fn run(args: &ListArgs, config: &Config) -> Result<Outcome, Failure> {
+    let pattern = pattern(args.pattern.as_deref());
     let terminal = io::stdout().is_terminal();
-    if arguments.held {
-        return list_held(arguments, config, terminal);
+    if args.held {
+        return list_held(args, config, terminal);
     }
-    let found = local::table(config, |view| -> Result<usize, Failure> {
-        let roles = Sorted::of(*view, |role| pattern.matches(role))?;
+    let found = local_daemon::table(config, |view| -> Result<usize, Failure> {
+        let roles = SortedRoles::of(*view, |role| pattern.matches(role))?;
         print_by(|out| {
-            if arguments.json {
+            if args.json {
                 write_json(out, &roles)
             } else {
                 write_rows(out, &roles, terminal)
@@ -54,11 +56,11 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
         })?;
         Ok(roles.count())
     })??;
-    match (found, &arguments.pattern) {
+    match (found, &args.pattern) {
         (0, Some(pattern)) => {
             eprintln!(
                 "cloudhosts: no role in the table matches {}",
-                Plain(pattern)
+                Escaped(pattern)
             );
             Ok(Outcome::No)
         }
@@ -67,23 +69,28 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 }
 
 /// Lists who holds them.
-fn list_held(arguments: &Arguments, config: &Config, terminal: bool) -> Result<Outcome, Failure> {
-    let pattern = pattern(arguments.pattern.as_deref());
-    let mut all = held::read(config, None)?;
+fn list_held(args: &ListArgs, config: &Config, terminal: bool) -> Result<Outcome, Failure> {
+    let pattern = pattern(args.pattern.as_deref());
+    let mut all = holdings::read(config, None)?;
     all.retain(|one| {
         let role = one.field.split('/').next().unwrap_or_default();
         pattern.matches(role)
     });
     print_by(|out| {
-        if arguments.json {
-            writeln!(out, "{}", json!({ "held": held::as_json(&all) }))
+        if args.json {
+            writeln!(out, "{}", json!({ "held": holdings::as_json(&all) }))
         } else {
-            write_lined_up(out, held::TITLES, || all.iter().map(held::cells), terminal)
+            write_lined_up(
+                out,
+                holdings::TITLES,
+                || all.iter().map(holdings::cells),
+                terminal,
+            )
         }
     })?;
-    match &arguments.pattern {
+    match &args.pattern {
         Some(pattern) if all.is_empty() => {
-            eprintln!("cloudhosts: nobody holds {}", Plain(pattern));
+            eprintln!("cloudhosts: nobody holds {}", Escaped(pattern));
             Ok(Outcome::No)
         }
         _ => Ok(Outcome::Yes),
@@ -95,7 +102,7 @@ pub(super) fn pattern(given: Option<&str>) -> WildMatch {
     WildMatch::new(&given.unwrap_or("*").to_ascii_lowercase())
 }
 
-fn write_json(out: &mut dyn Write, roles: &Sorted<'_>) -> io::Result<()> {
+fn write_json(out: &mut dyn Write, roles: &SortedRoles<'_>) -> io::Result<()> {
     write!(out, "{{\"generation\":{},\"roles\":", roles.generation())?;
     write_roles(out, roles.iter(), &roles.hashes())?;
     out.write_all(b"}\n")
@@ -104,7 +111,7 @@ fn write_json(out: &mut dyn Write, roles: &Sorted<'_>) -> io::Result<()> {
 /// Writes a JSON array of roles.
 pub(super) fn write_roles(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     hashes: &[String],
 ) -> io::Result<()> {
     let mut before = "[";
@@ -119,7 +126,7 @@ pub(super) fn write_roles(
 }
 
 /// One role, as in the manual page.
-pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
+pub(super) fn role_json(role: &TableRole, hashes: &[String]) -> Value {
     let answer = role.answer.as_ref();
     json!({
         "role": role.name,
@@ -133,10 +140,10 @@ pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
     })
 }
 
-fn write_rows(out: &mut dyn Write, roles: &Sorted<'_>, terminal: bool) -> io::Result<()> {
+fn write_rows(out: &mut dyn Write, roles: &SortedRoles<'_>, terminal: bool) -> io::Result<()> {
     let most = if terminal { SHOWN } else { usize::MAX };
     let hashes = roles.hashes();
-    let row = |role: Role| {
+    let row = |role: TableRole| {
         [
             role.name.clone(),
             few(&role.addresses(), most),
@@ -145,7 +152,7 @@ fn write_rows(out: &mut dyn Write, roles: &Sorted<'_>, terminal: bool) -> io::Re
             hashes.get(role.hash()).cloned().unwrap_or_default(),
             if role.is_retained() { "retained" } else { "" }.to_owned(),
         ]
-        .map(|text| Plain(&text).to_string())
+        .map(|text| Escaped(&text).to_string())
     };
     write_lined_up(out, TITLES, || roles.iter().map(row), terminal)
 }

@@ -6,17 +6,19 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
-use super::roles::{add_addresses, addresses};
 use super::status::ago;
 use crate::completions;
-use crate::local;
-use crate::outcome::{Failure, Lines, Outcome, Plain, print};
+use crate::escape::Escaped;
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::{LabelledLines, print};
+use crate::table_roles::{add_addresses, addresses};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts resolve db-master\n  \
     cloudhosts resolve 10.0.0.5 --json")]
-pub(crate) struct Arguments {
+pub(crate) struct ResolveArgs {
     /// The name, or the address, to look up
     #[arg(value_name = "NAME|ADDRESS", add = completions::name())]
     what: String,
@@ -39,10 +41,10 @@ struct Answer {
     pick: u16,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let what = arguments.what.as_str();
+pub(crate) fn run(args: &ResolveArgs, config: &Config) -> Result<Outcome, Failure> {
+    let what = args.what.as_str();
     let asked = Asked::parse(what)?;
-    let (answer, generation, published) = local::table(config, |view| {
+    let (answer, generation, published) = local_daemon::table(config, |view| {
         let answer = match &asked {
             Asked::Address(address) => by_address(view, *address),
             Asked::Name(name) => by_name(view, name),
@@ -52,11 +54,11 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     let answer = match answer {
         Ok(answer) => answer,
         Err(why) => {
-            eprintln!("cloudhosts: {}: {why}", Plain(what));
+            eprintln!("cloudhosts: {}: {why}", Escaped(what));
             return Ok(Outcome::No);
         }
     };
-    if arguments.json {
+    if args.json {
         let age = published.elapsed().unwrap_or_default().as_secs_f64();
         print(&format!("{}\n", as_json(&answer, generation, age)))?;
     } else {
@@ -76,7 +78,7 @@ impl Asked {
             return Ok(Asked::Address(address));
         }
         let name = Name::parse(what.as_bytes());
-        let name = name.map_err(|why| Failure::Usage(format!("{}: {why}", Plain(what))))?;
+        let name = name.map_err(|why| Failure::Usage(format!("{}: {why}", Escaped(what))))?;
         Ok(Asked::Name(Box::new(name)))
     }
 }
@@ -106,7 +108,7 @@ fn by_address(view: &View<'_>, address: IpAddr) -> Result<Answer, &'static str> 
 }
 
 fn as_lines(answer: &Answer, generation: u64, published: &str) -> String {
-    let mut lines = Lines::default();
+    let mut lines = LabelledLines::default();
     lines.add("name", &answer.name);
     for alias in &answer.aliases {
         lines.add("alias", alias);

@@ -8,21 +8,23 @@ use cloudhosts_registry::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
-use crate::local;
-use crate::outcome::{Failure, Lines, Outcome, Plain, print};
+use crate::escape::Escaped;
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::{LabelledLines, print};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts status\n  \
     cloudhosts status --json | jq .rejected.count")]
-pub(crate) struct Arguments {
+pub(crate) struct StatusArgs {
     /// Print the daemon's status file as it is
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let (text, status) = match local::status(config) {
+pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure> {
+    let (text, status) = match local_daemon::status(config) {
         Ok(status) => status,
         // A daemon that could not write its file is there all the same.
         Err(failure) if !config.status_file.exists() && gone(config).is_none() => {
@@ -32,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
         Err(failure) => return Err(failure),
     };
     let gone = gone(config);
-    match arguments.json {
+    match args.json {
         true => print(&text)?,
         false => print(&table(&status, gone.is_some()))?,
     }
@@ -49,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
 /// Why the file may not be what the daemon would say now: nobody serves the
 /// socket, or the heart does not beat.
 pub(crate) fn gone(config: &Config) -> Option<String> {
-    match pulse(&local::configured(config)?) {
+    match pulse(&local_daemon::configured(config)?) {
         Ok(Pulse::Retired) => Some("the daemon is exiting".into()),
         Ok(Pulse::Beating) => None,
         Ok(Pulse::Silent) => {
@@ -70,14 +72,14 @@ fn table(status: &Status, gone: bool) -> String {
     } else {
         status.state.to_string()
     };
-    let mut lines = Lines::default();
+    let mut lines = LabelledLines::default();
     lines.add(&state, since(status.since));
     if !status.reason.is_empty() {
-        lines.add("why", Plain(&status.reason));
+        lines.add("why", Escaped(&status.reason));
     }
     if let Some(redis) = &status.redis {
         let mode = redis.mode.as_deref().unwrap_or("not connected");
-        let (endpoint, mode) = (Plain(&redis.endpoint), Plain(mode));
+        let (endpoint, mode) = (Escaped(&redis.endpoint), Escaped(mode));
         lines.add(
             "redis",
             format_args!("{endpoint}, {mode}, {}", since(redis.since)),
@@ -86,7 +88,7 @@ fn table(status: &Status, gone: bool) -> String {
     for hash in &status.hashes {
         lines.add("hash", held(hash));
         if let Some(why) = &hash.unreadable {
-            lines.add("", format_args!("can't be read: {}", Plain(why)));
+            lines.add("", format_args!("can't be read: {}", Escaped(why)));
         }
     }
     if let Some(read) = status.last_full_read {
@@ -108,13 +110,13 @@ fn table(status: &Status, gone: bool) -> String {
         ),
     );
     if let Some(unwritten) = &status.unwritten {
-        lines.add("not written", Plain(&unwritten.reason));
+        lines.add("not written", Escaped(&unwritten.reason));
         lines.add("", since(unwritten.since));
     }
     lines.add("rejected", status.rejected.count);
     for field in &status.rejected.fields {
-        let (name, hash) = (Plain(&field.field), Plain(&field.hash));
-        let reason = Plain(&field.reason);
+        let (name, hash) = (Escaped(&field.field), Escaped(&field.hash));
+        let reason = Escaped(&field.reason);
         lines.add(
             "",
             format_args!("{name} in {hash}: {reason} ({})", field.effect),
@@ -125,7 +127,7 @@ fn table(status: &Status, gone: bool) -> String {
 
 /// What is used of a hash; and what it holds in Redis, where that is more.
 fn held(hash: &HashStatus) -> String {
-    let mut text = format!("{}: {}", Plain(&hash.key), fields(hash.fields));
+    let mut text = format!("{}: {}", Escaped(&hash.key), fields(hash.fields));
     if hash.retained > 0 {
         text.push_str(&format!(", of which Redis has lost {}", hash.retained));
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::place::Place;
+use super::file::NsswitchFile;
+use crate::atomic_file;
 use crate::child;
-use crate::outcome::{Failure, Plain};
-use crate::replace;
+use crate::escape::Escaped;
+use crate::outcome::Failure;
 
 /// What authselect makes.
 const MADE: &str = "/etc/authselect/nsswitch.conf";
@@ -27,17 +28,17 @@ const PROFILE: &str = "the authselect profile sets the hosts: line itself, so it
 
 /// Whether authselect makes this file.
 pub(crate) fn makes(path: &Path) -> bool {
-    replace::target(path).is_ok_and(|target| target == Path::new(MADE))
+    atomic_file::target(path).is_ok_and(|target| target == Path::new(MADE))
 }
 
 /// The user file, when the `hosts:` line is its to set.
 ///
 /// # Errors
 /// The profile sets it, or the file can't be read.
-pub(crate) fn user_file() -> Result<Place, Failure> {
-    let place = Place::read(Path::new(USER))?;
-    match place.has_line() {
-        true => Ok(place),
+pub(crate) fn user_file() -> Result<NsswitchFile, Failure> {
+    let file = NsswitchFile::read(Path::new(USER))?;
+    match file.has_line() {
+        true => Ok(file),
         false => Err(Failure::Failed(PROFILE.into())),
     }
 }
@@ -52,7 +53,7 @@ pub(crate) fn apply() -> Result<(), Failure> {
         Ok(done) if done.status.success() => return Ok(()),
         Ok(done) => {
             let said = format!("{}{}", done.stdout, done.stderr);
-            format!("{} ({})", Plain(said.trim()), done.status)
+            format!("{} ({})", Escaped(said.trim()), done.status)
         }
         Err(error) => error.to_string(),
     };

@@ -20,7 +20,7 @@ const ENDED: &str = "
 
 /// How the line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum HostsLineState {
     /// The word is there once and is asked before the network and before
     /// whatever ends the search.
     Enabled,
@@ -33,14 +33,14 @@ pub(crate) enum State {
 }
 
 /// How the line that counts stands.
-pub(crate) fn state(text: &[u8]) -> State {
+pub(crate) fn state(text: &[u8]) -> HostsLineState {
     match hosts::effective(text).map(|line| line.services) {
-        None => State::Absent,
-        Some(Err(Malformed)) => State::Malformed,
+        None => HostsLineState::Absent,
+        Some(Err(Malformed)) => HostsLineState::Malformed,
         Some(Ok(services)) => match services.iter().filter(|service| service.is_ours()).count() {
-            0 => State::Absent,
-            1 if unhindered(&services) => State::Enabled,
-            _ => State::Misplaced,
+            0 => HostsLineState::Absent,
+            1 if unhindered(&services) => HostsLineState::Enabled,
+            _ => HostsLineState::Misplaced,
         },
     }
 }
@@ -75,7 +75,7 @@ pub(crate) fn enable(text: &[u8]) -> Result<Vec<u8>, Malformed> {
         line = hosts::effective(&text).unwrap_or(line);
     }
     let services = line.services.as_ref().map_err(|&malformed| malformed)?;
-    if state(&text) == State::Enabled {
+    if state(&text) == HostsLineState::Enabled {
         return Ok(text);
     }
     if services.iter().any(Service::is_ours) {

@@ -11,7 +11,7 @@ use cloudhosts_registry::config::{Config, ConfigError};
 use cloudhosts_registry::status::ConfigStatus;
 
 use super::code::Code;
-use super::daemon::Life;
+use super::daemon::DaemonHealth;
 use super::finding::Finding;
 
 const CHECK: &str = "config";
@@ -31,10 +31,14 @@ pub(super) fn invalid(error: &ConfigError) -> Finding {
 }
 
 /// Whether the daemon's user can read it, and whether it is the one in effect.
-pub(super) fn look(config: &Config, life: &Life, account: Option<&Account>) -> Vec<Finding> {
+pub(super) fn look(
+    config: &Config,
+    health: &DaemonHealth,
+    account: Option<&Account>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(denied(config, account));
-    let status = life.status().and_then(|status| status.config.as_ref());
+    let status = health.status().and_then(|status| status.config.as_ref());
     findings.extend(status.and_then(newer));
     findings.extend(status.and_then(pending));
     if findings.is_empty() {

@@ -13,7 +13,7 @@ use super::code::Code;
 use super::finding::Finding;
 use super::unit::start;
 use crate::inspect::status::ago;
-use crate::local;
+use crate::local_daemon;
 use crate::outcome::Failure;
 
 /// What two clocks may differ by.
@@ -23,17 +23,17 @@ const RESTART: &str = "run: systemctl restart cloudhosts-cached";
 
 /// The daemon at the configured socket, as it was at one moment, so that all that is
 /// said of it agrees; and what it last said of itself.
-pub(super) struct Life {
+pub(super) struct DaemonHealth {
     /// How it is, or why nobody can be asked; none where the path can't be a socket's.
     pulse: Option<Result<Pulse, AttachError>>,
     status: Result<Status, Failure>,
 }
 
-impl Life {
-    pub(super) fn of(config: &Config) -> Life {
-        Life {
-            pulse: local::configured(config).map(|paths| pulse(&paths)),
-            status: local::status(config).map(|(_, status)| status),
+impl DaemonHealth {
+    pub(super) fn of(config: &Config) -> DaemonHealth {
+        DaemonHealth {
+            pulse: local_daemon::configured(config).map(|paths| pulse(&paths)),
+            status: local_daemon::status(config).map(|(_, status)| status),
         }
     }
 
@@ -67,10 +67,10 @@ impl Life {
 
 /// Whether the daemon answers at its socket, and is alive; and whether that is
 /// where programs ask.
-pub(super) fn socket(config: &Config, life: &Life) -> Vec<Finding> {
+pub(super) fn socket(config: &Config, health: &DaemonHealth) -> Vec<Finding> {
     let check = "socket";
     let path = config.socket.display();
-    let Some(pulse) = &life.pulse else {
+    let Some(pulse) = &health.pulse else {
         let says = format_args!("{path} is too long for a socket");
         let todo = "shorten `socket` in the configuration";
         return vec![Finding::wrong(check, says, todo).code(Code::PathTooLong)];
@@ -82,7 +82,7 @@ pub(super) fn socket(config: &Config, life: &Life) -> Vec<Finding> {
         Ok(Pulse::Retired) => {
             Finding::wrong(check, "the daemon is exiting", start()).code(Code::Exiting)
         }
-        Ok(Pulse::Silent) => silent(check, life),
+        Ok(Pulse::Silent) => silent(check, health),
         Err(AttachError::Handover(HandoverError::NothingYet)) => Finding::wrong(
             check,
             format_args!("{path} answers, but there is no table yet"),
@@ -90,7 +90,7 @@ pub(super) fn socket(config: &Config, life: &Life) -> Vec<Finding> {
         )
         .code(Code::NoTable),
         // One that has no time to answer.
-        Err(AttachError::Handover(HandoverError::Silence)) => silent(check, life),
+        Err(AttachError::Handover(HandoverError::Silence)) => silent(check, health),
         Err(error) => Finding::wrong(check, "the daemon does not run", start())
             .code(Code::NoDaemon)
             .evidence(format_args!("{path} (waited for 100 ms): {error}")),
@@ -100,8 +100,8 @@ pub(super) fn socket(config: &Config, life: &Life) -> Vec<Finding> {
     findings
 }
 
-fn silent(check: &'static str, life: &Life) -> Finding {
-    match life.is_stopped() {
+fn silent(check: &'static str, health: &DaemonHealth) -> Finding {
+    match health.is_stopped() {
         Some(process) => Finding::wrong(
             check,
             "the daemon's process is stopped",
@@ -137,17 +137,17 @@ fn moved(config: &Config) -> Option<Finding> {
 
 /// The daemon by its own words, the guard, and the fields that it refuses. What one
 /// that is not alive has said last is not so any more, which the socket shows.
-pub(super) fn status(life: &Life) -> Vec<Finding> {
+pub(super) fn status(health: &DaemonHealth) -> Vec<Finding> {
     let check = "daemon";
-    let status = match (&life.status, life.status()) {
+    let status = match (&health.status, health.status()) {
         (Ok(_), Some(status)) => status,
         (Ok(last), None) => {
             let (since, todo) = (ago(last.since), start());
             let says = format_args!("it does not say how it is; the last it said was {since}");
-            let todo = life.is_stopped().map_or(todo, |_| String::new());
+            let todo = health.is_stopped().map_or(todo, |_| String::new());
             return vec![Finding::wrong(check, says, todo).code(Code::Silent)];
         }
-        (Err(failure), _) if life.is_alive() => {
+        (Err(failure), _) if health.is_alive() => {
             let says = "it runs, but its status file can't be read";
             let finding = Finding::wrong(check, says, RESTART).code(Code::NoStatus);
             return vec![finding.evidence(failure)];
@@ -249,32 +249,32 @@ fn unreadable(status: &Status) -> Vec<Finding> {
 }
 
 /// The table that programs use: whether there is one, and how old it is.
-pub(super) fn table(config: &Config, life: &Life) -> Vec<Finding> {
+pub(super) fn table(config: &Config, health: &DaemonHealth) -> Vec<Finding> {
     let check = "table";
-    let looked = local::attached(config, |view| {
+    let looked = local_daemon::attached(config, |view| {
         let says = format!("generation {}, {} names", view.generation(), view.names());
         (says, view.published(), view.stale_max())
     });
     let (says, published, stale_max) = match looked {
         Ok(looked) => looked,
-        Err(error) => return vec![no_table(check, error, life)],
+        Err(error) => return vec![no_table(check, error, health)],
     };
-    if life.is_alive() {
+    if health.is_alive() {
         return vec![Finding::ok(check, says), clock(published)];
     }
     let says = format_args!(
         "{says}, but no daemon is behind it: it is served for {}",
         left(stale_max)
     );
-    let todo = life
+    let todo = health
         .is_stopped()
         .map_or_else(start, |process| format!("run: kill -CONT {process}"));
     let table = Finding::wrong(check, says, todo).code(Code::Unserved);
     vec![table, clock(published)]
 }
 
-fn no_table(check: &'static str, error: Unavailable, life: &Life) -> Finding {
-    let todo = if life.is_alive() {
+fn no_table(check: &'static str, error: Unavailable, health: &DaemonHealth) -> Finding {
+    let todo = if health.is_alive() {
         "see what is said of Redis below".to_owned()
     } else {
         start()

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::code::Code;
-use crate::outcome::Plain;
+use crate::escape::Escaped;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,5 +133,5 @@ impl Finding {
 }
 
 fn plain(text: impl fmt::Display) -> String {
-    Plain(&text.to_string()).to_string()
+    Escaped(&text.to_string()).to_string()
 }

@@ -14,7 +14,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::child::{self, Done};
+use crate::child::{self, ChildOutput};
 use crate::getent;
 
 const CHECK: &str = "module";
@@ -60,7 +60,7 @@ pub(super) fn look() -> Finding {
     version(&path)
 }
 
-fn crashes(path: &Path, done: &Done) -> Finding {
+fn crashes(path: &Path, done: &ChildOutput) -> Finding {
     let says = format_args!("a program crashes when it loads {}", path.display());
     let finding = Finding::wrong(CHECK, says, REINSTALL).code(Code::Crashes);
     finding.evidence(format_args!("getent ends with {}", done.status))
@@ -69,7 +69,7 @@ fn crashes(path: &Path, done: &Done) -> Finding {
 /// Runs getent with one variable more, with no right that not every user has, as
 /// root may read what others may not. Where there is no other user, as in a
 /// container, it runs as this one.
-fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<Done> {
+fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<ChildOutput> {
     let command = || {
         let mut command = Command::new("getent");
         command.args(arguments).env(variable.0, variable.1);
@@ -93,7 +93,7 @@ fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<Done> {
 }
 
 /// Why the loader has not loaded it: by what is in the places where it has looked.
-fn not_loaded(done: &Done) -> Finding {
+fn not_loaded(done: &ChildOutput) -> Finding {
     let tried = tried(&done.stderr);
     let Some(file) = tried.iter().find(|file| file.symlink_metadata().is_ok()) else {
         let says = format_args!("{FILE} is in none of the loader's directories");

@@ -12,8 +12,8 @@ use cloudhosts_table::{Cursor, Name, View};
 use super::code::Code;
 use super::finding::Finding;
 use crate::getent;
-use crate::inspect::roles::{addresses, joined};
-use crate::local;
+use crate::local_daemon;
+use crate::table_roles::{addresses, joined};
 
 const CHECK: &str = "names";
 
@@ -24,12 +24,12 @@ const HOSTS: &str = "/etc/hosts";
 const SAMPLE: u64 = 3;
 
 /// Names, with the addresses that the table has for them.
-type Known = BTreeMap<String, Vec<IpAddr>>;
+type Sample = BTreeMap<String, Vec<IpAddr>>;
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = filtered(config).into_iter().collect();
     // Without a table there is nothing to compare, which is said elsewhere.
-    let Ok(sample) = local::table(config, sample) else {
+    let Ok(sample) = local_daemon::table(config, sample) else {
         return findings;
     };
     findings.extend(shadowed(config));
@@ -51,7 +51,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
 
 /// What `allow` leaves out of what is in Redis, as the daemon has read it.
 fn filtered(config: &Config) -> Option<Finding> {
-    let (_, status) = local::status(config).ok()?;
+    let (_, status) = local_daemon::status(config).ok()?;
     let sum = |count: fn(&HashStatus) -> Option<usize>| -> usize {
         status.hashes.iter().filter_map(count).sum()
     };
@@ -75,9 +75,9 @@ fn filtered(config: &Config) -> Option<Finding> {
 /// A few names, spread over the table. Those of which programs get only some
 /// addresses can't be compared, nor those with IPv6 addresses alone, which programs
 /// get where the machine has one itself (AI_ADDRCONFIG).
-fn sample(view: &View<'_>) -> Known {
+fn sample(view: &View<'_>) -> Sample {
     let stride = (view.names() / SAMPLE).max(1);
-    let mut sample = Known::new();
+    let mut sample = Sample::new();
     let (mut at, mut n) = (Cursor::default(), 0);
     while let Some(listed) = view.list(at) {
         let answer = listed.answer();
@@ -155,7 +155,7 @@ fn shadowed(config: &Config) -> Option<Finding> {
             .map(|(name, _)| (*name).to_owned())
             .collect::<Vec<_>>()
     };
-    let differs = local::table(config, differs).ok()?;
+    let differs = local_daemon::table(config, differs).ok()?;
     (!differs.is_empty()).then(|| {
         let says = format!(
             "{HOSTS} has other addresses, which win, for {}",

@@ -4,18 +4,19 @@ use serde_json::{Value, json};
 
 use super::finding::{Finding, Verdict};
 use super::paint::Paint;
-use crate::outcome::{Failure, Outcome, print};
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
 
 /// What was found so far.
-pub(super) struct Report {
+pub(super) struct DoctorReport {
     json: bool,
     paint: Paint,
     findings: Vec<Finding>,
 }
 
-impl Report {
-    pub(super) fn new(json: bool) -> Report {
-        Report {
+impl DoctorReport {
+    pub(super) fn new(json: bool) -> DoctorReport {
+        DoctorReport {
             json,
             paint: Paint::of_stdout(),
             findings: Vec::new(),

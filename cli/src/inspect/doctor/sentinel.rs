@@ -7,7 +7,7 @@ use cloudhosts_registry::{Config, Masters, masters};
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::local;
+use crate::local_daemon;
 
 const CHECK: &str = "sentinel";
 
@@ -76,7 +76,7 @@ fn followed(config: &Config, masters: &Masters) -> Finding {
 
 /// The Redis that the daemon is connected to, by its own words.
 fn following(config: &Config) -> Option<String> {
-    let (_, status) = local::status(config).ok()?;
+    let (_, status) = local_daemon::status(config).ok()?;
     let redis = status.redis?;
     redis.mode.is_some().then_some(redis.endpoint)
 }

@@ -7,8 +7,8 @@ use cloudhosts_table::{Name, View};
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::inspect::roles::{addresses, joined};
-use crate::local;
+use crate::local_daemon;
+use crate::table_roles::{addresses, joined};
 
 const CHECK: &str = "urls";
 
@@ -22,7 +22,7 @@ struct Covered {
 /// Warns of each host of `urls`, and of the master that sentinels name, for which
 /// programs are told what Redis says.
 pub(super) fn look(config: &Config) -> Vec<Finding> {
-    let followed = local::status(config)
+    let followed = local_daemon::status(config)
         .ok()
         .and_then(|(_, status)| Endpoint::parse(&status.redis?.endpoint).ok());
     let endpoints = config.redis.urls.iter().chain(&followed);
@@ -30,7 +30,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     hosts.sort_unstable();
     hosts.dedup();
     // Without a table there is nothing to compare, which is said elsewhere.
-    let covered = local::table(config, |view| {
+    let covered = local_daemon::table(config, |view| {
         let covers = |host: &&str| covers(view, host);
         hosts.iter().filter_map(covers).collect::<Vec<_>>()
     });

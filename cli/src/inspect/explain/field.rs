@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use cloudhosts_registry::register::{Holding, HoldingState};
 use serde_json::{Value, json};
 
-use crate::inspect::roles::{self, Role};
-use crate::outcome::{Failure, Lines, Plain};
+use crate::escape::Escaped;
+use crate::outcome::Failure;
+use crate::output::LabelledLines;
+use crate::table_roles::{self, TableRole};
 
 /// One field of a role.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ExplainedField {
     pub(super) hash: String,
     pub(super) field: String,
     /// What it says, in the normal form of a value.
@@ -28,15 +30,15 @@ pub(super) struct Shown {
 }
 
 /// The fields of a role, those of the deciding hash first.
-pub(super) fn fields(role: &Role, hashes: &[String]) -> Vec<Shown> {
-    let fields = role.fields.iter().map(|source| Shown {
+pub(super) fn fields(role: &TableRole, hashes: &[String]) -> Vec<ExplainedField> {
+    let fields = role.fields.iter().map(|source| ExplainedField {
         hash: hashes.get(source.hash).cloned().unwrap_or_default(),
         field: match &source.member {
             Some(member) => format!("{}/{member}", role.name),
             None => role.name.clone(),
         },
-        value: roles::value(source),
-        addresses: roles::joint(&source.v4, &source.v6),
+        value: table_roles::value(source),
+        addresses: table_roles::joint(&source.v4, &source.v6),
         retained: source.retained,
         overruled: source.hash != role.hash(),
         other_zone: false,
@@ -45,7 +47,7 @@ pub(super) fn fields(role: &Role, hashes: &[String]) -> Vec<Shown> {
     fields.collect()
 }
 
-impl Shown {
+impl ExplainedField {
     /// Notes whether it is among what is held.
     pub(super) fn set_held(&mut self, held: &Result<Vec<Holding>, Failure>) {
         let is_it = |one: &Holding| {
@@ -56,7 +58,7 @@ impl Shown {
     }
 
     /// For people.
-    pub(super) fn add_to(&self, lines: &mut Lines) {
+    pub(super) fn add_to(&self, lines: &mut LabelledLines) {
         let marks: Vec<&str> = [
             (self.overruled, "an earlier hash has the role"),
             (self.other_zone, "this machine's zone has members"),
@@ -70,7 +72,7 @@ impl Shown {
             true => String::new(),
             false => format!(" ({})", marks.join("; ")),
         };
-        let (hash, field, value) = (Plain(&self.hash), Plain(&self.field), &self.value);
+        let (hash, field, value) = (Escaped(&self.hash), Escaped(&self.field), &self.value);
         lines.add(
             "field",
             format_args!("{field} in {hash} = \"{value}\"{marks}"),

@@ -20,7 +20,7 @@ use crate::outcome::{Failure, Outcome};
     Examples:\n  \
     cloudhosts explain db-master\n  \
     cloudhosts explain 10.0.0.5 --json | jq .roles")]
-pub(crate) struct Arguments {
+pub(crate) struct ExplainArgs {
     /// The name, or the address
     #[arg(value_name = "NAME|ADDRESS", add = completions::name())]
     what: String,
@@ -29,10 +29,10 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    match arguments.what.parse() {
-        Ok(address) => address::explain(address, arguments.json, config),
-        Err(_) => name::explain(&arguments.what, arguments.json, config),
+pub(crate) fn run(args: &ExplainArgs, config: &Config) -> Result<Outcome, Failure> {
+    match args.what.parse() {
+        Ok(address) => address::explain(address, args.json, config),
+        Err(_) => name::explain(&args.what, args.json, config),
     }
 }
 

@@ -6,7 +6,7 @@ use cloudhosts_registry::register::{Done, Ended, EndedBy, Place, Role};
 use sd_notify::NotifyState;
 
 use super::membership::Membership;
-use crate::outcome::Plain;
+use crate::escape::Escaped;
 
 /// Says how it stands, once for each time that it changes.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Announcer {
 
 /// How far it has come, for the service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum Readiness {
     /// It is held, or this is the standby that was wanted.
     Ready,
     /// Not yet, or not now.
@@ -41,7 +41,7 @@ impl Announcer {
         self.strangers(role, places, done);
         let at = places.iter().filter_map(|place| {
             let at = place.at.as_ref()?;
-            Some(format!("at {at} in {}", Plain(&place.hash)))
+            Some(format!("at {at} in {}", Escaped(&place.hash)))
         });
         let at = at.collect::<Vec<_>>().join(", ");
         let term = term
@@ -49,7 +49,7 @@ impl Announcer {
             .unwrap_or_default();
         let lease = humantime::format_duration(lease);
         let text = format!("{role}: held {at}{term}, lease {lease}");
-        self.say(text, Progress::Ready);
+        self.say(text, Readiness::Ready);
     }
 
     /// What somebody else had written there meanwhile. What was there before it
@@ -60,7 +60,7 @@ impl Announcer {
         let strangers = done.iter().flat_map(|one| &one.removed);
         for stranger in strangers.filter(|_| again) {
             if self.stranger != *stranger {
-                let written = Plain(stranger);
+                let written = Escaped(stranger);
                 eprintln!("cloudhosts: {role}: somebody else had written {written}");
             }
             self.stranger.clone_from(stranger);
@@ -71,22 +71,22 @@ impl Announcer {
     pub(super) fn standby(&mut self, role: &Role, holder: &str) {
         let text = match holder {
             "" => format!("{role}: standing by; nobody holds it yet"),
-            holder => format!("{role}: standing by; held by {}", Plain(holder)),
+            holder => format!("{role}: standing by; held by {}", Escaped(holder)),
         };
-        self.say(text, Progress::Ready);
+        self.say(text, Readiness::Ready);
     }
 
     /// Somebody has taken the role from its holders.
     pub(super) fn ended(&mut self, role: &Role, EndedBy { by, verb }: &EndedBy) {
-        let text = format!("{role}: ended by {} ({})", Plain(by), Plain(verb));
-        self.say(text, Progress::Underway);
+        let text = format!("{role}: ended by {} ({})", Escaped(by), Escaped(verb));
+        self.say(text, Readiness::Underway);
     }
 
     /// It could not be renewed.
     pub(super) fn not_renewed(&mut self, role: &Role, held: bool, why: &str) {
         let so_far = if held { "not renewed" } else { "not held yet" };
         let text = format!("{role}: {so_far}: {why}; trying again");
-        self.say(text, Progress::Underway);
+        self.say(text, Readiness::Underway);
     }
 
     /// The lease is running out, and nobody knows whether it is held still.
@@ -94,13 +94,13 @@ impl Announcer {
         let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         let left = humantime::format_duration(left);
         let text = format!("{role}: given up: not renewed, and the lease ends in {left}");
-        self.say(text, Progress::Underway);
+        self.say(text, Readiness::Underway);
     }
 
     /// It is not fit to be a member.
     pub(super) fn unhealthy(&mut self, role: &Role, why: &str) {
         let text = format!("{role}: not a member: the check fails: {why}");
-        self.say(text, Progress::Underway);
+        self.say(text, Readiness::Underway);
     }
 
     /// The check fails, and nothing follows from it yet.
@@ -112,7 +112,7 @@ impl Announcer {
     pub(super) fn left(&mut self, role: &Role, places: &[Place], ended: &[Ended]) {
         self.held = None;
         for (place, ended) in places.iter().zip(ended) {
-            let hash = Plain(&place.hash);
+            let hash = Escaped(&place.hash);
             match ended {
                 Ended::Removed => eprintln!("cloudhosts: {role}: left {hash}"),
                 Ended::Kept => eprintln!(
@@ -137,16 +137,16 @@ impl Announcer {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
     }
 
-    fn say(&mut self, text: String, progress: Progress) {
+    fn say(&mut self, text: String, readiness: Readiness) {
         if self.said == text {
             return;
         }
         eprintln!("cloudhosts: {text}");
         let status = NotifyState::Status(&text);
         // Without systemd nobody listens.
-        let _ = match progress {
-            Progress::Ready => sd_notify::notify(&[NotifyState::Ready, status]),
-            Progress::Underway => sd_notify::notify(&[status]),
+        let _ = match readiness {
+            Readiness::Ready => sd_notify::notify(&[NotifyState::Ready, status]),
+            Readiness::Underway => sd_notify::notify(&[status]),
         };
         self.said = text;
     }

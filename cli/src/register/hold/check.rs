@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use super::script::{self, Report, Running};
+use super::script::{self, RunningScript, ScriptOutcome};
 
 /// What is checked, and what is made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +22,19 @@ pub(super) struct Check {
 
 /// What a check brought to light.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum HealthEvent {
     /// It is healthy now.
     Healthy,
     /// It is not healthy, or not any more, and why the check failed.
-    Unhealthy(Report),
+    Unhealthy(ScriptOutcome),
     /// It fails, not often enough in a row to mean something.
-    Failing(Report),
+    Failing(ScriptOutcome),
     /// At the first run there was no program to run: the exit code for that.
-    Broken(u8, Report),
+    Broken(u8, ScriptOutcome),
 }
 
 /// Runs a check again and again. Without one everybody is healthy.
-pub(super) struct Health {
+pub(super) struct HealthMonitor {
     check: Option<Check>,
     environment: Vec<(&'static str, String)>,
     healthy: bool,
@@ -43,13 +43,16 @@ pub(super) struct Health {
     passed: Option<bool>,
     next: Instant,
     /// The run that is on.
-    running: Option<Running>,
+    running: Option<RunningScript>,
 }
 
-impl Health {
+impl HealthMonitor {
     /// One that has not looked yet: until then, with a check, nobody is healthy.
-    pub(super) fn new(check: Option<Check>, environment: Vec<(&'static str, String)>) -> Health {
-        Health {
+    pub(super) fn new(
+        check: Option<Check>,
+        environment: Vec<(&'static str, String)>,
+    ) -> HealthMonitor {
+        HealthMonitor {
             healthy: check.is_none(),
             check,
             environment,
@@ -71,7 +74,7 @@ impl Health {
     }
 
     /// Waits until there is news. Given up half way nothing is lost.
-    pub(super) async fn news(&mut self) -> News {
+    pub(super) async fn next(&mut self) -> HealthEvent {
         let Some(check) = self.check.clone() else {
             return pending().await;
         };
@@ -86,17 +89,17 @@ impl Health {
                     self.running.insert(Box::pin(run))
                 }
             };
-            let report = run.await;
+            let outcome = run.await;
             self.running = None;
-            if let Some(news) = self.judge(&check, report) {
-                return news;
+            if let Some(next) = self.judge(&check, outcome) {
+                return next;
             }
         }
     }
 
     /// What a run means after those before it.
-    fn judge(&mut self, check: &Check, report: Report) -> Option<News> {
-        let passed = report.is_success();
+    fn judge(&mut self, check: &Check, outcome: ScriptOutcome) -> Option<HealthEvent> {
+        let passed = outcome.is_success();
         let first = self.passed.is_none();
         if self.passed.replace(passed) == Some(passed) {
             self.in_a_row = self.in_a_row.saturating_add(1);
@@ -106,15 +109,15 @@ impl Health {
         if passed {
             let rises = !self.healthy && self.in_a_row >= check.rise;
             self.healthy |= rises;
-            return rises.then_some(News::Healthy);
+            return rises.then_some(HealthEvent::Healthy);
         }
-        if first && let Some(code) = report.broken() {
-            return Some(News::Broken(code, report));
+        if first && let Some(code) = outcome.broken() {
+            return Some(HealthEvent::Broken(code, outcome));
         }
         if !self.healthy || self.in_a_row >= check.fall {
             self.healthy = false;
-            return Some(News::Unhealthy(report));
+            return Some(HealthEvent::Unhealthy(outcome));
         }
-        Some(News::Failing(report))
+        Some(HealthEvent::Failing(outcome))
     }
 }

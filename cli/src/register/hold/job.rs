@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
 use super::super::signals::is_from_keyboard;
-use super::mortal;
+use super::parent_death;
 
 /// The command, whether it runs or not.
 pub(super) struct Job {
@@ -33,7 +33,7 @@ enum Stopping {
 
 /// The end of the command.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct JobExit {
     /// Its exit code, as a shell gives it.
     pub(super) code: u8,
     /// Whether it was told to end, by [`Job::stop`].
@@ -76,7 +76,7 @@ impl Job {
             return Ok(());
         }
         let mut command = match self.own_group {
-            true => mortal::command(program),
+            true => parent_death::command(program),
             false => Command::new(program),
         };
         command
@@ -86,7 +86,7 @@ impl Job {
             .env_remove("NOTIFY_SOCKET");
         let started = command
             .spawn()
-            .map_err(|error| NotStarted(mortal::refused(program, &error)));
+            .map_err(|error| NotStarted(parent_death::refused(program, &error)));
         self.child = Some(started?);
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Job {
 
     /// Waits until it has ended; how. What it leaves behind of its group ends
     /// with it.
-    pub(super) async fn ended(&mut self) -> Ended {
+    pub(super) async fn ended(&mut self) -> JobExit {
         let pid = self.pid();
         let Some(child) = &mut self.child else {
             return pending().await;
@@ -143,7 +143,7 @@ impl Job {
             kill_all(pid);
         }
         let stopping = std::mem::replace(&mut self.stopping, Stopping::No);
-        Ended {
+        JobExit {
             code,
             told_to: stopping != Stopping::No,
         }

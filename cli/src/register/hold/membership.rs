@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use cloudhosts_registry::register::{Beat, Ended, Holder, Place, Role, Trouble, Where};
 
-use super::super::place::Source;
+use super::super::addresses::AddressSource;
 use crate::outcome::Failure;
 
 /// The membership of this machine.
 pub(super) struct Membership {
     holder: Holder,
-    source: Source,
+    source: AddressSource,
     /// Where it may be registered, or stand by.
     places: Option<Vec<Place>>,
     /// What Redis was asked last may have made it a member, or a standby.
@@ -22,7 +22,7 @@ pub(super) struct Membership {
 
 /// What came of asking Redis.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum MembershipEvent {
     /// Of renewing, or of an attempt to find out where this machine is.
     Renewed(Result<Beat, Failure>),
     /// Of leaving.
@@ -31,7 +31,7 @@ pub(super) enum Step {
 
 impl Membership {
     /// Of nothing yet.
-    pub(super) fn new(holder: Holder, source: Source) -> Membership {
+    pub(super) fn new(holder: Holder, source: AddressSource) -> Membership {
         Membership {
             holder,
             source,
@@ -44,15 +44,15 @@ impl Membership {
     /// The next step on the way to being a member, or (`wanted` is false) to not
     /// being one: waits until it is time for it, and takes it. Given up half way
     /// it has done no harm.
-    pub(super) async fn step(&mut self, wanted: bool) -> Step {
+    pub(super) async fn step(&mut self, wanted: bool) -> MembershipEvent {
         if !wanted && !self.joined {
             return pending().await;
         }
         if wanted {
             self.holder.due().await;
-            Step::Renewed(self.renew().await)
+            MembershipEvent::Renewed(self.renew().await)
         } else {
-            Step::Left(self.leave().await)
+            MembershipEvent::Left(self.leave().await)
         }
     }
 

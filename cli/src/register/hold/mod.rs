@@ -4,18 +4,18 @@
 //! - `supervisor`: what is done when a role is acquired, held and lost
 //! - `membership`: what is asked of Redis
 //! - `check`, `hooks`, `job`: what others wrote and is run for them
-//! - `mortal`: a command that dies with its holder
+//! - `parent_death`: a command that dies with its holder
 //! - `script`: how checks and hooks are run
 //! - `announce`: what people and systemd are told
-//! - `awake`: waiting by a clock that goes on in a suspended machine
+//! - `boottime`: waiting by a clock that goes on in a suspended machine
 
 mod announce;
-mod awake;
+mod boottime;
 mod check;
 mod hooks;
 mod job;
 mod membership;
-mod mortal;
+mod parent_death;
 mod script;
 mod supervisor;
 
@@ -24,17 +24,21 @@ use std::time::Duration;
 
 use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
 
+use super::addresses::{AddressArgs, ZoneArgs};
+use super::apply::{places, print_lines};
 use super::signals::Signals;
-use super::{Setting, block_on, member, perform, place};
+use super::{RegisterContext, member};
 use crate::completions;
-use crate::outcome::{Failure, Outcome, Plain};
+use crate::escape::Escaped;
+use crate::outcome::{Failure, Outcome};
+use crate::runtime::block_on;
 use announce::Announcer;
-use check::{Check, Health};
-use hooks::{Commands, Hooks};
+use check::{Check, HealthMonitor};
+use hooks::{HookCommands, Hooks};
 use job::Job;
 use membership::Membership;
-pub(crate) use mortal::become_command;
-use supervisor::{Rules, State, Supervisor};
+pub(crate) use parent_death::become_command;
+use supervisor::{HoldPolicy, Supervisor, SupervisorState};
 
 /// The longest time that a setting of `hold` takes.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -44,14 +48,14 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
     cloudhosts hold web -- gunicorn shop:app   # in the farm while this runs\n  \
     cloudhosts hold web --check 'curl -fsS http://127.0.0.1/health'\n  \
     cloudhosts hold --exclusive scheduler -- /usr/bin/scheduler")]
-pub(crate) struct Arguments {
+pub(crate) struct HoldArgs {
     /// The role
     #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     #[command(flatten)]
-    place: place::Addresses,
+    addresses: AddressArgs,
     #[command(flatten)]
-    zone: place::InZone,
+    zone: ZoneArgs,
     /// Who of several this is [default: the name of this machine]
     #[arg(long, value_name = "ID")]
     member: Option<String>,
@@ -68,9 +72,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expire_last: Option<Duration>,
     #[command(flatten)]
-    check: CheckArguments,
+    check: CheckArgs,
     #[command(flatten)]
-    hooks: HookArguments,
+    hooks: HookArgs,
     /// The time between SIGTERM and SIGKILL for COMMAND, when the role is lost
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     stop_timeout: Duration,
@@ -83,7 +87,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, clap::Args)]
-struct CheckArguments {
+struct CheckArgs {
     /// Be a member only while this succeeds (sh -c)
     #[arg(long, value_name = "CMD")]
     check: Option<String>,
@@ -102,7 +106,7 @@ struct CheckArguments {
 }
 
 #[derive(Debug, clap::Args)]
-struct HookArguments {
+struct HookArgs {
     /// Run this when the role has been acquired (sh -c), before COMMAND with --exclusive
     #[arg(long, value_name = "CMD")]
     on_acquire: Option<String>,
@@ -134,7 +138,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-impl CheckArguments {
+impl CheckArgs {
     fn check(&self) -> Option<Check> {
         Some(Check {
             command: self.check.clone()?,
@@ -146,9 +150,9 @@ impl CheckArguments {
     }
 }
 
-impl HookArguments {
-    fn commands(&self) -> Commands {
-        Commands {
+impl HookArgs {
+    fn commands(&self) -> HookCommands {
+        HookCommands {
             acquire: self.on_acquire.clone(),
             loss: self.on_loss.clone(),
             timeout: self.hook_timeout,
@@ -156,51 +160,51 @@ impl HookArguments {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
-    let role = member(&arguments.role, arguments.member.as_deref())?;
-    if let Some(words) = arguments.place.command() {
+pub(crate) fn run(args: &HoldArgs, context: &RegisterContext) -> Result<Outcome, Failure> {
+    let role = member(&args.role, args.member.as_deref())?;
+    if let Some(words) = args.addresses.command() {
         return Err(Failure::Usage(format!(
             "{} is not an address; to run a command while the role is held, write -- before it: \
              cloudhosts hold ... -- {}",
-            Plain(words.first().map_or("", String::as_str)),
-            Plain(&words.join(" "))
+            Escaped(words.first().map_or("", String::as_str)),
+            Escaped(&words.join(" "))
         )));
     }
     // There is one holder, whom all machines must agree on.
-    let zone = match arguments.exclusive {
+    let zone = match args.exclusive {
         true => None,
-        false => arguments.zone.zone(setting)?,
+        false => args.zone.zone(context)?,
     };
-    let source = arguments.place.source(setting)?.in_zone(zone);
+    let source = args.addresses.source(context)?.in_zone(zone);
     let options = HoldOptions {
-        lease: arguments.lease,
-        exclusive: arguments.exclusive,
-        expire_last: arguments.expire_last,
-        keep_last: arguments.keep_last,
+        lease: args.lease,
+        exclusive: args.exclusive,
+        expire_last: args.expire_last,
+        keep_last: args.keep_last,
     };
-    if arguments.dry_run {
-        let places = perform::places_of(&source, setting)?;
-        let holder = Holder::new(&setting.config, role, options);
-        return perform::print_lines(&holder.spelled(&places));
+    if args.dry_run {
+        let places = places(&source, context)?;
+        let holder = Holder::new(&context.config, role, options);
+        return print_lines(&holder.spelled(&places));
     }
     block_on(async {
-        let signals = Signals::new(!arguments.command.is_empty());
+        let signals = Signals::new(!args.command.is_empty());
         let signals = signals
             .map_err(|error| Failure::Unreachable(format!("can't take signals over: {error}")))?;
         let of_check = vec![("CLOUDHOSTS_ROLE", role.name().to_owned())];
         let supervisor = Supervisor {
             signals,
-            health: Health::new(arguments.check.check(), of_check),
-            hooks: Hooks::new(arguments.hooks.commands()),
-            job: Job::new(arguments.command.clone(), arguments.exclusive),
-            membership: Membership::new(Holder::new(&setting.config, role, options), source),
+            health: HealthMonitor::new(args.check.check(), of_check),
+            hooks: Hooks::new(args.hooks.commands()),
+            job: Job::new(args.command.clone(), args.exclusive),
+            membership: Membership::new(Holder::new(&context.config, role, options), source),
             announcer: Announcer::default(),
-            rules: Rules {
-                exclusive: arguments.exclusive,
-                lease: arguments.lease,
-                stop_timeout: arguments.stop_timeout,
+            policy: HoldPolicy {
+                exclusive: args.exclusive,
+                lease: args.lease,
+                stop_timeout: args.stop_timeout,
             },
-            state: State::default(),
+            state: SupervisorState::default(),
         };
         supervisor.run().await
     })

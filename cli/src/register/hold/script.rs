@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::outcome::Plain;
+use crate::escape::Escaped;
 
 /// Most bytes of each output that are kept; the rest is read and thrown away.
 const KEPT: usize = 512;
@@ -28,21 +28,21 @@ const REAPING: Duration = Duration::from_secs(1);
 
 /// What becomes of a script.
 #[derive(Debug)]
-pub(super) struct Report {
-    end: End,
+pub(super) struct ScriptOutcome {
+    end: ScriptEnd,
     /// The first line it wrote, of its standard error where there is one.
     said: String,
 }
 
 #[derive(Debug)]
-enum End {
+enum ScriptEnd {
     Exited(ExitStatus),
     TimedOut(Duration),
     NotStarted(io::Error),
 }
 
 /// A script that runs.
-pub(super) type Running = Pin<Box<dyn Future<Output = Report>>>;
+pub(super) type RunningScript = Pin<Box<dyn Future<Output = ScriptOutcome>>>;
 
 /// Runs `text` with `sh -c`, for so long at most. It is killed, with all that it
 /// has started, when that is over, and when nobody waits for it any more.
@@ -50,7 +50,7 @@ pub(super) async fn run(
     text: String,
     environment: Vec<(&'static str, String)>,
     limit: Duration,
-) -> Report {
+) -> ScriptOutcome {
     let started = Command::new("/bin/sh")
         .args(["-c", &text])
         .envs(environment)
@@ -63,8 +63,8 @@ pub(super) async fn run(
         .spawn();
     match started {
         Ok(child) => Group(child).run(limit).await,
-        Err(error) => Report {
-            end: End::NotStarted(error),
+        Err(error) => ScriptOutcome {
+            end: ScriptEnd::NotStarted(error),
             said: String::new(),
         },
     }
@@ -75,7 +75,7 @@ pub(super) async fn run(
 struct Group(Child);
 
 impl Group {
-    async fn run(mut self, limit: Duration) -> Report {
+    async fn run(mut self, limit: Duration) -> ScriptOutcome {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let pipes = (self.0.stdout.take(), self.0.stderr.take());
         let end = {
@@ -93,23 +93,23 @@ impl Group {
                 }
             };
             let end = match timeout(limit, ended).await {
-                Ok(Ok(status)) => End::Exited(status),
-                Ok(Err(error)) => End::NotStarted(error),
-                Err(_) => End::TimedOut(limit),
+                Ok(Ok(status)) => ScriptEnd::Exited(status),
+                Ok(Err(error)) => ScriptEnd::NotStarted(error),
+                Err(_) => ScriptEnd::TimedOut(limit),
             };
-            if !drained && matches!(end, End::Exited(_)) {
+            if !drained && matches!(end, ScriptEnd::Exited(_)) {
                 // What came so far is enough.
                 let _ = timeout(LAST_WORDS, drain).await;
             }
             end
         };
-        if matches!(end, End::TimedOut(_)) {
+        if matches!(end, ScriptEnd::TimedOut(_)) {
             self.kill();
             // What can't be killed now is the kernel's.
             let _ = timeout(REAPING, self.0.wait()).await;
         }
         let said = first_line(&stderr).or_else(|| first_line(&stdout));
-        Report {
+        ScriptOutcome {
             end,
             said: said.unwrap_or_default(),
         }
@@ -149,43 +149,43 @@ fn first_line(output: &[u8]) -> Option<String> {
     Some(line.to_owned())
 }
 
-impl Report {
+impl ScriptOutcome {
     /// Whether it ended with 0.
     pub(super) fn is_success(&self) -> bool {
-        matches!(self.end, End::Exited(status) if status.success())
+        matches!(self.end, ScriptEnd::Exited(status) if status.success())
     }
 
     /// The exit code where there is no such program, or it can't be run: as the
     /// shell says it.
     pub(super) fn broken(&self) -> Option<u8> {
         match self.end {
-            End::Exited(status) => match status.code() {
+            ScriptEnd::Exited(status) => match status.code() {
                 Some(126) => Some(126),
                 Some(127) => Some(127),
                 _ => None,
             },
-            End::NotStarted(_) => Some(126),
-            End::TimedOut(_) => None,
+            ScriptEnd::NotStarted(_) => Some(126),
+            ScriptEnd::TimedOut(_) => None,
         }
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ScriptOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.end {
-            End::Exited(status) => match (status.code(), status.signal()) {
+            ScriptEnd::Exited(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => write!(f, "exit status {code}")?,
                 (None, signal) => write!(f, "killed by signal {}", signal.unwrap_or_default())?,
             },
-            End::TimedOut(limit) => {
+            ScriptEnd::TimedOut(limit) => {
                 let limit = humantime::format_duration(*limit);
                 write!(f, "killed, as it took longer than {limit}")?;
             }
-            End::NotStarted(error) => write!(f, "it can't be run: {error}")?,
+            ScriptEnd::NotStarted(error) => write!(f, "it can't be run: {error}")?,
         }
         match self.said.as_str() {
             "" => Ok(()),
-            said => write!(f, ": {}", Plain(said)),
+            said => write!(f, ": {}", Escaped(said)),
         }
     }
 }

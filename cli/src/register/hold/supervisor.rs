@@ -20,11 +20,11 @@ use rustix::process::Signal;
 
 use super::super::signals::{Signals, is_an_end};
 use super::announce::Announcer;
-use super::awake::{Awake, awake_until};
-use super::check::{Health, News};
-use super::hooks::{Hooks, Moment};
-use super::job::{Ended, Job, NotStarted};
-use super::membership::{Membership, Step};
+use super::boottime::{BootTime, sleep_until};
+use super::check::{HealthEvent, HealthMonitor};
+use super::hooks::{HookEvent, Hooks};
+use super::job::{Job, JobExit, NotStarted};
+use super::membership::{Membership, MembershipEvent};
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 
@@ -32,17 +32,17 @@ use crate::progress::Progress;
 pub(super) struct Supervisor {
     pub(super) signals: Signals,
     pub(super) membership: Membership,
-    pub(super) health: Health,
+    pub(super) health: HealthMonitor,
     pub(super) hooks: Hooks,
     pub(super) job: Job,
     pub(super) announcer: Announcer,
-    pub(super) rules: Rules,
-    pub(super) state: State,
+    pub(super) policy: HoldPolicy,
+    pub(super) state: SupervisorState,
 }
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
+pub(super) struct HoldPolicy {
     /// There is one holder, and the others stand by.
     pub(super) exclusive: bool,
     pub(super) lease: Duration,
@@ -52,7 +52,7 @@ pub(super) struct Rules {
 
 /// How far it has come.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct SupervisorState {
     /// A first attempt was made.
     begun: bool,
     /// The role is held, as far as hooks and command know.
@@ -73,12 +73,12 @@ struct Tenure {
 /// What happens.
 enum Event {
     Signal(Signal),
-    JobEnded(Ended),
+    JobEnded(JobExit),
     JobOverdue,
     LeaseRunsOut,
     HookEnded,
-    News(News),
-    Step(Step),
+    HealthEvent(HealthEvent),
+    MembershipEvent(MembershipEvent),
 }
 
 impl Supervisor {
@@ -96,7 +96,7 @@ impl Supervisor {
                 return ending;
             }
             let event = self.next().await;
-            if !matches!(event, Event::News(News::Healthy)) {
+            if !matches!(event, Event::HealthEvent(HealthEvent::Healthy)) {
                 // Whatever follows from it is told, or tells something itself.
                 drop(waiting.take());
             }
@@ -114,24 +114,24 @@ impl Supervisor {
 
     async fn next(&mut self) -> Event {
         let wanted = self.is_wanted();
-        let surrender = self.surrender().map(Awake::at);
-        let overdue = self.overdue().map(Awake::at);
+        let surrender = self.surrender().map(BootTime::at);
+        let overdue = self.overdue().map(BootTime::at);
         tokio::select! {
             biased;
             signal = self.signals.next() => Event::Signal(signal),
             ended = self.job.ended() => Event::JobEnded(ended),
-            () = awake_until(overdue) => Event::JobOverdue,
-            () = awake_until(surrender) => Event::LeaseRunsOut,
+            () = sleep_until(overdue) => Event::JobOverdue,
+            () = sleep_until(surrender) => Event::LeaseRunsOut,
             () = self.hooks.ended() => Event::HookEnded,
-            news = self.health.news() => Event::News(news),
-            step = self.membership.step(wanted) => Event::Step(step),
+            news = self.health.next() => Event::HealthEvent(news),
+            step = self.membership.step(wanted) => Event::MembershipEvent(step),
         }
     }
 
     /// Whether Redis is to have us, as a member or a standby.
     fn is_wanted(&self) -> bool {
         // Nobody else is to hold it as long as the command or a hook runs.
-        let held = self.rules.exclusive && self.membership.expires().is_some();
+        let held = self.policy.exclusive && self.membership.expires().is_some();
         self.is_fit() || (held && (self.job.is_running() || !self.hooks.is_idle()))
     }
 
@@ -143,9 +143,9 @@ impl Supervisor {
     /// When to give up what could not be renewed: early enough for the command
     /// to have ended when somebody else may hold the role.
     fn surrender(&self) -> Option<Instant> {
-        let held = self.rules.exclusive && self.state.held.is_some() && !self.state.losing;
+        let held = self.policy.exclusive && self.state.held.is_some() && !self.state.losing;
         let expires = self.membership.expires().filter(|_| held)?;
-        expires.checked_sub(self.rules.lease / 3)
+        expires.checked_sub(self.policy.lease / 3)
     }
 
     /// Whether nothing is left that is to come to its end.
@@ -169,13 +169,13 @@ impl Supervisor {
                 self.announcer.surrendered(role, left.unwrap_or_default());
                 self.state.losing = true;
             }
-            Event::News(news) => self.checked(news),
-            Event::Step(Step::Renewed(beat)) => self.renewed(beat),
-            Event::Step(Step::Left(Ok(ended))) => {
+            Event::HealthEvent(news) => self.checked(news),
+            Event::MembershipEvent(MembershipEvent::Renewed(beat)) => self.renewed(beat),
+            Event::MembershipEvent(MembershipEvent::Left(Ok(ended))) => {
                 let (role, places) = (self.membership.role(), self.membership.places());
                 self.announcer.left(role, places, &ended);
             }
-            Event::Step(Step::Left(Err(trouble))) => self.not_left(&trouble),
+            Event::MembershipEvent(MembershipEvent::Left(Err(trouble))) => self.not_left(&trouble),
         }
     }
 
@@ -188,16 +188,16 @@ impl Supervisor {
         }
     }
 
-    fn checked(&mut self, news: News) {
+    fn checked(&mut self, news: HealthEvent) {
         let role = self.membership.role();
         match news {
-            News::Healthy => {}
-            News::Failing(report) => self.announcer.failing(role, &report.to_string()),
-            News::Unhealthy(report) => {
+            HealthEvent::Healthy => {}
+            HealthEvent::Failing(report) => self.announcer.failing(role, &report.to_string()),
+            HealthEvent::Unhealthy(report) => {
                 self.announcer.unhealthy(role, &report.to_string());
                 self.state.losing = self.state.held.is_some();
             }
-            News::Broken(code, report) => {
+            HealthEvent::Broken(code, report) => {
                 self.announcer.unhealthy(role, &report.to_string());
                 self.end(Ok(Outcome::Code(code)));
             }
@@ -211,7 +211,7 @@ impl Supervisor {
             Ok(Beat::Held { done, term, .. }) => {
                 // What is being given up is acquired anew after that.
                 if !self.state.losing && self.is_fit() {
-                    let lease = self.rules.lease;
+                    let lease = self.policy.lease;
                     self.announcer.held(&self.membership, &done, term, lease);
                     self.acquired(term);
                 }
@@ -248,7 +248,7 @@ impl Supervisor {
                     term,
                     addresses: self.membership.addresses(),
                 });
-                self.hooks.push(Moment::Acquire, self.environment());
+                self.hooks.push(HookEvent::Acquire, self.environment());
             }
         }
     }
@@ -260,7 +260,7 @@ impl Supervisor {
     }
 
     fn not_left(&mut self, trouble: &Trouble) {
-        let (role, lease) = (self.membership.role(), self.rules.lease);
+        let (role, lease) = (self.membership.role(), self.policy.lease);
         self.announcer.not_left(role, &trouble.to_string(), lease);
         if self.state.ending.is_some() {
             self.membership.give_up();
@@ -278,12 +278,13 @@ impl Supervisor {
 
     /// Starts and stops what is to run and what is not.
     fn settle(&mut self) {
-        let tied = self.rules.exclusive || self.state.ending.is_some();
+        let tied = self.policy.exclusive || self.state.ending.is_some();
         if self.state.losing || self.state.ending.is_some() {
             if tied && self.job.is_running() {
-                self.job.stop(Instant::now() + self.rules.stop_timeout);
+                self.job.stop(Instant::now() + self.policy.stop_timeout);
             } else if let Some(tenure) = &self.state.held {
-                self.hooks.push(Moment::Loss, self.environment_of(tenure));
+                self.hooks
+                    .push(HookEvent::Loss, self.environment_of(tenure));
                 self.state.held = None;
             }
             self.state.losing = self.state.held.is_some();
@@ -298,7 +299,7 @@ impl Supervisor {
 
     fn may_start(&self) -> bool {
         let state = &self.state;
-        let now = match self.rules.exclusive {
+        let now = match self.policy.exclusive {
             true => state.held.is_some() && !state.losing && self.hooks.is_idle(),
             // What is checked may be the command.
             false => state.begun || self.health.is_checked(),
@@ -311,7 +312,7 @@ impl Supervisor {
     fn overdue(&self) -> Option<Instant> {
         let deadline = self.job.deadline()?;
         match self.membership.expires() {
-            Some(expires) if self.rules.exclusive => Some(deadline.min(expires)),
+            Some(expires) if self.policy.exclusive => Some(deadline.min(expires)),
             _ => Some(deadline),
         }
     }

@@ -11,27 +11,27 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// A moment by that clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Awake(Duration);
+pub(super) struct BootTime(Duration);
 
-impl Awake {
-    fn now() -> Awake {
+impl BootTime {
+    fn now() -> BootTime {
         let now = clock_gettime(ClockId::Boottime);
-        Awake(Duration::try_from(now).unwrap_or_default())
+        BootTime(Duration::try_from(now).unwrap_or_default())
     }
 
     /// The moment that comes after the time that is left until `at`.
-    pub(super) fn at(at: Instant) -> Awake {
-        Awake(Awake::now().0 + at.saturating_duration_since(Instant::now()))
+    pub(super) fn at(at: Instant) -> BootTime {
+        BootTime(BootTime::now().0 + at.saturating_duration_since(Instant::now()))
     }
 }
 
 /// Waits until then; for ever where there is no such moment.
-pub(super) async fn awake_until(when: Option<Awake>) {
+pub(super) async fn sleep_until(when: Option<BootTime>) {
     let Some(when) = when else {
         return pending().await;
     };
     loop {
-        let left = when.0.saturating_sub(Awake::now().0);
+        let left = when.0.saturating_sub(BootTime::now().0);
         if left.is_zero() {
             return;
         }

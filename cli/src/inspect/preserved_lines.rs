@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use super::formats::{LOOPBACK, MADE};
-use crate::replace;
+use crate::atomic_file;
 
 /// What stands above the lines that are kept.
 const OWN: &str = "# This machine's own, from before (--keep-own):";
@@ -20,29 +20,29 @@ const END: &str = "# The end of the roles.";
 
 /// The lines of a file that have a certain host name.
 #[derive(Debug, Default)]
-pub(super) struct OwnLines {
+pub(super) struct PreservedLines {
     /// Each once, as they stand.
     lines: Vec<Vec<u8>>,
     /// All names that they have, in lower case.
     names: BTreeSet<String>,
 }
 
-impl OwnLines {
+impl PreservedLines {
     /// Those of a file that name this host. Of a file that an export has made
     /// these are the lines that it has kept, and what was added since, but none of
     /// the roles.
     ///
     /// # Errors
     /// The file can't be read.
-    pub(super) fn read(path: &Path, host: &str) -> io::Result<OwnLines> {
-        match replace::open(path)? {
-            Some(file) => OwnLines::among(BufReader::new(file), host),
-            None => Ok(OwnLines::default()),
+    pub(super) fn read(path: &Path, host: &str) -> io::Result<PreservedLines> {
+        match atomic_file::open(path)? {
+            Some(file) => PreservedLines::among(BufReader::new(file), host),
+            None => Ok(PreservedLines::default()),
         }
     }
 
-    fn among(text: impl BufRead, host: &str) -> io::Result<OwnLines> {
-        let mut own = OwnLines::default();
+    fn among(text: impl BufRead, host: &str) -> io::Result<PreservedLines> {
+        let mut own = PreservedLines::default();
         let mut among_roles = false;
         for line in text.split(b'\n') {
             let line = line?;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn own(text: &str) -> Vec<String> {
-        let own = OwnLines::among(text.as_bytes(), "4fa3bc12e9d1").unwrap();
+        let own = PreservedLines::among(text.as_bytes(), "4fa3bc12e9d1").unwrap();
         let lines = own.lines.iter();
         lines
             .map(|line| String::from_utf8(line.clone()).unwrap())
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_written_anyway_is_not_kept_twice() {
-        let own = OwnLines::among(LOOPBACK.as_bytes(), "localhost").unwrap();
+        let own = PreservedLines::among(LOOPBACK.as_bytes(), "localhost").unwrap();
         assert_eq!(own.lines, [b""; 0]);
     }
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::code::Code;
 use super::finding::Finding;
+use crate::nsswitch::file::{NsswitchFile, STANDARD};
 use crate::nsswitch::hosts::{self, Service};
-use crate::nsswitch::place::{Place, STANDARD};
-use crate::nsswitch::{State, services};
+use crate::nsswitch::{HostsLineState, services};
 
 const CHECK: &str = "nsswitch";
 
@@ -15,36 +15,36 @@ const ENABLE: &str = "run: cloudhosts nsswitch enable";
 
 /// Whether the search comes to our module, and what becomes of it there.
 pub(super) fn look() -> Vec<Finding> {
-    let place = match Place::read(Path::new(STANDARD)) {
-        Ok(place) => place,
+    let file = match NsswitchFile::read(Path::new(STANDARD)) {
+        Ok(file) => file,
         Err(failure) => {
             let finding = Finding::wrong(CHECK, failure, "run this as root");
             return vec![finding.code(Code::Unreadable)];
         }
     };
-    let text = place.text();
+    let text = file.text();
     let line = hosts::effective(&text);
     let list = line
         .as_ref()
         .map(hosts::HostsLine::list)
         .unwrap_or_default();
-    let shown = services(&place).unwrap_or_default();
-    let finding = match place.state() {
-        State::Enabled => Finding::ok(CHECK, format_args!("{STANDARD} asks: {shown}")),
-        State::Absent if !place.exists() => {
+    let shown = services(&file).unwrap_or_default();
+    let finding = match file.state() {
+        HostsLineState::Enabled => Finding::ok(CHECK, format_args!("{STANDARD} asks: {shown}")),
+        HostsLineState::Absent if !file.exists() => {
             let says = format_args!("there is no {STANDARD}");
             Finding::wrong(CHECK, says, ENABLE).code(Code::NoFile)
         }
-        State::Absent if line.is_none() => {
+        HostsLineState::Absent if line.is_none() => {
             let says = format_args!("{STANDARD} has no hosts: line");
             Finding::wrong(CHECK, says, ENABLE).code(Code::NoHostsLine)
         }
-        State::Absent => {
+        HostsLineState::Absent => {
             let says = format_args!("cloudhosts is not on the hosts: line of {STANDARD}: {shown}");
             Finding::wrong(CHECK, says, ENABLE).code(Code::Absent)
         }
-        State::Misplaced => misplaced(list),
-        State::Malformed => Finding::wrong(
+        HostsLineState::Misplaced => misplaced(list),
+        HostsLineState::Malformed => Finding::wrong(
             CHECK,
             format_args!("{STANDARD}: {}", hosts::Malformed),
             "mend that line",

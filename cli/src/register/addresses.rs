@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use cloudhosts_registry::record::Zone;
 use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
 
-use super::Setting;
-use super::metadata::{self, Cloud};
-use crate::outcome::{Failure, Plain};
+use super::RegisterContext;
+use super::cloud_metadata::{self, Cloud};
+use crate::escape::Escaped;
+use crate::outcome::Failure;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Addresses {
+pub(crate) struct AddressArgs {
     /// The addresses [default: that from which this machine reaches Redis]; `pick=N` answers N of
     /// them at each look-up
     #[arg(value_name = "ADDR")]
@@ -36,20 +37,20 @@ pub(crate) struct Addresses {
 
 /// Where a member stands.
 #[derive(Debug, clap::Args)]
-pub(crate) struct InZone {
+pub(crate) struct ZoneArgs {
     /// The zone of this member; '' is none [default: `zone` of the configuration]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
 }
 
-impl InZone {
+impl ZoneArgs {
     /// The zone that a member gets.
     ///
     /// # Errors
     /// What was given is none.
-    pub(crate) fn zone(&self, setting: &Setting) -> Result<Option<Zone>, Failure> {
+    pub(crate) fn zone(&self, context: &RegisterContext) -> Result<Option<Zone>, Failure> {
         match self.zone.as_deref() {
-            None => Ok(setting.config.zone.clone()),
+            None => Ok(context.config.zone.clone()),
             Some("") => Ok(None),
             Some(zone) => Zone::parse(zone.as_bytes())
                 .map(Some)
@@ -59,7 +60,7 @@ impl InZone {
 }
 
 /// Where a role is to be, as far as it is known without Redis.
-pub(crate) enum Source {
+pub(crate) enum AddressSource {
     /// All of it is.
     Known(Vec<Place>),
     /// At the address from which this machine reaches Redis.
@@ -71,7 +72,7 @@ pub(crate) enum Source {
     },
 }
 
-impl Addresses {
+impl AddressArgs {
     /// The words from the first on that looks like the name of a program: it is
     /// no address, nor meant to be one.
     pub(crate) fn command(&self) -> Option<&[String]> {
@@ -87,17 +88,17 @@ impl Addresses {
     ///
     /// # Errors
     /// An address is none; there is no metadata service, or it knows none.
-    pub(crate) fn source(&self, setting: &Setting) -> Result<Source, Failure> {
+    pub(crate) fn source(&self, context: &RegisterContext) -> Result<AddressSource, Failure> {
         if let Some(cloud) = self.from_metadata {
-            let (private, public) = setting.sides()?;
-            let found = metadata::addresses(cloud, self.metadata_endpoint.as_deref())?;
+            let (private, public) = context.sides()?;
+            let found = cloud_metadata::addresses(cloud, self.metadata_endpoint.as_deref())?;
             let sides = [(private, found.private), (public, found.public)];
             let known = sides.into_iter().filter(|(hash, at)| {
                 if at.is_empty() {
                     eprintln!(
                         "cloudhosts: the metadata service knows no address for {}; it is left as \
                          it is",
-                        Plain(hash)
+                        Escaped(hash)
                     );
                 }
                 !at.is_empty()
@@ -106,22 +107,22 @@ impl Addresses {
                 let at: Vec<String> = at.iter().map(IpAddr::to_string).collect();
                 place(hash, &at.join(" "))
             });
-            return places.collect::<Result<_, _>>().map(Source::Known);
+            return places.collect::<Result<_, _>>().map(AddressSource::Known);
         }
         if !self.private.is_empty() || !self.public.is_empty() {
-            let (private, public) = setting.sides()?;
+            let (private, public) = context.sides()?;
             let sides = [(private, &self.private), (public, &self.public)];
             let given = sides.into_iter().filter(|(_, at)| !at.is_empty());
             let places = given.map(|(hash, at)| place(hash, &at.join(" ")));
-            return places.collect::<Result<_, _>>().map(Source::Known);
+            return places.collect::<Result<_, _>>().map(AddressSource::Known);
         }
-        let hashes = setting.hashes()?;
+        let hashes = context.hashes()?;
         if self.addresses.is_empty() {
-            return Ok(Source::Local { hashes, zone: None });
+            return Ok(AddressSource::Local { hashes, zone: None });
         }
         let at = self.addresses.join(" ");
         let places = hashes.into_iter().map(|hash| place(hash, &at));
-        places.collect::<Result<_, _>>().map(Source::Known)
+        places.collect::<Result<_, _>>().map(AddressSource::Known)
     }
 }
 
@@ -141,24 +142,18 @@ fn at_zone(place: Place, zone: Option<&Zone>) -> Place {
     }
 }
 
-/// Places from which something is taken away.
-pub(crate) fn away(hashes: Vec<String>) -> Vec<Place> {
-    let away = |hash| Place { hash, at: None };
-    hashes.into_iter().map(away).collect()
-}
-
-impl Source {
+impl AddressSource {
     /// The same for a member that stands in a zone.
     #[must_use]
-    pub(crate) fn in_zone(self, zone: Option<Zone>) -> Source {
+    pub(crate) fn in_zone(self, zone: Option<Zone>) -> AddressSource {
         match self {
-            Source::Known(places) => {
+            AddressSource::Known(places) => {
                 let places = places
                     .into_iter()
                     .map(|place| at_zone(place, zone.as_ref()));
-                Source::Known(places.collect())
+                AddressSource::Known(places.collect())
             }
-            Source::Local { hashes, .. } => Source::Local { hashes, zone },
+            AddressSource::Local { hashes, .. } => AddressSource::Local { hashes, zone },
         }
     }
 
@@ -168,8 +163,8 @@ impl Source {
     /// Redis can't be reached.
     pub(crate) async fn local(&self, registrar: &mut Registrar) -> Result<Option<IpAddr>, Trouble> {
         match self {
-            Source::Known(_) => Ok(None),
-            Source::Local { .. } => registrar.local().await,
+            AddressSource::Known(_) => Ok(None),
+            AddressSource::Local { .. } => registrar.local().await,
         }
     }
 
@@ -179,8 +174,8 @@ impl Source {
     /// It is of no use to others.
     pub(crate) fn places(&self, local: Option<IpAddr>) -> Result<Vec<Place>, Failure> {
         match self {
-            Source::Known(places) => Ok(places.clone()),
-            Source::Local { hashes, zone } => {
+            AddressSource::Known(places) => Ok(places.clone()),
+            AddressSource::Local { hashes, zone } => {
                 let at = fit(local)?.to_string();
                 let places = hashes.iter().map(|hash| place(hash.clone(), &at));
                 places

@@ -10,8 +10,8 @@ use cloudhosts_table::client::LAST_GOOD_NAME;
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::local;
-use crate::nsswitch::place::STANDARD;
+use crate::local_daemon;
+use crate::nsswitch::file::STANDARD;
 
 const CHECK: &str = "rights";
 
@@ -21,7 +21,7 @@ const WRITE: u32 = 0o002;
 const ENTER: u32 = 0o001;
 
 pub(super) fn look(config: &Config) -> Finding {
-    let socket = local::socket(config);
+    let socket = local_daemon::socket(config);
     let table = config.state_dir.join(LAST_GOOD_NAME);
     // To connect to a socket takes the right to write to it (unix(7)).
     let needed = [

@@ -9,13 +9,14 @@ use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use crate::outcome::{Failure, Plain};
+use crate::escape::Escaped;
+use crate::outcome::Failure;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most bytes of an answer: addresses and tokens are short.
-const MOST: u64 = 4096;
+const MAX_BYTES: u64 = 4096;
 
 /// The address at which all three clouds have it.
 const STANDARD: &str = "http://169.254.169.254";
@@ -33,7 +34,7 @@ pub(crate) enum Cloud {
 
 /// What the service knows. At least one of them is there.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct CloudAddresses {
     /// At which machines of the same network reach this one.
     pub(crate) private: Vec<IpAddr>,
     /// At which everybody does; none where the machine has no such address.
@@ -41,7 +42,7 @@ pub(crate) struct Found {
 }
 
 /// Where a service has the addresses of the first network interface.
-struct Paths {
+struct MetadataPaths {
     private: &'static str,
     public: &'static str,
     /// Of IPv6 there is one kind; whether it is public is seen by the address.
@@ -52,15 +53,15 @@ struct Paths {
 ///
 /// # Errors
 /// There is no such service, or it knows no address.
-pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, Failure> {
-    let service = Service {
+pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<CloudAddresses, Failure> {
+    let service = MetadataService {
         cloud,
         base: endpoint
             .unwrap_or(STANDARD)
             .trim_end_matches('/')
             .to_owned(),
         agent: Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
@@ -73,7 +74,7 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, F
         Cloud::Azure => ("Metadata", "true".to_owned()),
     };
     let paths = cloud.paths();
-    let mut found = Found {
+    let mut found = CloudAddresses {
         private: service.addresses(paths.private, &header)?,
         public: service.addresses(paths.public, &header)?,
     };
@@ -83,7 +84,7 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, F
             found.public.extend(is_global(address).then_some(address));
         }
     }
-    if found == Found::default() {
+    if found == CloudAddresses::default() {
         return Err(service.failure(
             "this machine has no address there; pass what there is with --private or --public",
         ));
@@ -92,20 +93,20 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, F
 }
 
 impl Cloud {
-    fn paths(self) -> Paths {
+    fn paths(self) -> MetadataPaths {
         match self {
-            Cloud::Ec2 => Paths {
+            Cloud::Ec2 => MetadataPaths {
                 private: "/latest/meta-data/local-ipv4",
                 public: "/latest/meta-data/public-ipv4",
                 v6: Some("/latest/meta-data/ipv6"),
             },
-            Cloud::Gcp => Paths {
+            Cloud::Gcp => MetadataPaths {
                 private: "/computeMetadata/v1/instance/network-interfaces/0/ip",
                 public: "/computeMetadata/v1/instance/network-interfaces/0/access-configs/0/\
                          external-ip",
                 v6: Some("/computeMetadata/v1/instance/network-interfaces/0/ipv6s"),
             },
-            Cloud::Azure => Paths {
+            Cloud::Azure => MetadataPaths {
                 private: "/metadata/instance/network/interface/0/ipv4/ipAddress/0/\
                           privateIpAddress?api-version=2021-02-01&format=text",
                 public: "/metadata/instance/network/interface/0/ipv4/ipAddress/0/\
@@ -121,13 +122,13 @@ fn is_global(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000)
 }
 
-struct Service {
+struct MetadataService {
     cloud: Cloud,
     base: String,
     agent: Agent,
 }
 
-impl Service {
+impl MetadataService {
     /// The token without which EC2 may refuse to answer.
     fn token(&self) -> Result<String, Failure> {
         let path = "/latest/api/token";
@@ -153,7 +154,7 @@ impl Service {
             word.parse().map_err(|_| {
                 self.failure(&format!(
                     "what it says at {path} is no address: {}",
-                    Plain(&text)
+                    Escaped(&text)
                 ))
             })
         };
@@ -175,7 +176,7 @@ impl Service {
         let text = response
             .body_mut()
             .with_config()
-            .limit(MOST)
+            .limit(MAX_BYTES)
             .read_to_string();
         let text = text.map_err(|error| self.silent(&error))?;
         let text = text.trim();
@@ -184,7 +185,7 @@ impl Service {
 
     fn silent(&self, error: &ureq::Error) -> Failure {
         let why = match error {
-            ureq::Error::Timeout(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            ureq::Error::Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
             error => error.to_string(),
         };
         self.failure(&why)
@@ -198,8 +199,8 @@ impl Service {
         };
         Failure::Unreachable(format!(
             "the metadata service at {}: {}; is this {cloud}? Nothing was changed",
-            Plain(&self.base),
-            Plain(why)
+            Escaped(&self.base),
+            Escaped(why)
         ))
     }
 }

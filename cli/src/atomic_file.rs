@@ -72,7 +72,7 @@ pub(crate) fn holds(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
     let Ok(Some(file)) = open(path) else {
         return false;
     };
-    let mut comparison = Comparison {
+    let mut comparison = ContentComparer {
         file: BufReader::with_capacity(CHUNK, file),
     };
     let mut buffered = BufWriter::with_capacity(CHUNK, &mut comparison);
@@ -82,11 +82,11 @@ pub(crate) fn holds(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
 }
 
 /// Takes what a file holds, and fails at the first byte that is another.
-struct Comparison {
+struct ContentComparer {
     file: BufReader<File>,
 }
 
-impl Write for Comparison {
+impl Write for ContentComparer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let there = self.file.fill_buf()?;
         let len = there.len().min(bytes.len());
@@ -139,14 +139,14 @@ pub(crate) fn replace_by(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let draft = Draft::new(directory, &path)?;
+    let temporary = TemporaryFile::new(directory, &path)?;
     match &old {
-        Some((metadata, file)) => inherit(&draft.file, metadata, file)?,
-        None => draft
+        Some((metadata, file)) => inherit(&temporary.file, metadata, file)?,
+        None => temporary
             .file
             .set_permissions(Permissions::from_mode(NEW_MODE))?,
     }
-    draft.publish(write, &path)?;
+    temporary.publish(write, &path)?;
     // Not every file system can; the file is there whole by now.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
@@ -182,13 +182,13 @@ fn write_to(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 }
 
 /// The new file while it is being made; removed unless it is published.
-struct Draft {
+struct TemporaryFile {
     file: File,
     path: Option<PathBuf>,
 }
 
-impl Draft {
-    fn new(directory: &Path, of: &Path) -> io::Result<Draft> {
+impl TemporaryFile {
+    fn new(directory: &Path, of: &Path) -> io::Result<TemporaryFile> {
         let name = of.file_name().unwrap_or_default().to_string_lossy();
         let path = directory.join(format!(".{name}.cloudhosts-{}", std::process::id()));
         // One of that name can only be left over from a process that was killed.
@@ -202,7 +202,7 @@ impl Draft {
             .mode(0o600)
             .open(&path)?;
         let path = Some(path);
-        Ok(Draft { file, path })
+        Ok(TemporaryFile { file, path })
     }
 
     fn publish(
@@ -220,7 +220,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
             // There is nobody to tell.

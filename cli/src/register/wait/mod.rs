@@ -11,28 +11,29 @@ use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::{Client, Edition, RoleEntry, View, client};
 
-use crate::inspect::roles;
-use crate::local::paths;
-use crate::outcome::{Failure, Outcome, Plain};
+use crate::escape::Escaped;
+use crate::local_daemon::paths;
+use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
+use crate::table_roles;
 
 /// Of roles that `allow` leaves out, so many are named.
 const NAMED: usize = 3;
 
 /// What the table must have been made from, in one hash.
-pub(super) struct Wanted<'w> {
+pub(super) struct Expectation<'w> {
     hash: String,
-    fields: Fields<'w>,
+    fields: ExpectedFields<'w>,
     /// Which other fields there must not be.
-    alone: Alone,
+    alone: OtherFields,
     /// Of which roles nothing may be there that Redis has lost.
-    accepted: Accepted,
+    accepted: AcceptedLoss,
     /// The role that is to be answered as this hash says.
     answered: Option<String>,
 }
 
 /// What came of waiting.
-pub(super) enum Waited {
+pub(super) enum WaitResult {
     /// The table has it.
     Published,
     /// It has not, or programs get something else all the same.
@@ -78,13 +79,13 @@ impl fmt::Display for Unpublished {
             Unpublished::NotMirrored { hashes } => write!(
                 f,
                 "the daemon of this machine does not mirror {}: there is nothing to wait for",
-                Plain(hashes)
+                Escaped(hashes)
             ),
             Unpublished::Overruled { role, by } => write!(
                 f,
                 "programs of this machine do not get it: {} comes before it in hashes, and has \
                  {role} too (cloudhosts explain {role})",
-                Plain(by)
+                Escaped(by)
             ),
             Unpublished::Late(patience) => write!(
                 f,
@@ -96,15 +97,15 @@ impl fmt::Display for Unpublished {
     }
 }
 
-impl Waited {
+impl WaitResult {
     /// What JSON says of it: whether it is published, and if not, why. Both are
     /// null where nobody waited.
-    pub(super) fn describe(waited: Option<&Waited>) -> (Option<bool>, Option<&'static str>) {
+    pub(super) fn describe(waited: Option<&WaitResult>) -> (Option<bool>, Option<&'static str>) {
         match waited {
             None => (None, None),
-            Some(Waited::Published) => (Some(true), None),
-            Some(Waited::Unpublished(why)) => (Some(false), Some(why.code())),
-            Some(Waited::Gone(_)) => (Some(false), Some("no_daemon")),
+            Some(WaitResult::Published) => (Some(true), None),
+            Some(WaitResult::Unpublished(why)) => (Some(false), Some(why.code())),
+            Some(WaitResult::Gone(_)) => (Some(false), Some("no_daemon")),
         }
     }
 
@@ -112,17 +113,17 @@ impl Waited {
     ///
     /// # Errors
     /// There is no daemon.
-    pub(super) fn outcome(waited: Option<Waited>) -> Result<Outcome, Failure> {
+    pub(super) fn outcome(waited: Option<WaitResult>) -> Result<Outcome, Failure> {
         match waited {
-            None | Some(Waited::Published) => Ok(Outcome::Yes),
-            Some(Waited::Unpublished(_)) => Ok(Outcome::No),
-            Some(Waited::Gone(failure)) => Err(failure),
+            None | Some(WaitResult::Published) => Ok(Outcome::Yes),
+            Some(WaitResult::Unpublished(_)) => Ok(Outcome::No),
+            Some(WaitResult::Gone(failure)) => Err(failure),
         }
     }
 }
 
 /// Which fields there must be.
-enum Fields<'w> {
+enum ExpectedFields<'w> {
     /// They do not matter.
     None,
     /// This one with this value; without one there must be no such field.
@@ -131,32 +132,36 @@ enum Fields<'w> {
     Of(&'w Entries),
 }
 
-impl Fields<'_> {
+impl ExpectedFields<'_> {
     /// The role, the member (empty for the plain field) and the value of each.
     fn all(&self) -> Box<dyn Iterator<Item = (&str, &str, Option<&str>)> + '_> {
         match self {
-            Fields::None => Box::new(std::iter::empty()),
-            Fields::One(role, value) => Box::new(std::iter::once((
+            ExpectedFields::None => Box::new(std::iter::empty()),
+            ExpectedFields::One(role, value) => Box::new(std::iter::once((
                 role.name(),
                 role.member().unwrap_or_default(),
                 value.as_deref(),
             ))),
-            Fields::Of(entries) => Box::new(entries.iter().map(|(role, at)| (role, "", Some(at)))),
+            ExpectedFields::Of(entries) => {
+                Box::new(entries.iter().map(|(role, at)| (role, "", Some(at))))
+            }
         }
     }
 
     /// Whether this field is one of them.
     fn has(&self, role: &str, member: &str) -> bool {
         match self {
-            Fields::None => false,
-            Fields::One(one, _) => one.name() == role && one.member().unwrap_or_default() == member,
-            Fields::Of(entries) => member.is_empty() && entries.contains(role.as_bytes()),
+            ExpectedFields::None => false,
+            ExpectedFields::One(one, _) => {
+                one.name() == role && one.member().unwrap_or_default() == member
+            }
+            ExpectedFields::Of(entries) => member.is_empty() && entries.contains(role.as_bytes()),
         }
     }
 }
 
 /// Of which roles nothing may be there that Redis has lost.
-enum Accepted {
+enum AcceptedLoss {
     /// It does not matter.
     None,
     These(BTreeSet<String>),
@@ -164,7 +169,7 @@ enum Accepted {
 }
 
 /// Which other fields there must not be.
-enum Alone {
+enum OtherFields {
     /// None: they do not matter.
     No,
     /// Others of that role.
@@ -174,52 +179,54 @@ enum Alone {
 }
 
 /// What a change leaves behind.
-pub(super) fn of_change(change: &Change) -> Vec<Wanted<'_>> {
-    let wanted = change.places.iter().map(|place| Wanted {
+pub(super) fn after_change(change: &Change) -> Vec<Expectation<'_>> {
+    let wanted = change.places.iter().map(|place| Expectation {
         hash: place.hash.clone(),
-        fields: Fields::One(&change.role, place.at.as_ref().map(Where::to_string)),
+        fields: ExpectedFields::One(&change.role, place.at.as_ref().map(Where::to_string)),
         alone: match change.verb {
-            Verb::Claim | Verb::Point | Verb::Release => Alone::In(change.role.name().to_owned()),
-            Verb::Join | Verb::Leave => Alone::No,
+            Verb::Claim | Verb::Point | Verb::Release => {
+                OtherFields::In(change.role.name().to_owned())
+            }
+            Verb::Join | Verb::Leave => OtherFields::No,
         },
-        accepted: Accepted::None,
+        accepted: AcceptedLoss::None,
         answered: place.at.as_ref().map(|_| change.role.name().to_owned()),
     });
     wanted.collect()
 }
 
 /// What an import leaves behind.
-pub(super) fn of_import(import: &Import) -> Vec<Wanted<'_>> {
-    vec![Wanted {
+pub(super) fn after_import(import: &Import) -> Vec<Expectation<'_>> {
+    vec![Expectation {
         hash: import.hash.clone(),
-        fields: Fields::Of(&import.roles),
+        fields: ExpectedFields::Of(&import.roles),
         alone: match import.replace {
-            true => Alone::Everywhere,
-            false => Alone::No,
+            true => OtherFields::Everywhere,
+            false => OtherFields::No,
         },
-        accepted: Accepted::None,
+        accepted: AcceptedLoss::None,
         answered: None,
     }]
 }
 
 /// What accepting a loss leaves behind.
-pub(super) fn of_accept(accept: &Accept) -> Vec<Wanted<'_>> {
-    let wanted = accept.hashes.iter().map(|hash| Wanted {
+pub(super) fn after_accept(accept: &Accept) -> Vec<Expectation<'_>> {
+    let wanted = accept.hashes.iter().map(|hash| Expectation {
         hash: hash.clone(),
-        fields: Fields::None,
-        alone: Alone::No,
+        fields: ExpectedFields::None,
+        alone: OtherFields::No,
         accepted: if accept.roles.is_empty() {
-            Accepted::All
+            AcceptedLoss::All
         } else {
             let roles = accept.roles.iter().map(|role| role.name().to_owned());
-            Accepted::These(roles.collect())
+            AcceptedLoss::These(roles.collect())
         },
         answered: None,
     });
     wanted.collect()
 }
 
-impl Wanted<'_> {
+impl Expectation<'_> {
     /// Whether a table is as wanted, but for what is not mirrored; none where it has
     /// nothing of this hash.
     fn is_in(&self, view: &View<'_>, allow: &Allow) -> Option<bool> {
@@ -227,17 +234,17 @@ impl Wanted<'_> {
         let hash = hashes.iter().position(|hash| *hash == self.hash)?;
         let mut all = self.fields.all().filter(|(role, ..)| allow.allows(role));
         let nothing_else = match &self.alone {
-            Alone::No => true,
-            Alone::In(role) => self.is_alone(view.role_entry(role).as_ref(), hash),
-            Alone::Everywhere => view.roles().all(|role| self.is_alone(Some(&role), hash)),
+            OtherFields::No => true,
+            OtherFields::In(role) => self.is_alone(view.role_entry(role).as_ref(), hash),
+            OtherFields::Everywhere => view.roles().all(|role| self.is_alone(Some(&role), hash)),
         };
         let accepted = match &self.accepted {
-            Accepted::None => true,
-            Accepted::These(roles) => roles.iter().all(|role| {
+            AcceptedLoss::None => true,
+            AcceptedLoss::These(roles) => roles.iter().all(|role| {
                 let entry = view.role_entry(role);
                 entry.is_none_or(|entry| !retains(&entry, hash))
             }),
-            Accepted::All => view.roles().all(|role| !retains(&role, hash)),
+            AcceptedLoss::All => view.roles().all(|role| !retains(&role, hash)),
         };
         let there = all.all(|(role, member, value)| has(view, hash, role, member, value));
         Some(nothing_else && accepted && there)
@@ -245,7 +252,7 @@ impl Wanted<'_> {
 
     /// Who has the role that this hash was to decide, where that is an earlier
     /// hash than all that were written to.
-    fn overruled(&self, view: &View<'_>, all: &[Wanted<'_>]) -> Option<Unpublished> {
+    fn overruled(&self, view: &View<'_>, all: &[Expectation<'_>]) -> Option<Unpublished> {
         let role = self.answered.as_ref()?;
         let entry = view.role_entry(role)?;
         let decides = entry.sources.iter().map(|source| source.hash).min()?;
@@ -281,7 +288,7 @@ fn has(view: &View<'_>, hash: usize, role: &str, member: &str, value: Option<&st
     match (found, value) {
         (None, None) => true,
         // What Redis has lost is there once more only when it was read.
-        (Some(found), Some(value)) => !found.retained && roles::value(found) == value,
+        (Some(found), Some(value)) => !found.retained && table_roles::value(found) == value,
         _ => false,
     }
 }
@@ -295,29 +302,29 @@ fn retains(role: &RoleEntry, hash: usize) -> bool {
 /// Waits until the table has it, in each of the hashes that the daemon mirrors,
 /// and says why it has not, or why that is of no use.
 pub(super) fn until_published(
-    wanted: Vec<Wanted<'_>>,
+    wanted: Vec<Expectation<'_>>,
     patience: Duration,
     config: &Config,
-) -> Waited {
+) -> WaitResult {
     let waited = wait(wanted, patience, config);
-    if let Waited::Unpublished(why) = &waited {
+    if let WaitResult::Unpublished(why) = &waited {
         eprintln!("cloudhosts: {why}");
     }
     waited
 }
 
-fn wait(wanted: Vec<Wanted<'_>>, patience: Duration, config: &Config) -> Waited {
+fn wait(wanted: Vec<Expectation<'_>>, patience: Duration, config: &Config) -> WaitResult {
     let start = Instant::now();
     let mut fields = wanted.iter().flat_map(|one| one.fields.all()).peekable();
     if fields.peek().is_some() && !fields.any(|(role, ..)| config.allow.allows(role)) {
-        return Waited::Unpublished(filtered(&wanted, config));
+        return WaitResult::Unpublished(filtered(&wanted, config));
     }
     let daemon = paths(config).ok_or(AttachError::Path);
     match daemon.and_then(|paths| client::pulse(&paths)) {
         // It has not read Redis yet, or is slow, and will.
         Ok(_) | Err(AttachError::Handover(HandoverError::NothingYet | HandoverError::Silence)) => {}
         Err(error) => {
-            return Waited::Gone(Failure::Unreachable(format!(
+            return WaitResult::Gone(Failure::Unreachable(format!(
                 "it is written, but there is no daemon to wait for: {error}; is \
                  cloudhosts-cached running? (cloudhosts status)"
             )));
@@ -328,19 +335,19 @@ fn wait(wanted: Vec<Wanted<'_>>, patience: Duration, config: &Config) -> Waited 
     loop {
         let look = |view: &View<'_>| look(view, &wanted, &config.allow, &mut looked_at);
         match table.with(|| paths(config), monotonic(), look) {
-            Ok(Look::Published) => return Waited::Published,
-            Ok(Look::Never(why)) => return Waited::Unpublished(why),
-            Ok(Look::NotYet) | Err(_) => {}
+            Ok(Verdict::Published) => return WaitResult::Published,
+            Ok(Verdict::Never(why)) => return WaitResult::Unpublished(why),
+            Ok(Verdict::NotYet) | Err(_) => {}
         }
         if start.elapsed() > patience {
-            return Waited::Unpublished(Unpublished::Late(patience));
+            return WaitResult::Unpublished(Unpublished::Late(patience));
         }
         table.wait(looked_at, patience.saturating_sub(start.elapsed()));
     }
 }
 
 /// Which of the roles that are waited for `allow` leaves out: all of them.
-fn filtered(wanted: &[Wanted<'_>], config: &Config) -> Unpublished {
+fn filtered(wanted: &[Expectation<'_>], config: &Config) -> Unpublished {
     let fields = wanted.iter().flat_map(|one| one.fields.all());
     let roles: BTreeSet<&str> = fields.map(|(role, ..)| role).collect();
     let shown: Vec<&str> = roles.iter().take(NAMED).copied().collect();
@@ -355,7 +362,7 @@ fn filtered(wanted: &[Wanted<'_>], config: &Config) -> Unpublished {
 }
 
 /// What a look at the table shows.
-enum Look {
+enum Verdict {
     Published,
     NotYet,
     /// However long one waits.
@@ -365,16 +372,16 @@ enum Look {
 /// Looks at a table, once: the next look is at a later one.
 fn look(
     view: &View<'_>,
-    wanted: &[Wanted<'_>],
+    wanted: &[Expectation<'_>],
     allow: &Allow,
     looked_at: &mut Option<Edition>,
-) -> Look {
+) -> Verdict {
     let edition = Some(view.edition());
     if std::mem::replace(looked_at, edition) == edition {
-        return Look::NotYet;
+        return Verdict::NotYet;
     }
     if let Some(overruled) = wanted.iter().find_map(|one| one.overruled(view, wanted)) {
-        return Look::Never(overruled);
+        return Verdict::Never(overruled);
     }
     let mirrored = wanted.iter().filter_map(|one| one.is_in(view, allow));
     let mirrored: Vec<bool> = mirrored.collect();
@@ -382,9 +389,9 @@ fn look(
         [] => {
             let hashes: Vec<&str> = wanted.iter().map(|one| one.hash.as_str()).collect();
             let hashes = hashes.join(" nor ");
-            Look::Never(Unpublished::NotMirrored { hashes })
+            Verdict::Never(Unpublished::NotMirrored { hashes })
         }
-        all if all.iter().all(|&good| good) => Look::Published,
-        _ => Look::NotYet,
+        all if all.iter().all(|&good| good) => Verdict::Published,
+        _ => Verdict::NotYet,
     }
 }

@@ -7,7 +7,7 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Client, Edition, View};
 
-use crate::local;
+use crate::local_daemon;
 
 /// How much longer to rest than it took to deal with a table, so that a storm of
 /// changes in a large one costs a tenth of a processor.
@@ -16,7 +16,7 @@ const REST: u32 = 9;
 /// The tables, one after the other. A daemon that stops or starts again is
 /// no end of them.
 #[derive(Debug)]
-pub(super) struct Newest<'c> {
+pub(super) struct TableWatcher<'c> {
     config: &'c Config,
     client: Client,
     seen: Option<Edition>,
@@ -26,10 +26,10 @@ pub(super) struct Newest<'c> {
     told: bool,
 }
 
-impl<'c> Newest<'c> {
+impl<'c> TableWatcher<'c> {
     /// Nothing is seen yet.
-    pub(super) fn new(config: &'c Config) -> Newest<'c> {
-        Newest {
+    pub(super) fn new(config: &'c Config) -> TableWatcher<'c> {
+        TableWatcher {
             config,
             client: Client::new(),
             seen: None,
@@ -48,7 +48,7 @@ impl<'c> Newest<'c> {
     pub(super) fn look<R>(&mut self, f: impl FnOnce(View<'_>) -> R) -> Option<R> {
         let seen = self.seen.filter(|_| !self.again);
         let looked = self.client.with(
-            || local::paths(self.config),
+            || local_daemon::paths(self.config),
             monotonic(),
             |view| {
                 let this = Some(view.edition());

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::process::Command;
 
-use crate::outcome::Plain;
+use crate::escape::Escaped;
 
 /// What this program is called when it is to become a command.
 const NAME: &str = "cloudhosts: about to run the command of a holder";
@@ -32,7 +32,7 @@ pub(super) fn command(program: &OsStr) -> Command {
 /// shells have it.
 pub(super) fn refused(program: &OsStr, error: &io::Error) -> u8 {
     let program = program.to_string_lossy();
-    eprintln!("cloudhosts: can't run {}: {error}", Plain(&program));
+    eprintln!("cloudhosts: can't run {}: {error}", Escaped(&program));
     match error.kind() {
         io::ErrorKind::NotFound => 127,
         _ => 126,

@@ -6,8 +6,10 @@ use cloudhosts_registry::config::Config;
 use cloudhosts_registry::register::{Holding, Role, holdings};
 use serde_json::{Value, json};
 
-use crate::outcome::{Failure, Lines, Plain};
-use crate::register::block_on;
+use crate::escape::Escaped;
+use crate::outcome::Failure;
+use crate::output::LabelledLines;
+use crate::runtime::block_on;
 
 /// Those who hold these roles, or any.
 ///
@@ -21,7 +23,7 @@ pub(super) fn read(config: &Config, roles: Option<&[Role]>) -> Result<Vec<Holdin
 }
 
 /// Adds a line for each; or why it is not known.
-pub(super) fn add_to(lines: &mut Lines, held: &Result<Vec<Holding>, Failure>) {
+pub(super) fn add_to(lines: &mut LabelledLines, held: &Result<Vec<Holding>, Failure>) {
     match held {
         Ok(all) => {
             for one in all {
@@ -62,7 +64,7 @@ pub(super) fn cells(one: &Holding) -> [String; 8] {
         one.term.map(|term| term.to_string()).unwrap_or_default(),
         one.hash.clone(),
     ]
-    .map(|text| Plain(&text).to_string())
+    .map(|text| Escaped(&text).to_string())
 }
 
 /// The same for programs, as in the manual page.
@@ -93,7 +95,7 @@ pub(super) fn add_to_json(object: &mut Value, held: &Result<Vec<Holding>, Failur
 
 /// Why it is not known who holds them.
 fn said(failure: &Failure) -> String {
-    Plain(&failure.to_string()).to_string()
+    Escaped(&failure.to_string()).to_string()
 }
 
 fn time(time: SystemTime) -> String {

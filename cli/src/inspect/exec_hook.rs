@@ -11,9 +11,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::changes::{Change, State};
-use super::roles::joined;
-use crate::outcome::Plain;
+use super::changes::{RoleAnswer, RoleChange};
+use crate::escape::Escaped;
+use crate::table_roles::joined;
 
 /// Most bytes of a variable; the kernel's limit is 128 KiB (execve(2)).
 const MAX_VARIABLE: usize = 64 << 10;
@@ -23,32 +23,32 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// A command that a thread runs, and is told here what changes.
 #[derive(Debug)]
-pub(super) struct Errand {
-    changes: Sender<Vec<Change>>,
+pub(super) struct ExecHook {
+    changes: Sender<Vec<RoleChange>>,
 }
 
-impl Errand {
+impl ExecHook {
     /// A command of which nothing runs yet.
-    pub(super) fn start(words: &[OsString]) -> Errand {
+    pub(super) fn start(words: &[OsString]) -> ExecHook {
         let (changes, received) = mpsc::channel();
         let words = words.to_vec();
         thread::spawn(move || run_all(&words, &received));
-        Errand { changes }
+        ExecHook { changes }
     }
 
     /// Notes what the next run is to be told.
-    pub(super) fn add(&self, changes: Vec<Change>) {
+    pub(super) fn add(&self, changes: Vec<RoleChange>) {
         // The thread takes them for as long as this program runs.
         let _ = self.changes.send(changes);
     }
 }
 
 /// Runs the command for the changes that come, until there are none to come.
-fn run_all(words: &[OsString], changes: &Receiver<Vec<Change>>) {
+fn run_all(words: &[OsString], changes: &Receiver<Vec<RoleChange>>) {
     while let Ok(first) = changes.recv() {
         let all = std::iter::once(first).chain(changes.try_iter());
         let all = all.flatten().map(|change| (change.role, change.after));
-        let pending: BTreeMap<String, State> = all.collect();
+        let pending: BTreeMap<String, RoleAnswer> = all.collect();
         if pending.is_empty() {
             continue;
         }
@@ -60,7 +60,7 @@ fn run_all(words: &[OsString], changes: &Receiver<Vec<Change>>) {
     }
 }
 
-fn start(words: &[OsString], pending: &BTreeMap<String, State>) -> std::io::Result<Child> {
+fn start(words: &[OsString], pending: &BTreeMap<String, RoleAnswer>) -> std::io::Result<Child> {
     let (program, arguments) = words
         .split_first()
         .ok_or(std::io::ErrorKind::InvalidInput)?;
@@ -97,7 +97,7 @@ fn wait(child: &mut Child, words: &[OsString]) -> std::io::Result<ExitStatus> {
 }
 
 /// What a run is told: all the roles, and of the first its addresses.
-fn variables(pending: &BTreeMap<String, State>) -> [(&'static str, Option<String>); 4] {
+fn variables(pending: &BTreeMap<String, RoleAnswer>) -> [(&'static str, Option<String>); 4] {
     let first = pending.first_key_value();
     let roles: Vec<&String> = pending.keys().collect();
     [
@@ -113,5 +113,5 @@ fn variables(pending: &BTreeMap<String, State>) -> [(&'static str, Option<String
 
 fn shown(words: &[OsString]) -> String {
     let program = words.first().map(|word| word.to_string_lossy());
-    Plain(&program.unwrap_or_default()).to_string()
+    Escaped(&program.unwrap_or_default()).to_string()
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::edit::{self, State};
+use super::edit::{self, HostsLineState};
 use super::hosts::{self, Malformed};
+use crate::atomic_file;
 use crate::outcome::Failure;
-use crate::replace;
 
 /// The machine's.
 pub(crate) const STANDARD: &str = "/etc/nsswitch.conf";
@@ -20,23 +20,23 @@ const MADE: &str = "# Made by \"cloudhosts nsswitch enable\"; \"disable\" remove
 
 /// A file and what is in it.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct NsswitchFile {
     path: PathBuf,
     text: Option<Vec<u8>>,
 }
 
-impl Place {
+impl NsswitchFile {
     /// Reads a file. One that is missing is one that says nothing.
     ///
     /// # Errors
     /// It can't be read.
-    pub(crate) fn read(path: &Path) -> Result<Place, Failure> {
-        let text = replace::read(path).map_err(|error| {
+    pub(crate) fn read(path: &Path) -> Result<NsswitchFile, Failure> {
+        let text = atomic_file::read(path).map_err(|error| {
             let path = path.display();
             Failure::Failed(format!("can't read {path}: {error}"))
         })?;
         let path = path.to_owned();
-        Ok(Place { path, text })
+        Ok(NsswitchFile { path, text })
     }
 
     /// Where it is.
@@ -55,7 +55,7 @@ impl Place {
     }
 
     /// How its line stands.
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> HostsLineState {
         edit::state(&self.text())
     }
 
@@ -91,7 +91,7 @@ impl Place {
             return Ok(false);
         };
         if self.made().is_ok_and(|made| made == *text) {
-            let path = replace::target(&self.path).map_err(|error| self.unwritten(&error))?;
+            let path = atomic_file::target(&self.path).map_err(|error| self.unwritten(&error))?;
             fs::remove_file(path).map_err(|error| self.unwritten(&error))?;
             self.text = None;
             return Ok(true);
@@ -105,7 +105,7 @@ impl Place {
     }
 
     fn write(&mut self, text: Vec<u8>) -> Result<(), Failure> {
-        replace::replace(&self.path, &text).map_err(|error| self.unwritten(&error))?;
+        atomic_file::replace(&self.path, &text).map_err(|error| self.unwritten(&error))?;
         self.text = Some(text);
         Ok(())
     }
