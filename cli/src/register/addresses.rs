@@ -1,5 +1,5 @@
-//! Where a role is: the addresses that are given, those the cloud knows, or the
-//! one from which this machine reaches Redis.
+//! The addresses of a role: given on the command line, assigned by a cloud, or the
+//! local address of the connection to Redis.
 
 use std::net::IpAddr;
 
@@ -13,41 +13,41 @@ use crate::outcome::Failure;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AddressArgs {
-    /// The addresses [default: that from which this machine reaches Redis]; `pick=N` answers N of
-    /// them at each look-up
+    /// Addresses [default: the local address of the connection to Redis]; with `pick=N` each lookup
+    /// returns N of them
     #[arg(value_name = "ADDR")]
     addresses: Vec<String>,
-    /// Write this address to the private view (cloudhosts:private)
+    /// Address for the private view (cloudhosts:private)
     #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
     private: Vec<String>,
-    /// Write this address to the public view (cloudhosts:public)
+    /// Address for the public view (cloudhosts:public)
     #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
     public: Vec<String>,
-    /// Take the private and the public addresses from the cloud's metadata service
+    /// Get the private and public addresses from the metadata service of this cloud
     #[arg(
         long,
         value_name = "CLOUD",
         conflicts_with_all = ["addresses", "private", "public"]
     )]
     from_metadata: Option<Cloud>,
-    /// Where the metadata service is [default: http://169.254.169.254]
+    /// URL of the metadata service [default: http://169.254.169.254]
     #[arg(long, value_name = "URL", requires = "from_metadata")]
     metadata_endpoint: Option<String>,
 }
 
-/// Where a member stands.
+/// The zone of a member.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ZoneArgs {
-    /// The zone of this member; '' is none [default: `zone` of the configuration]
+    /// Zone of the member; '' for none [default: `zone` in the configuration]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
 }
 
 impl ZoneArgs {
-    /// The zone that a member gets.
+    /// The zone that the member gets.
     ///
     /// # Errors
-    /// What was given is none.
+    /// What was given is not a zone.
     pub(crate) fn zone(&self, context: &RegisterContext) -> Result<Option<Zone>, Failure> {
         match self.zone.as_deref() {
             None => Ok(context.config.zone.clone()),
@@ -59,22 +59,22 @@ impl ZoneArgs {
     }
 }
 
-/// Where a role is to be, as far as it is known without Redis.
+/// The places of a role, or how to find them.
 pub(crate) enum AddressSource {
-    /// All of it is.
+    /// They are known.
     Known(Vec<Place>),
-    /// At the address from which this machine reaches Redis.
+    /// The local address of the connection to Redis.
     Local {
-        /// In these hashes.
+        /// The hashes to write it to.
         hashes: Vec<String>,
-        /// The zone in which it stands.
+        /// The zone of the member.
         zone: Option<Zone>,
     },
 }
 
 impl AddressArgs {
-    /// The words from the first on that looks like the name of a program: it is
-    /// no address, nor meant to be one.
+    /// The words from the first one on that looks like the name of a program: it is
+    /// not an address, nor a misspelled one.
     pub(crate) fn command(&self) -> Option<&[String]> {
         let is_program = |word: &String| {
             let number = word.starts_with(|first: char| first.is_ascii_digit());
@@ -84,10 +84,10 @@ impl AddressArgs {
         self.addresses.get(start..)
     }
 
-    /// What was said, and what the metadata service adds.
+    /// The places by the command line and the metadata service.
     ///
     /// # Errors
-    /// An address is none; there is no metadata service, or it knows none.
+    /// An address is invalid, or the metadata service gives none.
     pub(crate) fn source(&self, context: &RegisterContext) -> Result<AddressSource, Failure> {
         if let Some(cloud) = self.from_metadata {
             let (private, public) = context.sides()?;
@@ -96,8 +96,8 @@ impl AddressArgs {
             let known = sides.into_iter().filter(|(hash, at)| {
                 if at.is_empty() {
                     eprintln!(
-                        "cloudhosts: the metadata service knows no address for {}; it is left as \
-                         it is",
+                        "cloudhosts: the metadata service has no address for {}, which is left \
+                         unchanged",
                         Escaped(hash)
                     );
                 }
@@ -131,7 +131,7 @@ fn place(hash: String, at: &str) -> Result<Place, Failure> {
     Ok(Place { hash, at: Some(at) })
 }
 
-/// A place in a zone, unless it says itself in which.
+/// Adds a zone to a value, unless it has one.
 fn at_zone(place: Place, zone: Option<&Zone>) -> Place {
     match zone {
         Some(zone) => Place {
@@ -143,7 +143,7 @@ fn at_zone(place: Place, zone: Option<&Zone>) -> Place {
 }
 
 impl AddressSource {
-    /// The same for a member that stands in a zone.
+    /// The same for a member in a zone.
     #[must_use]
     pub(crate) fn in_zone(self, zone: Option<Zone>) -> AddressSource {
         match self {
@@ -157,7 +157,7 @@ impl AddressSource {
         }
     }
 
-    /// The address from which this machine reaches Redis, where it is needed.
+    /// The local address of the connection to Redis, where it is needed.
     ///
     /// # Errors
     /// Redis can't be reached.
@@ -168,15 +168,15 @@ impl AddressSource {
         }
     }
 
-    /// Everything, with that address.
+    /// The places, given that address.
     ///
     /// # Errors
-    /// It is of no use to others.
+    /// Other machines can't use the address.
     pub(crate) fn places(&self, local: Option<IpAddr>) -> Result<Vec<Place>, Failure> {
         match self {
             AddressSource::Known(places) => Ok(places.clone()),
             AddressSource::Local { hashes, zone } => {
-                let at = fit(local)?.to_string();
+                let at = usable(local)?.to_string();
                 let places = hashes.iter().map(|hash| place(hash.clone(), &at));
                 places
                     .map(|place| Ok(at_zone(place?, zone.as_ref())))
@@ -186,23 +186,23 @@ impl AddressSource {
     }
 }
 
-/// The address, if others can use it.
-fn fit(local: Option<IpAddr>) -> Result<IpAddr, Failure> {
+/// The address, if other machines can use it.
+fn usable(local: Option<IpAddr>) -> Result<IpAddr, Failure> {
     let why = match local {
         None => "Redis is reached over a Unix socket".to_owned(),
         Some(at) if at.is_loopback() => format!("Redis is reached from {at}"),
         Some(IpAddr::V6(at)) if at.is_unicast_link_local() => {
-            format!("Redis is reached from {at}, which means something on one link only")
+            format!("Redis is reached from {at}, which is valid on one link only")
         }
         Some(IpAddr::V6(at)) => match at.to_ipv4_mapped() {
-            Some(v4) => return fit(Some(v4.into())),
+            Some(v4) => return usable(Some(v4.into())),
             None => return Ok(at.into()),
         },
         Some(at) => return Ok(at),
     };
     Err(Failure::Usage(format!(
-        "{why}, so the address of this machine is not known; pass it: ADDR, or --private and \
-         --public, or --from-metadata"
+        "{why}, so this machine's address is not known; pass ADDR, or --private and --public, or \
+         --from-metadata"
     )))
 }
 
@@ -211,8 +211,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_means_nothing_elsewhere_is_refused() {
-        let of = |at: &str| fit(at.parse().ok()).map(|at| at.to_string()).ok();
+    fn an_address_that_other_machines_cannot_use_is_refused() {
+        let of = |at: &str| usable(at.parse().ok()).map(|at| at.to_string()).ok();
         assert_eq!(of("10.0.0.5"), Some("10.0.0.5".into()));
         assert_eq!(of("::ffff:10.0.0.5"), Some("10.0.0.5".into()));
         assert_eq!(of("fd00::5"), Some("fd00::5".into()));

@@ -1,7 +1,7 @@
-//! The addresses of this machine by its cloud's metadata service.
+//! The addresses of this machine, from the metadata service of its cloud.
 //!
-//! Each service asks for a header that a browser or a proxy would not send, and
-//! is asked directly, whatever proxy the environment names.
+//! Each service requires a header that a browser or a proxy would not send, and is
+//! asked directly, whatever proxy the environment sets.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,10 +18,10 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Most bytes of an answer: addresses and tokens are short.
 const MAX_BYTES: u64 = 4096;
 
-/// The address at which all three clouds have it.
-const STANDARD: &str = "http://169.254.169.254";
+/// The URL in all three clouds.
+const DEFAULT_URL: &str = "http://169.254.169.254";
 
-/// Whose service it is.
+/// The provider of a metadata service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Cloud {
     /// Amazon EC2 (IMDSv2)
@@ -32,32 +32,32 @@ pub(crate) enum Cloud {
     Azure,
 }
 
-/// What the service knows. At least one of them is there.
+/// The addresses that a service has. There is at least one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CloudAddresses {
-    /// At which machines of the same network reach this one.
+    /// For machines of the same network.
     pub(crate) private: Vec<IpAddr>,
-    /// At which everybody does; none where the machine has no such address.
+    /// For everybody; empty where the machine has no such address.
     pub(crate) public: Vec<IpAddr>,
 }
 
-/// Where a service has the addresses of the first network interface.
+/// The paths of the addresses of the first network interface.
 struct MetadataPaths {
     private: &'static str,
     public: &'static str,
-    /// Of IPv6 there is one kind; whether it is public is seen by the address.
+    /// There is one path for IPv6; whether an address is public shows in the address.
     v6: Option<&'static str>,
 }
 
 /// The addresses of the first network interface.
 ///
 /// # Errors
-/// There is no such service, or it knows no address.
+/// There is no such service, or it has no address.
 pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<CloudAddresses, Failure> {
     let service = MetadataService {
         cloud,
         base: endpoint
-            .unwrap_or(STANDARD)
+            .unwrap_or(DEFAULT_URL)
             .trim_end_matches('/')
             .to_owned(),
         agent: Agent::config_builder()
@@ -85,9 +85,8 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<CloudAdd
         }
     }
     if found == CloudAddresses::default() {
-        return Err(service.failure(
-            "this machine has no address there; pass what there is with --private or --public",
-        ));
+        return Err(service
+            .failure("it has no address for this machine; pass --private or --public instead"));
     }
     Ok(found)
 }
@@ -117,7 +116,7 @@ impl Cloud {
     }
 }
 
-/// Whether an IPv6 address is one of the internet, not of a site (RFC 4193).
+/// Whether an IPv6 address is global, not a unique local address (RFC 4193).
 fn is_global(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000)
 }
@@ -129,7 +128,7 @@ struct MetadataService {
 }
 
 impl MetadataService {
-    /// The token without which EC2 may refuse to answer.
+    /// The token that EC2 may require (IMDSv2).
     fn token(&self) -> Result<String, Failure> {
         let path = "/latest/api/token";
         let asked = self
@@ -138,10 +137,10 @@ impl MetadataService {
             .header("X-aws-ec2-metadata-token-ttl-seconds", "60")
             .send_empty();
         self.text(path, asked)?
-            .ok_or_else(|| self.failure("it gives no token"))
+            .ok_or_else(|| self.failure("it did not return a token"))
     }
 
-    /// The addresses at a path; none where the service knows none.
+    /// The addresses at a path; empty where there are none.
     fn addresses(&self, path: &str, header: &(&str, String)) -> Result<Vec<IpAddr>, Failure> {
         let asked = self
             .agent
@@ -151,12 +150,8 @@ impl MetadataService {
         let text = self.text(path, asked)?.unwrap_or_default();
         let words = text.split(|c: char| c.is_whitespace() || c == ',');
         let address = |word: &str| {
-            word.parse().map_err(|_| {
-                self.failure(&format!(
-                    "what it says at {path} is no address: {}",
-                    Escaped(&text)
-                ))
-            })
+            word.parse()
+                .map_err(|_| self.failure(&format!("{path} is not an address: {}", Escaped(&text))))
         };
         words.filter(|word| !word.is_empty()).map(address).collect()
     }
@@ -171,7 +166,7 @@ impl MetadataService {
         match response.status().as_u16() {
             200 => {}
             404 => return Ok(None),
-            code => return Err(self.failure(&format!("it answers {code} at {path}"))),
+            code => return Err(self.failure(&format!("HTTP status {code} for {path}"))),
         }
         let text = response
             .body_mut()
@@ -194,11 +189,11 @@ impl MetadataService {
     fn failure(&self, why: &str) -> Failure {
         let cloud = match self.cloud {
             Cloud::Ec2 => "an EC2 instance",
-            Cloud::Gcp => "a machine of Google's Compute Engine",
-            Cloud::Azure => "a machine in Azure",
+            Cloud::Gcp => "a Google Compute Engine instance",
+            Cloud::Azure => "an Azure virtual machine",
         };
         Failure::Unreachable(format!(
-            "the metadata service at {}: {}; is this {cloud}? Nothing was changed",
+            "metadata service at {}: {}; is this {cloud}? Nothing was changed",
             Escaped(&self.base),
             Escaped(why)
         ))

@@ -16,7 +16,6 @@ mod cloud_metadata;
 mod hold;
 mod hosts_file;
 mod import;
-mod signals;
 mod wait;
 
 pub(crate) use hold::become_command;
@@ -92,20 +91,20 @@ impl RegisterContext {
     /// The hashes to write to: those of `--hash`, else the only one configured.
     ///
     /// # Errors
-    /// Several are configured: they are views, and which is meant nobody knows.
+    /// Several are configured: they are views, and it is not clear which one to write to.
     fn hashes(&self) -> Result<Vec<String>, Failure> {
         match self.config.hashes.as_slice() {
             all if self.given_hashes.is_empty() && all.len() > 1 => Err(Failure::Usage(format!(
-                "hashes in the configuration has several ({}); say with --hash which to write to, \
-                 or pass --private and --public",
+                "several hashes are configured ({}); pass --hash for the one to write to, or --private \
+                 and --public",
                 Escaped(&all.join(", "))
             ))),
             all => Ok(all.to_vec()),
         }
     }
 
-    /// Where machines look for what a role points at: in the hashes that are
-    /// written to, and in those of the configuration.
+    /// The hashes in which machines look up what a role points at: those that are
+    /// written to, and those of the configuration.
     fn views(&self, written: &[String]) -> Views {
         let mirrored = &self.config.mirrored;
         let others = written.iter().filter(|hash| !mirrored.contains(hash));
@@ -115,7 +114,7 @@ impl RegisterContext {
         }
     }
 
-    /// The hashes of those inside and of those outside.
+    /// The hashes of the private and of the public view.
     ///
     /// # Errors
     /// More than one hash was given to derive them from.
@@ -125,8 +124,8 @@ impl RegisterContext {
             [one] => one,
             _ => {
                 return Err(Failure::Usage(
-                    "with --private, --public or --from-metadata one --hash at most: KEY:private \
-                     and KEY:public are written"
+                    "--private, --public and --from-metadata take at most one --hash: they write \
+                     KEY:private and KEY:public"
                         .into(),
                 ));
             }
@@ -135,33 +134,33 @@ impl RegisterContext {
     }
 }
 
-/// Reads a role.
+/// Parses a role.
 fn role(name: &str) -> Result<Role, Failure> {
     Role::parse(name).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// Reads a member of a role; without one it is this machine's name.
+/// Parses a role with a member, which is this machine's hostname by default.
 fn member(name: &str, member: Option<&str>) -> Result<Role, Failure> {
     let role = role(name)?;
     let uname = rustix::system::uname();
-    let (member, whence) = match member {
+    let (member, origin) = match member {
         Some(member) => (member.into(), "--member"),
         None => (
             uname.nodename().to_string_lossy(),
-            "the name of this machine; pass --member",
+            "this machine's hostname; pass --member",
         ),
     };
     role.with_member(&member)
-        .map_err(|error| Failure::Usage(format!("{whence}: {error}")))
+        .map_err(|error| Failure::Usage(format!("{origin}: {error}")))
 }
 
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Failure {
         match trouble {
             Trouble::Differs(why) => Failure::Failed(why),
-            Trouble::Dangling(why) => Failure::Refused(format!(
-                "{why}; register what it is to point at first, or pass --force"
-            )),
+            Trouble::Dangling(why) => {
+                Failure::Refused(format!("{why}; register the target first, or pass --force"))
+            }
             Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
             Trouble::Away(_) | Trouble::Refused(_) => {
                 Failure::Unreachable(format!("nothing was changed: {trouble}"))

@@ -1,15 +1,16 @@
-//! Waiting by a clock that goes on while the machine is suspended: a lease does.
+//! Waiting by CLOCK_BOOTTIME, which keeps running while the machine is suspended, as
+//! a lease does.
 
 use std::future::pending;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How often to look at that clock. The timers of the runtime stand still while
-/// the machine does.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often to read the clock: the timers of the runtime stop while the machine is
+/// suspended.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A moment by that clock.
+/// A moment on CLOCK_BOOTTIME.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct BootTime(Duration);
 
@@ -19,7 +20,7 @@ impl BootTime {
         BootTime(Duration::try_from(now).unwrap_or_default())
     }
 
-    /// The moment that comes after the time that is left until `at`.
+    /// The same moment as `at`, as long as the machine is not suspended.
     pub(super) fn at(at: Instant) -> BootTime {
         BootTime(BootTime::now().0 + at.saturating_duration_since(Instant::now()))
     }
@@ -35,6 +36,6 @@ pub(super) async fn sleep_until(when: Option<BootTime>) {
         if left.is_zero() {
             return;
         }
-        tokio::time::sleep(left.min(LOOK)).await;
+        tokio::time::sleep(left.min(INTERVAL)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What an administrator has run when a role is acquired or lost.
+//! The commands that run when a role is acquired or lost.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -16,27 +16,27 @@ pub(super) enum HookEvent {
     Loss,
 }
 
-/// What is to be run.
+/// The commands of the hooks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HookCommands {
     /// On [`HookEvent::Acquire`], for the shell.
     pub(super) acquire: Option<String>,
     /// On [`HookEvent::Loss`].
     pub(super) loss: Option<String>,
-    /// How long each may take.
+    /// Each is killed after this time.
     pub(super) timeout: Duration,
 }
 
-/// Runs hooks one after the other, in the order of what happened.
+/// Runs hooks one after the other, in the order of the events.
 pub(super) struct Hooks {
     commands: HookCommands,
     waiting: VecDeque<(HookEvent, Vec<(&'static str, String)>)>,
-    /// The one that runs.
+    /// The current one.
     running: Option<(HookEvent, RunningScript)>,
 }
 
 impl Hooks {
-    /// None runs yet.
+    /// Hooks of which none runs yet.
     pub(super) fn new(commands: HookCommands) -> Hooks {
         Hooks {
             commands,
@@ -45,7 +45,7 @@ impl Hooks {
         }
     }
 
-    /// Something has happened. What is run for it is told so.
+    /// Queues the hook for an event, with its environment.
     pub(super) fn push(&mut self, event: HookEvent, environment: Vec<(&'static str, String)>) {
         if self.commands.at(event).is_some() {
             self.waiting.push_back((event, environment));
@@ -57,8 +57,7 @@ impl Hooks {
         self.running.is_none() && self.waiting.is_empty()
     }
 
-    /// Waits until one has ended, and says it where that failed. Given up half
-    /// way nothing is lost.
+    /// Waits until one has ended, and reports it if it failed. Cancellation safe.
     pub(super) async fn ended(&mut self) {
         if self.running.is_none() {
             self.start();

@@ -1,30 +1,29 @@
-//! What is done when a role is acquired, held and lost.
+//! What happens when a role is acquired, held and lost.
 //!
-//! One loop waits for whatever happens next: a signal, the end of the command, a
-//! check, a hook, an answer of Redis, the end of the lease. Each event changes
-//! what is known ([`Supervisor::take`]); then what should be so is compared with
-//! what is so, and the difference made ([`Supervisor::settle`]). Nothing else
-//! starts or stops anything.
+//! One loop waits for the next event: a signal, the exit of the command, a check, a
+//! hook, an answer of Redis, the end of the lease. Each event changes the state
+//! ([`Supervisor::handle`]); then what should run is compared with what runs, and started or
+//! stopped ([`Supervisor::reconcile`]). Nothing else starts or stops anything.
 //!
-//! - A command of a role that is not exclusive runs from the first attempt on,
-//!   whatever becomes of the membership; its end is the end.
-//! - A command of an exclusive role runs while the role is held. It is started
-//!   after the hook, and stopped, with all that it has started, before the lease
-//!   ends. The role is left only when that and the hook of its loss have ended, so
-//!   that the next holder finds nobody.
+//! - The command of a role that is not exclusive runs from the first attempt on,
+//!   whatever happens to the membership; when it exits, everything ends.
+//! - The command of an exclusive role runs while the role is held. It is started
+//!   after the hook, and stopped, with its process group, before the lease ends. The role
+//!   is left only when the command and the hook of the loss have ended, so that nothing of
+//!   this holder runs when the next one starts.
 
 use std::time::{Duration, Instant};
 
 use cloudhosts_registry::register::{Beat, Trouble};
 use rustix::process::Signal;
 
-use super::super::signals::{Signals, is_an_end};
 use super::announce::Announcer;
 use super::boottime::{BootTime, sleep_until};
 use super::check::{HealthEvent, HealthMonitor};
 use super::hooks::{HookEvent, Hooks};
 use super::job::{Job, JobExit, NotStarted};
 use super::membership::{Membership, MembershipEvent};
+use super::signals::{Signals, ends_holder};
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 
@@ -40,26 +39,26 @@ pub(super) struct Supervisor {
     pub(super) state: SupervisorState,
 }
 
-/// What was asked for.
+/// The policy by the command line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HoldPolicy {
-    /// There is one holder, and the others stand by.
+    /// There is a single holder; the others stand by.
     pub(super) exclusive: bool,
     pub(super) lease: Duration,
     /// How long the command may take to end once it was told to.
     pub(super) stop_timeout: Duration,
 }
 
-/// How far it has come.
+/// What is known so far.
 #[derive(Debug, Default)]
 pub(super) struct SupervisorState {
     /// A first attempt was made.
     begun: bool,
     /// The role is held, as far as hooks and command know.
     held: Option<Tenure>,
-    /// It is held no more; hooks and command are to be told.
+    /// It is lost, and hooks and command have still to be told.
     losing: bool,
-    /// What comes of it, when all of it is to end.
+    /// Set when everything is to end: the result.
     ending: Option<Result<Outcome, Failure>>,
 }
 
@@ -70,7 +69,7 @@ struct Tenure {
     addresses: String,
 }
 
-/// What happens.
+/// What the loop waits for.
 enum Event {
     Signal(Signal),
     JobEnded(JobExit),
@@ -87,7 +86,7 @@ impl Supervisor {
     /// # Errors
     /// The first attempt was refused, and will be again.
     pub(super) async fn run(mut self) -> Result<Outcome, Failure> {
-        self.settle();
+        self.reconcile();
         let mut waiting = self.progress();
         loop {
             if self.is_over()
@@ -97,15 +96,15 @@ impl Supervisor {
             }
             let event = self.next().await;
             if !matches!(event, Event::HealthEvent(HealthEvent::Healthy)) {
-                // Whatever follows from it is told, or tells something itself.
+                // Whatever follows is announced.
                 drop(waiting.take());
             }
-            self.take(event);
-            self.settle();
+            self.handle(event);
+            self.reconcile();
         }
     }
 
-    /// What a terminal shows until there is something to tell.
+    /// Shown on a terminal until there is something to announce.
     fn progress(&self) -> Option<Progress> {
         let role = self.membership.role();
         let text = format!("Waiting to hold {role}...");
@@ -128,9 +127,9 @@ impl Supervisor {
         }
     }
 
-    /// Whether Redis is to have us, as a member or a standby.
+    /// Whether this machine should be a member or a standby.
     fn is_wanted(&self) -> bool {
-        // Nobody else is to hold it as long as the command or a hook runs.
+        // No other machine may hold it as long as the command or a hook runs.
         let held = self.policy.exclusive && self.membership.expires().is_some();
         self.is_fit() || (held && (self.job.is_running() || !self.hooks.is_idle()))
     }
@@ -140,15 +139,15 @@ impl Supervisor {
         self.state.ending.is_none() && self.health.is_healthy()
     }
 
-    /// When to give up what could not be renewed: early enough for the command
-    /// to have ended when somebody else may hold the role.
+    /// When to give up a role that could not be renewed: early enough for the command
+    /// to have exited before another machine may hold the role.
     fn surrender(&self) -> Option<Instant> {
         let held = self.policy.exclusive && self.state.held.is_some() && !self.state.losing;
         let expires = self.membership.expires().filter(|_| held)?;
         expires.checked_sub(self.policy.lease / 3)
     }
 
-    /// Whether nothing is left that is to come to its end.
+    /// Whether everything has ended.
     fn is_over(&self) -> bool {
         self.state.held.is_none()
             && !self.job.is_running()
@@ -156,7 +155,7 @@ impl Supervisor {
             && !self.membership.is_joined()
     }
 
-    fn take(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Signal(signal) => self.signalled(signal),
             Event::JobEnded(ended) if !ended.told_to => self.end(Ok(Outcome::Code(ended.code))),
@@ -179,11 +178,11 @@ impl Supervisor {
         }
     }
 
-    /// A command is sent what we are; without one a signal is the end.
+    /// Passes the signal to the command; without one it ends everything.
     fn signalled(&mut self, signal: Signal) {
         if self.job.is_running() && !self.job.is_stopping() {
             self.job.pass(signal);
-        } else if is_an_end(signal) {
+        } else if ends_holder(signal) {
             self.end(Ok(Outcome::Yes));
         }
     }
@@ -209,7 +208,7 @@ impl Supervisor {
         let role = self.membership.role();
         match beat {
             Ok(Beat::Held { done, term, .. }) => {
-                // What is being given up is acquired anew after that.
+                // A role that is being given up is acquired again afterwards.
                 if !self.state.losing && self.is_fit() {
                     let lease = self.policy.lease;
                     self.announcer.held(&self.membership, &done, term, lease);
@@ -238,7 +237,7 @@ impl Supervisor {
         }
     }
 
-    /// It is held. In another term than before somebody else held it meanwhile.
+    /// The role is held. If the term changed, another machine held it in between.
     fn acquired(&mut self, term: Option<u64>) {
         match &self.state.held {
             Some(tenure) if tenure.term == term => {}
@@ -267,7 +266,7 @@ impl Supervisor {
         }
     }
 
-    /// All of it is to end. The first reason counts.
+    /// Ends everything. The first reason counts.
     fn end(&mut self, outcome: Result<Outcome, Failure>) {
         if self.state.ending.is_none() {
             Announcer::stopping();
@@ -276,8 +275,8 @@ impl Supervisor {
         self.state.losing = self.state.held.is_some();
     }
 
-    /// Starts and stops what is to run and what is not.
-    fn settle(&mut self) {
+    /// Starts what should run, and stops what should not.
+    fn reconcile(&mut self) {
         let tied = self.policy.exclusive || self.state.ending.is_some();
         if self.state.losing || self.state.ending.is_some() {
             if tied && self.job.is_running() {
@@ -293,22 +292,23 @@ impl Supervisor {
             && let Err(NotStarted(code)) = self.job.start(self.environment())
         {
             self.end(Ok(Outcome::Code(code)));
-            self.settle();
+            self.reconcile();
         }
     }
 
     fn may_start(&self) -> bool {
         let state = &self.state;
-        let now = match self.policy.exclusive {
-            true => state.held.is_some() && !state.losing && self.hooks.is_idle(),
+        let now = if self.policy.exclusive {
+            state.held.is_some() && !state.losing && self.hooks.is_idle()
+        } else {
             // What is checked may be the command.
-            false => state.begun || self.health.is_checked(),
+            state.begun || self.health.is_checked()
         };
         now && state.ending.is_none()
     }
 
-    /// When a command that was told to end is killed: after its time, and when
-    /// somebody else may hold the role.
+    /// When a command that was told to exit is killed: after the timeout, or when another
+    /// machine may hold the role.
     fn overdue(&self) -> Option<Instant> {
         let deadline = self.job.deadline()?;
         match self.membership.expires() {
