@@ -1,4 +1,4 @@
-//! `cloudhosts lint`: what in Redis can't be used, and how to mend it.
+//! `cloudhosts lint`: the fields in Redis that can't be used, and commands that fix them.
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_registry::status::{Effect, RejectedCode, RejectedField, Status};
@@ -18,17 +18,17 @@ use crate::table_roles;
     cloudhosts lint\n  \
     cloudhosts lint --json | jq -r '.fields[].mend'")]
 pub(crate) struct LintArgs {
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// A field, and what is known of it beyond the status.
-struct Looked<'s> {
+/// A rejected field, with what the status does not say.
+struct LintedField<'s> {
     field: &'s RejectedField,
-    /// What is wrong with it, with its value where that can be read.
+    /// What is wrong with it, by its value where that can be read.
     reason: String,
-    /// The line that mends it.
+    /// The command that fixes it.
     mend: String,
 }
 
@@ -38,10 +38,10 @@ pub(crate) fn run(args: &LintArgs, config: &Config) -> Result<Outcome, Failure> 
     let connected = status.redis.as_ref().map(|redis| redis.endpoint.as_str());
     let endpoint = fix_command::endpoint(connected, config);
     let fields = status.rejected.fields.iter().zip(values);
-    let fields: Vec<Looked<'_>> = fields
+    let fields: Vec<LintedField<'_>> = fields
         .map(|(field, value)| {
             let good = last_good(field, config);
-            Looked {
+            LintedField {
                 field,
                 reason: reason(field, value.as_deref()),
                 mend: fix_command::line(field, value.as_deref(), good.as_deref(), &endpoint),
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &LintArgs, config: &Config) -> Result<Outcome, Failure> 
     };
     print(&text)?;
     if super::status::gone(config).is_some() {
-        eprintln!("cloudhosts: the daemon does not run; this is what it said last");
+        eprintln!("cloudhosts: the daemon is not running; this is its last status");
     }
     if count == 0 {
         Ok(Outcome::Yes)
@@ -65,8 +65,8 @@ pub(crate) fn run(args: &LintArgs, config: &Config) -> Result<Outcome, Failure> 
     }
 }
 
-/// The values of the fields in Redis, which the status does not tell. Whoever may
-/// not read them is told so.
+/// The values of the fields in Redis, which the status does not have. Reports that they
+/// can't be read.
 fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
     let fields = &status.rejected.fields;
     let of_value = |field: &&RejectedField| {
@@ -82,14 +82,14 @@ fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
     });
     read_values(config, &wanted.collect::<Vec<_>>()).unwrap_or_else(|why| {
         eprintln!(
-            "cloudhosts: can't read Redis, so the lines don't say what was meant: {}",
+            "cloudhosts: can't read Redis, so the commands don't correct the values: {}",
             Escaped(&why)
         );
         unknown()
     })
 }
 
-/// What is wrong with a field: more exactly where its value is known.
+/// What is wrong with a field, in detail where its value is known.
 fn reason(field: &RejectedField, value: Option<&[u8]>) -> String {
     let error = value.and_then(|value| record::Value::parse(value).err());
     error.map_or_else(|| field.reason.clone(), |error| error.to_string())
@@ -113,7 +113,7 @@ fn last_good(field: &RejectedField, config: &Config) -> Option<String> {
     found.ok().flatten()
 }
 
-fn as_lines(count: usize, fields: &[Looked<'_>]) -> String {
+fn as_lines(count: usize, fields: &[LintedField<'_>]) -> String {
     let mut text = String::new();
     for looked in fields {
         text.push_str(&format!(
@@ -134,7 +134,7 @@ fn as_lines(count: usize, fields: &[Looked<'_>]) -> String {
     text
 }
 
-fn as_json(count: usize, fields: &[Looked<'_>]) -> Value {
+fn as_json(count: usize, fields: &[LintedField<'_>]) -> Value {
     let fields = fields.iter().map(|looked| {
         json!({
             "hash": looked.field.hash,

@@ -1,4 +1,4 @@
-//! `cloudhosts list`: all roles of the table.
+//! `cloudhosts list`: the roles of the table.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -14,27 +14,27 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
 use crate::table_roles::{SortedRoles, TableRole, joined};
 
-/// What the columns are called on a terminal.
+/// The titles of the columns on a terminal.
 const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];
 
 /// Most addresses or members of a role that a terminal shows.
-const SHOWN: usize = 4;
+const MAX_SHOWN: usize = 4;
 
-/// Widest that a column is made for the sake of one long entry.
-const WIDEST: usize = 48;
+/// Widest that a column gets for a long entry.
+const MAX_WIDTH: usize = 48;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts list 'web*'\n  \
     cloudhosts list --held   # who holds what, until when")]
 pub(crate) struct ListArgs {
-    /// Only roles that match: `*` is any text, `?` any character
+    /// Only roles that match; `*` matches any text, `?` any character
     #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
-    /// Who holds them, as Redis has it now: since when, until when, in which term
+    /// List the holders by Redis: since when, until when, in which term
     #[arg(long)]
     held: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &ListArgs, config: &Config) -> Result<Outcome, Failure> 
     }
 }
 
-/// Lists who holds them.
+/// Lists the holders.
 fn list_held(args: &ListArgs, config: &Config, terminal: bool) -> Result<Outcome, Failure> {
     let pattern = pattern(args.pattern.as_deref());
     let mut all = holdings::read(config, None)?;
@@ -80,7 +80,7 @@ fn list_held(args: &ListArgs, config: &Config, terminal: bool) -> Result<Outcome
         if args.json {
             writeln!(out, "{}", json!({ "held": holdings::as_json(&all) }))
         } else {
-            write_lined_up(
+            write_aligned(
                 out,
                 holdings::TITLES,
                 || all.iter().map(holdings::cells),
@@ -97,7 +97,7 @@ fn list_held(args: &ListArgs, config: &Config, terminal: bool) -> Result<Outcome
     }
 }
 
-/// What roles, which are in lower case, are matched with.
+/// The pattern that role names, which are in lower case, are matched with.
 pub(super) fn pattern(given: Option<&str>) -> WildMatch {
     WildMatch::new(&given.unwrap_or("*").to_ascii_lowercase())
 }
@@ -125,7 +125,7 @@ pub(super) fn write_roles(
     }
 }
 
-/// One role, as in the manual page.
+/// A role, as in the man page.
 pub(super) fn role_json(role: &TableRole, hashes: &[String]) -> Value {
     let answer = role.answer.as_ref();
     json!({
@@ -141,7 +141,7 @@ pub(super) fn role_json(role: &TableRole, hashes: &[String]) -> Value {
 }
 
 fn write_rows(out: &mut dyn Write, roles: &SortedRoles<'_>, terminal: bool) -> io::Result<()> {
-    let most = if terminal { SHOWN } else { usize::MAX };
+    let most = if terminal { MAX_SHOWN } else { usize::MAX };
     let hashes = roles.hashes();
     let row = |role: TableRole| {
         [
@@ -154,12 +154,12 @@ fn write_rows(out: &mut dyn Write, roles: &SortedRoles<'_>, terminal: bool) -> i
         ]
         .map(|text| Escaped(&text).to_string())
     };
-    write_lined_up(out, TITLES, || roles.iter().map(row), terminal)
+    write_aligned(out, TITLES, || roles.iter().map(row), terminal)
 }
 
-/// Writes rows as a terminal shows them, for which they are gone through twice, or
-/// as programs read them.
-fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
+/// Writes rows aligned for a terminal, for which `rows` is iterated twice, or separated by
+/// tabs.
+fn write_aligned<const N: usize, R: Iterator<Item = [String; N]>>(
     out: &mut dyn Write,
     titles: [&str; N],
     rows: impl Fn() -> R,
@@ -171,7 +171,7 @@ fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
     let mut widths = titles.map(str::len);
     for row in rows() {
         for (width, text) in widths.iter_mut().zip(&row) {
-            *width = (*width).max(text.len().min(WIDEST));
+            *width = (*width).max(text.len().min(MAX_WIDTH));
         }
     }
     let line = |cells: [&str; N]| {
@@ -189,7 +189,7 @@ fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
     })
 }
 
-/// The first of them, and how many more there are.
+/// The first few, and how many more there are.
 fn few<T: ToString>(all: &[T], most: usize) -> String {
     match all.get(..most) {
         Some(first) if all.len() > most => format!("{} +{}", joined(first), all.len() - most),

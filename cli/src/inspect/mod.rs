@@ -1,4 +1,4 @@
-//! The verbs that look at what the daemon leaves on this machine. None of them
+//! The subcommands that show what the daemon leaves on this machine. None of them
 //! needs Redis; [`doctor`], and whoever asks who [`holdings`] a role, visit it.
 
 mod changes;
@@ -24,21 +24,21 @@ use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum InspectCommand {
-    /// Say how the daemon is; exit 0 when it is live, 1 when it is not
+    /// Show the state of the daemon; exit 0 if it is live, else 1
     Status(status::StatusArgs),
-    /// Look a name or an address up as every program on this machine does
+    /// Look up a name or an address in the table, as the NSS module does
     Resolve(resolve::ResolveArgs),
     /// List the roles with their addresses, members and pointers
     List(list::ListArgs),
-    /// Say why a name answers what it does
+    /// Explain why a name or an address resolves as it does
     Explain(explain::ExplainArgs),
-    /// List what in Redis can't be used, and how to mend it; exit 1 if anything
+    /// List the fields in Redis that can't be used, with commands that fix them; exit 1 if any
     Lint(lint::LintArgs),
-    /// Print a line for each change, as it is published
+    /// Print a line for each change as it is published
     Watch(watch::WatchArgs),
-    /// Write the roles as a file, for software that only reads files
+    /// Write the roles to a file, for software that only reads files
     Export(export::ExportArgs),
-    /// Walk the whole way from a program to Redis, and say what is wrong on it
+    /// Check everything between a program and Redis, and report what is wrong
     Doctor(doctor::DoctorArgs),
 }
 

@@ -1,5 +1,5 @@
-//! What stands around the table when a program looks something up: the services
-//! of nsswitch.conf(5) in their order, nscd(8), and what comes of all of them.
+//! What else decides when a program looks something up: the other services of
+//! nsswitch.conf(5), in order, and nscd(8); and what programs get in the end.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,48 +14,49 @@ use crate::nsswitch::hosts::{self, Service};
 use crate::output::LabelledLines;
 use crate::table_roles::joined;
 
-/// All that is asked beside the table, for addresses or for names.
+/// A lookup of addresses or of names in all services.
 #[derive(Debug)]
 pub(super) struct NssContext<T> {
-    /// The services, as glibc will ask them; none where there is no line.
+    /// The services in the order in which glibc asks them; empty without a `hosts:` line.
     services: Vec<Service>,
     decision: Decision,
     /// What `/etc/hosts` has.
     files: io::Result<Vec<T>>,
-    /// Whether nscd may answer in place of all.
+    /// Whether nscd may answer instead of the services.
     nscd: bool,
-    /// What a program is told.
+    /// What programs get.
     told: io::Result<Vec<T>>,
-    /// Why that differs from what the table has.
+    /// Why that differs from the table.
     differs: Option<String>,
 }
 
-/// Where the search among the services ends, by their numbers.
+/// The service at which the search ends, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
-    /// At the one that answers.
+    /// It answers.
     By(usize),
-    /// At one that knows nothing, and lets nobody be asked after it.
+    /// It has no answer, and its actions end the search.
     EndedAt(usize),
-    /// Nobody knows it.
+    /// No service answers.
     Nobody,
-    /// It can't be told who it is.
+    /// It can't be determined.
     Unknown,
 }
 
-/// What a program is told, compared with what the table has.
+/// What programs get, compared with the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TableComparison {
     Same,
     Differs,
-    /// It differs for this reason, if cloudhosts is asked at all.
-    Because(&'static str),
+    /// Programs get nothing, as the table has IPv6 addresses only, and the machine may have
+    /// none (AI_ADDRCONFIG).
+    NoIpv6,
 }
 
 impl<T: ToString> NssContext<T> {
-    /// Asks them all: each by its name, or none for what a program is told.
-    /// `compare` compares that with the table, which may have nothing.
-    pub(super) fn look(
+    /// Looks it up. `ask` asks one service by its name, or with none does what a program
+    /// does. `compare` compares the result of that with the table.
+    pub(super) fn query(
         ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>,
         in_table: bool,
         compare: impl Fn(&[T]) -> TableComparison,
@@ -72,17 +73,19 @@ impl<T: ToString> NssContext<T> {
         };
         context.decision = context.decide(ask, in_table);
         context.differs = match &context.told {
-            Err(error) => Some(format!("can't tell what programs are told: {error}")),
+            Err(error) => Some(format!("can't find out what programs get: {error}")),
             Ok(told) => match compare(told) {
                 TableComparison::Same => None,
-                TableComparison::Because(why) if context.is_asked() => Some(why.to_owned()),
+                TableComparison::NoIpv6 if context.is_asked() => Some(
+                    "it has IPv6 addresses only, and this machine may have no IPv6 address".into(),
+                ),
                 _ => Some(context.cause(told.is_empty(), in_table)),
             },
         };
         context
     }
 
-    /// What a program is told.
+    /// What programs get.
     pub(super) fn told(&self) -> &io::Result<Vec<T>> {
         &self.told
     }
@@ -96,8 +99,8 @@ impl<T: ToString> NssContext<T> {
         self.services.iter().position(Service::is_ours)
     }
 
-    /// Which service decides, given whether the table has an answer. No more of
-    /// them are asked than a program would ask.
+    /// The service that decides, given whether the table has an answer. Asks no more
+    /// services than a program does.
     fn decide(&self, ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>, in_table: bool) -> Decision {
         let Ok(told) = &self.told else {
             return Decision::Unknown;
@@ -123,7 +126,7 @@ impl<T: ToString> NssContext<T> {
         }
     }
 
-    /// Why a program is told something else than what the table has.
+    /// Why programs get something else than the table has.
     fn cause(&self, told_nothing: bool, in_table: bool) -> String {
         let from_files = self.files.as_ref().is_ok_and(|files| !files.is_empty());
         let files = |service: &Service| service.name == "files";
@@ -133,13 +136,13 @@ impl<T: ToString> NssContext<T> {
                 "/etc/hosts has it too, and is asked first".into()
             }
             Some(_) if self.nscd => "nscd may have an older answer (nscd -i hosts)".into(),
-            Some(_) if !in_table => "another service knows it".into(),
+            Some(_) if !in_table => "another service has it".into(),
             Some(ours) => match self.decision {
                 Decision::EndedAt(n) if n < ours => format!(
-                    "{} stands before cloudhosts, and ends the search (cloudhosts nsswitch enable)",
+                    "{} comes before cloudhosts and ends the search (cloudhosts nsswitch enable)",
                     self.services.get(n).map_or("a service", |one| &one.name)
                 ),
-                Decision::By(n) if n < ours => "a service before cloudhosts knows it".into(),
+                Decision::By(n) if n < ours => "a service before cloudhosts has it".into(),
                 _ if told_nothing => "the module does not answer: see cloudhosts doctor".into(),
                 _ => "see cloudhosts doctor".into(),
             },
@@ -151,10 +154,12 @@ impl<T: ToString> NssContext<T> {
         let shown = self.services.iter().enumerate().map(|(n, service)| {
             let name = Escaped(&service.name);
             let ends: Vec<&str> = service.returns.without_answer().collect();
-            match ends.is_empty() {
-                _ if self.decision == Decision::By(n) => format!("[{name}]"),
-                true => name.to_string(),
-                false => format!("{name} (ends the search at {})", ends.join(", ")),
+            if self.decision == Decision::By(n) {
+                format!("[{name}]")
+            } else if ends.is_empty() {
+                name.to_string()
+            } else {
+                format!("{name} (ends the search at {})", ends.join(", "))
             }
         });
         shown.collect::<Vec<_>>().join(" -> ")
@@ -167,7 +172,7 @@ impl<T: ToString> NssContext<T> {
         if !self.is_asked() {
             lines.add(
                 "",
-                format_args!("cloudhosts is not among them, on the hosts: line of {STANDARD}"),
+                format_args!("cloudhosts is not on the hosts: line of {STANDARD}"),
             );
         }
         if let Ok(files) = &self.files
@@ -176,15 +181,15 @@ impl<T: ToString> NssContext<T> {
             lines.add("/etc/hosts", Escaped(&joined(files)));
         }
         if self.nscd {
-            lines.add("nscd", "caches hosts, and answers before all of them");
+            lines.add("nscd", "caches hosts, and answers before the services");
         }
         match self.decision {
             Decision::By(n) => lines.add("answered by", Escaped(name(n))),
             Decision::EndedAt(n) => lines.add(
                 "answered by",
-                format_args!("nobody: {} ends the search", Escaped(name(n))),
+                format_args!("no service: {} ends the search", Escaped(name(n))),
             ),
-            Decision::Nobody => lines.add("answered by", "nobody"),
+            Decision::Nobody => lines.add("answered by", "no service"),
             Decision::Unknown => {}
         }
         match &self.told {
@@ -228,7 +233,7 @@ impl<T: ToString> NssContext<T> {
     }
 }
 
-/// Compares the addresses that a program is told with those of the table.
+/// Compares the addresses that programs get with those of the table.
 pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> TableComparison {
     // Of several addresses all are given, but with pick= some, and only those of
     // families in which the machine has an address itself (AI_ADDRCONFIG).
@@ -242,9 +247,7 @@ pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> TableComp
     if known && whole && told.is_empty() == table.is_empty() {
         TableComparison::Same
     } else if told.is_empty() && table.iter().all(IpAddr::is_ipv6) {
-        TableComparison::Because(
-            "it has IPv6 addresses alone, and this machine may have none itself",
-        )
+        TableComparison::NoIpv6
     } else {
         TableComparison::Differs
     }

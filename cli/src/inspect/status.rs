@@ -1,4 +1,4 @@
-//! `cloudhosts status`: how the daemon is.
+//! `cloudhosts status`: the state of the daemon.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use crate::output::{LabelledLines, print};
     cloudhosts status\n  \
     cloudhosts status --json | jq .rejected.count")]
 pub(crate) struct StatusArgs {
-    /// Print the daemon's status file as it is
+    /// Print the status file of the daemon
     #[arg(long)]
     json: bool,
 }
@@ -26,7 +26,7 @@ pub(crate) struct StatusArgs {
 pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure> {
     let (text, status) = match local_daemon::status(config) {
         Ok(status) => status,
-        // A daemon that could not write its file is there all the same.
+        // The daemon may run without having been able to write the file.
         Err(failure) if !config.status_file.exists() && gone(config).is_none() => {
             eprintln!("cloudhosts: {failure}");
             return Ok(Outcome::No);
@@ -34,9 +34,10 @@ pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure
         Err(failure) => return Err(failure),
     };
     let gone = gone(config);
-    match args.json {
-        true => print(&text)?,
-        false => print(&table(&status, gone.is_some()))?,
+    if args.json {
+        print(&text)?;
+    } else {
+        print(&as_lines(&status, gone.is_some()))?;
     }
     match (gone, status.state) {
         (None, State::Live) => Ok(Outcome::Yes),
@@ -48,15 +49,12 @@ pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure
     }
 }
 
-/// Why the file may not be what the daemon would say now: nobody serves the
-/// socket, or the heart does not beat.
+/// Why the status may be out of date: the daemon does not answer, or has stopped.
 pub(crate) fn gone(config: &Config) -> Option<String> {
     match pulse(&local_daemon::configured(config)?) {
         Ok(Pulse::Retired) => Some("the daemon is exiting".into()),
         Ok(Pulse::Beating) => None,
-        Ok(Pulse::Silent) => {
-            Some("the daemon has given no sign of life for 3 s; is it stopped?".into())
-        }
+        Ok(Pulse::Silent) => Some("no heartbeat of the daemon for 3 s; is it stopped?".into()),
         Err(AttachError::Handover(HandoverError::NothingYet)) => None,
         Err(error) => Some(format!(
             "the daemon does not answer at {}: {error}",
@@ -65,8 +63,8 @@ pub(crate) fn gone(config: &Config) -> Option<String> {
     }
 }
 
-/// The status for people: a word or two, and what it says.
-fn table(status: &Status, gone: bool) -> String {
+/// The status in two columns.
+fn as_lines(status: &Status, gone: bool) -> String {
     let state = if gone {
         "not running".to_owned()
     } else {
@@ -86,7 +84,7 @@ fn table(status: &Status, gone: bool) -> String {
         );
     }
     for hash in &status.hashes {
-        lines.add("hash", held(hash));
+        lines.add("hash", field_counts(hash));
         if let Some(why) = &hash.unreadable {
             lines.add("", format_args!("can't be read: {}", Escaped(why)));
         }
@@ -125,8 +123,8 @@ fn table(status: &Status, gone: bool) -> String {
     lines.0
 }
 
-/// What is used of a hash; and what it holds in Redis, where that is more.
-fn held(hash: &HashStatus) -> String {
+/// How many fields of a hash are used; and how many are in Redis, where that differs.
+fn field_counts(hash: &HashStatus) -> String {
     let mut text = format!("{}: {}", Escaped(&hash.key), fields(hash.fields));
     if hash.retained > 0 {
         text.push_str(&format!(", of which Redis has lost {}", hash.retained));

@@ -1,4 +1,4 @@
-//! The newest table, again and again: what `watch` and `export --watch` follow.
+//! Following the table: for `watch` and `export --watch`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,45 +9,44 @@ use cloudhosts_table::{Client, Edition, View};
 
 use crate::local_daemon;
 
-/// How much longer to rest than it took to deal with a table, so that a storm of
-/// changes in a large one costs a tenth of a processor.
+/// How much longer to rest than it took to process a table, so that a storm of changes
+/// in a large one takes a tenth of a processor.
 const REST: u32 = 9;
 
-/// The tables, one after the other. A daemon that stops or starts again is
-/// no end of them.
+/// Follows the table from revision to revision, also when the daemon stops or restarts.
 #[derive(Debug)]
 pub(super) struct TableWatcher<'c> {
     config: &'c Config,
     client: Client,
     seen: Option<Edition>,
-    /// Whether the last table is to be looked at once more.
+    /// Whether to process the last revision once more.
     again: bool,
-    /// Whether it was said that there is none.
-    told: bool,
+    /// Whether it was reported that there is no table.
+    missing: bool,
 }
 
 impl<'c> TableWatcher<'c> {
-    /// Nothing is seen yet.
+    /// A watcher that has seen nothing yet.
     pub(super) fn new(config: &'c Config) -> TableWatcher<'c> {
         TableWatcher {
             config,
             client: Client::new(),
             seen: None,
             again: false,
-            told: false,
+            missing: false,
         }
     }
 
-    /// Has the last table looked at once more, newer or not.
-    pub(super) fn look_again(&mut self) {
+    /// Processes the last revision once more.
+    pub(super) fn retry(&mut self) {
         self.again = true;
     }
 
-    /// Lets `f` look into a table that is newer than the last one, if there is.
-    /// Says on stderr, once, that there is none at all.
-    pub(super) fn look<R>(&mut self, f: impl FnOnce(View<'_>) -> R) -> Option<R> {
+    /// Calls `f` with the table, if it is newer than at the last call. Reports on stderr,
+    /// once, that there is no table.
+    pub(super) fn poll<R>(&mut self, f: impl FnOnce(View<'_>) -> R) -> Option<R> {
         let seen = self.seen.filter(|_| !self.again);
-        let looked = self.client.with(
+        let found = self.client.with(
             || local_daemon::paths(self.config),
             monotonic(),
             |view| {
@@ -55,9 +54,9 @@ impl<'c> TableWatcher<'c> {
                 (this != seen).then(|| (this, f(*view)))
             },
         );
-        match looked {
+        match found {
             Ok(newer) => {
-                if std::mem::take(&mut self.told) {
+                if std::mem::take(&mut self.missing) {
                     eprintln!("cloudhosts: there is a table again");
                 }
                 let (this, done) = newer?;
@@ -66,7 +65,7 @@ impl<'c> TableWatcher<'c> {
                 Some(done)
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.told, true) {
+                if !std::mem::replace(&mut self.missing, true) {
                     eprintln!("cloudhosts: there is no table to ask: {error}; waiting for one");
                 }
                 None
@@ -74,8 +73,8 @@ impl<'c> TableWatcher<'c> {
         }
     }
 
-    /// Sleeps until there may be a newer table, for `most` at most. The daemon
-    /// wakes it up. Rests first, longer where the last look took long.
+    /// Sleeps until the daemon publishes a newer table, for `most` at most. First rests in
+    /// proportion to the time since `since`, when the last table was processed.
     pub(super) fn wait(&self, since: Instant, most: Duration) {
         thread::sleep(since.elapsed().saturating_mul(REST));
         self.client.wait(self.seen, most);

@@ -1,4 +1,4 @@
-//! `cloudhosts watch`: one line for each change, as it is published.
+//! `cloudhosts watch`: prints changes as they are published.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -15,23 +15,22 @@ use crate::completions;
 use crate::outcome::{Failure, Outcome};
 use crate::program;
 
-/// How long to sleep at most while nothing changes. Nothing depends on it.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// How long to sleep at most while nothing changes. Any long time would do.
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts watch 'web*'\n  \
     cloudhosts watch 'web*' --exec nginx -s reload")]
 pub(crate) struct WatchArgs {
-    /// Only roles that match: `*` is any text, `?` any character
+    /// Only roles that match; `*` matches any text, `?` any character
     #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
-    /// Print one JSON object a line
+    /// Print a JSON object per line
     #[arg(long)]
     json: bool,
-    /// Run this after each change, with CLOUDHOSTS_ROLE and CLOUDHOSTS_ADDRESSES in
-    /// its environment; never twice at once, never through a shell. All words behind
-    /// it belong to it
+    /// Command to run after changes, with CLOUDHOSTS_ROLE and CLOUDHOSTS_ADDRESSES in its
+    /// environment; without a shell, one run at a time. Takes all remaining arguments
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
     exec: Vec<OsString>,
 }
@@ -49,18 +48,21 @@ pub(crate) fn run(args: &WatchArgs, config: &Config) -> Result<Outcome, Failure>
     let mut last: Option<Snapshot> = None;
     loop {
         let since = Instant::now();
-        let looked = watcher.look(|view| (Snapshot::of(view), view.generation()));
+        let looked = watcher.poll(|view| (Snapshot::of(view), view.generation()));
         if let Some((now, generation)) = looked {
             let before = last.replace(now).zip(last.as_ref());
             let changes =
                 before.map(|(before, now)| before.changes(now, |role| pattern.matches(role)));
             let changes = changes.unwrap_or_default();
-            let lines = changes.iter().map(|change| match args.json {
-                true => as_json(change, generation),
-                false => as_line(change),
+            let lines = changes.iter().map(|change| {
+                if args.json {
+                    as_json(change, generation)
+                } else {
+                    as_line(change)
+                }
             });
             match print_now(&lines.collect::<String>()) {
-                // Whoever read this has seen enough.
+                // The reader has seen enough.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Yes),
                 Err(error) => return Err(Failure::Failed(format!("can't print: {error}"))),
                 Ok(()) => {}
@@ -69,7 +71,7 @@ pub(crate) fn run(args: &WatchArgs, config: &Config) -> Result<Outcome, Failure>
                 hook.add(changes);
             }
         }
-        watcher.wait(since, LONGEST);
+        watcher.wait(since, MAX_SLEEP);
     }
 }
 

@@ -133,7 +133,7 @@ fn report_ended(place: &Place, done: &Done) {
     let mut ended = done.ended.clone();
     ended.sort_unstable();
     eprintln!(
-        "cloudhosts: {} in {hash} was held; its holder finds out at its next renewal",
+        "cloudhosts: {} in {hash}: was held; its holder finds out at its next renewal",
         Escaped(&ended.join(", "))
     );
 }

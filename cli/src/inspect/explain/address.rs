@@ -1,4 +1,4 @@
-//! By which names an address is called, and why by these.
+//! Which names an address resolves to, and why.
 
 use std::net::IpAddr;
 
@@ -17,17 +17,17 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::TableRole;
 
-/// Of so many roles Redis is asked who holds them.
-const MOST_HELD: usize = 100;
+/// The holders of this many roles are looked up in Redis.
+const MAX_HELD: usize = 100;
 
-/// What the table says of an address.
+/// How the table resolves an address.
 #[derive(Debug, Default)]
 struct AddressTrace {
-    /// The names it is called by, the canonical one first.
+    /// Its names, the canonical one first.
     names: Vec<String>,
-    /// All roles that have to do with it, those that answer first.
+    /// The roles related to it, those that are its names first.
     roles: Vec<RelatedRole>,
-    /// Whether addresses are looked up at all.
+    /// Whether reverse lookups are enabled.
     reverses: bool,
     generation: u64,
 }
@@ -43,16 +43,16 @@ struct RelatedRole {
     fields: Vec<ExplainedField>,
 }
 
-/// Why a role is a name of the address, or is not.
+/// Why a role is a name of the address, or is not one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Relation {
     /// It has the address.
     Has,
     /// It points at this role, which has it.
     PointsAt(String),
-    /// `reverse = false`: addresses are not looked up here.
+    /// Reverse lookups are off (`reverse = false`).
     Off,
-    /// A wildcard stands for many names, and for none in particular.
+    /// A wildcard is no particular name.
     Wildcard,
     /// An earlier hash decides it, and says something else.
     Overruled,
@@ -84,7 +84,7 @@ impl Relation {
             Relation::Has => "has the address".into(),
             Relation::PointsAt(role) => format!("points at {}", Escaped(role)),
             Relation::Off => "reverse = false in the configuration".into(),
-            Relation::Wildcard => "a wildcard is no name".into(),
+            Relation::Wildcard => "wildcards have no reverse lookup".into(),
             Relation::Overruled => "an earlier hash has the role".into(),
             Relation::OtherZone => "this machine's zone has members".into(),
             Relation::TooMany => "the address has too many names".into(),
@@ -96,7 +96,7 @@ pub(super) fn explain(address: IpAddr, json: bool, config: &Config) -> Result<Ou
     let address = address.to_canonical();
     let look = |view: &View<'_>| view.settled(|| trace(*view, address));
     let mut trace = local_daemon::table(config, look)?;
-    let nss = NssContext::look(
+    let nss = NssContext::query(
         |service| getent::names(address, service),
         !trace.names.is_empty(),
         |told| compare(told, &trace.names),
@@ -116,12 +116,13 @@ pub(super) fn explain(address: IpAddr, json: bool, config: &Config) -> Result<Ou
     Ok(super::outcome(nss.told()))
 }
 
-/// Programs are told all the names, or those that fit.
+/// Programs get all the names, or those that fit.
 fn compare(told: &[String], table: &[String]) -> TableComparison {
     let known = told.iter().all(|name| table.contains(name));
-    match known && told.is_empty() == table.is_empty() {
-        true => TableComparison::Same,
-        false => TableComparison::Differs,
+    if known && told.is_empty() == table.is_empty() {
+        TableComparison::Same
+    } else {
+        TableComparison::Differs
     }
 }
 
@@ -132,8 +133,8 @@ fn trace(view: View<'_>, address: IpAddr) -> AddressTrace {
         names.extend(found.aliases().map(|name| name.to_string()));
     }
     let hashes = view.hashes();
-    // What answers is found by the address; what does not, only by looking at
-    // every role.
+    // Roles that are names of the address are found by it; the others only by reading
+    // all roles.
     let roles = view.roles().filter_map(|entry| {
         let role = TableRole::from(entry);
         let relation = relation(&role, address, &names, view.reverses())?;
@@ -161,7 +162,7 @@ fn trace(view: View<'_>, address: IpAddr) -> AddressTrace {
     }
 }
 
-/// What a role has to do with an address; none where it has nothing.
+/// The relation of a role to an address, if there is one.
 fn relation(
     role: &TableRole,
     address: IpAddr,
@@ -199,9 +200,9 @@ fn relation(
 }
 
 impl AddressTrace {
-    /// The roles whose holders are asked for.
+    /// The roles whose holders are looked up.
     fn written(&self) -> Vec<Role> {
-        let roles = self.roles.iter().take(MOST_HELD);
+        let roles = self.roles.iter().take(MAX_HELD);
         roles
             .filter_map(|one| Role::parse(&one.role).ok())
             .collect()

@@ -1,4 +1,4 @@
-//! One field of a role, and what is to be said of it.
+//! One field of a role, explained.
 
 use std::net::IpAddr;
 
@@ -15,17 +15,17 @@ use crate::table_roles::{self, TableRole};
 pub(super) struct ExplainedField {
     pub(super) hash: String,
     pub(super) field: String,
-    /// What it says, in the normal form of a value.
+    /// Its value in normal form.
     pub(super) value: String,
-    /// The addresses that it says; none where it points.
+    /// Its addresses; empty if it is a pointer.
     pub(super) addresses: Vec<IpAddr>,
     /// Redis has lost it.
     pub(super) retained: bool,
     /// An earlier hash has the role.
     pub(super) overruled: bool,
-    /// It is not answered, because members of this machine's zone are.
+    /// It is left out, because this machine's zone has members.
     pub(super) other_zone: bool,
-    /// Somebody holds it; none where Redis can't be asked.
+    /// Whether it is held; none if Redis can't be reached.
     pub(super) held: Option<bool>,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn fields(role: &TableRole, hashes: &[String]) -> Vec<ExplainedField>
 }
 
 impl ExplainedField {
-    /// Notes whether it is among what is held.
+    /// Sets whether it is held.
     pub(super) fn set_held(&mut self, held: &Result<Vec<Holding>, Failure>) {
         let is_it = |one: &Holding| {
             let holds = matches!(one.state, HoldingState::Member | HoldingState::Holder);
@@ -68,9 +68,10 @@ impl ExplainedField {
         .into_iter()
         .filter_map(|(is_so, mark)| is_so.then_some(mark))
         .collect();
-        let marks = match marks.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", marks.join("; ")),
+        let marks = if marks.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", marks.join("; "))
         };
         let (hash, field, value) = (Escaped(&self.hash), Escaped(&self.field), &self.value);
         lines.add(

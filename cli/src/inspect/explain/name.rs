@@ -1,4 +1,4 @@
-//! Why a name answers what it does.
+//! Why a name resolves as it does.
 
 use std::net::IpAddr;
 
@@ -22,10 +22,10 @@ use crate::table_roles::{self, addresses};
 /// Most pointers in a row that are followed; one more than the daemon follows.
 const MAX_CHAIN: usize = 9;
 
-/// What the table says of a name.
+/// How the table resolves a name.
 #[derive(Debug, Default)]
 struct NameTrace {
-    /// The roles on the way, the one that decides the name first.
+    /// The roles that pointers lead through, the one that decides the name first.
     steps: Vec<RoleStep>,
     /// Why there is none.
     undecided: Option<Absent>,
@@ -35,32 +35,32 @@ struct NameTrace {
     generation: u64,
 }
 
-/// One role on the way.
+/// One of these roles.
 #[derive(Debug)]
 struct RoleStep {
     role: String,
     /// Which hash decides it.
     hash: String,
     fields: Vec<ExplainedField>,
-    /// What it points at in vain.
+    /// The pointers of it that lead nowhere.
     dangling: Vec<DanglingPointer>,
 }
 
-/// A name that is pointed at in vain.
+/// A pointer that leads nowhere.
 #[derive(Debug)]
 struct DanglingPointer {
     name: String,
     why: DanglingReason,
 }
 
-/// Why it leads nowhere to point at a name.
+/// Why a pointer leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DanglingReason {
-    /// The pointers lead in a circle.
+    /// The pointers lead back to a role they came from.
     Circle,
-    /// There are more pointers in a row than are followed.
+    /// More pointers in a row than are followed.
     TooFar,
-    /// There is no such role here.
+    /// There is no such role in the table.
     Absent(Absent),
 }
 
@@ -69,23 +69,21 @@ enum DanglingReason {
 enum Absent {
     /// `allow` in the configuration leaves it out.
     Filtered,
-    /// No field and no wildcard is for it.
+    /// No field or wildcard matches it.
     Unknown,
 }
 
 impl Absent {
-    /// Why it is that of a name which no role decides. Under the domain a name
-    /// may be that of another role.
+    /// Why no role decides this name. Below the domain it may also be the short name of a
+    /// role.
     fn of(name: &str, config: &Config) -> Absent {
         let domain = config.domain.as_ref().map(Name::as_str);
         let inner = domain.and_then(|domain| name.strip_suffix(domain)?.strip_suffix('.'));
-        match [Some(name), inner]
-            .into_iter()
-            .flatten()
-            .any(|role| config.allow.allows(role))
-        {
-            true => Absent::Unknown,
-            false => Absent::Filtered,
+        let mut roles = [Some(name), inner].into_iter().flatten();
+        if roles.any(|role| config.allow.allows(role)) {
+            Absent::Unknown
+        } else {
+            Absent::Filtered
         }
     }
 
@@ -111,15 +109,15 @@ impl DanglingPointer {
     fn says(&self, allow: &Allow) -> String {
         let name = Escaped(&self.name);
         match self.why {
-            DanglingReason::Circle => format!("{name}, which is on the way already"),
-            DanglingReason::TooFar => format!("{name}, which is too many pointers away"),
+            DanglingReason::Circle => format!("{name}, which leads back here"),
+            DanglingReason::TooFar => format!("{name}, after too many pointers in a row"),
             DanglingReason::Absent(Absent::Filtered) => format!("{name}: {}", left_out(allow)),
             DanglingReason::Absent(Absent::Unknown) => format!("{name}, which is not in the table"),
         }
     }
 }
 
-/// That `allow` leaves a name out.
+/// Says that `allow` leaves a name out.
 fn left_out(allow: &Allow) -> String {
     format!("no glob of {allow} in the configuration matches it")
 }
@@ -133,7 +131,7 @@ pub(super) fn explain(given: &str, json: bool, config: &Config) -> Result<Outcom
         trace.set_zones_apart();
     }
     let rejected = rejected(&name, &trace, config);
-    let nss = NssContext::look(
+    let nss = NssContext::query(
         |service| getent::addresses(&name, service),
         !trace.addresses.is_empty(),
         |told| nss_context::compare(told, &trace.addresses, trace.pick),
@@ -154,8 +152,8 @@ pub(super) fn explain(given: &str, json: bool, config: &Config) -> Result<Outcom
 }
 
 impl NameTrace {
-    /// Marks the fields whose addresses are not answered although nothing
-    /// overrules them: members of this machine's zone are answered instead.
+    /// Marks the fields whose addresses are left out although nothing overrules them: only
+    /// members of this machine's zone are answered.
     fn set_zones_apart(&mut self) {
         let answered = &self.addresses;
         let fields = self.steps.iter_mut().flat_map(|step| &mut step.fields);
@@ -176,7 +174,7 @@ fn trace(view: View<'_>, name: &Name, config: &Config) -> NameTrace {
         trace.addresses = addresses(&answer);
         trace.pick = answer.pick();
     }
-    // A role without an address is no entry, but its fields say why.
+    // A role without an address does not resolve, but its fields say why.
     let first = view.decider(name).map(|role| role.to_string());
     let first = first.as_deref().unwrap_or(name.as_str());
     follow(view, first, config, &mut trace.steps, 0);
@@ -186,7 +184,7 @@ fn trace(view: View<'_>, name: &Name, config: &Config) -> NameTrace {
     trace
 }
 
-/// Adds a role and those it leads to.
+/// Adds a role and those it points at.
 fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<RoleStep>, depth: usize) {
     let Some(role) = table_roles::one(view, role) else {
         return;
@@ -223,7 +221,7 @@ fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<RoleStep>
     }
 }
 
-/// What the daemon refused of the name and of the roles on the way.
+/// The fields of the name and of these roles that the daemon rejected.
 fn rejected(name: &Name, trace: &NameTrace, config: &Config) -> Vec<RejectedField> {
     let Ok((_, status)) = local_daemon::status(config) else {
         return Vec::new();
@@ -238,7 +236,7 @@ fn rejected(name: &Name, trace: &NameTrace, config: &Config) -> Vec<RejectedFiel
     all.filter(concerns).collect()
 }
 
-/// The roles that decide a name; where none does, the one it would be.
+/// The roles that decide a name, and the role of that name.
 fn roles_on_the_way(name: &Name, trace: &NameTrace) -> Vec<Role> {
     let on_the_way = trace.steps.iter().map(|step| step.role.as_str());
     let names = std::iter::once(name.as_str()).chain(on_the_way);
@@ -267,7 +265,7 @@ fn as_lines(
     } else if trace.undecided == Some(Absent::Filtered) {
         lines.add("decided by", format_args!("nothing: {}", left_out(allow)));
     } else {
-        lines.add("decided by", "nothing: no field and no wildcard is for it");
+        lines.add("decided by", "nothing: no field or wildcard matches it");
     }
     for step in &trace.steps {
         for field in &step.fields {
