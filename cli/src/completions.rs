@@ -1,6 +1,5 @@
-//! `cloudhosts completions`: what a shell needs to complete the words of this
-//! command, which the packages install. It makes the shell run this program at each
-//! TAB, so names are those of now: they come from this machine's table.
+//! `cloudhosts completions`: the completion scripts, which the packages install. They make
+//! the shell run this program at each TAB, so names are those of the table at that time.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -20,18 +19,18 @@ use crate::{configuration, local_daemon};
 /// This program, as the shell finds it.
 const NAME: &str = "cloudhosts";
 
-/// With this in its environment the program answers a shell: it has its name.
+/// Set to the name of the shell when a shell asks for completions.
 const VARIABLE: &str = "CLOUDHOSTS_COMPLETE";
 
-/// The shells that are known.
+/// The supported shells.
 const SHELLS: [&dyn EnvCompleter; 3] = [&Bash, &Zsh, &Fish];
 
-/// Most names that are offered. Of more none is: a part of them would look like
-/// all, and a shell would go on with what that part has in common.
-const MOST: usize = 1_000;
+/// Most names that are offered. If there are more, none is: the shell would complete the
+/// common prefix of those it is given.
+const MAX_OFFERED: usize = 1_000;
 
-/// At its first completion zsh runs the file as a function of its own name, and what
-/// clap writes only defines another.
+/// At the first completion zsh runs the file as a function named after it, and clap's
+/// script only defines another function.
 const ZSH_FIRST: &str = "\
 if [[ ${funcstack[1]} == _cloudhosts ]]; then
     _clap_dynamic_completer_cloudhosts \"$@\"
@@ -44,12 +43,12 @@ fi
     cloudhosts completions zsh >/usr/local/share/zsh/site-functions/_cloudhosts\n  \
     cloudhosts completions fish >~/.config/fish/completions/cloudhosts.fish")]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell
     #[arg(value_enum)]
     shell: Shell,
 }
 
-/// The shells that are known.
+/// A supported shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Shell {
     /// bash(1)
@@ -74,8 +73,8 @@ pub(crate) fn run(args: &CompletionsArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::Yes)
 }
 
-/// Answers a shell that asks how a word may go on; none where no shell asks. What
-/// goes wrong is nothing to offer: its message would stand in the line being typed.
+/// Answers a shell that asks for completions; none if no shell asks. Errors offer nothing:
+/// a message would end up in the line being typed.
 pub(crate) fn answer(command: fn() -> clap::Command) -> Option<ExitCode> {
     let asking = std::env::var_os(VARIABLE)?;
     if !SHELLS.iter().any(|shell| asking == shell.name()) {
@@ -119,8 +118,7 @@ pub(crate) fn member() -> ArgValueCompleter {
     })
 }
 
-/// Those of these names that begin so, in order. None where the table has none, or
-/// cannot be had.
+/// The names with this prefix, in order. Empty where there is no table.
 fn offered(start: &OsStr, names: impl Fn(&View<'_>) -> Vec<String>) -> Vec<CompletionCandidate> {
     let found = start.to_str().and_then(|start| {
         let file = line().and_then(|line| line.get_one::<PathBuf>("config").cloned());
@@ -132,14 +130,14 @@ fn offered(start: &OsStr, names: impl Fn(&View<'_>) -> Vec<String>) -> Vec<Compl
         Some(names)
     });
     match found {
-        Some(names) if names.len() <= MOST => {
+        Some(names) if names.len() <= MAX_OFFERED => {
             names.into_iter().map(CompletionCandidate::new).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// What the line says so far, which the shell hands over behind a `--`.
+/// The command line so far, which the shell passes after a `--`.
 fn line() -> Option<ArgMatches> {
     let words: Vec<OsString> = std::env::args_os()
         .skip_while(|word| word != "--")
@@ -149,8 +147,8 @@ fn line() -> Option<ArgMatches> {
     command.try_get_matches_from(words).ok()
 }
 
-/// The role of the verb.
+/// The role of the subcommand.
 fn role_in(line: &ArgMatches) -> Option<String> {
-    let (_, verb) = line.subcommand()?;
-    verb.try_get_one::<String>("role").ok()?.cloned()
+    let (_, subcommand) = line.subcommand()?;
+    subcommand.try_get_one::<String>("role").ok()?.cloned()
 }

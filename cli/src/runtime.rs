@@ -4,11 +4,11 @@ use std::future::Future;
 
 use crate::outcome::Failure;
 
-/// Runs what talks to Redis, on this one thread. A look-up of the host that
-/// outlives its timeout is left behind.
+/// Runs work that talks to Redis, on this thread. A host lookup that exceeds its timeout
+/// is abandoned.
 ///
 /// # Errors
-/// As `work`; or the system gives no descriptor.
+/// Those of `work`; or there is no file descriptor left.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,5 +1,4 @@
-//! `cloudhosts history`: the change log, for people and scripts. It asks Redis,
-//! not the daemon.
+//! `cloudhosts history`: the change log, from Redis.
 
 mod entry;
 
@@ -18,41 +17,48 @@ use crate::outcome::{Failure, Outcome};
 use crate::runtime::block_on;
 use entry::EntryView;
 
-/// Between two attempts to reach Redis again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The time between attempts to reach Redis again.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts history db-master    # who moved the master, and when\n  \
     cloudhosts history --since 1h   # all changes of the last hour\n  \
     cloudhosts history --since 2026-11-24T03:00:00Z --json | jq .by\n  \
-    cloudhosts history --follow     # and what comes, as it comes")]
+    cloudhosts history --follow     # and new changes as they happen")]
 pub(crate) struct HistoryArgs {
-    /// Only what concerns this role and its members
+    /// Only changes of this role and its members
     #[arg(value_name = "ROLE", add = completions::role())]
     role: Option<String>,
-    /// Only from then on: so long ago (1h, 2days), or a time in UTC (2026-11-24T14:00:00Z)
+    /// Only changes since then: a duration (1h, 2days) before now, or a UTC time
+    /// (2026-11-24T14:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<SystemTime>,
-    /// Go on with what comes, until interrupted
+    /// Keep printing changes as they happen, until interrupted
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object a line
+    /// Print a JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-/// Reads a time: how long ago it was, or when.
-fn since(text: &str) -> Result<SystemTime, String> {
+/// Why a time is refused.
+#[derive(Debug, thiserror::Error)]
+enum SinceError {
+    #[error("neither a duration, as 1h or 2days, nor a time, as 2026-11-24T14:00:00Z")]
+    Syntax,
+    #[error("that is too long ago")]
+    TooLongAgo,
+}
+
+/// Parses a time, or a duration before now.
+fn since(text: &str) -> Result<SystemTime, SinceError> {
     if let Ok(time) = humantime::parse_rfc3339_weak(text) {
         return Ok(time);
     }
-    let ago = humantime::parse_duration(text).map_err(|_| {
-        "neither a duration, as 1h or 2days, nor a time, as 2026-11-24T14:00:00Z".to_owned()
-    })?;
-    SystemTime::now()
-        .checked_sub(ago)
-        .ok_or_else(|| "that is too long ago".to_owned())
+    let ago = humantime::parse_duration(text).map_err(|_| SinceError::Syntax)?;
+    let time = SystemTime::now().checked_sub(ago);
+    time.ok_or(SinceError::TooLongAgo)
 }
 
 pub(crate) fn run(args: &HistoryArgs, config: Config) -> Result<Outcome, Failure> {
@@ -80,7 +86,7 @@ pub(crate) fn run(args: &HistoryArgs, config: Config) -> Result<Outcome, Failure
         if !printed {
             let of_role = role.as_ref().map(|role| format!(" about {role}"));
             eprintln!(
-                "cloudhosts: there is no entry{} in {}{}",
+                "cloudhosts: no entry{} in {}{}",
                 of_role.unwrap_or_default(),
                 Escaped(&keys.join(" nor in ")),
                 if args.since.is_some() {
@@ -95,8 +101,7 @@ pub(crate) fn run(args: &HistoryArgs, config: Config) -> Result<Outcome, Failure
     })
 }
 
-/// Prints what comes, until nobody reads it any more. A Redis that is away is
-/// waited for.
+/// Prints new entries until the reader is gone. Waits for a Redis that can't be reached.
 async fn follow(history: &mut History, output: &Output<'_>) -> Result<Outcome, Failure> {
     let mut away = false;
     loop {
@@ -111,26 +116,26 @@ async fn follow(history: &mut History, output: &Output<'_>) -> Result<Outcome, F
                 if !std::mem::replace(&mut away, true) {
                     eprintln!("cloudhosts: {why}; trying again");
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Reads the role that is asked for.
+/// Parses the role.
 fn role(name: &str) -> Result<Role, Failure> {
     Role::parse(name).map_err(|error| {
         Failure::Usage(match error {
             RoleError::Member(quoted) => {
-                format!("{quoted}: write the role alone; its members are shown, too")
+                format!("{quoted}: write the role alone; its members are included")
             }
             error => error.to_string(),
         })
     })
 }
 
-/// What is printed, and how.
+/// The filter and the format.
 struct Output<'r> {
     /// Only what concerns this role.
     role: Option<&'r str>,
@@ -140,12 +145,12 @@ struct Output<'r> {
     terminal: bool,
 }
 
-/// What became of an entry.
+/// What happened to an entry.
 enum Printed {
     Yes,
     /// It does not concern the role.
     NotAsked,
-    /// Whoever read this has seen enough.
+    /// The reader has seen enough.
     NobodyReads,
 }
 

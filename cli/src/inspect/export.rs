@@ -104,7 +104,7 @@ impl ExportArgs {
         };
         let own = self.preserved_lines(path)?;
         let write = |out: &mut dyn Write| self.format.write(out, &roles, own.as_ref());
-        if atomic_file::holds(path, write) {
+        if atomic_file::has_content(path, write) {
             return Ok(());
         }
         let written = if self.in_place {

@@ -1,10 +1,10 @@
 //! `cloudhosts nsswitch`: the word `cloudhosts` on the `hosts:` line of
 //! nsswitch.conf(5).
 //!
-//! - [`hosts`]: the line, read by glibc's rules;
-//! - [`edit`]: the word put on and taken off, on bytes;
-//! - [`file`]: the file;
-//! - [`authselect`]: who else writes that file.
+//! - [`hosts`]: the line, parsed by glibc's rules;
+//! - [`edit`]: adding and removing the word, on bytes;
+//! - [`file`](mod@file): the file;
+//! - [`authselect`]: a generator of that file.
 
 mod authselect;
 mod edit;
@@ -26,24 +26,24 @@ use file::NsswitchFile;
     cloudhosts nsswitch status\n  \
     cloudhosts nsswitch enable --file /srv/app/etc/nsswitch.conf")]
 pub(crate) struct NsswitchArgs {
-    /// What to do: put the word on the line, take it off, or say how it stands
+    /// Action
     #[arg(value_enum)]
     action: Action,
-    /// Another file than /etc/nsswitch.conf (an image's, an authselect profile's)
+    /// File to use instead of /etc/nsswitch.conf (of an image or an authselect profile)
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Action {
-    /// Put cloudhosts right after files, before resolve, mdns and dns
+    /// Add cloudhosts after files, before resolve, mdns and dns
     Enable,
-    /// Give back what was there before
+    /// Remove it, restoring the file
     Disable,
-    /// Exit 0 where cloudhosts is asked in time, 1 where it is not
+    /// Show the state; exit 0 if cloudhosts is enabled, else 1
     Status,
 }
 
@@ -61,18 +61,19 @@ impl HostsLineState {
 
 pub(crate) fn run(args: &NsswitchArgs) -> Result<Outcome, Failure> {
     let path = args.file.as_deref().unwrap_or(Path::new(file::STANDARD));
-    let managed = args.file.is_none() && authselect::makes(path);
+    let managed = args.file.is_none() && authselect::generates(path);
     let changed = match (args.action, managed) {
         (Action::Status, _) => false,
         (action, false) => change(action, &mut NsswitchFile::read(path)?)?,
         (action, true) => change_user_file(action, path)?,
     };
     let file = NsswitchFile::read(path)?;
-    let said = match args.json {
-        true => format!("{}\n", as_json(&file, managed, changed)),
-        false => as_line(&file, changed),
+    let text = if args.json {
+        format!("{}\n", as_json(&file, managed, changed))
+    } else {
+        as_line(&file, changed)
     };
-    print(&said)?;
+    print(&text)?;
     match (args.action, file.state()) {
         (Action::Status, HostsLineState::Enabled) | (Action::Enable | Action::Disable, _) => {
             Ok(Outcome::Yes)
@@ -89,10 +90,10 @@ fn change(action: Action, file: &mut NsswitchFile) -> Result<bool, Failure> {
     }
 }
 
-/// Changes what authselect makes nsswitch.conf from, and has it made.
-fn change_user_file(action: Action, made: &Path) -> Result<bool, Failure> {
+/// Changes the user file of authselect, and generates nsswitch.conf from it.
+fn change_user_file(action: Action, generated: &Path) -> Result<bool, Failure> {
     let wanted = |state| (state == HostsLineState::Enabled) == (action == Action::Enable);
-    let before = NsswitchFile::read(made)?.state();
+    let before = NsswitchFile::read(generated)?.state();
     if action == Action::Disable && before == HostsLineState::Absent {
         return Ok(false);
     }
@@ -101,7 +102,7 @@ fn change_user_file(action: Action, made: &Path) -> Result<bool, Failure> {
     if changed || !wanted(before) {
         authselect::apply()?;
     }
-    if wanted(NsswitchFile::read(made)?.state()) {
+    if wanted(NsswitchFile::read(generated)?.state()) {
         return Ok(changed);
     }
     if changed && action == Action::Enable {
@@ -110,7 +111,7 @@ fn change_user_file(action: Action, made: &Path) -> Result<bool, Failure> {
     Err(authselect::no_effect())
 }
 
-/// The services of the line that counts, as they are written.
+/// The services of the effective line, as written.
 pub(crate) fn services(file: &NsswitchFile) -> Option<String> {
     let text = file.text();
     let line = hosts::effective(&text)?;
@@ -118,7 +119,7 @@ pub(crate) fn services(file: &NsswitchFile) -> Option<String> {
     Some(data.trim().to_owned())
 }
 
-/// Their names alone; none where there is no line, or none that can be read.
+/// Their names; none where there is no line, or it is malformed.
 fn names(file: &NsswitchFile) -> Option<Vec<String>> {
     let services = hosts::effective(&file.text())?.services.ok()?;
     Some(services.into_iter().map(|service| service.name).collect())

@@ -1,4 +1,4 @@
-//! `last-good.table`: what programs that start have while there is no daemon.
+//! `last-good.table`, which programs use that start while there is no daemon.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -23,14 +23,14 @@ pub(super) fn look(config: &Config, health: &DaemonHealth) -> Vec<Finding> {
     let path = config.state_dir.join(LAST_GOOD_NAME);
     let unwritten = health.status().and_then(|status| status.unwritten.as_ref());
     let mut findings: Vec<Finding> = unwritten.map(cannot_write).into_iter().collect();
-    // Where none was ever written, that is said already.
+    // A file that could not be written is reported already.
     match defect(&path) {
         Some(FileDefect::Missing) if unwritten.is_some() => {}
         Some(defect) => findings.push(defect.finding(&path, health)),
         None if findings.is_empty() => {
             findings.push(Finding::ok(
                 CHECK,
-                format_args!("{} is whole", path.display()),
+                format_args!("{} is intact", path.display()),
             ));
         }
         None => {}
@@ -44,7 +44,7 @@ fn cannot_write(unwritten: &Unwritten) -> Finding {
     let directory = unwritten.path.parent().unwrap_or(&unwritten.path);
     let shown = directory.display();
     let (code, todo) = match unwritten.code {
-        UnwrittenCode::Full => (Code::Full, format!("make room there; see: df {shown}")),
+        UnwrittenCode::Full => (Code::Full, format!("free space there; see: df {shown}")),
         UnwrittenCode::ReadOnly => (
             Code::ReadOnly,
             format!(
@@ -58,11 +58,11 @@ fn cannot_write(unwritten: &Unwritten) -> Finding {
             Code::NoDirectory,
             format!("run: install -d -o cloudhosts -g cloudhosts {shown}"),
         ),
-        UnwrittenCode::InTheWay => (Code::InTheWay, format!("move away what is there: {path}")),
+        UnwrittenCode::InTheWay => (Code::InTheWay, format!("move it away: {path}")),
         UnwrittenCode::Other => (Code::Unwritten, format!("see: ls -la {shown}")),
     };
     let since = ago(unwritten.since);
-    let says = format_args!("{path} can't be written (since {since}); it is tried again and again");
+    let says = format_args!("{path} can't be written (since {since}); the daemon keeps trying");
     Finding::wrong(CHECK, says, todo)
         .code(code)
         .evidence(&unwritten.reason)
@@ -77,10 +77,10 @@ fn mount_point(directory: &Path) -> PathBuf {
     inside.last().unwrap_or(directory).to_owned()
 }
 
-/// What is wrong with the file as it is.
+/// What is wrong with the file.
 enum FileDefect {
     Missing,
-    /// It can't be read, by this user at least.
+    /// It can't be read, at least by this user.
     Unreadable(String),
     Damaged(String),
     OtherFormat(OpenError),
@@ -112,7 +112,7 @@ fn defect(path: &Path) -> Option<FileDefect> {
 impl FileDefect {
     fn finding(self, path: &Path, health: &DaemonHealth) -> Finding {
         let path = path.display();
-        // One that runs writes it whole at its next change; one that starts, at once.
+        // A running daemon writes it at the next change; one that starts, at once.
         let todo = if health.is_alive() {
             "run: systemctl restart cloudhosts-cached".to_owned()
         } else {
@@ -121,8 +121,7 @@ impl FileDefect {
         match self {
             FileDefect::Missing => {
                 let says = format_args!(
-                    "{path} is not there: programs that start while there is \
-                                         no daemon have no names"
+                    "{path} is missing: programs that start without a daemon get no names"
                 );
                 Finding::warning(CHECK, says, todo).code(Code::Missing)
             }
@@ -132,7 +131,7 @@ impl FileDefect {
                 finding.code(Code::Unreadable).evidence(why)
             }
             FileDefect::Damaged(why) => {
-                let says = format_args!("{path} is damaged, and is left aside");
+                let says = format_args!("{path} is damaged, and ignored");
                 Finding::wrong(CHECK, says, todo)
                     .code(Code::Damaged)
                     .evidence(why)

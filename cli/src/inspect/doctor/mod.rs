@@ -1,21 +1,21 @@
-//! `cloudhosts doctor`: walks the way from a program to Redis, and says what is
-//! wrong on it and what mends it.
+//! `cloudhosts doctor`: checks everything between a program and Redis, and reports what is
+//! wrong and what fixes it.
 //!
-//! - [`finding`]: one thing that was found; [`code`]: what it is, for programs;
-//!   [`paint`]: how it is printed; [`report`]: all of them;
-//! - [`nsswitch`]: nsswitch.conf; [`nscd`]: nscd in front of it;
+//! - [`finding`]: the result of a check; [`code`]: its code, for programs; [`paint`]: how it
+//!   is printed; [`report`]: all of them;
+//! - [`nsswitch`]: nsswitch.conf; [`nscd`]: nscd, which answers before it;
 //! - [`module`]: what glibc loads;
-//! - [`mod@unit`]: what starts the daemon;
-//! - [`configuration`]: whether the daemon can read it, and has;
-//! - [`daemon`]: the socket, the status, the table; [`last_good`](mod@file): the table's
+//! - [`mod@unit`]: the systemd unit of the daemon;
+//! - [`configuration`]: whether the daemon can read it, and has read it;
+//! - [`daemon`]: the socket, the status, the table; [`last_good`]: the table's
 //!   file;
-//! - [`permissions`]: who gets at these;
-//! - [`password`]: who gets at the password;
-//! - [`redis`]: Redis, as the daemon sees it; [`faults`]: why it can't be visited;
+//! - [`permissions`]: whether all users can access these;
+//! - [`password`]: whether others can read the password;
+//! - [`redis`]: Redis, as the daemon sees it; [`faults`]: why it can't be reached;
 //!   [`acl`]: what the daemon's user may do there;
-//! - [`sentinel`]: the sentinels, and whether their master is followed;
+//! - [`sentinel`]: the sentinels, and whether the daemon follows their master;
 //! - [`urls`]: whether the names in Redis cover the host of Redis;
-//! - [`names`]: what comes of all that.
+//! - [`names`]: whether programs get what the table has.
 
 mod acl;
 mod code;
@@ -50,7 +50,7 @@ use report::DoctorReport;
     cloudhosts doctor\n  \
     cloudhosts doctor --json | jq '.checks[] | select(.verdict != \"ok\")'")]
 pub(crate) struct DoctorArgs {
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -71,7 +71,7 @@ pub(crate) fn run(
     report.end()
 }
 
-/// What can be looked at with a configuration.
+/// The checks that need the configuration.
 fn with(report: &mut DoctorReport, mut config: Config, unit: Unit) -> Result<(), Failure> {
     let health = DaemonHealth::of(&config);
     let account = account(&health, &unit);
@@ -91,7 +91,7 @@ fn with(report: &mut DoctorReport, mut config: Config, unit: Unit) -> Result<(),
     report.add(names.map(|name| name.code_by_verdict(Code::Shadowed, Code::Mismatch)))
 }
 
-/// Who runs the daemon: by its process, or else by what would start it.
+/// The user of the daemon: of its process, else of its unit.
 fn account(health: &DaemonHealth, unit: &Unit) -> Option<Account> {
     let running = health.process().and_then(Account::of_daemon);
     running.or_else(|| Account::of_unit(unit))
