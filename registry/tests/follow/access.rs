@@ -72,7 +72,7 @@ fn each_right_of_the_acl_is_needed() {
         let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", ""));
         let why = watcher.until_unreadable();
         assert!(
-            why.starts_with(sign) && why.contains("README"),
+            why.starts_with(sign) && why.contains("cloudhosts acl"),
             "{right}: {why}"
         );
     }

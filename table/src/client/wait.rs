@@ -11,16 +11,21 @@ use crate::format::Word;
 use crate::memory::Memory;
 use crate::view::Edition;
 
-/// A daemon that has died wakes nobody up, so its heart is listened to.
-const LISTEN: Duration = Duration::from_secs(1);
+/// How often to look for a daemon while there is none.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A heartbeat is stale once it is older than [`DEAD_AFTER`](super::DEAD_AFTER), by this
+/// much at least.
+const STALE: Duration = Duration::from_millis(1);
 
 impl Client {
     /// Sleeps until there may be something else than `seen`, the edition that
     /// the caller has looked at, or `most` is over.
     ///
-    /// In a region it is the daemon that wakes the caller up (futex(2)). Where
-    /// there is none, it returns after a second at most, for the caller to look
-    /// for one.
+    /// In a region it is the daemon that wakes the caller up (futex(2)). A daemon
+    /// that was killed wakes nobody, so the sleep ends when its last heartbeat gets
+    /// stale, which is every two to three seconds while it lives. Where there is no
+    /// daemon, this returns after a second at most, for the caller to look for one.
     pub fn wait(&self, seen: Option<Edition>, most: Duration) {
         let end = monotonic() + most;
         loop {
@@ -32,16 +37,18 @@ impl Client {
             let held = self.slots.enter();
             let region = held.as_ref().and_then(|held| held.region());
             let (Some(held), Some((words, layout))) = (&held, region) else {
-                return pause(left.min(LISTEN));
+                return pause(left.min(RETRY));
             };
             // Before what it tells of is looked at: a wake-up in between is not
             // slept through.
             let wakes = words.live(Word::WAKES) as u32;
-            if super::standing(held, now) != Some(Standing::Fresh) {
+            let its_now = held.on_its_clock(now);
+            let beat = Monotonic(words.live(Word::HEARTBEAT));
+            if Standing::of(words, its_now) != Standing::Fresh {
                 // Nobody wakes up those who wait here: another is looked for, as
                 // soon as that may be tried.
                 let next = Monotonic(self.next_try.load(Ordering::Relaxed));
-                return pause(left.min(LISTEN).min(next.since(now)));
+                return pause(left.min(RETRY).min(next.since(now)));
             }
             let here = Edition {
                 region: layout.region,
@@ -50,7 +57,8 @@ impl Client {
             if seen != Some(here) {
                 return;
             }
-            words.wait(Word::WAKES.0, wakes, left.min(LISTEN));
+            let stale = (beat + super::DEAD_AFTER + STALE).since(its_now);
+            words.wait(Word::WAKES.0, wakes, left.min(stale));
         }
     }
 }

@@ -32,7 +32,7 @@ fn a_terminal_is_told_that_the_publication_is_waited_for() {
     assert!(said.contains("Waiting for publication..."), "{said}");
     // wiped away before what stays is said
     let end = said.rfind("\r\u{1b}[K").unwrap();
-    assert!(said[end..].contains("it is written"), "{said}");
+    assert!(said[end..].contains("was written"), "{said}");
     let output = world.cloudhosts(&["claim", "web", "10.0.0.3", "--wait", "2s"]);
     let said = stderr(&output);
     assert!(!said.contains("Waiting") && !said.contains('\r'), "{said}");

@@ -123,7 +123,7 @@ fn a_daemon_that_does_not_publish_is_waited_for_in_vain() {
     let (end, said) = code(&world, &["claim", "web", "10.0.0.2", "--wait=1s"]);
     world.daemon.signal(Signal::CONT);
     assert_ne!(end, Some(0), "{said}");
-    assert!(said.contains("it is written"), "{said}");
+    assert!(said.contains("was written"), "{said}");
     world.daemon.terminate();
     let (end, said) = code(&world, &["claim", "web", "10.0.0.3", "--wait=1s"]);
     assert_eq!(end, Some(3), "{said}");

@@ -1,4 +1,4 @@
-//! What the daemon's user may do in Redis.
+//! The rights of the daemon's user in Redis.
 
 use cloudhosts_config::status::UnreadableCode;
 use cloudhosts_registry::{Need, Probe, Refused};
@@ -8,15 +8,18 @@ use super::finding::Finding;
 
 const CHECK: &str = "acl";
 
-/// Since this version Redis knows keys that may only be read (`%R~`).
+/// Since this version Redis has read-only key permissions (`%R~`).
 const READ_ONLY_KEYS: u32 = 7;
 
-/// What the daemon has to do without where a right is missing.
+/// The consequence of each missing right.
 const WITHOUT: [(Need, &str); 4] = [
-    (Need::Log, "each change has the whole hash read again"),
+    (
+        Need::Log,
+        "each change makes the daemon read the whole hash",
+    ),
     (
         Need::Info,
-        "names that a restarted Redis has lost are retained until they are accepted",
+        "names that Redis has lost in a restart are retained until the loss is accepted",
     ),
     (
         Need::Fields,
@@ -28,7 +31,7 @@ const WITHOUT: [(Need, &str); 4] = [
     ),
 ];
 
-/// At worst that it can't follow, else what it has to do without.
+/// Whether the daemon can follow the hashes, and what it has to do without.
 pub(super) fn look(probe: &Probe) -> Finding {
     let user = &probe.user;
     let denied: Vec<(&str, &str)> = probe
@@ -94,7 +97,7 @@ fn of(probe: &Probe, wanted: impl Fn(&Refused) -> bool) -> Vec<&Refused> {
         .collect()
 }
 
-/// What is to be granted.
+/// The rights to be granted.
 #[derive(Default)]
 struct Grants {
     keys: Vec<String>,
@@ -102,9 +105,9 @@ struct Grants {
 }
 
 impl Grants {
-    /// What it takes to read a hash that can't be read. A user who may run none of
-    /// the commands has no right to the key, or to none of them: both are granted.
-    /// One who may run all that were tried lacks the one that could not be.
+    /// The rights to read a hash. A user who may run none of the commands may lack access
+    /// to the key, or to the commands: both are granted. One who may run all that were tried
+    /// lacks the one that could not be tried.
     fn hash(&mut self, probe: &Probe, key: &str) {
         let tried = [Need::Read, Need::Scan, Need::Fields, Need::TimeToLive];
         let of_key = |refused: &Refused| {
@@ -123,7 +126,7 @@ impl Grants {
         }
     }
 
-    /// What it takes to read the log beside a hash.
+    /// The rights to read the log of a hash.
     fn log(&mut self, probe: &Probe, key: &str) {
         let of_log =
             |refused: &Refused| refused.hash.as_deref() == Some(key) && refused.need == Need::Log;
@@ -137,7 +140,7 @@ impl Grants {
         self.commands.extend(commands);
     }
 
-    /// The line for Redis.
+    /// The ACL command.
     fn line(mut self, probe: &Probe) -> String {
         let version = probe.version.as_deref();
         let major = version.and_then(|version| version.split('.').next()?.parse().ok());

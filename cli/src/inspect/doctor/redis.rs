@@ -1,4 +1,4 @@
-//! Redis, visited as the daemon would.
+//! Redis, contacted as the daemon does.
 
 use cloudhosts_config::Config;
 use cloudhosts_config::status::UnreadableCode;
@@ -12,10 +12,10 @@ use super::{acl, faults};
 
 const CHECK: &str = "redis";
 
-/// Visits it, with the rights that the daemon has on this machine.
+/// Contacts it, with the rights that the daemon has on this machine.
 pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> Vec<Finding> {
     let visited = match account {
-        // Who may not become that user visits it all the same.
+        // Without the right to act as that user, this user's rights have to do.
         Some(account) => account
             .act(|| probe(config))
             .unwrap_or_else(|_| probe(config)),
@@ -30,9 +30,9 @@ pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> V
 fn seen(probe: &Probe) -> Vec<Finding> {
     let endpoint = &probe.endpoint;
     let mut findings = vec![match &probe.no_tracking {
-        None => Finding::ok(CHECK, format_args!("{endpoint}, and it pushes changes")),
+        None => Finding::ok(CHECK, format_args!("{endpoint}, which pushes changes")),
         Some(why) => {
-            let says = format_args!("{endpoint} pushes no changes, so they are polled");
+            let says = format_args!("{endpoint} does not push changes, so they are polled");
             let todo = format_args!(
                 "use Redis 6 or later, and in Redis: ACL SETUSER {} +client|tracking",
                 probe.user
@@ -51,16 +51,15 @@ fn seen(probe: &Probe) -> Vec<Finding> {
     let fields: Option<usize> = facts.map(|facts| facts.map(|facts| facts.fields)).sum();
     if fields == Some(0) {
         let keys: Vec<&str> = probe.hashes.iter().map(|(key, _)| key.as_str()).collect();
-        let says = format_args!("it has no field in {}", keys.join(", "));
-        let todo = "is this the right Redis, and the right hash?";
+        let says = format_args!("there are no fields in {}", keys.join(", "));
+        let todo = "check that this is the right Redis and the right hash";
         findings.push(Finding::warning(CHECK, says, todo).code(Code::Empty));
     }
     findings.extend(probe.time.map(clock_of_redis));
     findings
 }
 
-/// A hash that can't be read, though the user may: where that is the reason, it is
-/// the [`acl`] that says so.
+/// A hash that can't be read. Missing rights are reported by [`acl`].
 fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
     let (code, says, todo) = match unread.code {
         Some(UnreadableCode::NoPerm) => return None,
@@ -76,8 +75,8 @@ fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
         ),
         Some(UnreadableCode::TooLarge) => (
             Code::TooLarge,
-            format!("there is more in {key} than a table can hold"),
-            "spread the roles over several hashes, and use `allow`".to_owned(),
+            format!("{key} is larger than a table can be"),
+            "split the roles into several hashes, and use `allow`".to_owned(),
         ),
         None => (
             Code::Unread,
@@ -89,11 +88,11 @@ fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
     Some(finding.evidence(&unread.why))
 }
 
-/// How this Redis can lose names by itself.
+/// How this Redis may lose names.
 fn losses(probe: &Probe) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(policy) = &probe.evicts_all_keys {
-        let says = "Redis evicts any key when its memory is short, so names may be lost";
+        let says = "Redis evicts any key when it runs out of memory, so names may be lost";
         let todo = "in Redis: CONFIG SET maxmemory-policy noeviction";
         let finding = Finding::warning("eviction", says, todo).code(Code::Evicts);
         findings.push(finding.evidence(format_args!("maxmemory-policy {policy}")));
@@ -106,7 +105,7 @@ fn losses(probe: &Probe) -> Vec<Finding> {
         }
     }
     if probe.persists == Some(false) {
-        let says = "Redis does not save what changes: a restart loses it";
+        let says = "Redis does not save changes: a restart loses them";
         let todo = "in Redis: CONFIG SET appendonly yes";
         let finding = Finding::warning("persistence", says, todo).code(Code::Unsaved);
         findings.push(finding.evidence("see INFO persistence, and the log of Redis"));

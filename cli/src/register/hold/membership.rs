@@ -1,37 +1,37 @@
-//! Being in the hash, or not: what is asked of Redis, and when.
+//! Requests to Redis: becoming a member, renewing, leaving.
 
 use std::future::pending;
 use std::time::Instant;
 
 use cloudhosts_registry::register::{Beat, Ended, Holder, Place, Role, Trouble, Where};
 
-use super::super::place::Source;
+use super::super::addresses::AddressSource;
 use crate::outcome::Failure;
 
 /// The membership of this machine.
 pub(super) struct Membership {
     holder: Holder,
-    source: Source,
-    /// Where it may be registered, or stand by.
+    source: AddressSource,
+    /// The places in which it may be registered, or standing by.
     places: Option<Vec<Place>>,
-    /// What Redis was asked last may have made it a member, or a standby.
+    /// The last request may have made it a member, or a standby.
     joined: bool,
-    /// It could not be left the last time.
+    /// The last attempt to leave failed.
     tried_to_leave: bool,
 }
 
-/// What came of asking Redis.
+/// The result of a request.
 #[derive(Debug)]
-pub(super) enum Step {
-    /// Of renewing, or of an attempt to find out where this machine is.
+pub(super) enum MembershipEvent {
+    /// Of a renewal, or of an attempt to find out this machine's address.
     Renewed(Result<Beat, Failure>),
-    /// Of leaving.
+    /// Of an attempt to leave.
     Left(Result<Vec<Ended>, Trouble>),
 }
 
 impl Membership {
-    /// Of nothing yet.
-    pub(super) fn new(holder: Holder, source: Source) -> Membership {
+    /// A membership that has not begun.
+    pub(super) fn new(holder: Holder, source: AddressSource) -> Membership {
         Membership {
             holder,
             source,
@@ -41,18 +41,17 @@ impl Membership {
         }
     }
 
-    /// The next step on the way to being a member, or (`wanted` is false) to not
-    /// being one: waits until it is time for it, and takes it. Given up half way
-    /// it has done no harm.
-    pub(super) async fn step(&mut self, wanted: bool) -> Step {
+    /// Waits until the next request is due that makes this machine a member, or (`wanted`
+    /// is false) makes it leave, and sends it. Cancellation safe.
+    pub(super) async fn step(&mut self, wanted: bool) -> MembershipEvent {
         if !wanted && !self.joined {
             return pending().await;
         }
         if wanted {
             self.holder.due().await;
-            Step::Renewed(self.renew().await)
+            MembershipEvent::Renewed(self.renew().await)
         } else {
-            Step::Left(self.leave().await)
+            MembershipEvent::Left(self.leave().await)
         }
     }
 
@@ -90,28 +89,28 @@ impl Membership {
         if ended.is_err() {
             self.holder.failed();
         }
-        // What could not be left ends with its lease.
+        // A membership that could not be left ends with its lease.
         let goes_on = self.expires().is_some_and(|at| at > Instant::now());
         self.joined = ended.is_err() && goes_on;
         ended
     }
 
-    /// Nothing is to be left any more: the lease ends by itself.
+    /// Stops trying to leave: the lease ends by itself.
     pub(super) fn give_up(&mut self) {
         self.joined = false;
     }
 
-    /// Whether there may be something to be left.
+    /// Whether there may be something to leave.
     pub(super) fn is_joined(&self) -> bool {
         self.joined
     }
 
-    /// The role, with the member that it is held as.
+    /// The role, with the member ID.
     pub(super) fn role(&self) -> &Role {
         self.holder.role()
     }
 
-    /// Where it is held, or would be.
+    /// The places in which it is held, or would be.
     pub(super) fn places(&self) -> &[Place] {
         self.places.as_deref().unwrap_or_default()
     }
@@ -121,7 +120,7 @@ impl Membership {
         self.holder.expires()
     }
 
-    /// The addresses, each once, with blanks between.
+    /// The addresses, each once, separated by spaces.
     pub(super) fn addresses(&self) -> String {
         let values = self.places().iter().filter_map(|place| place.at.as_ref());
         let mut addresses: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! What stands around the table when a program looks something up: the services
-//! of nsswitch.conf(5) in their order, nscd(8), and what comes of all of them.
+//! What else decides when a program looks something up: the other services of
+//! nsswitch.conf(5), in order, and nscd(8); and what programs get in the end.
 
 use std::io;
 use std::net::IpAddr;
@@ -7,81 +7,85 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::roles::joined;
+use crate::escape::Escaped;
 use crate::nscd;
+use crate::nsswitch::file::{NsswitchFile, STANDARD};
 use crate::nsswitch::hosts::{self, Service};
-use crate::nsswitch::place::{Place, STANDARD};
-use crate::outcome::{Lines, Plain};
+use crate::output::LabelledLines;
+use crate::table_roles::joined;
 
-/// All that is asked beside the table, for addresses or for names.
+/// A lookup of addresses or of names in all services.
 #[derive(Debug)]
-pub(super) struct Around<T> {
-    /// The services, as glibc will ask them; none where there is no line.
+pub(super) struct NssContext<T> {
+    /// The services in the order in which glibc asks them; empty without a `hosts:` line.
     services: Vec<Service>,
-    decided: Decided,
+    decision: Decision,
     /// What `/etc/hosts` has.
     files: io::Result<Vec<T>>,
-    /// Whether nscd may answer in place of all.
+    /// Whether nscd may answer instead of the services.
     nscd: bool,
-    /// What a program is told.
+    /// What programs get.
     told: io::Result<Vec<T>>,
-    /// Why that differs from what the table has.
+    /// Why that differs from the table.
     differs: Option<String>,
 }
 
-/// Where the search among the services ends, by their numbers.
+/// The service at which the search ends, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Decided {
-    /// At the one that answers.
+enum Decision {
+    /// It answers.
     By(usize),
-    /// At one that knows nothing, and lets nobody be asked after it.
+    /// It has no answer, and its actions end the search.
     EndedAt(usize),
-    /// Nobody knows it.
+    /// No service answers.
     Nobody,
-    /// It can't be told who it is.
+    /// It can't be determined.
     Unknown,
 }
 
-/// What a program is told, compared with what the table has.
+/// What programs get, compared with the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compared {
+pub(super) enum TableComparison {
     Same,
     Differs,
-    /// It differs for this reason, if cloudhosts is asked at all.
-    Because(&'static str),
+    /// Programs get nothing, as the table has IPv6 addresses only, and the machine may have
+    /// none (AI_ADDRCONFIG).
+    NoIpv6,
 }
 
-impl<T: ToString> Around<T> {
-    /// Asks them all: each by its name, or none for what a program is told.
-    /// `compare` compares that with the table, which may have nothing.
-    pub(super) fn look(
+impl<T: ToString> NssContext<T> {
+    /// Looks it up. `ask` asks one service by its name, or with none does what a program
+    /// does. `compare` compares the result of that with the table.
+    pub(super) fn query(
         ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>,
         in_table: bool,
-        compare: impl Fn(&[T]) -> Compared,
-    ) -> Around<T> {
-        let text = Place::read(Path::new(STANDARD)).map(|place| place.text());
+        compare: impl Fn(&[T]) -> TableComparison,
+    ) -> NssContext<T> {
+        let text = NsswitchFile::read(Path::new(STANDARD)).map(|file| file.text());
         let line = text.ok().and_then(|text| hosts::effective(&text));
-        let mut around = Around {
+        let mut context = NssContext {
             services: line.and_then(|line| line.services.ok()).unwrap_or_default(),
-            decided: Decided::Unknown,
+            decision: Decision::Unknown,
             files: ask(Some("files")),
             nscd: nscd::caches_hosts(),
             told: ask(None),
             differs: None,
         };
-        around.decided = around.decide(ask, in_table);
-        around.differs = match &around.told {
-            Err(error) => Some(format!("can't tell what programs are told: {error}")),
+        context.decision = context.decide(ask, in_table);
+        context.differs = match &context.told {
+            Err(error) => Some(format!("can't find out what programs get: {error}")),
             Ok(told) => match compare(told) {
-                Compared::Same => None,
-                Compared::Because(why) if around.is_asked() => Some(why.to_owned()),
-                _ => Some(around.cause(told.is_empty(), in_table)),
+                TableComparison::Same => None,
+                TableComparison::NoIpv6 if context.is_asked() => Some(
+                    "it has IPv6 addresses only, and this machine may have no IPv6 address".into(),
+                ),
+                _ => Some(context.cause(told.is_empty(), in_table)),
             },
         };
-        around
+        context
     }
 
-    /// What a program is told.
+    /// What programs get.
     pub(super) fn told(&self) -> &io::Result<Vec<T>> {
         &self.told
     }
@@ -95,11 +99,11 @@ impl<T: ToString> Around<T> {
         self.services.iter().position(Service::is_ours)
     }
 
-    /// Which service decides, given whether the table has an answer. No more of
-    /// them are asked than a program would ask.
-    fn decide(&self, ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>, in_table: bool) -> Decided {
+    /// The service that decides, given whether the table has an answer. Asks no more
+    /// services than a program does.
+    fn decide(&self, ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>, in_table: bool) -> Decision {
         let Ok(told) = &self.told else {
-            return Decided::Unknown;
+            return Decision::Unknown;
         };
         let mut ended = None;
         for (n, service) in self.services.iter().enumerate() {
@@ -109,20 +113,20 @@ impl<T: ToString> Around<T> {
                 name => ask(Some(name)).is_ok_and(|answers| !answers.is_empty()),
             };
             match (answers, told.is_empty()) {
-                (true, false) => return Decided::By(n),
-                (true, true) => return ended.map_or(Decided::Unknown, Decided::EndedAt),
+                (true, false) => return Decision::By(n),
+                (true, true) => return ended.map_or(Decision::Unknown, Decision::EndedAt),
                 (false, _) if service.ends_search() => ended = ended.or(Some(n)),
                 (false, _) => {}
             }
         }
         match (told.is_empty(), ended) {
-            (true, Some(n)) if self.ours().is_some_and(|ours| n < ours) => Decided::EndedAt(n),
-            (true, _) => Decided::Nobody,
-            (false, _) => Decided::Unknown,
+            (true, Some(n)) if self.ours().is_some_and(|ours| n < ours) => Decision::EndedAt(n),
+            (true, _) => Decision::Nobody,
+            (false, _) => Decision::Unknown,
         }
     }
 
-    /// Why a program is told something else than what the table has.
+    /// Why programs get something else than the table has.
     fn cause(&self, told_nothing: bool, in_table: bool) -> String {
         let from_files = self.files.as_ref().is_ok_and(|files| !files.is_empty());
         let files = |service: &Service| service.name == "files";
@@ -132,13 +136,13 @@ impl<T: ToString> Around<T> {
                 "/etc/hosts has it too, and is asked first".into()
             }
             Some(_) if self.nscd => "nscd may have an older answer (nscd -i hosts)".into(),
-            Some(_) if !in_table => "another service knows it".into(),
-            Some(ours) => match self.decided {
-                Decided::EndedAt(n) if n < ours => format!(
-                    "{} stands before cloudhosts, and ends the search (cloudhosts nsswitch enable)",
+            Some(_) if !in_table => "another service has it".into(),
+            Some(ours) => match self.decision {
+                Decision::EndedAt(n) if n < ours => format!(
+                    "{} comes before cloudhosts and ends the search (cloudhosts nsswitch enable)",
                     self.services.get(n).map_or("a service", |one| &one.name)
                 ),
-                Decided::By(n) if n < ours => "a service before cloudhosts knows it".into(),
+                Decision::By(n) if n < ours => "a service before cloudhosts has it".into(),
                 _ if told_nothing => "the module does not answer: see cloudhosts doctor".into(),
                 _ => "see cloudhosts doctor".into(),
             },
@@ -148,51 +152,53 @@ impl<T: ToString> Around<T> {
     /// The services in order, the one that decides in brackets.
     fn chain(&self) -> String {
         let shown = self.services.iter().enumerate().map(|(n, service)| {
-            let name = Plain(&service.name);
+            let name = Escaped(&service.name);
             let ends: Vec<&str> = service.returns.without_answer().collect();
-            match ends.is_empty() {
-                _ if self.decided == Decided::By(n) => format!("[{name}]"),
-                true => name.to_string(),
-                false => format!("{name} (ends the search at {})", ends.join(", ")),
+            if self.decision == Decision::By(n) {
+                format!("[{name}]")
+            } else if ends.is_empty() {
+                name.to_string()
+            } else {
+                format!("{name} (ends the search at {})", ends.join(", "))
             }
         });
         shown.collect::<Vec<_>>().join(" -> ")
     }
 
     /// For people.
-    pub(super) fn add_to(&self, lines: &mut Lines) {
+    pub(super) fn add_to(&self, lines: &mut LabelledLines) {
         let name = |n: usize| self.services.get(n).map_or("", |one| one.name.as_str());
         lines.add("services", self.chain());
         if !self.is_asked() {
             lines.add(
                 "",
-                format_args!("cloudhosts is not among them, on the hosts: line of {STANDARD}"),
+                format_args!("cloudhosts is not on the hosts: line of {STANDARD}"),
             );
         }
         if let Ok(files) = &self.files
             && !files.is_empty()
         {
-            lines.add("/etc/hosts", Plain(&joined(files)));
+            lines.add("/etc/hosts", Escaped(&joined(files)));
         }
         if self.nscd {
-            lines.add("nscd", "caches hosts, and answers before all of them");
+            lines.add("nscd", "caches hosts, and answers before the services");
         }
-        match self.decided {
-            Decided::By(n) => lines.add("answered by", Plain(name(n))),
-            Decided::EndedAt(n) => lines.add(
+        match self.decision {
+            Decision::By(n) => lines.add("answered by", Escaped(name(n))),
+            Decision::EndedAt(n) => lines.add(
                 "answered by",
-                format_args!("nobody: {} ends the search", Plain(name(n))),
+                format_args!("no service: {} ends the search", Escaped(name(n))),
             ),
-            Decided::Nobody => lines.add("answered by", "nobody"),
-            Decided::Unknown => {}
+            Decision::Nobody => lines.add("answered by", "no service"),
+            Decision::Unknown => {}
         }
         match &self.told {
             Ok(told) if told.is_empty() => lines.add("programs get", "nothing"),
-            Ok(told) => lines.add("programs get", Plain(&joined(told))),
-            Err(error) => lines.add("programs get", Plain(&error.to_string())),
+            Ok(told) => lines.add("programs get", Escaped(&joined(told))),
+            Err(error) => lines.add("programs get", Escaped(&error.to_string())),
         }
         if let Some(why) = &self.differs {
-            lines.add("", format_args!("which differs: {}", Plain(why)));
+            lines.add("", format_args!("which differs: {}", Escaped(why)));
         }
     }
 
@@ -205,10 +211,10 @@ impl<T: ToString> Around<T> {
             })
         });
         let name = |n: usize| self.services.get(n).map(|service| service.name.as_str());
-        let (by, ended_at) = match self.decided {
-            Decided::By(n) => (name(n), None),
-            Decided::EndedAt(n) => (None, name(n)),
-            Decided::Nobody | Decided::Unknown => (None, None),
+        let (by, ended_at) = match self.decision {
+            Decision::By(n) => (name(n), None),
+            Decision::EndedAt(n) => (None, name(n)),
+            Decision::Nobody | Decision::Unknown => (None, None),
         };
         let texts = |all: &io::Result<Vec<T>>| {
             let all = all.as_ref().ok()?;
@@ -227,8 +233,8 @@ impl<T: ToString> Around<T> {
     }
 }
 
-/// Compares the addresses that a program is told with those of the table.
-pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> Compared {
+/// Compares the addresses that programs get with those of the table.
+pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> TableComparison {
     // Of several addresses all are given, but with pick= some, and only those of
     // families in which the machine has an address itself (AI_ADDRCONFIG).
     let known = told.iter().all(|address| table.contains(address));
@@ -239,10 +245,10 @@ pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> Compared 
     };
     let whole = given(|address| address.is_ipv4()) && given(|address| address.is_ipv6());
     if known && whole && told.is_empty() == table.is_empty() {
-        Compared::Same
+        TableComparison::Same
     } else if told.is_empty() && table.iter().all(IpAddr::is_ipv6) {
-        Compared::Because("it has IPv6 addresses alone, and this machine may have none itself")
+        TableComparison::NoIpv6
     } else {
-        Compared::Differs
+        TableComparison::Differs
     }
 }

@@ -1,5 +1,5 @@
-//! The command that `watch --exec` runs: one run at a time, and what changes
-//! meanwhile is for one next run.
+//! The command that `watch --exec` runs: one run at a time; changes in the meantime are
+//! batched for the next run.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,44 +11,44 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::changes::{Change, State};
-use super::roles::joined;
-use crate::outcome::Plain;
+use super::changes::{RoleAnswer, RoleChange};
+use crate::escape::Escaped;
+use crate::table_roles::joined;
 
 /// Most bytes of a variable; the kernel's limit is 128 KiB (execve(2)).
 const MAX_VARIABLE: usize = 64 << 10;
 
-/// After so long a run is said to take long.
-const LONG: Duration = Duration::from_secs(60);
+/// A warning is printed each time a run has taken this long.
+const SLOW: Duration = Duration::from_secs(60);
 
-/// A command that a thread runs, and is told here what changes.
+/// A command that a thread runs after changes.
 #[derive(Debug)]
-pub(super) struct Errand {
-    changes: Sender<Vec<Change>>,
+pub(super) struct ExecHook {
+    changes: Sender<Vec<RoleChange>>,
 }
 
-impl Errand {
-    /// A command of which nothing runs yet.
-    pub(super) fn start(words: &[OsString]) -> Errand {
+impl ExecHook {
+    /// Starts the thread.
+    pub(super) fn start(words: &[OsString]) -> ExecHook {
         let (changes, received) = mpsc::channel();
         let words = words.to_vec();
         thread::spawn(move || run_all(&words, &received));
-        Errand { changes }
+        ExecHook { changes }
     }
 
-    /// Notes what the next run is to be told.
-    pub(super) fn add(&self, changes: Vec<Change>) {
-        // The thread takes them for as long as this program runs.
+    /// Adds changes for the next run.
+    pub(super) fn add(&self, changes: Vec<RoleChange>) {
+        // The thread lives as long as this program.
         let _ = self.changes.send(changes);
     }
 }
 
-/// Runs the command for the changes that come, until there are none to come.
-fn run_all(words: &[OsString], changes: &Receiver<Vec<Change>>) {
+/// Runs the command after changes, until the sender is gone.
+fn run_all(words: &[OsString], changes: &Receiver<Vec<RoleChange>>) {
     while let Ok(first) = changes.recv() {
         let all = std::iter::once(first).chain(changes.try_iter());
         let all = all.flatten().map(|change| (change.role, change.after));
-        let pending: BTreeMap<String, State> = all.collect();
+        let pending: BTreeMap<String, RoleAnswer> = all.collect();
         if pending.is_empty() {
             continue;
         }
@@ -60,7 +60,7 @@ fn run_all(words: &[OsString], changes: &Receiver<Vec<Change>>) {
     }
 }
 
-fn start(words: &[OsString], pending: &BTreeMap<String, State>) -> std::io::Result<Child> {
+fn start(words: &[OsString], pending: &BTreeMap<String, RoleAnswer>) -> std::io::Result<Child> {
     let (program, arguments) = words
         .split_first()
         .ok_or(std::io::ErrorKind::InvalidInput)?;
@@ -75,19 +75,19 @@ fn start(words: &[OsString], pending: &BTreeMap<String, State>) -> std::io::Resu
     command.spawn()
 }
 
-/// Waits for the end of a run, and says each minute that it takes long.
+/// Waits until a run exits, and warns each minute.
 fn wait(child: &mut Child, words: &[OsString]) -> std::io::Result<ExitStatus> {
     let pid = Pid::from_raw(child.id().cast_signed());
     let running = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    let long = Timespec::try_from(LONG).unwrap_or_default();
-    // Where the kernel is too old for that, it only is not said.
+    let slow = Timespec::try_from(SLOW).unwrap_or_default();
+    // A kernel that is too old for pidfds only costs the warning.
     while let Some(running) = &running {
         let mut ended = [PollFd::new(running, PollFlags::IN)];
-        match poll(&mut ended, Some(&long)) {
+        match poll(&mut ended, Some(&slow)) {
             Ok(0) => eprintln!(
-                "cloudhosts: {} takes longer than {}; what changes waits for its end",
+                "cloudhosts: {} has been running for more than {}; changes wait until it exits",
                 shown(words),
-                humantime::format_duration(LONG)
+                humantime::format_duration(SLOW)
             ),
             Err(rustix::io::Errno::INTR) => {}
             Ok(_) | Err(_) => break,
@@ -96,8 +96,8 @@ fn wait(child: &mut Child, words: &[OsString]) -> std::io::Result<ExitStatus> {
     child.wait()
 }
 
-/// What a run is told: all the roles, and of the first its addresses.
-fn variables(pending: &BTreeMap<String, State>) -> [(&'static str, Option<String>); 4] {
+/// The environment of a run: all the roles, and the addresses of the first one.
+fn variables(pending: &BTreeMap<String, RoleAnswer>) -> [(&'static str, Option<String>); 4] {
     let first = pending.first_key_value();
     let roles: Vec<&String> = pending.keys().collect();
     [
@@ -113,5 +113,5 @@ fn variables(pending: &BTreeMap<String, State>) -> [(&'static str, Option<String
 
 fn shown(words: &[OsString]) -> String {
     let program = words.first().map(|word| word.to_string_lossy());
-    Plain(&program.unwrap_or_default()).to_string()
+    Escaped(&program.unwrap_or_default()).to_string()
 }

@@ -1,61 +1,61 @@
-//! An nsswitch.conf as a file: there or not, read, changed, put back.
+//! An nsswitch.conf file: read, changed, restored.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::edit::{self, State};
+use super::edit::{self, HostsLineState};
 use super::hosts::{self, Malformed};
+use crate::atomic_file;
 use crate::outcome::Failure;
-use crate::replace;
 
-/// The machine's.
+/// The file of this machine.
 pub(crate) const STANDARD: &str = "/etc/nsswitch.conf";
 
-/// What counts on openSUSE where the other is missing.
+/// The file that openSUSE uses if the other is missing.
 const VENDOR: &str = "/usr/etc/nsswitch.conf";
 
-/// What is written above a file that was not there.
+/// The first line of a file that did not exist.
 const MADE: &str = "# Made by \"cloudhosts nsswitch enable\"; \"disable\" removes this file if nothing was changed.\n";
 
-/// A file and what is in it.
+/// A file and its content.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct NsswitchFile {
     path: PathBuf,
     text: Option<Vec<u8>>,
 }
 
-impl Place {
-    /// Reads a file. One that is missing is one that says nothing.
+impl NsswitchFile {
+    /// Reads a file, which may be missing.
     ///
     /// # Errors
     /// It can't be read.
-    pub(crate) fn read(path: &Path) -> Result<Place, Failure> {
-        let text = replace::read(path).map_err(|error| {
+    pub(crate) fn read(path: &Path) -> Result<NsswitchFile, Failure> {
+        let text = atomic_file::read(path).map_err(|error| {
             let path = path.display();
             Failure::Failed(format!("can't read {path}: {error}"))
         })?;
         let path = path.to_owned();
-        Ok(Place { path, text })
+        Ok(NsswitchFile { path, text })
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file is there.
+    /// Whether the file exists.
     pub(crate) fn exists(&self) -> bool {
         self.text.is_some()
     }
 
-    /// What counts: the file, or what counts where it is missing.
+    /// The effective content: of the file, or of what glibc reads while it is missing.
     pub(crate) fn text(&self) -> Vec<u8> {
         self.text.clone().unwrap_or_else(|| self.without_file())
     }
 
-    /// How its line stands.
-    pub(crate) fn state(&self) -> State {
+    /// The state of its effective line.
+    pub(crate) fn state(&self) -> HostsLineState {
         edit::state(&self.text())
     }
 
@@ -64,10 +64,10 @@ impl Place {
         hosts::effective(&self.text()).is_some()
     }
 
-    /// Puts the word on its line; whether that changed it.
+    /// Adds the word to the line. Returns whether that changed the file.
     ///
     /// # Errors
-    /// glibc can't read the line, or the file can't be written.
+    /// The line is malformed, or the file can't be written.
     pub(crate) fn enable(&mut self) -> Result<bool, Failure> {
         let after = match &self.text {
             Some(text) => edit::enable(text),
@@ -81,17 +81,17 @@ impl Place {
         Ok(true)
     }
 
-    /// Takes the word off its lines; whether that changed it. A file that was made
-    /// for the word is removed.
+    /// Removes the word from all lines. Returns whether that changed the file. A file that
+    /// was created for the word is removed.
     ///
     /// # Errors
-    /// The word is on a line that glibc can't read, or the file can't be written.
+    /// The word is on a malformed line, or the file can't be written.
     pub(crate) fn disable(&mut self) -> Result<bool, Failure> {
         let Some(text) = &self.text else {
             return Ok(false);
         };
         if self.made().is_ok_and(|made| made == *text) {
-            let path = replace::target(&self.path).map_err(|error| self.unwritten(&error))?;
+            let path = atomic_file::target(&self.path).map_err(|error| self.unwritten(&error))?;
             fs::remove_file(path).map_err(|error| self.unwritten(&error))?;
             self.text = None;
             return Ok(true);
@@ -105,20 +105,21 @@ impl Place {
     }
 
     fn write(&mut self, text: Vec<u8>) -> Result<(), Failure> {
-        replace::replace(&self.path, &text).map_err(|error| self.unwritten(&error))?;
+        atomic_file::replace(&self.path, &text).map_err(|error| self.unwritten(&error))?;
         self.text = Some(text);
         Ok(())
     }
 
     /// What glibc reads while the file is missing.
     fn without_file(&self) -> Vec<u8> {
-        match self.path == Path::new(STANDARD) {
-            true => fs::read(VENDOR).unwrap_or_default(),
-            false => Vec::new(),
+        if self.path == Path::new(STANDARD) {
+            fs::read(VENDOR).unwrap_or_default()
+        } else {
+            Vec::new()
         }
     }
 
-    /// What is put where there was no file.
+    /// The content where there was no file.
     fn made(&self) -> Result<Vec<u8>, Malformed> {
         let enabled = edit::enable(&self.without_file())?;
         Ok([MADE.as_bytes(), &enabled].concat())
@@ -127,7 +128,7 @@ impl Place {
     fn malformed(&self, malformed: Malformed) -> Failure {
         let path = self.path.display();
         Failure::Failed(format!(
-            "{path} is left as it is: {malformed}; mend that line first"
+            "{path} is unchanged: {malformed}; correct that line first"
         ))
     }
 
@@ -138,6 +139,6 @@ impl Place {
             io::ErrorKind::ResourceBusy => "; it is a mount point, so change what is mounted there",
             _ => "",
         };
-        Failure::Failed(format!("{path} is left as it is: {error}{hint}"))
+        Failure::Failed(format!("{path} is unchanged: {error}{hint}"))
     }
 }

@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cloudhosts_table::{Answer, EntryAnswer, EntrySource, RoleEntry, RolePlace, Unavailable, View};
 
-use crate::outcome::{Failure, Lines};
+use crate::outcome::Failure;
+use crate::output::LabelledLines;
 
 /// One role: its fields in all hashes, and what it answers.
 #[derive(Debug, Clone)]
-pub(crate) struct Role {
+pub(crate) struct TableRole {
     /// `web`, or `*.apps.internal`.
     pub(crate) name: String,
     /// Its fields, those of the deciding hash first.
@@ -19,7 +20,7 @@ pub(crate) struct Role {
     pub(crate) answer: Option<EntryAnswer>,
 }
 
-impl Role {
+impl TableRole {
     /// The number of the hash that decides it: the first that has it.
     pub(crate) fn hash(&self) -> usize {
         let hashes = self.fields.iter().map(|field| field.hash);
@@ -96,7 +97,7 @@ pub(crate) fn addresses(answer: &Answer<'_>) -> Vec<IpAddr> {
 
 /// The lines of what is answered: a line an address, and how many are picked
 /// of them, where not all are.
-pub(super) fn add_addresses(lines: &mut Lines, addresses: &[IpAddr], pick: u16) {
+pub(super) fn add_addresses(lines: &mut LabelledLines, addresses: &[IpAddr], pick: u16) {
     for address in addresses {
         lines.add("address", address);
     }
@@ -118,24 +119,27 @@ pub(crate) fn joined<T: ToString>(all: &[T]) -> String {
 /// holds where it stands in the table and no more, so that a million take little
 /// memory.
 #[derive(Debug)]
-pub(crate) struct Sorted<'t> {
+pub(crate) struct SortedRoles<'t> {
     view: View<'t>,
     generation: u64,
     places: Vec<RolePlace>,
 }
 
-impl<'t> Sorted<'t> {
+impl<'t> SortedRoles<'t> {
     /// The roles whose names are wanted.
     ///
     /// # Errors
     /// The table is damaged.
-    pub(crate) fn of(view: View<'t>, wanted: impl Fn(&str) -> bool) -> Result<Sorted<'t>, Failure> {
-        let find = || (view.generation(), Named::of(view, &wanted));
+    pub(crate) fn of(
+        view: View<'t>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<SortedRoles<'t>, Failure> {
+        let find = || (view.generation(), NameIndex::of(view, &wanted));
         let (generation, named) = view.settled(find);
         if view.is_damaged() {
             return Err(Failure::Unreachable(Unavailable::Unreadable.to_string()));
         }
-        Ok(Sorted {
+        Ok(SortedRoles {
             view,
             generation,
             places: named.into_sorted(),
@@ -171,23 +175,23 @@ impl<'t> Sorted<'t> {
     }
 
     /// One after the other, read from the table as they are asked for.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Role> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = TableRole> {
         let entries = self.places.iter().map(|&place| self.view.role_at(place));
-        entries.flatten().map(Role::from)
+        entries.flatten().map(TableRole::from)
     }
 }
 
 /// Names, one behind the other in one text, and where the roles stand.
 #[derive(Debug, Default)]
-struct Named {
+struct NameIndex {
     text: String,
     /// Where each name begins and ends.
     roles: Vec<(usize, usize, RolePlace)>,
 }
 
-impl Named {
-    fn of(view: View<'_>, wanted: impl Fn(&str) -> bool) -> Named {
-        let mut named = Named::default();
+impl NameIndex {
+    fn of(view: View<'_>, wanted: impl Fn(&str) -> bool) -> NameIndex {
+        let mut named = NameIndex::default();
         for (name, place) in view.role_places() {
             let start = named.text.len();
             // A string takes it.
@@ -205,7 +209,7 @@ impl Named {
 
     /// Where they stand, in the order of their names.
     fn into_sorted(self) -> Vec<RolePlace> {
-        let Named { text, mut roles } = self;
+        let NameIndex { text, mut roles } = self;
         let name = |&(start, end, _): &(usize, usize, RolePlace)| text.get(start..end);
         roles.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
         let places = roles.into_iter().map(|(_, _, place)| place);
@@ -213,9 +217,9 @@ impl Named {
     }
 }
 
-impl From<RoleEntry> for Role {
-    fn from(entry: RoleEntry) -> Role {
-        Role {
+impl From<RoleEntry> for TableRole {
+    fn from(entry: RoleEntry) -> TableRole {
+        TableRole {
             name: entry.name,
             fields: entry.sources,
             answer: entry.answer,
@@ -224,6 +228,6 @@ impl From<RoleEntry> for Role {
 }
 
 /// One role, where the table has a field of it.
-pub(crate) fn one(view: View<'_>, name: &str) -> Option<Role> {
-    view.role_entry(name).map(Role::from)
+pub(crate) fn one(view: View<'_>, name: &str) -> Option<TableRole> {
+    view.role_entry(name).map(TableRole::from)
 }

@@ -1,4 +1,4 @@
-//! Who holds what, as Redis has it now: since when, until when, in which term.
+//! Who holds which roles, according to Redis: since when, until when, in which term.
 
 use std::time::SystemTime;
 
@@ -6,13 +6,15 @@ use cloudhosts_config::Config;
 use cloudhosts_registry::register::{Holding, Role, holdings};
 use serde_json::{Value, json};
 
-use crate::outcome::{Failure, Lines, Plain};
-use crate::register::block_on;
+use crate::escape::Escaped;
+use crate::outcome::Failure;
+use crate::output::LabelledLines;
+use crate::runtime::block_on;
 
-/// Those who hold these roles, or any.
+/// The holders of these roles, or of all.
 ///
 /// # Errors
-/// Redis cannot be reached, or says no.
+/// Redis can't be reached, or refuses.
 pub(super) fn read(config: &Config, roles: Option<&[Role]>) -> Result<Vec<Holding>, Failure> {
     block_on(async {
         let all = holdings(config.clone(), roles).await;
@@ -20,15 +22,15 @@ pub(super) fn read(config: &Config, roles: Option<&[Role]>) -> Result<Vec<Holdin
     })
 }
 
-/// Adds a line for each; or why it is not known.
-pub(super) fn add_to(lines: &mut Lines, held: &Result<Vec<Holding>, Failure>) {
+/// Adds a line for each, or why they are not known.
+pub(super) fn add_to(lines: &mut LabelledLines, held: &Result<Vec<Holding>, Failure>) {
     match held {
         Ok(all) => {
             for one in all {
                 lines.add("held by", line(one));
             }
         }
-        Err(failure) => lines.add("held by", format_args!("not known: {}", said(failure))),
+        Err(failure) => lines.add("held by", format_args!("not known: {}", reason(failure))),
     }
 }
 
@@ -45,12 +47,12 @@ fn line(one: &Holding) -> String {
     format!("{field} in {hash} ({state}): {value}, by {by}, since {since}{until}{term}")
 }
 
-/// What the columns of [`cells`] are called.
+/// The titles of the columns of [`cells`].
 pub(super) const TITLES: [&str; 8] = [
     "MEMBER", "STATE", "VALUE", "BY", "SINCE", "UNTIL", "TERM", "HASH",
 ];
 
-/// One of them, in columns, fit for printing.
+/// A holder, in columns, escaped.
 pub(super) fn cells(one: &Holding) -> [String; 8] {
     [
         one.field.clone(),
@@ -62,10 +64,10 @@ pub(super) fn cells(one: &Holding) -> [String; 8] {
         one.term.map(|term| term.to_string()).unwrap_or_default(),
         one.hash.clone(),
     ]
-    .map(|text| Plain(&text).to_string())
+    .map(|text| Escaped(&text).to_string())
 }
 
-/// The same for programs, as in the manual page.
+/// The holders in JSON, as in the man page.
 pub(super) fn as_json(all: &[Holding]) -> Value {
     let all = all.iter().map(|one| {
         json!({
@@ -82,18 +84,18 @@ pub(super) fn as_json(all: &[Holding]) -> Value {
     all.collect()
 }
 
-/// Adds them to an object; or why it is not known.
+/// Adds them to an object, or why they are not known.
 pub(super) fn add_to_json(object: &mut Value, held: &Result<Vec<Holding>, Failure>) {
     if let Some(object) = object.as_object_mut() {
         let held = held.as_ref();
         object.insert("held".into(), held.ok().map(|all| as_json(all)).into());
-        object.insert("held_unknown".into(), held.err().map(said).into());
+        object.insert("held_unknown".into(), held.err().map(reason).into());
     }
 }
 
-/// Why it is not known who holds them.
-fn said(failure: &Failure) -> String {
-    Plain(&failure.to_string()).to_string()
+/// Why the holders are not known.
+fn reason(failure: &Failure) -> String {
+    Escaped(&failure.to_string()).to_string()
 }
 
 fn time(time: SystemTime) -> String {

@@ -1,34 +1,34 @@
-//! `--wait 5s`: the time as a word of its own.
+//! `--wait 5s`: the time as an argument of its own.
 //!
-//! What stands behind `--wait` may also be a role or an address, so clap takes a
-//! time only as `--wait=5s`. A word that reads as a time is joined to it before clap
-//! looks; no address does, and a role of such a name stands before `--wait`, or
-//! behind `--wait=10s`.
+//! The argument after `--wait` may also be a role or an address, so clap accepts a time
+//! only as `--wait=5s`. An argument that parses as a time is joined to the option before clap
+//! sees it. No address does; a role of such a name can precede `--wait`, or follow
+//! `--wait=10s`.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::Command;
 
-/// The option that it is about.
+/// The option.
 const OPTION: &str = "--wait";
 
-/// The words of a command line, with the time joined to the option.
+/// The arguments of a command line, with the time joined to the option.
 pub(crate) fn join(command: &Command, words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words = words.peekable();
     let mut joined: Vec<OsString> = words.next().into_iter().collect();
-    let mut of_verb = false;
+    let mut in_subcommand = false;
     while let Some(word) = words.next() {
         if word == "--" {
             joined.push(word);
             break;
         }
-        if !of_verb {
-            if let Some(verb) = command.find_subcommand(&word) {
-                if !takes_wait(verb) {
+        if !in_subcommand {
+            if let Some(subcommand) = command.find_subcommand(&word) {
+                if !takes_wait(subcommand) {
                     joined.push(word);
                     break;
                 }
-                of_verb = true;
+                in_subcommand = true;
             }
             let value = takes_value(command, &word).then(|| words.next()).flatten();
             joined.push(word);
@@ -50,12 +50,13 @@ pub(crate) fn join(command: &Command, words: impl Iterator<Item = OsString>) -> 
     joined
 }
 
-fn takes_wait(verb: &Command) -> bool {
-    verb.get_arguments()
+fn takes_wait(subcommand: &Command) -> bool {
+    subcommand
+        .get_arguments()
         .any(|argument| argument.get_long() == OPTION.strip_prefix("--"))
 }
 
-/// Whether an option before the verb has its value in the next word.
+/// Whether a global option has its value in the next argument.
 fn takes_value(command: &Command, word: &OsStr) -> bool {
     let name = word.to_str().and_then(|word| word.strip_prefix("--"));
     name.is_some_and(|name| {

@@ -1,48 +1,52 @@
-//! The lines of a hosts(5) file that are about the machine whose file it is: a
-//! container's runtime writes one with its host name and its address, and programs
-//! look themselves up by it.
+//! The lines of a hosts(5) file that are about its own machine: a container runtime writes
+//! one with the container's hostname and address, by which programs look themselves up.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
-use super::formats::{LOOPBACK, MADE};
-use crate::replace;
+use crate::atomic_file;
 
-/// What stands above the lines that are kept.
+/// The first line of an exported file, except JSON.
+pub(super) const MADE: &str = "# Made by \"cloudhosts export\", which overwrites changes.";
+
+/// The lines that every hosts(5) file needs.
+pub(super) const LOOPBACK: &str =
+    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+
+/// The line above the preserved lines.
 const OWN: &str = "# This machine's own, from before (--keep-own):";
 
-/// What stands above the roles.
+/// The line above the roles.
 const ROLES: &str = "# The roles:";
 
-/// What stands below the roles: a runtime adds lines at the end of the file.
+/// The line below the roles: a runtime adds lines at the end of the file.
 const END: &str = "# The end of the roles.";
 
-/// The lines of a file that have a certain host name.
+/// The lines of a file that have a certain hostname.
 #[derive(Debug, Default)]
-pub(super) struct OwnLines {
-    /// Each once, as they stand.
+pub(super) struct PreservedLines {
+    /// Each once, unchanged.
     lines: Vec<Vec<u8>>,
-    /// All names that they have, in lower case.
+    /// All their names, in lower case.
     names: BTreeSet<String>,
 }
 
-impl OwnLines {
-    /// Those of a file that name this host. Of a file that an export has made
-    /// these are the lines that it has kept, and what was added since, but none of
-    /// the roles.
+impl PreservedLines {
+    /// The lines of a file that name this host. In an exported file these are the lines
+    /// that were preserved then, and those added since, but no roles.
     ///
     /// # Errors
     /// The file can't be read.
-    pub(super) fn read(path: &Path, host: &str) -> io::Result<OwnLines> {
-        match replace::open(path)? {
-            Some(file) => OwnLines::among(BufReader::new(file), host),
-            None => Ok(OwnLines::default()),
+    pub(super) fn read(path: &Path, host: &str) -> io::Result<PreservedLines> {
+        match atomic_file::open(path)? {
+            Some(file) => PreservedLines::among(BufReader::new(file), host),
+            None => Ok(PreservedLines::default()),
         }
     }
 
-    fn among(text: impl BufRead, host: &str) -> io::Result<OwnLines> {
-        let mut own = OwnLines::default();
+    fn among(text: impl BufRead, host: &str) -> io::Result<PreservedLines> {
+        let mut own = PreservedLines::default();
         let mut among_roles = false;
         for line in text.split(b'\n') {
             let line = line?;
@@ -56,12 +60,12 @@ impl OwnLines {
         Ok(own)
     }
 
-    /// Keeps a line if it names the host, and is not written anyway.
+    /// Preserves a line if it names the host, and is not written anyway.
     fn consider(&mut self, line: &[u8], shown: &str, host: &str) {
         let words = shown.split('#').next().unwrap_or_default();
         let mut names = words.split_whitespace().skip(1);
         let written = LOOPBACK.lines().any(|always| always == shown);
-        if written || self.lines.iter().any(|kept| kept == line) {
+        if written || self.lines.iter().any(|preserved| preserved == line) {
             return;
         }
         if names.any(|name| name.eq_ignore_ascii_case(host)) {
@@ -71,13 +75,12 @@ impl OwnLines {
         }
     }
 
-    /// Whether one of them has this name: then it is this machine's, whatever roles
-    /// there are.
+    /// Whether one of them has this name, which then is not written as that of a role.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
-    /// Writes them, and what stands above the roles.
+    /// Writes them, and the line above the roles.
     pub(super) fn write_before(&self, out: &mut dyn Write) -> io::Result<()> {
         if !self.lines.is_empty() {
             writeln!(out, "{OWN}")?;
@@ -89,7 +92,7 @@ impl OwnLines {
         writeln!(out, "{ROLES}")
     }
 
-    /// Writes what stands below the roles.
+    /// Writes the line below the roles.
     pub(super) fn write_after(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{END}")
     }
@@ -101,7 +104,7 @@ mod tests {
     use super::*;
 
     fn own(text: &str) -> Vec<String> {
-        let own = OwnLines::among(text.as_bytes(), "4fa3bc12e9d1").unwrap();
+        let own = PreservedLines::among(text.as_bytes(), "4fa3bc12e9d1").unwrap();
         let lines = own.lines.iter();
         lines
             .map(|line| String::from_utf8(line.clone()).unwrap())
@@ -131,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_written_anyway_is_not_kept_twice() {
-        let own = OwnLines::among(LOOPBACK.as_bytes(), "localhost").unwrap();
+        let own = PreservedLines::among(LOOPBACK.as_bytes(), "localhost").unwrap();
         assert_eq!(own.lines, [b""; 0]);
     }
 }

@@ -1,7 +1,7 @@
-//! The addresses of this machine by its cloud's metadata service.
+//! The addresses of this machine, from the metadata service of its cloud.
 //!
-//! Each service asks for a header that a browser or a proxy would not send, and
-//! is asked directly, whatever proxy the environment names.
+//! Each service requires a header that a browser or a proxy would not send, and is
+//! asked directly, whatever proxy the environment sets.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,18 +9,19 @@ use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use crate::outcome::{Failure, Plain};
+use crate::escape::Escaped;
+use crate::outcome::Failure;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most bytes of an answer: addresses and tokens are short.
-const MOST: u64 = 4096;
+const MAX_BYTES: u64 = 4096;
 
-/// The address at which all three clouds have it.
-const STANDARD: &str = "http://169.254.169.254";
+/// The URL in all three clouds.
+const DEFAULT_URL: &str = "http://169.254.169.254";
 
-/// Whose service it is.
+/// The provider of a metadata service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Cloud {
     /// Amazon EC2 (IMDSv2)
@@ -31,36 +32,36 @@ pub(crate) enum Cloud {
     Azure,
 }
 
-/// What the service knows. At least one of them is there.
+/// The addresses that a service has. There is at least one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// At which machines of the same network reach this one.
+pub(crate) struct CloudAddresses {
+    /// For machines of the same network.
     pub(crate) private: Vec<IpAddr>,
-    /// At which everybody does; none where the machine has no such address.
+    /// For everybody; empty where the machine has no such address.
     pub(crate) public: Vec<IpAddr>,
 }
 
-/// Where a service has the addresses of the first network interface.
-struct Paths {
+/// The paths of the addresses of the first network interface.
+struct MetadataPaths {
     private: &'static str,
     public: &'static str,
-    /// Of IPv6 there is one kind; whether it is public is seen by the address.
+    /// There is one path for IPv6; whether an address is public shows in the address.
     v6: Option<&'static str>,
 }
 
 /// The addresses of the first network interface.
 ///
 /// # Errors
-/// There is no such service, or it knows no address.
-pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, Failure> {
-    let service = Service {
+/// There is no such service, or it has no address.
+pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<CloudAddresses, Failure> {
+    let service = MetadataService {
         cloud,
         base: endpoint
-            .unwrap_or(STANDARD)
+            .unwrap_or(DEFAULT_URL)
             .trim_end_matches('/')
             .to_owned(),
         agent: Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
@@ -73,7 +74,7 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, F
         Cloud::Azure => ("Metadata", "true".to_owned()),
     };
     let paths = cloud.paths();
-    let mut found = Found {
+    let mut found = CloudAddresses {
         private: service.addresses(paths.private, &header)?,
         public: service.addresses(paths.public, &header)?,
     };
@@ -83,29 +84,28 @@ pub(crate) fn addresses(cloud: Cloud, endpoint: Option<&str>) -> Result<Found, F
             found.public.extend(is_global(address).then_some(address));
         }
     }
-    if found == Found::default() {
-        return Err(service.failure(
-            "this machine has no address there; pass what there is with --private or --public",
-        ));
+    if found == CloudAddresses::default() {
+        return Err(service
+            .failure("it has no address for this machine; pass --private or --public instead"));
     }
     Ok(found)
 }
 
 impl Cloud {
-    fn paths(self) -> Paths {
+    fn paths(self) -> MetadataPaths {
         match self {
-            Cloud::Ec2 => Paths {
+            Cloud::Ec2 => MetadataPaths {
                 private: "/latest/meta-data/local-ipv4",
                 public: "/latest/meta-data/public-ipv4",
                 v6: Some("/latest/meta-data/ipv6"),
             },
-            Cloud::Gcp => Paths {
+            Cloud::Gcp => MetadataPaths {
                 private: "/computeMetadata/v1/instance/network-interfaces/0/ip",
                 public: "/computeMetadata/v1/instance/network-interfaces/0/access-configs/0/\
                          external-ip",
                 v6: Some("/computeMetadata/v1/instance/network-interfaces/0/ipv6s"),
             },
-            Cloud::Azure => Paths {
+            Cloud::Azure => MetadataPaths {
                 private: "/metadata/instance/network/interface/0/ipv4/ipAddress/0/\
                           privateIpAddress?api-version=2021-02-01&format=text",
                 public: "/metadata/instance/network/interface/0/ipv4/ipAddress/0/\
@@ -116,19 +116,19 @@ impl Cloud {
     }
 }
 
-/// Whether an IPv6 address is one of the internet, not of a site (RFC 4193).
+/// Whether an IPv6 address is global, not a unique local address (RFC 4193).
 fn is_global(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000)
 }
 
-struct Service {
+struct MetadataService {
     cloud: Cloud,
     base: String,
     agent: Agent,
 }
 
-impl Service {
-    /// The token without which EC2 may refuse to answer.
+impl MetadataService {
+    /// The token that EC2 may require (IMDSv2).
     fn token(&self) -> Result<String, Failure> {
         let path = "/latest/api/token";
         let asked = self
@@ -137,10 +137,10 @@ impl Service {
             .header("X-aws-ec2-metadata-token-ttl-seconds", "60")
             .send_empty();
         self.text(path, asked)?
-            .ok_or_else(|| self.failure("it gives no token"))
+            .ok_or_else(|| self.failure("it did not return a token"))
     }
 
-    /// The addresses at a path; none where the service knows none.
+    /// The addresses at a path; empty where there are none.
     fn addresses(&self, path: &str, header: &(&str, String)) -> Result<Vec<IpAddr>, Failure> {
         let asked = self
             .agent
@@ -150,12 +150,8 @@ impl Service {
         let text = self.text(path, asked)?.unwrap_or_default();
         let words = text.split(|c: char| c.is_whitespace() || c == ',');
         let address = |word: &str| {
-            word.parse().map_err(|_| {
-                self.failure(&format!(
-                    "what it says at {path} is no address: {}",
-                    Plain(&text)
-                ))
-            })
+            word.parse()
+                .map_err(|_| self.failure(&format!("{path} is not an address: {}", Escaped(&text))))
         };
         words.filter(|word| !word.is_empty()).map(address).collect()
     }
@@ -170,12 +166,12 @@ impl Service {
         match response.status().as_u16() {
             200 => {}
             404 => return Ok(None),
-            code => return Err(self.failure(&format!("it answers {code} at {path}"))),
+            code => return Err(self.failure(&format!("HTTP status {code} for {path}"))),
         }
         let text = response
             .body_mut()
             .with_config()
-            .limit(MOST)
+            .limit(MAX_BYTES)
             .read_to_string();
         let text = text.map_err(|error| self.silent(&error))?;
         let text = text.trim();
@@ -184,7 +180,7 @@ impl Service {
 
     fn silent(&self, error: &ureq::Error) -> Failure {
         let why = match error {
-            ureq::Error::Timeout(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            ureq::Error::Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
             error => error.to_string(),
         };
         self.failure(&why)
@@ -193,13 +189,13 @@ impl Service {
     fn failure(&self, why: &str) -> Failure {
         let cloud = match self.cloud {
             Cloud::Ec2 => "an EC2 instance",
-            Cloud::Gcp => "a machine of Google's Compute Engine",
-            Cloud::Azure => "a machine in Azure",
+            Cloud::Gcp => "a Google Compute Engine instance",
+            Cloud::Azure => "an Azure virtual machine",
         };
         Failure::Unreachable(format!(
-            "the metadata service at {}: {}; is this {cloud}? Nothing was changed",
-            Plain(&self.base),
-            Plain(why)
+            "metadata service at {}: {}; is this {cloud}? Nothing was changed",
+            Escaped(&self.base),
+            Escaped(why)
         ))
     }
 }

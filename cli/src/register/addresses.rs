@@ -1,55 +1,56 @@
-//! Where a role is: the addresses that are given, those the cloud knows, or the
-//! one from which this machine reaches Redis.
+//! The addresses of a role: given on the command line, assigned by a cloud, or the
+//! local address of the connection to Redis.
 
 use std::net::IpAddr;
 
 use cloudhosts_config::Zone;
 use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
 
-use super::Setting;
-use super::metadata::{self, Cloud};
-use crate::outcome::{Failure, Plain};
+use super::RegisterContext;
+use super::cloud_metadata::{self, Cloud};
+use crate::escape::Escaped;
+use crate::outcome::Failure;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Addresses {
-    /// The addresses [default: that from which this machine reaches Redis]; `pick=N` answers N of
-    /// them at each look-up
+pub(crate) struct AddressArgs {
+    /// Addresses [default: the local address of the connection to Redis]; with `pick=N` each lookup
+    /// returns N of them
     #[arg(value_name = "ADDR")]
     addresses: Vec<String>,
-    /// Write this address to the private view (cloudhosts:private)
+    /// Address for the private view (cloudhosts:private)
     #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
     private: Vec<String>,
-    /// Write this address to the public view (cloudhosts:public)
+    /// Address for the public view (cloudhosts:public)
     #[arg(long, value_name = "ADDR", conflicts_with = "addresses")]
     public: Vec<String>,
-    /// Take the private and the public addresses from the cloud's metadata service
+    /// Get the private and public addresses from the metadata service of this cloud
     #[arg(
         long,
         value_name = "CLOUD",
         conflicts_with_all = ["addresses", "private", "public"]
     )]
     from_metadata: Option<Cloud>,
-    /// Where the metadata service is [default: http://169.254.169.254]
+    /// URL of the metadata service [default: http://169.254.169.254]
     #[arg(long, value_name = "URL", requires = "from_metadata")]
     metadata_endpoint: Option<String>,
 }
 
-/// Where a member stands.
+/// The zone of a member.
 #[derive(Debug, clap::Args)]
-pub(crate) struct InZone {
-    /// The zone of this member; '' is none [default: `zone` of the configuration]
+pub(crate) struct ZoneArgs {
+    /// Zone of the member; '' for none [default: `zone` in the configuration]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
 }
 
-impl InZone {
-    /// The zone that a member gets.
+impl ZoneArgs {
+    /// The zone that the member gets.
     ///
     /// # Errors
-    /// What was given is none.
-    pub(crate) fn zone(&self, setting: &Setting) -> Result<Option<Zone>, Failure> {
+    /// What was given is not a zone.
+    pub(crate) fn zone(&self, context: &RegisterContext) -> Result<Option<Zone>, Failure> {
         match self.zone.as_deref() {
-            None => Ok(setting.config.zone.clone()),
+            None => Ok(context.config.zone.clone()),
             Some("") => Ok(None),
             Some(zone) => Zone::parse(zone.as_bytes())
                 .map(Some)
@@ -58,22 +59,22 @@ impl InZone {
     }
 }
 
-/// Where a role is to be, as far as it is known without Redis.
-pub(crate) enum Source {
-    /// All of it is.
+/// The places of a role, or how to find them.
+pub(crate) enum AddressSource {
+    /// They are known.
     Known(Vec<Place>),
-    /// At the address from which this machine reaches Redis.
+    /// The local address of the connection to Redis.
     Local {
-        /// In these hashes.
+        /// The hashes to write it to.
         hashes: Vec<String>,
-        /// The zone in which it stands.
+        /// The zone of the member.
         zone: Option<Zone>,
     },
 }
 
-impl Addresses {
-    /// The words from the first on that looks like the name of a program: it is
-    /// no address, nor meant to be one.
+impl AddressArgs {
+    /// The words from the first one on that looks like the name of a program: it is
+    /// not an address, nor a misspelled one.
     pub(crate) fn command(&self) -> Option<&[String]> {
         let is_program = |word: &String| {
             let number = word.starts_with(|first: char| first.is_ascii_digit());
@@ -83,21 +84,21 @@ impl Addresses {
         self.addresses.get(start..)
     }
 
-    /// What was said, and what the metadata service adds.
+    /// The places by the command line and the metadata service.
     ///
     /// # Errors
-    /// An address is none; there is no metadata service, or it knows none.
-    pub(crate) fn source(&self, setting: &Setting) -> Result<Source, Failure> {
+    /// An address is invalid, or the metadata service gives none.
+    pub(crate) fn source(&self, context: &RegisterContext) -> Result<AddressSource, Failure> {
         if let Some(cloud) = self.from_metadata {
-            let (private, public) = setting.sides()?;
-            let found = metadata::addresses(cloud, self.metadata_endpoint.as_deref())?;
+            let (private, public) = context.sides()?;
+            let found = cloud_metadata::addresses(cloud, self.metadata_endpoint.as_deref())?;
             let sides = [(private, found.private), (public, found.public)];
             let known = sides.into_iter().filter(|(hash, at)| {
                 if at.is_empty() {
                     eprintln!(
-                        "cloudhosts: the metadata service knows no address for {}; it is left as \
-                         it is",
-                        Plain(hash)
+                        "cloudhosts: the metadata service has no address for {}, which is left \
+                         unchanged",
+                        Escaped(hash)
                     );
                 }
                 !at.is_empty()
@@ -106,22 +107,22 @@ impl Addresses {
                 let at: Vec<String> = at.iter().map(IpAddr::to_string).collect();
                 place(hash, &at.join(" "))
             });
-            return places.collect::<Result<_, _>>().map(Source::Known);
+            return places.collect::<Result<_, _>>().map(AddressSource::Known);
         }
         if !self.private.is_empty() || !self.public.is_empty() {
-            let (private, public) = setting.sides()?;
+            let (private, public) = context.sides()?;
             let sides = [(private, &self.private), (public, &self.public)];
             let given = sides.into_iter().filter(|(_, at)| !at.is_empty());
             let places = given.map(|(hash, at)| place(hash, &at.join(" ")));
-            return places.collect::<Result<_, _>>().map(Source::Known);
+            return places.collect::<Result<_, _>>().map(AddressSource::Known);
         }
-        let hashes = setting.hashes()?;
+        let hashes = context.hashes()?;
         if self.addresses.is_empty() {
-            return Ok(Source::Local { hashes, zone: None });
+            return Ok(AddressSource::Local { hashes, zone: None });
         }
         let at = self.addresses.join(" ");
         let places = hashes.into_iter().map(|hash| place(hash, &at));
-        places.collect::<Result<_, _>>().map(Source::Known)
+        places.collect::<Result<_, _>>().map(AddressSource::Known)
     }
 }
 
@@ -130,7 +131,7 @@ fn place(hash: String, at: &str) -> Result<Place, Failure> {
     Ok(Place { hash, at: Some(at) })
 }
 
-/// A place in a zone, unless it says itself in which.
+/// Adds a zone to a value, unless it has one.
 fn at_zone(place: Place, zone: Option<&Zone>) -> Place {
     match zone {
         Some(zone) => Place {
@@ -141,47 +142,41 @@ fn at_zone(place: Place, zone: Option<&Zone>) -> Place {
     }
 }
 
-/// Places from which something is taken away.
-pub(crate) fn away(hashes: Vec<String>) -> Vec<Place> {
-    let away = |hash| Place { hash, at: None };
-    hashes.into_iter().map(away).collect()
-}
-
-impl Source {
-    /// The same for a member that stands in a zone.
+impl AddressSource {
+    /// The same for a member in a zone.
     #[must_use]
-    pub(crate) fn in_zone(self, zone: Option<Zone>) -> Source {
+    pub(crate) fn in_zone(self, zone: Option<Zone>) -> AddressSource {
         match self {
-            Source::Known(places) => {
+            AddressSource::Known(places) => {
                 let places = places
                     .into_iter()
                     .map(|place| at_zone(place, zone.as_ref()));
-                Source::Known(places.collect())
+                AddressSource::Known(places.collect())
             }
-            Source::Local { hashes, .. } => Source::Local { hashes, zone },
+            AddressSource::Local { hashes, .. } => AddressSource::Local { hashes, zone },
         }
     }
 
-    /// The address from which this machine reaches Redis, where it is needed.
+    /// The local address of the connection to Redis, where it is needed.
     ///
     /// # Errors
     /// Redis can't be reached.
     pub(crate) async fn local(&self, registrar: &mut Registrar) -> Result<Option<IpAddr>, Trouble> {
         match self {
-            Source::Known(_) => Ok(None),
-            Source::Local { .. } => registrar.local().await,
+            AddressSource::Known(_) => Ok(None),
+            AddressSource::Local { .. } => registrar.local().await,
         }
     }
 
-    /// Everything, with that address.
+    /// The places, given that address.
     ///
     /// # Errors
-    /// It is of no use to others.
+    /// Other machines can't use the address.
     pub(crate) fn places(&self, local: Option<IpAddr>) -> Result<Vec<Place>, Failure> {
         match self {
-            Source::Known(places) => Ok(places.clone()),
-            Source::Local { hashes, zone } => {
-                let at = fit(local)?.to_string();
+            AddressSource::Known(places) => Ok(places.clone()),
+            AddressSource::Local { hashes, zone } => {
+                let at = usable(local)?.to_string();
                 let places = hashes.iter().map(|hash| place(hash.clone(), &at));
                 places
                     .map(|place| Ok(at_zone(place?, zone.as_ref())))
@@ -191,23 +186,23 @@ impl Source {
     }
 }
 
-/// The address, if others can use it.
-fn fit(local: Option<IpAddr>) -> Result<IpAddr, Failure> {
+/// The address, if other machines can use it.
+fn usable(local: Option<IpAddr>) -> Result<IpAddr, Failure> {
     let why = match local {
         None => "Redis is reached over a Unix socket".to_owned(),
         Some(at) if at.is_loopback() => format!("Redis is reached from {at}"),
         Some(IpAddr::V6(at)) if at.is_unicast_link_local() => {
-            format!("Redis is reached from {at}, which means something on one link only")
+            format!("Redis is reached from {at}, which is valid on one link only")
         }
         Some(IpAddr::V6(at)) => match at.to_ipv4_mapped() {
-            Some(v4) => return fit(Some(v4.into())),
+            Some(v4) => return usable(Some(v4.into())),
             None => return Ok(at.into()),
         },
         Some(at) => return Ok(at),
     };
     Err(Failure::Usage(format!(
-        "{why}, so the address of this machine is not known; pass it: ADDR, or --private and \
-         --public, or --from-metadata"
+        "{why}, so this machine's address is not known; pass ADDR, or --private and --public, or \
+         --from-metadata"
     )))
 }
 
@@ -216,8 +211,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_means_nothing_elsewhere_is_refused() {
-        let of = |at: &str| fit(at.parse().ok()).map(|at| at.to_string()).ok();
+    fn an_address_that_other_machines_cannot_use_is_refused() {
+        let of = |at: &str| usable(at.parse().ok()).map(|at| at.to_string()).ok();
         assert_eq!(of("10.0.0.5"), Some("10.0.0.5".into()));
         assert_eq!(of("::ffff:10.0.0.5"), Some("10.0.0.5".into()));
         assert_eq!(of("fd00::5"), Some("fd00::5".into()));

@@ -1,53 +1,53 @@
-//! nsswitch.conf: whether the search comes to our module.
+//! nsswitch.conf: whether glibc asks cloudhosts.
 
 use std::path::Path;
 
 use super::code::Code;
 use super::finding::Finding;
+use crate::nsswitch::file::{NsswitchFile, STANDARD};
 use crate::nsswitch::hosts::{self, Service};
-use crate::nsswitch::place::{Place, STANDARD};
-use crate::nsswitch::{State, services};
+use crate::nsswitch::{HostsLineState, services};
 
 const CHECK: &str = "nsswitch";
 
-/// What to do in most cases.
+/// The remedy in most cases.
 const ENABLE: &str = "run: cloudhosts nsswitch enable";
 
-/// Whether the search comes to our module, and what becomes of it there.
+/// Whether glibc asks cloudhosts, and the services behind it.
 pub(super) fn look() -> Vec<Finding> {
-    let place = match Place::read(Path::new(STANDARD)) {
-        Ok(place) => place,
+    let file = match NsswitchFile::read(Path::new(STANDARD)) {
+        Ok(file) => file,
         Err(failure) => {
             let finding = Finding::wrong(CHECK, failure, "run this as root");
             return vec![finding.code(Code::Unreadable)];
         }
     };
-    let text = place.text();
+    let text = file.text();
     let line = hosts::effective(&text);
     let list = line
         .as_ref()
         .map(hosts::HostsLine::list)
         .unwrap_or_default();
-    let shown = services(&place).unwrap_or_default();
-    let finding = match place.state() {
-        State::Enabled => Finding::ok(CHECK, format_args!("{STANDARD} asks: {shown}")),
-        State::Absent if !place.exists() => {
+    let shown = services(&file).unwrap_or_default();
+    let finding = match file.state() {
+        HostsLineState::Enabled => Finding::ok(CHECK, format_args!("{STANDARD} asks: {shown}")),
+        HostsLineState::Absent if !file.exists() => {
             let says = format_args!("there is no {STANDARD}");
             Finding::wrong(CHECK, says, ENABLE).code(Code::NoFile)
         }
-        State::Absent if line.is_none() => {
+        HostsLineState::Absent if line.is_none() => {
             let says = format_args!("{STANDARD} has no hosts: line");
             Finding::wrong(CHECK, says, ENABLE).code(Code::NoHostsLine)
         }
-        State::Absent => {
+        HostsLineState::Absent => {
             let says = format_args!("cloudhosts is not on the hosts: line of {STANDARD}: {shown}");
             Finding::wrong(CHECK, says, ENABLE).code(Code::Absent)
         }
-        State::Misplaced => misplaced(list),
-        State::Malformed => Finding::wrong(
+        HostsLineState::Misplaced => misplaced(list),
+        HostsLineState::Malformed => Finding::wrong(
             CHECK,
             format_args!("{STANDARD}: {}", hosts::Malformed),
-            "mend that line",
+            "correct that line",
         )
         .code(Code::Malformed),
     };
@@ -64,13 +64,12 @@ fn misplaced(list: &[Service]) -> Finding {
         Some(service) if service.ends_search() => {
             let ends: Vec<&str> = service.returns.without_answer().collect();
             let (name, ends) = (&service.name, ends.join(" or "));
-            let says =
-                format_args!("{name} stands before cloudhosts and ends the search at {ends}");
+            let says = format_args!("{name} comes before cloudhosts and ends the search at {ends}");
             Finding::wrong(CHECK, says, ENABLE).code(Code::EndsSearch)
         }
         Some(service) => {
             let says = format_args!(
-                "{} stands before cloudhosts, so each look-up asks the network first",
+                "{} comes before cloudhosts, so each lookup asks the network first",
                 service.name
             );
             Finding::warning(CHECK, says, ENABLE).code(Code::NetworkFirst)
@@ -82,29 +81,29 @@ fn misplaced(list: &[Service]) -> Finding {
     }
 }
 
-/// A line without an end, which glibc 2.36 was seen not to read.
+/// A last line without a newline, which glibc 2.36 does not read.
 fn unread(text: &[u8], line: Option<&hosts::HostsLine>) -> Option<Finding> {
     let line = line?;
     let open = line.end == text.len() && !text.ends_with(b"\n");
     open.then(|| {
         let says = format_args!(
-            "{STANDARD} ends without a newline, and glibc does not read its hosts: line"
+            "{STANDARD} ends without a newline, so glibc does not read its hosts: line"
         );
         let todo = format_args!("run: echo >> {STANDARD}");
         Finding::wrong(CHECK, says, todo).code(Code::NoNewline)
     })
 }
 
-/// Actions of ours that keep other services from being asked.
+/// Actions of cloudhosts that keep the other services from being asked.
 fn ends_here(ours: &Service) -> Option<Finding> {
     let ends: Vec<&str> = ours.returns.without_answer().collect();
     (!ends.is_empty()).then(|| {
         let says = format_args!(
-            "the actions behind cloudhosts end the search at {}: names it does not know are not \
-             asked of the services behind it",
+            "the actions after cloudhosts end the search at {}: the services after it are not asked \
+             for other names",
             ends.join(" and ")
         );
-        let todo = "remove the [brackets] behind cloudhosts";
+        let todo = "remove the [brackets] after cloudhosts";
         Finding::warning(CHECK, says, todo).code(Code::EndsHere)
     })
 }

@@ -1,4 +1,4 @@
-//! The signals that a holder is sent.
+//! The signals that `cloudhosts hold` handles.
 
 use std::io::{self, stdin};
 
@@ -6,7 +6,7 @@ use rustix::process::{Signal, getpgrp};
 use rustix::termios::tcgetpgrp;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-/// The signals that end a holder, or go to its command.
+/// The signals that end a holder, or are passed to its command.
 pub(super) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -16,15 +16,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Takes them over; SIGUSR1 and SIGUSR2 only where there is a command for
-    /// which they may mean something.
+    /// Installs the handlers; those of SIGUSR1 and SIGUSR2 only where there is a
+    /// command, to which they are passed.
     pub(super) fn new(command: bool) -> io::Result<Signals> {
-        let user = match command {
-            true => Some([
-                signal(SignalKind::user_defined1())?,
-                signal(SignalKind::user_defined2())?,
-            ]),
-            false => None,
+        let user = if command {
+            let one = signal(SignalKind::user_defined1())?;
+            Some([one, signal(SignalKind::user_defined2())?])
+        } else {
+            None
         };
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
@@ -56,13 +55,13 @@ impl Signals {
     }
 }
 
-/// Whether a terminal has sent a signal, to all of its foreground.
+/// Whether a terminal has sent the signal, to the whole foreground process group.
 pub(super) fn is_from_keyboard(signal: Signal) -> bool {
     let keyboard = matches!(signal, Signal::INT | Signal::QUIT);
     keyboard && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
 }
 
 /// Whether a signal ends a holder without a command.
-pub(super) fn is_an_end(signal: Signal) -> bool {
+pub(super) fn ends_holder(signal: Signal) -> bool {
     !matches!(signal, Signal::USR1 | Signal::USR2)
 }

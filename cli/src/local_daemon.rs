@@ -1,5 +1,5 @@
-//! What the daemon leaves on this machine, found by its configuration: the
-//! socket, the table, the status.
+//! The daemon of this machine: its socket, its table, its status, located by the
+//! configuration.
 
 use std::ffi::CString;
 use std::fs;
@@ -21,27 +21,26 @@ pub(crate) fn socket(config: &Config) -> PathBuf {
     socket.map_or_else(|| config.socket.clone(), PathBuf::from)
 }
 
-/// The socket and the file of the last good table. None when the path of the
-/// socket can't be one.
+/// The socket and the file of the last good table. None if the path of the socket is too
+/// long.
 pub(crate) fn paths(config: &Config) -> Option<Paths> {
     let socket = CString::new(socket(config).into_os_string().into_vec()).ok()?;
     let last_good = config.state_dir.join(LAST_GOOD_NAME);
-    // Asked a few times in the life of this program.
+    // This is called a few times per process.
     let last_good: &'static Path = Box::leak(last_good.into_boxed_path());
     Some(Paths::at(&socket)?.with_last_good(last_good))
 }
 
-/// Where to ask whether the daemon is there, whatever the environment says.
+/// The configured socket, whatever the environment says.
 pub(crate) fn configured(config: &Config) -> Option<Paths> {
     let socket = CString::new(config.socket.as_os_str().as_bytes()).ok()?;
     Paths::at(&socket)
 }
 
-/// Looks into the table that every program of this machine uses. Waits for at
-/// most 100 ms.
+/// Calls `f` with the table that programs of this machine use. Waits for at most 100 ms.
 ///
 /// # Errors
-/// There is none, or none that may still be served.
+/// There is none, or it is too old to be used.
 pub(crate) fn table<R>(config: &Config, f: impl FnOnce(&View<'_>) -> R) -> Result<R, Failure> {
     attached(config, f).map_err(|error| {
         Failure::Unreachable(format!(
@@ -51,10 +50,10 @@ pub(crate) fn table<R>(config: &Config, f: impl FnOnce(&View<'_>) -> R) -> Resul
     })
 }
 
-/// The same, for who looks into why there is none.
+/// The same, with the reason why there is none.
 ///
 /// # Errors
-/// There is none, or none that may still be served.
+/// There is none, or it is too old to be used.
 pub(crate) fn attached<R>(
     config: &Config,
     f: impl FnOnce(&View<'_>) -> R,
@@ -62,10 +61,10 @@ pub(crate) fn attached<R>(
     Client::new().with(|| paths(config), monotonic(), f)
 }
 
-/// The status file, as text and as what it says.
+/// The status file, as text and parsed.
 ///
 /// # Errors
-/// It can't be read, or is none.
+/// It can't be read or parsed.
 pub(crate) fn status(config: &Config) -> Result<(String, Status), Failure> {
     let path = config.status_file.display();
     let text = fs::read_to_string(&config.status_file).map_err(|error| {
@@ -75,6 +74,6 @@ pub(crate) fn status(config: &Config) -> Result<(String, Status), Failure> {
         ))
     })?;
     let status = serde_json::from_str(&text)
-        .map_err(|error| Failure::Unreachable(format!("{path} is no status file: {error}")))?;
+        .map_err(|error| Failure::Unreachable(format!("{path} is not a status file: {error}")))?;
     Ok((text, status))
 }

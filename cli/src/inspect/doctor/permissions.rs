@@ -1,5 +1,4 @@
-//! Whether programs of all users can get at what they need: root, who runs the
-//! doctor, can get anywhere.
+//! Whether programs of all users can access what they need, whoever runs the doctor.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,20 +9,20 @@ use cloudhosts_table::client::LAST_GOOD_NAME;
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::local;
-use crate::nsswitch::place::STANDARD;
+use crate::local_daemon;
+use crate::nsswitch::file::STANDARD;
 
 const CHECK: &str = "rights";
 
-/// What others may do, as mode bits (inode(7)).
+/// Rights of others, as mode bits (inode(7)).
 const READ: u32 = 0o004;
 const WRITE: u32 = 0o002;
 const ENTER: u32 = 0o001;
 
 pub(super) fn look(config: &Config) -> Finding {
-    let socket = local::socket(config);
+    let socket = local_daemon::socket(config);
     let table = config.state_dir.join(LAST_GOOD_NAME);
-    // To connect to a socket takes the right to write to it (unix(7)).
+    // Connecting to a socket requires write permission (unix(7)).
     let needed = [
         (socket.as_path(), WRITE, "write to"),
         (table.as_path(), READ, "read"),
@@ -36,7 +35,7 @@ pub(super) fn look(config: &Config) -> Finding {
     match hindered {
         None => Finding::ok(
             CHECK,
-            "programs of all users get at the socket and the files",
+            "programs of all users can access the socket and the files",
         ),
         Some((path, verb, (at, mode, right))) => Finding::wrong(
             CHECK,
@@ -47,8 +46,8 @@ pub(super) fn look(config: &Config) -> Finding {
     }
 }
 
-/// What keeps others from a path that is there: its own mode, or that of a
-/// directory above; and the letter of the right that is missing.
+/// What keeps others from an existing path: its own mode or that of a parent directory;
+/// and the letter of the missing right.
 fn hindrance(path: &Path, right: u32) -> Option<(String, u32, char)> {
     let real = fs::canonicalize(path).ok()?;
     let above = real.ancestors().skip(1).map(|directory| (directory, ENTER));

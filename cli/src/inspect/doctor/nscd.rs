@@ -1,4 +1,4 @@
-//! nscd, in front of all modules.
+//! nscd, which answers before all services.
 
 use super::code::Code;
 use super::finding::Finding;
@@ -8,7 +8,7 @@ const CHECK: &str = "nscd";
 
 const RESTART: &str = "run: systemctl restart nscd";
 
-/// Whether another program answers in the place of all modules.
+/// Whether nscd answers from its cache.
 pub(super) fn look() -> Finding {
     match cache() {
         Cache::None => Finding::ok(CHECK, "does not cache hosts"),
@@ -20,7 +20,7 @@ pub(super) fn look() -> Finding {
         .code(Code::Caches),
         Cache::Unknown => Finding::warning(
             CHECK,
-            "it may cache hosts still: it does not, by its configuration, but has not read that",
+            "may still cache hosts: its configuration disables that, but was changed after nscd started",
             RESTART,
         )
         .code(Code::NotRestarted)

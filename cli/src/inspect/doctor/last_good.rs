@@ -1,4 +1,4 @@
-//! `last-good.table`: what programs that start have while there is no daemon.
+//! `last-good.table`, which programs use that start while there is no daemon.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -12,25 +12,25 @@ use cloudhosts_table::format::MAX_TABLE;
 use cloudhosts_table::{OpenError, TableFile};
 
 use super::code::Code;
-use super::daemon::Life;
+use super::daemon::DaemonHealth;
 use super::finding::Finding;
 use super::unit::start;
 use crate::inspect::status::ago;
 
 const CHECK: &str = "file";
 
-pub(super) fn look(config: &Config, life: &Life) -> Vec<Finding> {
+pub(super) fn look(config: &Config, health: &DaemonHealth) -> Vec<Finding> {
     let path = config.state_dir.join(LAST_GOOD_NAME);
-    let unwritten = life.status().and_then(|status| status.unwritten.as_ref());
+    let unwritten = health.status().and_then(|status| status.unwritten.as_ref());
     let mut findings: Vec<Finding> = unwritten.map(cannot_write).into_iter().collect();
-    // Where none was ever written, that is said already.
-    match spoilt(&path) {
-        Some(Spoilt::Missing) if unwritten.is_some() => {}
-        Some(spoilt) => findings.push(spoilt.finding(&path, life)),
+    // A file that could not be written is reported already.
+    match defect(&path) {
+        Some(FileDefect::Missing) if unwritten.is_some() => {}
+        Some(defect) => findings.push(defect.finding(&path, health)),
         None if findings.is_empty() => {
             findings.push(Finding::ok(
                 CHECK,
-                format_args!("{} is whole", path.display()),
+                format_args!("{} is intact", path.display()),
             ));
         }
         None => {}
@@ -44,7 +44,7 @@ fn cannot_write(unwritten: &Unwritten) -> Finding {
     let directory = unwritten.path.parent().unwrap_or(&unwritten.path);
     let shown = directory.display();
     let (code, todo) = match unwritten.code {
-        UnwrittenCode::Full => (Code::Full, format!("make room there; see: df {shown}")),
+        UnwrittenCode::Full => (Code::Full, format!("free space there; see: df {shown}")),
         UnwrittenCode::ReadOnly => (
             Code::ReadOnly,
             format!(
@@ -58,11 +58,11 @@ fn cannot_write(unwritten: &Unwritten) -> Finding {
             Code::NoDirectory,
             format!("run: install -d -o cloudhosts -g cloudhosts {shown}"),
         ),
-        UnwrittenCode::InTheWay => (Code::InTheWay, format!("move away what is there: {path}")),
+        UnwrittenCode::InTheWay => (Code::InTheWay, format!("move it away: {path}")),
         UnwrittenCode::Other => (Code::Unwritten, format!("see: ls -la {shown}")),
     };
     let since = ago(unwritten.since);
-    let says = format_args!("{path} can't be written (since {since}); it is tried again and again");
+    let says = format_args!("{path} can't be written (since {since}); the daemon keeps trying");
     Finding::wrong(CHECK, says, todo)
         .code(code)
         .evidence(&unwritten.reason)
@@ -77,67 +77,66 @@ fn mount_point(directory: &Path) -> PathBuf {
     inside.last().unwrap_or(directory).to_owned()
 }
 
-/// What is wrong with the file as it is.
-enum Spoilt {
+/// What is wrong with the file.
+enum FileDefect {
     Missing,
-    /// It can't be read, by this user at least.
+    /// It can't be read, at least by this user.
     Unreadable(String),
     Damaged(String),
     OtherFormat(OpenError),
 }
 
-fn spoilt(path: &Path) -> Option<Spoilt> {
+fn defect(path: &Path) -> Option<FileDefect> {
     let mut bytes = Vec::new();
     let is_file = match fs::symlink_metadata(path) {
-        Err(_) => return Some(Spoilt::Missing),
+        Err(_) => return Some(FileDefect::Missing),
         Ok(found) => found.is_file(),
     };
     if !is_file {
-        return Some(Spoilt::Damaged("it is not a regular file".to_owned()));
+        return Some(FileDefect::Damaged("it is not a regular file".to_owned()));
     }
     let read = File::open(path).and_then(|file| file.take(MAX_TABLE + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
-        return Some(Spoilt::Unreadable(error.to_string()));
+        return Some(FileDefect::Unreadable(error.to_string()));
     }
     match TableFile::open(&bytes) {
         Ok(table) => {
             let damage = table.view().verify().err()?;
-            Some(Spoilt::Damaged(damage.to_string()))
+            Some(FileDefect::Damaged(damage.to_string()))
         }
-        Err(error @ OpenError::Version(_)) => Some(Spoilt::OtherFormat(error)),
-        Err(error) => Some(Spoilt::Damaged(error.to_string())),
+        Err(error @ OpenError::Version(_)) => Some(FileDefect::OtherFormat(error)),
+        Err(error) => Some(FileDefect::Damaged(error.to_string())),
     }
 }
 
-impl Spoilt {
-    fn finding(self, path: &Path, life: &Life) -> Finding {
+impl FileDefect {
+    fn finding(self, path: &Path, health: &DaemonHealth) -> Finding {
         let path = path.display();
-        // One that runs writes it whole at its next change; one that starts, at once.
-        let todo = if life.is_alive() {
+        // A running daemon writes it at the next change; one that starts, at once.
+        let todo = if health.is_alive() {
             "run: systemctl restart cloudhosts-cached".to_owned()
         } else {
             start()
         };
         match self {
-            Spoilt::Missing => {
+            FileDefect::Missing => {
                 let says = format_args!(
-                    "{path} is not there: programs that start while there is \
-                                         no daemon have no names"
+                    "{path} is missing: programs that start without a daemon get no names"
                 );
                 Finding::warning(CHECK, says, todo).code(Code::Missing)
             }
-            Spoilt::Unreadable(why) => {
+            FileDefect::Unreadable(why) => {
                 let says = format_args!("{path} can't be read here");
                 let finding = Finding::warning(CHECK, says, "run this as root");
                 finding.code(Code::Unreadable).evidence(why)
             }
-            Spoilt::Damaged(why) => {
-                let says = format_args!("{path} is damaged, and is left aside");
+            FileDefect::Damaged(why) => {
+                let says = format_args!("{path} is damaged, and ignored");
                 Finding::wrong(CHECK, says, todo)
                     .code(Code::Damaged)
                     .evidence(why)
             }
-            Spoilt::OtherFormat(why) => {
+            FileDefect::OtherFormat(why) => {
                 let says = format_args!("{path} was written by another release");
                 Finding::wrong(CHECK, says, todo)
                     .code(Code::OtherFormat)

@@ -1,5 +1,5 @@
-//! Putting new bytes into a file at one stroke: whoever reads it sees the old
-//! file or the new one, never a part, even after a loss of power.
+//! Replacing files atomically: a reader sees the old content or the new one, even after
+//! a power failure.
 
 use std::ffi::CStr;
 use std::fs::{self, File, Metadata, Permissions};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
 use rustix::io::Errno;
 
-/// The mode of a file that was not there.
+/// The mode of a new file.
 const NEW_MODE: u32 = 0o644;
 
 /// How much of a file is written, or compared, at once.
@@ -19,11 +19,10 @@ const CHUNK: usize = 1 << 20;
 /// Most symbolic links in a row; the kernel's own limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Most bytes of one extended attribute that are kept; labels and access lists
-/// are far smaller.
+/// Most bytes of an extended attribute; labels and access lists are far smaller.
 const MAX_XATTR: usize = 64 << 10;
 
-/// Where a path leads to in the end. What is there need not exist.
+/// Resolves symbolic links, as far as they exist.
 ///
 /// # Errors
 /// A link can't be read, or there are too many in a row.
@@ -43,10 +42,10 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     Err(Errno::LOOP.into())
 }
 
-/// What is in a file; none when it is not there.
+/// The content of a file; none if it does not exist.
 ///
 /// # Errors
-/// It can't be read, or is no file: to read from a pipe could take for ever.
+/// It can't be read, or is not a regular file: reading a pipe could block for ever.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let Some(mut file) = open(path)? else {
         return Ok(None);
@@ -56,7 +55,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// A file to be read; none when it is not there.
+/// Opens a file for reading; none if it does not exist.
 ///
 /// # Errors
 /// As [`read`].
@@ -67,12 +66,15 @@ pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether a file holds just what `write` writes.
-pub(crate) fn holds(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> bool {
+/// Whether the content of a file is exactly what `write` writes.
+pub(crate) fn has_content(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> bool {
     let Ok(Some(file)) = open(path) else {
         return false;
     };
-    let mut comparison = Comparison {
+    let mut comparison = ContentComparer {
         file: BufReader::with_capacity(CHUNK, file),
     };
     let mut buffered = BufWriter::with_capacity(CHUNK, &mut comparison);
@@ -81,17 +83,17 @@ pub(crate) fn holds(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
     same.is_ok() && comparison.file.fill_buf().is_ok_and(<[u8]>::is_empty)
 }
 
-/// Takes what a file holds, and fails at the first byte that is another.
-struct Comparison {
+/// Accepts the content of a file, and fails at the first difference.
+struct ContentComparer {
     file: BufReader<File>,
 }
 
-impl Write for Comparison {
+impl Write for ContentComparer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let there = self.file.fill_buf()?;
         let len = there.len().min(bytes.len());
         if len == 0 || there.get(..len) != bytes.get(..len) {
-            return Err(io::Error::other("it holds something else"));
+            return Err(io::Error::other("the content differs"));
         }
         self.file.consume(len);
         Ok(len)
@@ -102,7 +104,7 @@ impl Write for Comparison {
     }
 }
 
-/// What is known of a file; none when it is not there.
+/// The metadata of a regular file; none if it does not exist.
 fn regular(path: &Path) -> io::Result<Option<Metadata>> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(Some(found)),
@@ -122,7 +124,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_by(path, |out| out.write_all(bytes))
 }
 
-/// The same with what `write` writes, as it comes: what may be too long to be held.
+/// The same with what `write` writes, piece by piece: it may be too long for memory.
 ///
 /// # Errors
 /// As [`replace`]; and those of `write`.
@@ -139,21 +141,21 @@ pub(crate) fn replace_by(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let draft = Draft::new(directory, &path)?;
+    let temporary = TemporaryFile::new(directory, &path)?;
     match &old {
-        Some((metadata, file)) => inherit(&draft.file, metadata, file)?,
-        None => draft
+        Some((metadata, file)) => inherit(&temporary.file, metadata, file)?,
+        None => temporary
             .file
             .set_permissions(Permissions::from_mode(NEW_MODE))?,
     }
-    draft.publish(write, &path)?;
-    // Not every file system can; the file is there whole by now.
+    temporary.publish(write, &path)?;
+    // Not every file system supports it; the file is complete by now.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
 
-/// Writes into the file as it stands, for one that can't be replaced, what `write`
-/// writes. A reader may see a part of it, but never an empty file.
+/// Overwrites a file that can't be replaced with what `write` writes. A reader may see a
+/// part of it, but never an empty file.
 ///
 /// # Errors
 /// It can't be written to; and those of `write`.
@@ -174,24 +176,24 @@ pub(crate) fn overwrite_by(
     file.sync_all()
 }
 
-/// Has a file written, in pieces so large that most files are one.
+/// Writes a file in chunks, most files in one.
 fn write_to(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut buffered = BufWriter::with_capacity(CHUNK, file);
     write(&mut buffered)?;
     buffered.flush()
 }
 
-/// The new file while it is being made; removed unless it is published.
-struct Draft {
+/// The new file while it is being written; removed on drop unless it was published.
+struct TemporaryFile {
     file: File,
     path: Option<PathBuf>,
 }
 
-impl Draft {
-    fn new(directory: &Path, of: &Path) -> io::Result<Draft> {
+impl TemporaryFile {
+    fn new(directory: &Path, of: &Path) -> io::Result<TemporaryFile> {
         let name = of.file_name().unwrap_or_default().to_string_lossy();
         let path = directory.join(format!(".{name}.cloudhosts-{}", std::process::id()));
-        // One of that name can only be left over from a process that was killed.
+        // An existing one is left over from a process that was killed.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -202,7 +204,7 @@ impl Draft {
             .mode(0o600)
             .open(&path)?;
         let path = Some(path);
-        Ok(Draft { file, path })
+        Ok(TemporaryFile { file, path })
     }
 
     fn publish(
@@ -220,17 +222,17 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // There is nobody to tell.
+            // There is nobody to report an error to.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// Gives a file the owner, the mode and the extended attributes (SELinux's label,
-/// access lists) of another.
+/// Copies the owner, the mode and the extended attributes (SELinux label, access lists) of
+/// a file.
 fn inherit(file: &File, metadata: &Metadata, from: &File) -> io::Result<()> {
     let own = file.metadata()?;
     if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
@@ -259,7 +261,7 @@ fn copy_xattrs(to: &File, from: &File) -> io::Result<()> {
         let len = fgetxattr(from, name, &mut value)?;
         let value = value.get(..len).unwrap_or_default();
         match fsetxattr(to, name, value, XattrFlags::empty()) {
-            // What only the kernel may set is as the kernel made it.
+            // Attributes that only the kernel may set are as the kernel made them.
             Ok(()) | Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
             Err(error) => return Err(error.into()),
         }
