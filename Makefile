@@ -14,6 +14,9 @@ TOOLS := $(TARGET)/tools
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
 CARGO_GENERATE_RPM := 0.21.1
+CARGO_FUZZ := 0.13.2
+CHECK_JSONSCHEMA := 0.39.0
+ZIZMOR := 1.32.0
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
 SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
@@ -32,6 +35,11 @@ demo: ## watch real programs follow a role, in a private corner of this machine 
 	@tests/deps.sh demo $(TARGET)
 	@$(CARGO) build --quiet --release $(SHIPPED) -p cloudhosts-tests
 	@$(call only,demo) $(RELEASE)/demo
+
+.PHONY: demo-picture
+demo-picture: ## draw docs/img/demo.svg from what the demonstration prints
+	$(MAKE) --no-print-directory demo >$(TARGET)/demo.txt
+	docs/img/demo.py $(TARGET)/demo.txt docs/img/demo.svg
 
 .PHONY: build
 build: ## build what is installed, into target/release
@@ -140,7 +148,7 @@ fresh: ## run `make demo` and `make test` of HEAD in a Debian that has nothing e
 	@tests/fresh.sh $(TARGET)
 
 .PHONY: ci
-ci: deps fmt-check lint test packages doc man-lint deny ## all that CI checks
+ci: deps fmt-check lint test packages doc man-lint workflow-lint deny ## all that CI checks
 
 .PHONY: fmt
 fmt: ## format the code
@@ -169,13 +177,64 @@ man-lint: ## check the man pages
 deny: cargo-deny ## check the licences and sources of all crates
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
+# This fetches the database, so it is not part of `make ci`; it runs each night.
+.PHONY: advisories
+advisories: cargo-deny ## check all crates for known vulnerabilities (fetches the database of advisories)
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check advisories
+
+# The schemas are part of the tool, and zizmor looks for what an attacker could use. (actionlint is not in any
+# package registry as a program: its Python package downloads it from GitHub when it is installed.)
+WORKFLOWS := .github/workflows/*.yml
+LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)
+CHECK_SCHEMA = PYTHONPATH=$(LINTERS) python3 $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
+.PHONY: workflow-lint
+workflow-lint: $(LINTERS) ## check what GitHub runs and shows: workflows, issue forms, Dependabot
+	$(CHECK_SCHEMA) vendor.github-workflows $(WORKFLOWS)
+	$(CHECK_SCHEMA) custom.github-workflows-require-timeout $(WORKFLOWS)
+	$(CHECK_SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(CHECK_SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(CHECK_SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(LINTERS)/bin/zizmor --offline --quiet --pedantic .github
+
+$(LINTERS):
+	@tests/deps.sh lint $(TARGET)
+	rm -rf $(TOOLS)/python
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
+		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR)
+	mv $@.new $@
+
+.PHONY: msrv
+msrv: ## see that the oldest Rust that Cargo.toml names builds everything (needs rustup)
+	RUSTUP_TOOLCHAIN=$$(sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml) \
+	$(CARGO) check --locked --workspace --all-targets --target-dir $(TARGET)/msrv
+
+FUZZ_SECONDS ?= 300
+.PHONY: fuzz
+fuzz: cargo-fuzz ## fuzz the reader of tables for FUZZ_SECONDS (needs a nightly toolchain)
+	cd table && PATH="$(TOOLS)/bin:$$PATH" RUSTUP_TOOLCHAIN=nightly $(CARGO) fuzz run table -- -max_total_time=$(FUZZ_SECONDS)
+
+# What a release consists of. With TAG, that must be the version of the workspace.
+VERSION = $$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+RELEASE_FILES := $(TARGET)/release-files
+.PHONY: release-files
+release-files: deb rpm ## packages, checksums and notes of a release, into target/release-files
+	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$(VERSION)" ] || { echo "$(TAG) is not v$(VERSION)" >&2; exit 1; }
+	rm -rf $(RELEASE_FILES)
+	mkdir -p $(RELEASE_FILES)
+	cp $(PACKAGES)/*.deb $(PACKAGES)/*.rpm $(RELEASE_FILES)
+	cd $(RELEASE_FILES) && sha256sum -- *.deb *.rpm >SHA256SUMS
+	awk -v heading="## [$(VERSION)]" 'index($$0, heading) == 1 { found = 1; next } /^## |^\[/ { if (found) exit } found' \
+		CHANGELOG.md >$(RELEASE_FILES)/NOTES.md
+	@[ -s $(RELEASE_FILES)/NOTES.md ] || { echo "CHANGELOG.md has no section [$(VERSION)]" >&2; exit 1; }
+
 # Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-.PHONY: cargo-deny cargo-deb cargo-generate-rpm
+.PHONY: cargo-deny cargo-deb cargo-generate-rpm cargo-fuzz
 cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
 cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
 cargo-generate-rpm: TOOL = cargo-generate-rpm@$(CARGO_GENERATE_RPM)
-cargo-deny cargo-deb cargo-generate-rpm:
+cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
+cargo-deny cargo-deb cargo-generate-rpm cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \
 	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$(TOOL)"
 

@@ -90,7 +90,7 @@ fn a_right_that_is_missing_to_leave_a_giant_value_aside_is_named() {
         let hashes = "hashes = [\"cloudhosts\", \"cloudhosts:private\"]\n";
         let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
         let why = watcher.until_unreadable();
-        let told = ["NOPERM", right, "README", "too large"];
+        let told = ["NOPERM", right, "cloudhosts acl", "too large"];
         assert!(told.iter().all(|word| why.contains(word)), "{right}: {why}");
         watcher.until_hash_holds(1, &[("a", "1")]);
         // Without the value the rights of before do, by themselves.

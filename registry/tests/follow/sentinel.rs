@@ -6,7 +6,7 @@ use cloudhosts_registry::Event;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The rights that the README gives a user at a sentinel.
+/// The rights that cloudhosts-registry(7) gives a user at a sentinel.
 const RIGHTS: &str = "-@all resetchannels +auth +hello +sentinel|get-master-addr-by-name \
     +sentinel|master +subscribe &+switch-master &+failover-state-reconf-slaves";
 
@@ -341,8 +341,8 @@ fn a_name_no_sentinel_knows_is_said() {
 }
 
 #[test]
-fn the_rights_that_the_readme_gives_are_these() {
-    let readme = include_str!("../../../README.md").replace("\n ", "");
+fn the_rights_that_the_page_gives_are_these() {
+    let page = include_str!("../../../man/cloudhosts-registry.7");
     let rights = RIGHTS.strip_prefix("-@all resetchannels ").unwrap();
-    assert!(readme.contains(rights), "{rights}");
+    assert!(page.contains(rights), "{rights}");
 }

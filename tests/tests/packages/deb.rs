@@ -196,7 +196,7 @@ fn assert_installed(machine: &Machine) {
     );
 }
 
-/// The lines of the README.
+/// The lines of the guide.
 fn configure(machine: &Machine, redis: &Redis) {
     let text = machine.read(CONFIG);
     machine.write(CONFIG, &format!("{text}urls = [\"{}\"]\n", redis.tcp_url()));

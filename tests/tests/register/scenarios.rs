@@ -1,4 +1,4 @@
-//! The four scenarios of the README, run as they are printed: two daemons, two views.
+//! The four scenarios of docs/guide.md, run as they are printed: two daemons, two views.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -15,8 +15,8 @@ struct Scenario {
 }
 
 fn printed() -> Vec<Scenario> {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let text = std::fs::read_to_string(readme).unwrap();
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide.md");
+    let text = std::fs::read_to_string(guide).unwrap();
     let (_, section) = text
         .split_once("\n### Inside and outside\n")
         .expect("the section");
@@ -84,7 +84,7 @@ impl Machine {
 }
 
 #[test]
-fn the_readme_prints_what_happens() {
+fn the_guide_prints_what_happens() {
     let scenarios = printed();
     assert_eq!(scenarios.len(), 4);
     let mut views = Vec::new();
@@ -109,7 +109,7 @@ fn the_readme_prints_what_happens() {
         let _daemon = client.start(background);
         service.run(&register.1);
         wait::until_seen(
-            &format!("{} prints what the README says", look_up.1),
+            &format!("{} prints what the guide says", look_up.1),
             || client.run(&look_up.1),
             |said| *said == scenario.answer,
         );

@@ -57,20 +57,9 @@ fn each_option_of_the_daemon_is_in_the_page() {
 }
 
 #[test]
-fn each_key_is_in_the_page_and_in_the_readme_with_its_default() {
+fn each_key_is_in_the_page() {
     let page = keys_of_page(&document("man/cloudhosts.toml.5"));
     assert_eq!(page.keys().cloned().collect::<Names>(), keys_of_program());
-    let readme = document("README.md");
-    let block = readme
-        .split("```toml")
-        .find(|block| block.contains("connect_timeout"))
-        .expect("the README lists all keys");
-    let block = block.split("```").next().expect("it ends");
-    assert_eq!(
-        keys_of_toml(block),
-        page,
-        "the README, and cloudhosts.toml(5)"
-    );
 }
 
 #[test]
