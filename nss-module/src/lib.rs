@@ -12,11 +12,14 @@
 //! - [`random`]: which address comes first.
 //! - [`status`]: what glibc is told. The one place that decides it.
 //!
+//! [`compat`] has what the linker and older versions of glibc need.
+//!
 //! The table itself, and attaching to it, are the crate `cloudhosts_table`.
 
 #![deny(unsafe_code)]
 
 mod abi;
+mod compat;
 mod enumerate;
 mod lookup;
 mod random;

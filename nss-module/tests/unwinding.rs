@@ -7,8 +7,8 @@
     reason = "a test that fails should stop"
 )]
 
-#[path = "../src/abi/unwind_tables.rs"]
-mod unwind_tables;
+#[path = "../src/compat/dl_find_object.rs"]
+mod dl_find_object;
 
 use std::process::Command;
 use std::{env, panic};

@@ -33,6 +33,7 @@ pub mod rule;
 pub mod shm;
 mod table;
 mod verify;
+pub mod version_note;
 mod view;
 pub mod writer;
 

@@ -12,9 +12,4 @@ pub(crate) mod boundary;
 pub(crate) mod entry;
 pub(crate) mod environment;
 pub(crate) mod hostent;
-#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod old_glibc;
-#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod unwind_tables;
-mod version;
 mod writer;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cloudhosts_config::Account;
+use cloudhosts_table::version_note::VersionNote;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::code::Code;
@@ -23,10 +24,6 @@ const FILE: &str = "libnss_cloudhosts.so.2";
 
 /// This program's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What stands before the version in the module's note; its other half is
-/// `nss-module/src/abi/version.rs`.
-const NOTE: [&[u8]; 2] = [&[11, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0], b"cloudhosts\0\0"];
 
 /// The remedy for a broken module.
 const REINSTALL: &str = "reinstall the package cloudhosts";
@@ -228,14 +225,17 @@ fn mount_point(file: &Path) -> PathBuf {
 
 fn version(path: &Path) -> Finding {
     let shown = path.display();
-    let found = fs::read(path).map(|module| note(&module));
+    let found = fs::read(path).map(|module| VersionNote::find(&module));
     match found {
-        Ok(Some(version)) if version == VERSION => {
-            Finding::ok(CHECK, format_args!("{shown}, version {version}"))
+        Ok(Some(note)) if note.version() == VERSION => {
+            Finding::ok(CHECK, format_args!("{shown}, version {VERSION}"))
         }
-        Ok(Some(version)) => Finding::warning(
+        Ok(Some(note)) => Finding::warning(
             CHECK,
-            format_args!("{shown} is of version {version}, this program of {VERSION}"),
+            format_args!(
+                "{shown} is of version {}, this program of {VERSION}",
+                note.version()
+            ),
             "install both from one package",
         )
         .code(Code::OtherVersion),
@@ -274,13 +274,4 @@ fn tried(told: &str) -> Vec<PathBuf> {
 
 fn directory(file: &Path) -> Option<String> {
     Some(file.parent()?.display().to_string())
-}
-
-/// The version that a module's note says.
-fn note(module: &[u8]) -> Option<String> {
-    let head = NOTE.concat();
-    let at = module.windows(head.len()).position(|part| part == head)?;
-    let text = module.get(at + head.len()..)?.get(..32)?;
-    let text = text.split(|&byte| byte == 0).next()?;
-    Some(String::from_utf8_lossy(text).into_owned())
 }

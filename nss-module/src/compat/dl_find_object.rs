@@ -1,10 +1,10 @@
-//! Finds the module's unwind tables, in place of glibc's `_dl_find_object`.
+//! The module's own `_dl_find_object`, which finds its unwind tables.
 //!
-//! The unwinder (libgcc's, linked statically) asks this for each frame of a
-//! panic. glibc has it since 2.35 only, so a module that took it from there
-//! could not be loaded by an older one. A panic never leaves the module, so
-//! there is one object to find, this one, and its own program headers say all
-//! about it. Nothing is locked and nothing is called, unlike dl_iterate_phdr.
+//! The unwinder (libgcc's, linked statically) calls it for each frame of a
+//! panic. glibc has it only since 2.35, and an older one could not load a module
+//! that imports it. A panic never leaves the module, so there is one object to
+//! find, the module, and its program headers say where its tables are. Unlike
+//! dl_iterate_phdr, this takes no lock and calls nothing.
 
 use std::arch::global_asm;
 use std::ffi::c_void;
@@ -12,9 +12,9 @@ use std::ptr;
 
 use libc::{Elf64_Ehdr, Elf64_Phdr, PT_GNU_EH_FRAME, PT_LOAD, c_int};
 
-/// `struct dl_find_object` of `<dlfcn.h>`, up to what libgcc reads.
+/// `struct dl_find_object` of `<dlfcn.h>`, up to the last field that libgcc reads.
 #[repr(C)]
-struct Found {
+struct DlFindObject {
     flags: u64,
     map_start: *mut c_void,
     map_end: *mut c_void,
@@ -26,13 +26,13 @@ struct Found {
 }
 
 unsafe extern "C" {
-    /// The module's own first bytes; the linker defines it, hidden.
+    /// The module's first bytes. The linker defines this symbol, hidden.
     static __ehdr_start: Elf64_Ehdr;
 }
 
-/// 0 when `address` is code of this module, and then where its tables are;
-/// else -1, which ends the unwinding there.
-unsafe extern "C" fn find_object(address: *const c_void, found: *mut Found) -> c_int {
+/// Returns 0 and stores where the unwind tables are if `address` lies in this
+/// module. Otherwise returns -1, which ends the unwinding.
+unsafe extern "C" fn find_object(address: *const c_void, result: *mut DlFindObject) -> c_int {
     let header = &raw const __ehdr_start;
     let base = header.cast::<u8>();
     // SAFETY: the linker puts the header at the start of the first segment,
@@ -59,7 +59,7 @@ unsafe extern "C" fn find_object(address: *const c_void, found: *mut Found) -> c
     if !inside || tables.is_null() {
         return -1;
     }
-    let own = Found {
+    let own = DlFindObject {
         flags: 0,
         map_start: base.cast_mut().cast(),
         map_end: base.wrapping_add(size).cast_mut().cast(),
@@ -69,12 +69,12 @@ unsafe extern "C" fn find_object(address: *const c_void, found: *mut Found) -> c
         eh_dbase: ptr::null_mut(),
     };
     // SAFETY: the unwinder passes a larger struct that starts with these.
-    unsafe { found.write(own) };
+    unsafe { result.write(own) };
     0
 }
 
-// Hidden, which `no_mangle` in a cdylib is not: the module's own unwinder finds
-// it, and no other object does.
+// Hidden, which `no_mangle` in a cdylib is not: only the module's own unwinder
+// calls it.
 global_asm!(
     ".globl _dl_find_object",
     ".hidden _dl_find_object",
