@@ -82,7 +82,7 @@ impl Mapping {
         len: usize,
         access: ProtFlags,
     ) -> Result<Mapping, MapError> {
-        let hint = ptr::without_provenance_mut(huge_page_hint(begin));
+        let hint = ptr::without_provenance_mut(huge_page_hint(begin, len));
         // SAFETY: without MAP_FIXED the kernel takes another address where something
         // is mapped at the hint, so no memory of ours is replaced.
         let start = unsafe { mmap(hint, len, access, MapFlags::SHARED, file, begin) };
@@ -174,9 +174,10 @@ impl Drop for Mapping {
 
 /// Where to map a file from that offset on, so that a huge page of the file is one
 /// of the address space too; 0 leaves it to the kernel. The distance to this
-/// library is fixed, so the address is as random as the library's.
+/// library is fixed, so the address is as random as the library's. A small table
+/// has no huge page.
 #[cfg(target_pointer_width = "64")]
-fn huge_page_hint(begin: u64) -> usize {
+fn huge_page_hint(begin: u64, len: usize) -> usize {
     use core::sync::atomic::AtomicUsize;
 
     /// Mappings made so far. Their places alternate, because a region that has
@@ -184,6 +185,9 @@ fn huge_page_hint(begin: u64) -> usize {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     const PLACES: usize = 4;
 
+    if len < 2 * HUGE {
+        return 0;
+    }
     let place = MADE.fetch_add(1, Ordering::Relaxed) % PLACES;
     let here = (&raw const MADE).addr();
     let below = here.saturating_sub(BELOW + place * MAX_TABLE as usize);
@@ -195,7 +199,7 @@ fn huge_page_hint(begin: u64) -> usize {
 
 /// An address space of 4 GiB is too full to choose from.
 #[cfg(not(target_pointer_width = "64"))]
-fn huge_page_hint(_begin: u64) -> usize {
+fn huge_page_hint(_begin: u64, _len: usize) -> usize {
     0
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_table::{Unavailable, View};
 use cloudhosts_table::clock::monotonic;
+use cloudhosts_table::{Unavailable, View};
 
-use crate::common::{ask, eventually, region};
 use crate::common::peer::{Daemon, publish};
+use crate::common::{ask, eventually, region};
 use crate::{Setup, alone, descriptors, is, mappings, nth, undisturbed};
 
 #[test]
