@@ -123,8 +123,10 @@ impl Layout {
             start: 0,
             len: LIVE_AT + LIVE_WORDS,
         };
-        let forward = after(fixed, forward);
-        let reverse = after(forward, reverse);
+        // The first huge page of the file can't be mapped as one, because the table
+        // begins at the second page: lookups by address are the rarer ones.
+        let reverse = after(fixed, reverse);
+        let forward = after(reverse, forward);
         Layout {
             region,
             seed,
@@ -133,7 +135,7 @@ impl Layout {
             reverses: true,
             forward,
             reverse,
-            arena: after(reverse, arena),
+            arena: after(forward, arena),
             hashes: 0,
             domain_len: 0,
             domain: [0; 255],

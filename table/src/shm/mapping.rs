@@ -13,8 +13,13 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use super::memory_file::{REGION_SEALS, page_size};
 use crate::format::{MAX_TABLE, WORD};
 
-/// Bytes of a huge page: where they are of another size there are none.
+/// Bytes of a huge page. Where the processor has another size, none is used.
 const HUGE: usize = 2 << 20;
+
+/// How far below this library's own addresses tables are mapped: far enough that
+/// libraries and thread stacks are not in the way.
+#[cfg(target_pointer_width = "64")]
+const BELOW: usize = 16 << 30;
 
 /// A mapping, unmapped when dropped.
 #[derive(Debug)]
@@ -61,49 +66,26 @@ impl Mapping {
         if isize::try_from(len).is_err() {
             return Err(MapError::Size);
         }
-        let (read, share) = (ProtFlags::READ, MapFlags::SHARED);
-        // SAFETY: the kernel chooses the address, so no memory of ours is
-        // replaced.
-        let start = unsafe { mmap(ptr::null_mut(), len, read, share, file, begin) };
-        Mapping::owned(start, len)
+        Mapping::shared(file, begin, len, ProtFlags::READ)
     }
 
-    /// Maps a memory file for the one who writes it, where its huge pages would
-    /// be, so that it can be made of such.
+    /// Maps a memory file for the one who writes it.
     pub(super) fn writable(file: &impl AsFd, len: usize) -> Result<Mapping, MapError> {
-        let reserved = Mapping::reserve(len + HUGE)?;
-        let skip = reserved.start.as_ptr().align_offset(HUGE);
-        let (access, share) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        let aligned = reserved.start.as_ptr().wrapping_add(skip);
-        // SAFETY: all of it lies within what was reserved, where nothing is.
-        let start = unsafe {
-            mmap(
-                aligned.cast(),
-                len,
-                access,
-                share | MapFlags::FIXED,
-                file,
-                0,
-            )
-        };
-        let mapping = Mapping::owned(start, len)?;
-        let whole = len.next_multiple_of(page_size());
-        let (start, behind) = (reserved.start.as_ptr(), aligned.wrapping_add(whole));
-        let rest = reserved.len.next_multiple_of(page_size()) - skip - whole;
-        core::mem::forget(reserved);
-        for (start, len) in [(start, skip), (behind, rest)] {
-            // SAFETY: what is left of the reserved range on either side.
-            drop(unsafe { Mapping::from_parts(start, len) }.filter(|rest| rest.len > 0));
-        }
-        Ok(mapping)
+        Mapping::shared(file, 0, len, ProtFlags::READ | ProtFlags::WRITE)
     }
 
-    /// Addresses that nothing else will be mapped at.
-    fn reserve(len: usize) -> Result<Mapping, MapError> {
-        let (none, private) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE);
-        // SAFETY: the kernel chooses the address, so no memory of ours is
-        // replaced.
-        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, none, private) };
+    /// Maps a part of a memory file, if possible where its huge pages can be mapped
+    /// as such.
+    fn shared(
+        file: &impl AsFd,
+        begin: u64,
+        len: usize,
+        access: ProtFlags,
+    ) -> Result<Mapping, MapError> {
+        let hint = ptr::without_provenance_mut(huge_page_hint(begin, len));
+        // SAFETY: without MAP_FIXED the kernel takes another address where something
+        // is mapped at the hint, so no memory of ours is replaced.
+        let start = unsafe { mmap(hint, len, access, MapFlags::SHARED, file, begin) };
         Mapping::owned(start, len)
     }
 
@@ -188,6 +170,37 @@ impl Drop for Mapping {
         // Unmapping a whole mapping cannot fail.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
+}
+
+/// Where to map a file from that offset on, so that a huge page of the file is one
+/// of the address space too; 0 leaves it to the kernel. The distance to this
+/// library is fixed, so the address is as random as the library's. A small table
+/// has no huge page.
+#[cfg(target_pointer_width = "64")]
+fn huge_page_hint(begin: u64, len: usize) -> usize {
+    use core::sync::atomic::AtomicUsize;
+
+    /// Mappings made so far. Their places alternate, because a region that has
+    /// moved is still mapped while the next one is.
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    const PLACES: usize = 4;
+
+    if len < 2 * HUGE {
+        return 0;
+    }
+    let place = MADE.fetch_add(1, Ordering::Relaxed) % PLACES;
+    let here = (&raw const MADE).addr();
+    let below = here.saturating_sub(BELOW + place * MAX_TABLE as usize);
+    match below - below % HUGE {
+        0 => 0,
+        aligned => aligned + begin as usize % HUGE,
+    }
+}
+
+/// An address space of 4 GiB is too full to choose from.
+#[cfg(not(target_pointer_width = "64"))]
+fn huge_page_hint(_begin: u64, _len: usize) -> usize {
+    0
 }
 
 /// The words of a mapping. Whoever has them may load any at any time; what
