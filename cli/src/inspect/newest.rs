@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_registry::config::Config;
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Client, Edition, View};
+use cloudhosts_table::{Client, TableRevision, View};
 
 use crate::local;
 
@@ -19,7 +19,7 @@ const REST: u32 = 9;
 pub(super) struct Newest<'c> {
     config: &'c Config,
     client: Client,
-    seen: Option<Edition>,
+    seen: Option<TableRevision>,
     /// Whether the last table is to be looked at once more.
     again: bool,
     /// Whether it was said that there is none.
@@ -51,7 +51,7 @@ impl<'c> Newest<'c> {
             || local::paths(self.config),
             monotonic(),
             |view| {
-                let this = Some(view.edition());
+                let this = Some(view.revision());
                 (this != seen).then(|| (this, f(*view)))
             },
         );

@@ -9,7 +9,7 @@ use cloudhosts_registry::register::{Accept, Change, Entries, Import, Role, Verb,
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
-use cloudhosts_table::{Client, Edition, RoleEntry, View, client};
+use cloudhosts_table::{Client, RoleEntry, TableRevision, View, client};
 
 use crate::inspect::roles;
 use crate::local::paths;
@@ -367,9 +367,9 @@ fn look(
     view: &View<'_>,
     wanted: &[Wanted<'_>],
     allow: &Allow,
-    looked_at: &mut Option<Edition>,
+    looked_at: &mut Option<TableRevision>,
 ) -> Look {
-    let edition = Some(view.edition());
+    let edition = Some(view.revision());
     if std::mem::replace(looked_at, edition) == edition {
         return Look::NotYet;
     }
