@@ -248,6 +248,8 @@ impl<'m> Words<'m> {
     /// Loads a word (relaxed).
     #[inline]
     pub(crate) fn relaxed(self, at: usize) -> Option<u64> {
+        #[cfg(test)]
+        super::trace::load();
         let word = self.atomic(at)?.load(Ordering::Relaxed);
         Some(u64::from_le(word))
     }
@@ -255,6 +257,8 @@ impl<'m> Words<'m> {
     /// Loads a word (acquire): later loads see what was stored before it.
     #[inline]
     pub(crate) fn acquire(self, at: usize) -> Option<u64> {
+        #[cfg(test)]
+        super::trace::load();
         let word = self.atomic(at)?.load(Ordering::Acquire);
         Some(u64::from_le(word))
     }

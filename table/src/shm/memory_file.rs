@@ -73,6 +73,8 @@ impl MemoryFile {
     pub(crate) fn store_relaxed(&self, at: usize, word: u64) {
         if let Some(place) = self.atomic(at) {
             place.store(word.to_le(), Ordering::Relaxed);
+            #[cfg(test)]
+            super::trace::store(at, word, false);
         }
     }
 
@@ -80,6 +82,8 @@ impl MemoryFile {
     pub(crate) fn store_release(&self, at: usize, word: u64) {
         if let Some(place) = self.atomic(at) {
             place.store(word.to_le(), Ordering::Release);
+            #[cfg(test)]
+            super::trace::store(at, word, true);
         }
     }
 

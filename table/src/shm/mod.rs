@@ -14,7 +14,7 @@
 //! of the record (relaxed): it sees the whole record, because its words are never
 //! stored to again. To read many records as of one moment, a reader compares
 //! [`LiveWord::BEGUN`] and [`LiveWord::GENERATION`] as with a sequence lock
-//! (`View::settled`).
+//! (`View::settled`). `writer/write_order.rs` checks the order of the stores.
 //!
 //! Within a process, readers and the thread that replaces the region synchronize
 //! by sequentially consistent operations; [`RegionSlots`] says why these suffice.
@@ -29,6 +29,8 @@ mod memory_file;
 mod region_slots;
 #[cfg(test)]
 mod region_slots_model;
+#[cfg(test)]
+pub(crate) mod trace;
 
 pub(crate) use descriptor::{Descriptor, UntrustedDescriptor};
 pub use mapping::MapError;

@@ -11,6 +11,8 @@ mod capacity;
 mod index;
 mod role;
 mod snapshot;
+#[cfg(test)]
+mod write_order;
 
 use core::fmt;
 use std::collections::{HashMap, HashSet};
