@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cloudhosts_table::{Answer, EntryAnswer, EntrySource, RoleEntry, RolePlace, Unavailable, View};
+use cloudhosts_table::{Answer, EntryAnswer, EntrySource, RoleEntry, RoleRef, Unavailable, View};
 
 use crate::outcome::Failure;
 use crate::output::LabelledLines;
@@ -122,7 +122,7 @@ pub(crate) fn joined<T: ToString>(all: &[T]) -> String {
 pub(crate) struct SortedRoles<'t> {
     view: View<'t>,
     generation: u64,
-    places: Vec<RolePlace>,
+    places: Vec<RoleRef>,
 }
 
 impl<'t> SortedRoles<'t> {
@@ -186,13 +186,13 @@ impl<'t> SortedRoles<'t> {
 struct NameIndex {
     text: String,
     /// Where each name begins and ends.
-    roles: Vec<(usize, usize, RolePlace)>,
+    roles: Vec<(usize, usize, RoleRef)>,
 }
 
 impl NameIndex {
     fn of(view: View<'_>, wanted: impl Fn(&str) -> bool) -> NameIndex {
         let mut named = NameIndex::default();
-        for (name, place) in view.role_places() {
+        for (name, place) in view.role_refs() {
             let start = named.text.len();
             // A string takes it.
             let _ = write!(named.text, "{name}");
@@ -208,9 +208,9 @@ impl NameIndex {
     }
 
     /// Where they stand, in the order of their names.
-    fn into_sorted(self) -> Vec<RolePlace> {
+    fn into_sorted(self) -> Vec<RoleRef> {
         let NameIndex { text, mut roles } = self;
-        let name = |&(start, end, _): &(usize, usize, RolePlace)| text.get(start..end);
+        let name = |&(start, end, _): &(usize, usize, RoleRef)| text.get(start..end);
         roles.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
         let places = roles.into_iter().map(|(_, _, place)| place);
         places.collect()

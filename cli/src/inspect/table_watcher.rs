@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_config::Config;
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Client, Edition, View};
+use cloudhosts_table::{Client, TableRevision, View};
 
 use crate::local_daemon;
 
@@ -18,7 +18,7 @@ const REST: u32 = 9;
 pub(super) struct TableWatcher<'c> {
     config: &'c Config,
     client: Client,
-    seen: Option<Edition>,
+    seen: Option<TableRevision>,
     /// Whether to process the last revision once more.
     again: bool,
     /// Whether it was reported that there is no table.
@@ -50,7 +50,7 @@ impl<'c> TableWatcher<'c> {
             || local_daemon::paths(self.config),
             monotonic(),
             |view| {
-                let this = Some(view.edition());
+                let this = Some(view.revision());
                 (this != seen).then(|| (this, f(*view)))
             },
         );

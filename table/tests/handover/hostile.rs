@@ -103,7 +103,7 @@ fn what_may_not_be_closed_is_left_open_once() {
             let said = told(&message(), vec![file], 1);
             assert_eq!(
                 said,
-                AttachError::Handover(HandoverError::Intruder),
+                AttachError::Handover(HandoverError::UnsafeDescriptor),
                 "{path}"
             );
         }
@@ -198,7 +198,7 @@ fn a_socket_that_lingers_within_another_holds_nobody_up() {
         sockets.clear();
         drop(from);
         let start = Instant::now();
-        let intruder = AttachError::Handover(HandoverError::Intruder);
+        let intruder = AttachError::Handover(HandoverError::UnsafeDescriptor);
         assert_eq!(told(&message(), vec![to.into()], 1), intruder);
         assert!(start.elapsed() < Duration::from_secs(10));
     });

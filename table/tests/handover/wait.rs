@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use cloudhosts_table::Edition;
+use cloudhosts_table::TableRevision;
 use cloudhosts_table::clock::monotonic;
 
 use crate::common::peer::{Daemon, publish};
 use crate::{Setup, alone, is, nth};
 
-fn edition(setup: &Setup) -> Option<Edition> {
-    let seen = |view: &cloudhosts_table::View<'_>| view.edition();
+fn edition(setup: &Setup) -> Option<TableRevision> {
+    let seen = |view: &cloudhosts_table::View<'_>| view.revision();
     setup.client.with(|| setup.paths(), monotonic(), seen).ok()
 }
 

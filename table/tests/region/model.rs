@@ -180,7 +180,7 @@ proptest! {
         }
         let file = TableFile::open(&file_of(&region)).unwrap();
         prop_assert_eq!(file.view().verify(), Ok(()));
-        prop_assert_eq!(file.view().edition(), region.view().edition());
+        prop_assert_eq!(file.view().revision(), region.view().revision());
         agrees(&file.view(), &before, &unknown)?;
         let rebuilt = region.rebuild(monotonic()).unwrap();
         prop_assert_eq!(rebuilt.view().verify(), Ok(()));

@@ -10,7 +10,7 @@ use cloudhosts_config::{Allow, Config};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
-use cloudhosts_table::{Client, Edition, View, client};
+use cloudhosts_table::{Client, TableRevision, View, client};
 
 use crate::escape::Escaped;
 use crate::local_daemon::paths;
@@ -185,9 +185,9 @@ fn check(
     view: &View<'_>,
     expected: &[Expectation<'_>],
     allow: &Allow,
-    seen: &mut Option<Edition>,
+    seen: &mut Option<TableRevision>,
 ) -> Publication {
-    let edition = Some(view.edition());
+    let edition = Some(view.revision());
     if std::mem::replace(seen, edition) == edition {
         return Publication::NotYet;
     }

@@ -1,32 +1,32 @@
-//! The steps of [`Slots`](super::Slots) in all orders.
+//! A model of [`RegionSlots`](super::RegionSlots), checked exhaustively.
 //!
-//! Every operation that readers and installers agree by is sequentially
-//! consistent, so what can happen is what some order of single steps makes
-//! happen. This goes through all of them, for readers that enter and leave and
-//! installers that replace the region at the same time, and sees to it that no
-//! reader is ever in a slot that is empty or being filled.
+//! All operations by which readers and installers synchronize are sequentially
+//! consistent, so every execution is some order of their single steps. This tries
+//! all orders, for readers that enter and leave while installers replace the
+//! region, and checks that no reader is ever in a slot that is empty or being
+//! filled.
 #![allow(clippy::panic)]
 
 use std::collections::HashSet;
 
 const SLOTS: usize = 3;
-const LINES: usize = 2;
+const STRIPES: usize = 2;
 
-/// What the threads share.
+/// The state that the threads share.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Shared {
-    /// The current slot; none to begin with is slot 0 here, which holds a region.
+    /// The current slot. At first it is slot 0, which has a region.
     current: usize,
     closed: [bool; SLOTS],
-    /// Whether there is a mapping, whole.
+    /// Whether the slot has a whole region.
     whole: [bool; SLOTS],
-    readers: [[u8; SLOTS]; LINES],
+    readers: [[u8; SLOTS]; STRIPES],
 }
 
-/// Where a thread is. Each is one access of [`Shared`].
+/// The next step of a thread. Each accesses [`Shared`] once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum At {
-    // A reader.
+    // The steps of a reader.
     LoadCurrent,
     CountIn(usize),
     LookAgain(usize),
@@ -37,7 +37,7 @@ enum At {
     NotCurrent(usize, Then),
     Close(usize, Then),
     StillNotCurrent(usize, Then),
-    CountLine(usize, usize, Then),
+    CountStripe(usize, usize, Then),
     Clear(usize, Then),
     Open(usize, Then),
     OpenRead(usize, Then),
@@ -49,16 +49,16 @@ enum At {
     Done,
 }
 
-/// What comes after a step that several parts share.
+/// What comes after the steps that readers and installers have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Then {
-    /// A reader that was in the right slot ends.
+    /// A reader that was in the current slot is done.
     End,
-    /// One that was not tries again.
+    /// A reader that was in another tries again.
     Retry,
-    /// An installer goes on to look for a slot, at this one.
+    /// An installer looks for a free slot, from this one on.
     Seek(usize),
-    /// It goes on to release others, at this one.
+    /// An installer releases the other slots, from this one on.
     Release(usize),
 }
 
@@ -74,12 +74,12 @@ impl Then {
     }
 }
 
-/// One step of a thread that reads by this line.
-fn step(shared: &mut Shared, line: usize, at: At) -> At {
+/// Takes one step of a thread that uses this stripe.
+fn step(shared: &mut Shared, stripe: usize, at: At) -> At {
     match at {
         At::LoadCurrent => At::CountIn(shared.current),
         At::CountIn(slot) => {
-            shared.readers[line][slot] += 1;
+            shared.readers[stripe][slot] += 1;
             At::LookAgain(slot)
         }
         At::LookAgain(slot) => {
@@ -94,7 +94,7 @@ fn step(shared: &mut Shared, line: usize, at: At) -> At {
             At::CountOut(slot, Then::End)
         }
         At::CountOut(slot, then) => {
-            shared.readers[line][slot] -= 1;
+            shared.readers[stripe][slot] -= 1;
             At::IsItCurrent(slot, then)
         }
         At::IsItCurrent(slot, then) => {
@@ -122,16 +122,16 @@ fn step(shared: &mut Shared, line: usize, at: At) -> At {
             if shared.current == slot {
                 At::Open(slot, then)
             } else {
-                At::CountLine(slot, 0, then)
+                At::CountStripe(slot, 0, then)
             }
         }
-        At::CountLine(slot, line, then) => {
-            if line == LINES {
+        At::CountStripe(slot, stripe, then) => {
+            if stripe == STRIPES {
                 At::Clear(slot, then)
-            } else if shared.readers[line][slot] > 0 {
+            } else if shared.readers[stripe][slot] > 0 {
                 At::OpenRead(slot, then)
             } else {
-                At::CountLine(slot, line + 1, then)
+                At::CountStripe(slot, stripe + 1, then)
             }
         }
         At::Clear(slot, then) => {
@@ -149,13 +149,13 @@ fn step(shared: &mut Shared, line: usize, at: At) -> At {
             shared.closed[slot] = false;
             At::CountAgain(slot, 0, then)
         }
-        At::CountAgain(slot, line, then) => {
-            if line == LINES {
+        At::CountAgain(slot, stripe, then) => {
+            if stripe == STRIPES {
                 At::NotCurrent(slot, then)
-            } else if shared.readers[line][slot] > 0 {
+            } else if shared.readers[stripe][slot] > 0 {
                 then.at()
             } else {
-                At::CountAgain(slot, line + 1, then)
+                At::CountAgain(slot, stripe + 1, then)
             }
         }
         At::Fill(slot) => {
@@ -175,14 +175,13 @@ fn step(shared: &mut Shared, line: usize, at: At) -> At {
     }
 }
 
-/// Goes through all orders of the steps of these threads; returns how many
-/// states there are.
+/// Tries all orders of the steps of these threads. Returns the number of states.
 fn explore(threads: &[At]) -> usize {
     let shared = Shared {
         current: 0,
         closed: [false; SLOTS],
         whole: [true, false, false],
-        readers: [[0; SLOTS]; LINES],
+        readers: [[0; SLOTS]; STRIPES],
     };
     let mut known = HashSet::new();
     let mut left = vec![(shared, threads.to_vec())];
@@ -193,7 +192,7 @@ fn explore(threads: &[At]) -> usize {
         if threads.iter().all(|at| *at == At::Done) {
             assert!(shared.whole[shared.current]);
             let whole = shared.whole.iter().filter(|whole| **whole).count();
-            assert_eq!(whole, 1, "a mapping that nobody reads is left");
+            assert_eq!(whole, 1, "a region without readers is left");
             assert_eq!(shared.closed, [false; SLOTS]);
         }
         for thread in 0..threads.len() {
@@ -201,7 +200,7 @@ fn explore(threads: &[At]) -> usize {
                 continue;
             }
             let (mut shared, mut threads) = (shared.clone(), threads.clone());
-            threads[thread] = step(&mut shared, thread % LINES, threads[thread]);
+            threads[thread] = step(&mut shared, thread % STRIPES, threads[thread]);
             left.push((shared, threads));
         }
     }
@@ -213,7 +212,7 @@ fn installer() -> At {
 }
 
 #[test]
-fn nothing_is_taken_away_under_a_reader() {
+fn no_region_is_unmapped_while_it_is_read() {
     let reader = At::LoadCurrent;
     let states = explore(&[reader, reader, installer()]);
     assert!(states > 1000, "{states}");
@@ -222,7 +221,7 @@ fn nothing_is_taken_away_under_a_reader() {
 
 #[test]
 #[should_panic(expected = "a reader in a slot that is not whole")]
-fn the_model_finds_what_goes_wrong() {
-    // A thread that empties slots without looking who is in them.
+fn the_model_finds_a_defect() {
+    // A thread that empties a slot without checking for readers.
     explore(&[At::LoadCurrent, installer(), At::Clear(0, Then::End)]);
 }

@@ -1,11 +1,11 @@
-//! Which names an address has, kept up to date as roles change.
+//! Updates the reverse index: which roles hold which address.
 //!
-//! The slot of an address that one role has refers to that role's record. It
-//! may be an older record of the role: that still says its name, and has the
-//! address. Where several roles have the address, the slot refers to a list of
-//! them. Roles that are aliases are not beside each address of their target but
-//! in one list for it: a hundred names for a farm of a thousand machines are a
-//! hundred entries, not a hundred thousand.
+//! If one role has an address, the slot of the address refers to a record of that
+//! role, perhaps an older one, which has the same name and the address too. If
+//! several roles have it, the slot refers to a list of them. Aliases are not in
+//! these lists, but in one list for each target, under the target's name: a
+//! hundred aliases of a role with a thousand addresses take a hundred entries, not
+//! a hundred thousand.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,20 +24,20 @@ use crate::table::{Record, Table};
 use super::index::replace;
 use super::{RegionWriter, WriteError, table};
 
-/// What the writer has to know beyond the table itself.
+/// What the writer knows about the reverse index besides the table itself.
 #[derive(Debug, Default)]
-pub(super) struct Reversal {
-    /// Of each address that several roles have: their records.
+pub(super) struct AddressHolders {
+    /// For each address that several roles have, references to their records.
     shared: HashMap<IpAddr, Vec<u32>>,
-    /// Those whose list is to be written at the next commit.
+    /// The addresses whose list the next commit writes.
     stale: HashSet<IpAddr>,
-    /// How many addresses each list is used for.
+    /// The number of addresses that share each list.
     users: HashMap<u32, u32>,
 }
 
 impl RegionWriter {
-    /// Takes in that a role has other addresses now.
-    pub(super) fn follow_addresses(
+    /// Updates the addresses that a role has gained or lost.
+    pub(super) fn update_addresses(
         &mut self,
         name: &str,
         old: Option<Record>,
@@ -48,11 +48,15 @@ impl RegionWriter {
         }
         let region = Arc::clone(&self.region);
         let table = table(&region);
-        let before = old.map(|old| held(&table, &old)).unwrap_or_default();
-        let after = new.map(|(new, _)| held(&table, &new)).unwrap_or_default();
+        let before = old
+            .map(|old| own_addresses(&table, &old))
+            .unwrap_or_default();
+        let after = new
+            .map(|(new, _)| own_addresses(&table, &new))
+            .unwrap_or_default();
         let points = |record: Record| record.shape.is(CANONICAL);
-        // One that has become the canonical name, or is so no more, changes its
-        // place in every list.
+        // A role that has got or lost another canonical name changes its rank in
+        // every list.
         let same = old.map(points) == new.map(|(new, _)| points(new));
         for &address in &before {
             if !same || after.binary_search(&address).is_err() {
@@ -72,9 +76,9 @@ impl RegionWriter {
 
     fn drop_holder(&mut self, table: &Table<'_, Words<'_>>, address: IpAddr, name: &str) {
         let is_other = |record: Record| !table.is_named(&record, name.as_bytes());
-        if let Some(holders) = self.reversal.shared.get_mut(&address) {
+        if let Some(holders) = self.address_holders.shared.get_mut(&address) {
             holders.retain(|&holder| table.record(holder).is_some_and(is_other));
-            self.reversal.stale.insert(address);
+            self.address_holders.stale.insert(address);
         } else if let Some(entry) = table.address(&octets(&address)) {
             let region = Arc::clone(&self.region);
             self.reverse.remove(&region, entry.position);
@@ -87,13 +91,13 @@ impl RegionWriter {
         address: IpAddr,
         reference: u32,
     ) -> Result<(), WriteError> {
-        if let Some(holders) = self.reversal.shared.get_mut(&address) {
+        if let Some(holders) = self.address_holders.shared.get_mut(&address) {
             holders.push(reference);
-            self.reversal.stale.insert(address);
+            self.address_holders.stale.insert(address);
         } else if let Some(entry) = table.address(&octets(&address)) {
             let holders = vec![entry.reference, reference];
-            self.reversal.shared.insert(address, holders);
-            self.reversal.stale.insert(address);
+            self.address_holders.shared.insert(address, holders);
+            self.address_holders.stale.insert(address);
         } else {
             let hash = hash_address(&octets(&address), table.layout.seed);
             self.reverse.insert(&self.region, hash, reference)?;
@@ -101,11 +105,11 @@ impl RegionWriter {
         Ok(())
     }
 
-    /// Writes the lists that are not what they should be.
+    /// Writes the lists that are out of date.
     pub(super) fn write_lists(&mut self) -> Result<(), WriteError> {
-        // Addresses of one farm have the same names, and one list does.
+        // Addresses that the same roles have share one list.
         let mut written = HashMap::new();
-        for address in std::mem::take(&mut self.reversal.stale) {
+        for address in std::mem::take(&mut self.address_holders.stale) {
             self.write_address(address, &mut written)?;
         }
         for target in std::mem::take(&mut self.stale_aliases) {
@@ -124,11 +128,11 @@ impl RegionWriter {
         let Some(entry) = table.address(&octets(&address)) else {
             return Ok(());
         };
-        self.let_go(entry.reference);
-        let holders = self.reversal.shared.get(&address);
+        self.release_list(entry.reference);
+        let holders = self.address_holders.shared.get(&address);
         let mut holders = holders.cloned().unwrap_or_default();
         if holders.len() < 2 {
-            self.reversal.shared.remove(&address);
+            self.address_holders.shared.remove(&address);
         }
         let reference = match holders[..] {
             [] => {
@@ -147,7 +151,7 @@ impl RegionWriter {
                         list
                     }
                 };
-                *self.reversal.users.entry(list).or_default() += 1;
+                *self.address_holders.users.entry(list).or_default() += 1;
                 list
             }
         };
@@ -156,12 +160,12 @@ impl RegionWriter {
         Ok(())
     }
 
-    /// Counts an address out of those that a list is used for.
-    fn let_go(&mut self, list: u32) {
-        if let Some(users) = self.reversal.users.get_mut(&list) {
+    /// Decrements the number of addresses that share a list.
+    fn release_list(&mut self, list: u32) {
+        if let Some(users) = self.address_holders.users.get_mut(&list) {
             *users -= 1;
             if *users == 0 {
-                self.reversal.users.remove(&list);
+                self.address_holders.users.remove(&list);
                 self.garbage += self.record_words(list);
             }
         }
@@ -206,8 +210,8 @@ impl RegionWriter {
     }
 }
 
-/// The addresses that a role has itself and answers to, sorted, each once.
-fn held<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<IpAddr> {
+/// The addresses that a role has itself, sorted and without duplicates.
+fn own_addresses<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<IpAddr> {
     if record.shape.flags & (WILDCARD | UNANSWERED | ALIAS | LIST) != 0 {
         return Vec::new();
     }
@@ -228,8 +232,8 @@ fn octets(address: &IpAddr) -> Vec<u8> {
     }
 }
 
-/// A role that has an address comes before one that points at another; then
-/// the shortest, then the alphabetically first.
+/// The order of names in a list: roles whose own name is canonical come before
+/// others, then shorter names, then alphabetical order.
 fn rank<M: Memory>(table: &Table<'_, M>, reference: u32) -> Option<(bool, usize, String)> {
     let record = table.record(reference)?;
     let name = table.name(&record)?.to_string();

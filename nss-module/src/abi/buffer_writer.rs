@@ -1,8 +1,9 @@
 //! Writes an answer into the caller's buffer, never past its end.
 //!
-//! On top of libnss's [`CBuffer`], which counts what is left and says `ERANGE`
-//! when that is too little. Of it only `reserve` is used: its strings go over
-//! the heap, its pointer arrays are not aligned and end in one byte of zero.
+//! It uses libnss's [`CBuffer`], which counts the bytes that are left and fails
+//! with `ERANGE` when they don't suffice; but only `CBuffer::reserve`, because
+//! its strings are copied through the heap and its arrays of pointers are not
+//! aligned and end with a single zero byte.
 
 use std::io;
 use std::ptr;
@@ -10,20 +11,20 @@ use std::ptr;
 use libc::{ERANGE, c_char};
 use libnss::interop::CBuffer;
 
-/// What is left of a buffer.
-pub(crate) struct Writer<'b> {
+/// The rest of a buffer.
+pub(crate) struct BufferWriter<'b> {
     buffer: &'b mut CBuffer,
 }
 
-impl<'b> Writer<'b> {
+impl<'b> BufferWriter<'b> {
     /// # Safety
-    /// The buffer was made of a pointer to so many writable bytes, and stays
-    /// so while anything reserved here is used.
-    pub(crate) unsafe fn new(buffer: &'b mut CBuffer) -> Writer<'b> {
-        Writer { buffer }
+    /// The buffer was made from a pointer to as many writable bytes as it says,
+    /// and these stay writable while anything reserved here is used.
+    pub(crate) unsafe fn new(buffer: &'b mut CBuffer) -> BufferWriter<'b> {
+        BufferWriter { buffer }
     }
 
-    /// Room for `count` values, aligned for them; the values are not set.
+    /// Reserves room for `count` values, aligned for them and uninitialized.
     ///
     /// # Errors
     /// `ERANGE`: they do not fit.
@@ -35,7 +36,7 @@ impl<'b> Writer<'b> {
         Ok(self.bytes(size)?.cast())
     }
 
-    /// Writes an array of pointers and the NULL that ends it.
+    /// Writes an array of pointers with a NULL at its end.
     ///
     /// # Errors
     /// `ERANGE`: they do not fit.
@@ -51,12 +52,12 @@ impl<'b> Writer<'b> {
             let Some(pointer) = each(self)? else {
                 break;
             };
-            // SAFETY: `reserve` gave `count + 1` aligned slots and fewer than
-            // `count` come before this one.
+            // SAFETY: `reserve` gave `count + 1` aligned slots, and fewer than
+            // `count` of them were written before this one.
             unsafe { end.write(pointer) };
             end = end.wrapping_add(1);
         }
-        // SAFETY: as above; this is at most the last of the `count + 1`.
+        // SAFETY: as above; at most `count` slots were written.
         unsafe { end.write(ptr::null_mut()) };
         Ok(array)
     }
@@ -72,17 +73,17 @@ impl<'b> Writer<'b> {
         Ok(at)
     }
 
-    /// Writes a string and the zero that ends it.
+    /// Writes a string with a zero byte at its end.
     ///
     /// # Errors
     /// `ERANGE`: it does not fit.
     pub(crate) fn string(&mut self, text: &str) -> io::Result<*mut c_char> {
         let size = text.len().checked_add(1).ok_or_else(too_small)?;
         let at = self.bytes(size)?;
-        // SAFETY: `bytes` gave room for the text and one byte; the text is not
-        // in the caller's buffer, to which nothing but this call writes.
+        // SAFETY: `bytes` gave room for the text and one byte more. The text is
+        // not in the caller's buffer, which only this call writes to.
         unsafe { ptr::copy_nonoverlapping(text.as_ptr(), at, text.len()) };
-        // SAFETY: this is that one byte.
+        // SAFETY: this is the byte after the text.
         unsafe { at.wrapping_add(text.len()).write(0) };
         Ok(at.cast())
     }
@@ -90,13 +91,13 @@ impl<'b> Writer<'b> {
     /// The next bytes of the buffer.
     fn bytes(&mut self, count: usize) -> io::Result<*mut u8> {
         let count = isize::try_from(count).map_err(|_| too_small())?;
-        // SAFETY: `new` was promised that the buffer holds what it says, and
-        // `reserve` hands out nothing beyond that.
+        // SAFETY: the caller of `new` promised that the buffer is as long as it
+        // says, and `reserve` hands out nothing beyond its end.
         Ok(unsafe { self.buffer.reserve(count) }?.cast())
     }
 }
 
-/// The one error there is. It holds a number, so it needs no memory.
+/// The only error. It holds a number, so it allocates nothing.
 fn too_small() -> io::Error {
     io::Error::from_raw_os_error(ERANGE)
 }
@@ -107,9 +108,9 @@ mod tests {
 
     use super::*;
 
-    /// Runs `write` on every offset and length of a poisoned buffer, and sees
-    /// to it that nothing beyond the end was written.
-    fn everywhere(write: impl Fn(&mut Writer<'_>) -> io::Result<()>) -> usize {
+    /// Runs `write` at every offset and length of a poisoned buffer, and checks
+    /// that it wrote nothing beyond the end.
+    fn everywhere(write: impl Fn(&mut BufferWriter<'_>) -> io::Result<()>) -> usize {
         let mut least = None;
         for offset in 0..16 {
             for len in 0..200 {
@@ -117,7 +118,7 @@ mod tests {
                 let start = room[offset..].as_mut_ptr();
                 let mut buffer = CBuffer::new(start.cast(), len);
                 // SAFETY: `room` has 256 bytes, more than `offset + len`.
-                let mut writer = unsafe { Writer::new(&mut buffer) };
+                let mut writer = unsafe { BufferWriter::new(&mut buffer) };
                 let outcome = write(&mut writer);
                 assert!(room[..offset].iter().all(|&byte| byte == 0xa5));
                 assert!(room[offset + len..].iter().all(|&byte| byte == 0xa5));

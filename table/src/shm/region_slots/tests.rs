@@ -5,33 +5,33 @@ use std::time::Duration;
 use super::*;
 use crate::clock::monotonic;
 
-/// A mapping in which each word is this one.
-fn attached(word: u64) -> Attached {
+/// A region in which each word is this one.
+fn attached(word: u64) -> AttachedRegion {
     let mapping = Mapping::copied(&[word.to_ne_bytes(); 1024]).unwrap();
-    Attached {
+    AttachedRegion {
         mapping,
         layout: Layout::new(word, 0, 0, 0, 0),
         ahead: word,
     }
 }
 
-/// What a reader finds.
-fn word(held: &Held<'_>) -> u64 {
+/// The word that a reader finds.
+fn word(held: &RegionGuard<'_>) -> u64 {
     let (words, layout) = held.region().expect("a region");
     let word = words.relaxed(1023).unwrap();
     assert_eq!(layout.region, word);
     word
 }
 
-/// How many slots hold a mapping.
-fn mapped(slots: &Slots) -> usize {
-    let holds = |slot: &&Slot| !slot.start.load(SeqCst).is_null();
+/// How many slots have a mapping.
+fn mapped(slots: &RegionSlots) -> usize {
+    let holds = |slot: &&RegionSlot| !slot.start.load(SeqCst).is_null();
     slots.slots.iter().filter(holds).count()
 }
 
 #[test]
 fn what_was_installed_last_is_entered() {
-    let slots = Slots::new();
+    let slots = RegionSlots::new();
     assert!(slots.enter().is_none());
     for n in 1..100 {
         assert!(slots.install(attached(n)));
@@ -45,7 +45,7 @@ fn what_was_installed_last_is_entered() {
 
 #[test]
 fn what_is_read_stays_until_the_last_reader_leaves() {
-    let slots = Slots::new();
+    let slots = RegionSlots::new();
     slots.install(attached(1));
     let (first, second) = (slots.enter().unwrap(), slots.enter().unwrap());
     slots.install(attached(2));
@@ -59,11 +59,11 @@ fn what_is_read_stays_until_the_last_reader_leaves() {
     assert_eq!(word(&slots.enter().unwrap()), 2);
 }
 
-/// Lookups that never end (siglongjmp) cost a slot for each region they were
-/// in. With none left the region stays what it is, and answers.
+/// Lookups that never end (siglongjmp) cost a slot for each region that they
+/// read. Without a free slot the current region stays, and answers.
 #[test]
 fn lookups_that_never_end_cost_slots_and_nothing_else() {
-    let slots = Slots::new();
+    let slots = RegionSlots::new();
     for n in 1..=SLOTS as u64 {
         assert!(slots.install(attached(n)), "{n}");
         core::mem::forget(slots.enter());
@@ -75,7 +75,7 @@ fn lookups_that_never_end_cost_slots_and_nothing_else() {
 
 #[test]
 fn a_turn_that_is_never_given_back_runs_out() {
-    let slots = Slots::new();
+    let slots = RegionSlots::new();
     let (now, span) = (monotonic(), Duration::from_millis(100));
     let turn = slots.turn(now, now + span).unwrap();
     assert!(slots.turn(now, now + span).is_none());
@@ -89,10 +89,10 @@ fn a_turn_that_is_never_given_back_runs_out() {
     assert!(slots.turn(late, late + span).is_some());
 }
 
-/// Who was late gives back nothing that is another's by then.
+/// A thread that is late does not give back another's turn.
 #[test]
 fn a_turn_that_was_taken_over_is_not_given_back_twice() {
-    let slots = Slots::new();
+    let slots = RegionSlots::new();
     let (now, span) = (monotonic(), Duration::from_millis(100));
     let late = slots.turn(now, now + span).unwrap();
     let next = now + span;
@@ -101,11 +101,11 @@ fn a_turn_that_was_taken_over_is_not_given_back_twice() {
     assert!(slots.turn(next, next + span).is_none());
 }
 
-/// A child that is forked within a lookup, by a signal's handler, attaches to
-/// another region and goes on with the lookup: what it is in is still there.
+/// A child that was forked during a lookup, in a signal handler, attaches to other
+/// regions and then goes on with the lookup: its region is still mapped.
 #[test]
 fn a_fork_within_a_lookup_keeps_what_it_is_in() {
-    let slots = Slots::new();
+    let slots = RegionSlots::new();
     slots.install(attached(1));
     let held = slots.enter().unwrap();
     // SAFETY: the child touches only this memory, and exits.
@@ -137,14 +137,14 @@ fn threads_of_one_process_use_different_lines() {
         let spawn = || {
             scope.spawn(|| {
                 barrier.wait();
-                let line = line_of_this_thread();
-                assert!(line < LINES);
-                line
+                let stripe = stripe_of_this_thread();
+                assert!(stripe < STRIPES);
+                stripe
             })
         };
         let threads: Vec<_> = (0..8).map(|_| spawn()).collect();
-        let lines = threads.into_iter().map(|thread| thread.join().unwrap());
-        lines.collect::<std::collections::BTreeSet<_>>().len()
+        let stripes = threads.into_iter().map(|thread| thread.join().unwrap());
+        stripes.collect::<std::collections::BTreeSet<_>>().len()
     });
-    assert!(alive >= 4, "8 threads share {alive} lines");
+    assert!(alive >= 4, "8 threads share {alive} stripes");
 }
