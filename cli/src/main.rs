@@ -204,9 +204,9 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The lines of the help that show how a verb is called.
-    fn examples(verb: &clap::Command) -> Vec<String> {
-        let help = verb.get_after_help().map(ToString::to_string);
+    /// The lines of the help that show how a subcommand is called.
+    fn examples(subcommand: &clap::Command) -> Vec<String> {
+        let help = subcommand.get_after_help().map(ToString::to_string);
         let help = help.unwrap_or_default();
         let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1);
         lines.map(|line| line.trim().to_owned()).collect()
@@ -229,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_each_verb_has_examples_that_are_understood() {
+    fn the_help_of_each_subcommand_has_examples_that_are_understood() {
         let command = command();
-        for verb in command.get_subcommands() {
-            let name = verb.get_name();
+        for subcommand in command.get_subcommands() {
+            let name = subcommand.get_name();
             if name == "help" {
                 continue;
             }
-            let examples = examples(verb);
+            let examples = examples(subcommand);
             assert!(examples.len() >= 2, "{name}: {examples:?}");
             for line in examples {
                 assert!(line.len() < 78, "{line}: too long for a terminal");
@@ -254,8 +254,11 @@ mod tests {
     #[test]
     fn what_is_not_configured_shows_no_option_for_it() {
         let mut command = command();
-        for verb in command.get_subcommands_mut() {
-            let (name, help) = (verb.get_name().to_owned(), verb.render_help().to_string());
+        for subcommand in command.get_subcommands_mut() {
+            let (name, help) = (
+                subcommand.get_name().to_owned(),
+                subcommand.render_help().to_string(),
+            );
             if name != "help" {
                 let shown = !UNCONFIGURED.contains(&name.as_str());
                 assert_eq!(help.contains(GLOBAL), shown, "{name}");

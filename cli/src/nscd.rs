@@ -59,12 +59,12 @@ fn is_newer() -> bool {
 /// Whether it accepts connections. A timeout counts as yes: a connection waits without
 /// limit while the backlog is full (unix(7)).
 fn runs() -> bool {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     thread::spawn(move || {
         // The receiver may be gone.
-        let _ = tell.send(UnixStream::connect(SOCKET).is_ok());
+        let _ = sender.send(UnixStream::connect(SOCKET).is_ok());
     });
-    told.recv_timeout(TIMEOUT).unwrap_or(true)
+    receiver.recv_timeout(TIMEOUT).unwrap_or(true)
 }
 
 /// Whether a configuration enables the cache of hosts, which is off by default.

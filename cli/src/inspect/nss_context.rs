@@ -25,7 +25,7 @@ pub(super) struct NssContext<T> {
     /// Whether nscd may answer instead of the services.
     nscd: bool,
     /// What programs get.
-    told: io::Result<Vec<T>>,
+    programs_get: io::Result<Vec<T>>,
     /// Why that differs from the table.
     differs: Option<String>,
 }
@@ -68,26 +68,26 @@ impl<T: ToString> NssContext<T> {
             decision: Decision::Unknown,
             files: ask(Some("files")),
             nscd: nscd::caches_hosts(),
-            told: ask(None),
+            programs_get: ask(None),
             differs: None,
         };
         context.decision = context.decide(ask, in_table);
-        context.differs = match &context.told {
+        context.differs = match &context.programs_get {
             Err(error) => Some(format!("can't find out what programs get: {error}")),
-            Ok(told) => match compare(told) {
+            Ok(got) => match compare(got) {
                 TableComparison::Same => None,
                 TableComparison::NoIpv6 if context.is_asked() => Some(
                     "it has IPv6 addresses only, and this machine may have no IPv6 address".into(),
                 ),
-                _ => Some(context.cause(told.is_empty(), in_table)),
+                _ => Some(context.cause(got.is_empty(), in_table)),
             },
         };
         context
     }
 
     /// What programs get.
-    pub(super) fn told(&self) -> &io::Result<Vec<T>> {
-        &self.told
+    pub(super) fn programs_get(&self) -> &io::Result<Vec<T>> {
+        &self.programs_get
     }
 
     /// Whether cloudhosts is among the services.
@@ -102,7 +102,7 @@ impl<T: ToString> NssContext<T> {
     /// The service that decides, given whether the table has an answer. Asks no more
     /// services than a program does.
     fn decide(&self, ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>, in_table: bool) -> Decision {
-        let Ok(told) = &self.told else {
+        let Ok(got) = &self.programs_get else {
             return Decision::Unknown;
         };
         let mut ended = None;
@@ -112,14 +112,14 @@ impl<T: ToString> NssContext<T> {
                 "files" => self.files.as_ref().is_ok_and(|files| !files.is_empty()),
                 name => ask(Some(name)).is_ok_and(|answers| !answers.is_empty()),
             };
-            match (answers, told.is_empty()) {
+            match (answers, got.is_empty()) {
                 (true, false) => return Decision::By(n),
                 (true, true) => return ended.map_or(Decision::Unknown, Decision::EndedAt),
                 (false, _) if service.ends_search() => ended = ended.or(Some(n)),
                 (false, _) => {}
             }
         }
-        match (told.is_empty(), ended) {
+        match (got.is_empty(), ended) {
             (true, Some(n)) if self.ours().is_some_and(|ours| n < ours) => Decision::EndedAt(n),
             (true, _) => Decision::Nobody,
             (false, _) => Decision::Unknown,
@@ -127,7 +127,7 @@ impl<T: ToString> NssContext<T> {
     }
 
     /// Why programs get something else than the table has.
-    fn cause(&self, told_nothing: bool, in_table: bool) -> String {
+    fn cause(&self, got_nothing: bool, in_table: bool) -> String {
         let from_files = self.files.as_ref().is_ok_and(|files| !files.is_empty());
         let files = |service: &Service| service.name == "files";
         match self.ours() {
@@ -143,7 +143,7 @@ impl<T: ToString> NssContext<T> {
                     self.services.get(n).map_or("a service", |one| &one.name)
                 ),
                 Decision::By(n) if n < ours => "a service before cloudhosts has it".into(),
-                _ if told_nothing => "the module does not answer: see cloudhosts doctor".into(),
+                _ if got_nothing => "the module does not answer: see cloudhosts doctor".into(),
                 _ => "see cloudhosts doctor".into(),
             },
         }
@@ -192,9 +192,9 @@ impl<T: ToString> NssContext<T> {
             Decision::Nobody => lines.add("answered by", "no service"),
             Decision::Unknown => {}
         }
-        match &self.told {
-            Ok(told) if told.is_empty() => lines.add("programs get", "nothing"),
-            Ok(told) => lines.add("programs get", Escaped(&joined(told))),
+        match &self.programs_get {
+            Ok(got) if got.is_empty() => lines.add("programs get", "nothing"),
+            Ok(got) => lines.add("programs get", Escaped(&joined(got))),
             Err(error) => lines.add("programs get", Escaped(&error.to_string())),
         }
         if let Some(why) = &self.differs {
@@ -227,26 +227,26 @@ impl<T: ToString> NssContext<T> {
             "ended_at": ended_at,
             "files": texts(&self.files),
             "nscd": self.nscd,
-            "programs_get": texts(&self.told),
+            "programs_get": texts(&self.programs_get),
             "differs": self.differs,
         })
     }
 }
 
 /// Compares the addresses that programs get with those of the table.
-pub(super) fn compare(told: &[IpAddr], table: &[IpAddr], pick: u16) -> TableComparison {
+pub(super) fn compare(got: &[IpAddr], table: &[IpAddr], pick: u16) -> TableComparison {
     // Of several addresses all are given, but with pick= some, and only those of
     // families in which the machine has an address itself (AI_ADDRCONFIG).
-    let known = told.iter().all(|address| table.contains(address));
+    let known = got.iter().all(|address| table.contains(address));
     let given = |family: fn(&&IpAddr) -> bool| {
         let ours: Vec<&IpAddr> = table.iter().filter(family).collect();
-        let got = ours.iter().filter(|address| told.contains(address)).count();
-        got == ours.len() || got == 0 || pick > 0
+        let count = ours.iter().filter(|address| got.contains(address)).count();
+        count == ours.len() || count == 0 || pick > 0
     };
     let whole = given(|address| address.is_ipv4()) && given(|address| address.is_ipv6());
-    if known && whole && told.is_empty() == table.is_empty() {
+    if known && whole && got.is_empty() == table.is_empty() {
         TableComparison::Same
-    } else if told.is_empty() && table.iter().all(IpAddr::is_ipv6) {
+    } else if got.is_empty() && table.iter().all(IpAddr::is_ipv6) {
         TableComparison::NoIpv6
     } else {
         TableComparison::Differs

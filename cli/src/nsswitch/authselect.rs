@@ -50,16 +50,16 @@ pub(crate) fn user_file() -> Result<NsswitchFile, Failure> {
 /// authselect is not installed, fails, or takes too long.
 pub(crate) fn apply() -> Result<(), Failure> {
     let mut command = Command::new("authselect");
-    let told = match child::run(command.arg("apply-changes"), TIMEOUT) {
+    let error = match child::run(command.arg("apply-changes"), TIMEOUT) {
         Ok(done) if done.status.success() => return Ok(()),
         Ok(done) => {
-            let said = format!("{}{}", done.stdout, done.stderr);
-            format!("{} ({})", Escaped(said.trim()), done.status)
+            let output = format!("{}{}", done.stdout, done.stderr);
+            format!("{} ({})", Escaped(output.trim()), done.status)
         }
         Err(error) => error.to_string(),
     };
     Err(Failure::Failed(format!(
-        "{USER} was changed, but authselect apply-changes failed: {told}; fix what it names \
+        "{USER} was changed, but authselect apply-changes failed: {error}; fix what it names \
          (authselect check) and run it by hand"
     )))
 }

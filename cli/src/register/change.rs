@@ -10,7 +10,7 @@ use crate::outcome::Failure;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cloudhosts claim db-master 10.0.0.5    # 10.0.0.5 is the only holder from now on\n  \
+    cloudhosts claim db-master 10.0.0.5    # the only holder from now on\n  \
     cloudhosts claim db-master --wait 5s   # this machine; wait for the daemon\n  \
     cloudhosts claim db-master 10.0.0.5 --if 10.0.0.4")]
 pub(crate) struct ClaimArgs {

@@ -92,8 +92,8 @@ fn sample(view: &View<'_>) -> Sample {
 
 fn ask(name: &str, known: &[IpAddr]) -> Option<Finding> {
     let name = Name::parse(name.as_bytes()).ok()?;
-    let told = match getent::addresses(&name, None) {
-        Ok(told) => told,
+    let got = match getent::addresses(&name, None) {
+        Ok(got) => got,
         Err(error) => {
             let says = format_args!("getent ahosts {name}: {error}");
             return Some(Finding::wrong(
@@ -105,12 +105,12 @@ fn ask(name: &str, known: &[IpAddr]) -> Option<Finding> {
     };
     let mut known = known.to_vec();
     known.sort_unstable();
-    let same = !told.is_empty() && told.iter().all(|address| known.contains(address));
+    let same = !got.is_empty() && got.iter().all(|address| known.contains(address));
     (!same).then(|| {
-        let got = if told.is_empty() {
+        let got = if got.is_empty() {
             "nothing".into()
         } else {
-            joined(&told)
+            joined(&got)
         };
         let says = format!(
             "programs get {got} for {name}, the table has {}",

@@ -99,7 +99,7 @@ pub(super) fn explain(address: IpAddr, json: bool, config: &Config) -> Result<Ou
     let nss = NssContext::query(
         |service| getent::names(address, service),
         !trace.names.is_empty(),
-        |told| compare(told, &trace.names),
+        |got| compare(got, &trace.names),
     );
     let held = holdings::read(config, Some(&trace.written()));
     for field in trace.roles.iter_mut().flat_map(|role| &mut role.fields) {
@@ -113,13 +113,13 @@ pub(super) fn explain(address: IpAddr, json: bool, config: &Config) -> Result<Ou
         as_lines(address, &trace, &nss, &held)
     };
     print(&text)?;
-    Ok(super::outcome(nss.told()))
+    Ok(super::outcome(nss.programs_get()))
 }
 
 /// Programs get all the names, or those that fit.
-fn compare(told: &[String], table: &[String]) -> TableComparison {
-    let known = told.iter().all(|name| table.contains(name));
-    if known && told.is_empty() == table.is_empty() {
+fn compare(got: &[String], table: &[String]) -> TableComparison {
+    let known = got.iter().all(|name| table.contains(name));
+    if known && got.is_empty() == table.is_empty() {
         TableComparison::Same
     } else {
         TableComparison::Differs

@@ -37,9 +37,9 @@ pub(crate) fn run(args: &ExplainArgs, config: &Config) -> Result<Outcome, Failur
 }
 
 /// No, if programs get nothing, or it can't be found out.
-fn outcome<T>(told: &io::Result<Vec<T>>) -> Outcome {
-    match told {
-        Ok(told) if !told.is_empty() => Outcome::Yes,
+fn outcome<T>(programs_get: &io::Result<Vec<T>>) -> Outcome {
+    match programs_get {
+        Ok(got) if !got.is_empty() => Outcome::Yes,
         _ => Outcome::No,
     }
 }

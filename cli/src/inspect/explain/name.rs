@@ -134,7 +134,7 @@ pub(super) fn explain(given: &str, json: bool, config: &Config) -> Result<Outcom
     let nss = NssContext::query(
         |service| getent::addresses(&name, service),
         !trace.addresses.is_empty(),
-        |told| nss_context::compare(told, &trace.addresses, trace.pick),
+        |got| nss_context::compare(got, &trace.addresses, trace.pick),
     );
     let held = holdings::read(config, Some(&roles_on_the_way(&name, &trace)));
     for field in trace.steps.iter_mut().flat_map(|step| &mut step.fields) {
@@ -148,7 +148,7 @@ pub(super) fn explain(given: &str, json: bool, config: &Config) -> Result<Outcom
         as_lines(&name, &trace, &rejected, &nss, &held, &config.allow)
     };
     print(&text)?;
-    Ok(super::outcome(nss.told()))
+    Ok(super::outcome(nss.programs_get()))
 }
 
 impl NameTrace {
