@@ -193,6 +193,20 @@ fn the_configuration_that_is_shipped_names_each_key_with_its_default() {
     }
 }
 
+#[test]
+fn the_packages_that_are_to_be_installed_are_of_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for name in ["README.md", "docs/guide.md"] {
+        let text = document(name);
+        for package in [
+            format!("cloudhosts_{version}-1_amd64.deb"),
+            format!("cloudhosts-{version}-1.x86_64.rpm"),
+        ] {
+            assert!(text.contains(&package), "{name}: {package}");
+        }
+    }
+}
+
 /// In the header or the footer, whichever of the two makes it: mandoc has the footer alone.
 #[test]
 fn each_page_says_of_which_version_it_is() {
