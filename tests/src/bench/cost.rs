@@ -160,7 +160,7 @@ impl Cost {
                 format!("{} a second", time(one.idle)),
             ]
         });
-        section.say("With nothing to do (a connection that is tracked is asked for a sign of life now and then, and the heart beats once a second):");
+        section.say("Idle (the daemon sends PING when the connection is silent, and updates its heartbeat once a second):");
         section.table(
             &["names", "wake-ups a second", "processor time"],
             &rows.collect::<Vec<_>>(),

@@ -215,8 +215,8 @@ impl Propagation {
             ));
         }
         section.say(
-            "What it replaces, as facts and not as runs: a hosts file that cron writes is up to 60 s late, because \
-             cron runs once a minute (crontab(5)); a DNS answer may be kept for as long as its TTL says (RFC 1035, \
+            "For comparison, not measured: a hosts file that cron writes is up to 60 s late, because \
+             cron runs once a minute (crontab(5)); a DNS answer may be cached for as long as its TTL says (RFC 1035, \
              section 3.2.1), commonly 60 to 300 s.",
         );
         self.draw(images);

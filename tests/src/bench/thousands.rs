@@ -306,7 +306,7 @@ impl Thousands {
             time(steady.others.worst()),
         ));
         section.say(&format!(
-            "With nothing to do the followers take {} of Redis's processor time a second, for signs of life, and {} of \
+            "When idle, the followers take {} of Redis's processor time a second, for PING, and {} of \
              its memory each. Resyncs are not in this; they are limited to a twentieth of Redis.",
             time(self.idle),
             bytes(self.connection),

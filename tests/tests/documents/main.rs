@@ -1,65 +1,179 @@
-//! Every verb, option and key of the configuration is in its man page, and nothing else is. The
-//! programs themselves say which there are.
+//! The documents say what the programs do: every command, option, value, default, variable and exit
+//! code is in the manual page and nothing else is, figures are those in the code, and links lead
+//! somewhere. The programs themselves say which there are.
+//!
+//! - [`help`]: what a program says of itself
+//! - [`page`]: a manual page, as its source has it
+//! - [`constants`]: figures and paths
+//! - [`links`]: links between documents
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod constants;
+mod help;
+mod links;
+mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{read_to_string, write};
 use std::path::Path;
 
+use cloudhosts_registry::Config;
 use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::{bounded, run, stderr, succeed};
 use cloudhosts_tests::programs;
 
+use help::{Entry, Help, Syntax};
+use page::{Mention, Page, document, mentions};
+
 type Names = BTreeSet<String>;
 
+/// The options that say where a role is; a synopsis has the word *place* for them.
+const PLACE: [&str; 4] = ["private", "public", "from-metadata", "metadata-endpoint"];
+
 #[test]
-fn each_verb_and_its_options_are_in_the_page() {
-    let page = document("man/cloudhosts.1");
-    let parts = verbs_of_page(&page);
-    let common = options_of_help(&help(programs::COMMAND, &[]));
-    let verbs = verbs_of_help(&help(programs::COMMAND, &[]));
-    let names = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<Names>();
-    let synopsis = synopsis_of_verbs(&page);
-    assert_eq!(names(&parts), verbs, "the page, and --help");
-    assert_eq!(names(&synopsis), verbs, "the synopsis, and --help");
-    let listed = options_of_page(&items_of_page(&page));
-    let mut options = common.clone();
-    for verb in verbs.iter().filter(|verb| *verb != "help") {
-        let help = help(programs::COMMAND, &[verb]);
-        let own = &options_of_help(&help) - &common;
+fn each_command_has_its_options_in_the_synopsis() {
+    let page = Page::read("cloudhosts.1");
+    let program = Help::of(programs::COMMAND, &[]);
+    let mut synopsis = page.synopsis();
+    synopsis.remove("");
+    assert_eq!(
+        names(&synopsis),
+        program.commands(),
+        "the synopsis, and --help"
+    );
+    for (command, entry) in synopsis.iter().filter(|(name, _)| *name != "help") {
+        let help = Help::of(programs::COMMAND, &[command]);
+        let mut expected = syntaxes(&help.own());
+        if entry.contains("Ar place") {
+            expected.retain(|option, _| !PLACE.contains(&option.as_str()));
+        }
+        let said = mentions(entry).into_iter();
+        let said = said.map(|mention| (mention.option, mention.syntax.unwrap_or(Syntax::Flag)));
         assert_eq!(
-            options_of_page(&synopsis[verb]),
-            own,
-            "{verb}: the options in the synopsis, and in --help"
+            said.collect::<BTreeMap<_, _>>(),
+            expected,
+            "{command}: the synopsis, and --help"
         );
-        let said = &options_of_page(&parts[verb]) | &listed;
-        assert_eq!(&own - &said, Names::new(), "{verb}: what is not explained");
-        let place = &synopsis[verb].contains("Ar place");
-        for value in values_of_help(&help) {
-            let part = if *place { &page } else { &parts[verb] };
+        for choice in help.choices() {
+            let words = choice.iter().cloned().collect::<Vec<_>>();
             assert!(
-                has_word(part, &value),
-                "{verb}: the page does not name {value}"
+                choices_of(entry).contains(&choice),
+                "{command}: the synopsis does not say {}",
+                words.join(" | ")
             );
         }
-        options.extend(own);
     }
-    let strange = &options_of_page(&page) - &options;
-    assert_eq!(strange, Names::new(), "options that only the page knows");
 }
 
 #[test]
-fn each_option_of_the_daemon_is_in_the_page() {
-    let page = document("man/cloudhosts-cached.8");
-    let options = options_of_help(&help(programs::DAEMON, &[]));
-    assert_eq!(options_of_page(&page), options);
-    assert_eq!(options_of_page(section(&page, "SYNOPSIS")), options);
+fn each_option_of_a_command_is_explained_with_its_value_and_default() {
+    let page = Page::read("cloudhosts.1");
+    let parts = page.commands();
+    let common = &parts[""];
+    let mut known: BTreeMap<String, Vec<Syntax>> = BTreeMap::new();
+    let commands = Help::of(programs::COMMAND, &[]).commands();
+    let described = names(&parts).into_iter().filter(|name| !name.is_empty());
+    assert_eq!(
+        described.collect::<Names>(),
+        commands,
+        "the description, and --help"
+    );
+    for command in commands.iter().filter(|command| *command != "help") {
+        let help = Help::of(programs::COMMAND, &[command]);
+        let said: Vec<Mention> = mentions(&format!("{}{common}", parts[command]));
+        for (option, entry) in help
+            .own()
+            .into_iter()
+            .chain(help.options("Global options:"))
+        {
+            explained(command, &option, &entry, &said);
+            known.entry(option).or_default().push(entry.syntax);
+        }
+    }
+    for option in ["help", "version"] {
+        known
+            .entry(option.to_owned())
+            .or_default()
+            .push(Syntax::Flag);
+    }
+    nothing_else(&page, &known);
 }
 
 #[test]
-fn each_key_is_in_the_page() {
+fn each_option_of_the_daemon_is_explained_with_its_value_and_default() {
+    let page = Page::read("cloudhosts-cached.8");
+    let help = Help::of(programs::DAEMON, &[]);
+    let options = help.options("Options:");
+    let said = mentions(page.section("DESCRIPTION"));
+    for (option, entry) in &options {
+        explained("cloudhosts-cached", option, entry, &said);
+    }
+    let synopsis = mentions(page.section("SYNOPSIS")).into_iter();
+    let synopsis = synopsis.map(|mention| (mention.option, mention.syntax.unwrap_or(Syntax::Flag)));
+    assert_eq!(
+        synopsis.collect::<BTreeMap<_, _>>(),
+        syntaxes(&options),
+        "the synopsis, and --help"
+    );
+    let known = options.into_iter();
+    nothing_else(
+        &page,
+        &known
+            .map(|(option, entry)| (option, vec![entry.syntax]))
+            .collect(),
+    );
+}
+
+#[test]
+fn the_exit_codes_are_in_the_page() {
+    let page = Page::read("cloudhosts.1").exit_codes();
+    assert_eq!(page, Help::of(programs::COMMAND, &[]).exit_codes());
+}
+
+/// Variables by which the programs talk to themselves or to a shell.
+const INTERNAL: [&str; 3] = ["CLOUDHOSTS_COMPLETE", "PATH", "TERM"];
+
+#[test]
+fn the_variables_that_are_read_or_set_are_in_the_pages() {
+    let programs = [
+        ("cloudhosts.1", &["cli", "config", "registry"][..]),
+        (
+            "cloudhosts-cached.8",
+            &["cached", "config", "registry/src/config"][..],
+        ),
+        ("nss-cloudhosts.8", &["nss-module"][..]),
+    ];
+    for (page, crates) in programs {
+        let page_name = page;
+        let page = Page::read(page);
+        let source: String = crates.iter().map(|name| source_of(name)).collect();
+        let mut used = used_variables(&source);
+        used.retain(|name| !INTERNAL.contains(&name.as_str()));
+        let missing: Names = &used - &page.all_variables();
+        assert_eq!(missing, Names::new(), "{page_name} does not name these");
+        for variable in page.environment() {
+            // sd-notify reads those of systemd, and all names of the user are in one list
+            let systemd =
+                ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].contains(&variable.as_str());
+            let read = source.contains(&format!("\"{variable}\""));
+            assert!(read || systemd, "{page_name}: nothing reads {variable}");
+        }
+    }
+}
+
+#[test]
+fn each_key_is_in_the_page_with_its_default() {
     let page = keys_of_page(&document("man/cloudhosts.toml.5"));
     assert_eq!(page.keys().cloned().collect::<Names>(), keys_of_program());
+    // what the page calls the defaults, spelled out, is the same configuration as nothing at all
+    let directory = Dir::new();
+    let file = directory.join("cloudhosts.toml");
+    let load = |text: &str| {
+        write(&file, text).unwrap();
+        format!("{:#?}", Config::load(Some(&file)).expect(text))
+    };
+    let spelled = spelled_out(&page);
+    assert_eq!(load("[redis]\n"), load(&spelled), "{spelled}");
 }
 
 #[test]
@@ -76,6 +190,20 @@ fn the_configuration_that_is_shipped_names_each_key_with_its_default() {
     );
     for text in [shipped, said] {
         assert_eq!(check(&text), (Some(0), String::new()), "{text}");
+    }
+}
+
+#[test]
+fn the_packages_that_are_to_be_installed_are_of_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for name in ["README.md", "docs/guide.md"] {
+        let text = document(name);
+        for package in [
+            format!("cloudhosts_{version}-1_amd64.deb"),
+            format!("cloudhosts-{version}-1.x86_64.rpm"),
+        ] {
+            assert!(text.contains(&package), "{name}: {package}");
+        }
     }
 }
 
@@ -97,130 +225,187 @@ fn each_page_says_of_which_version_it_is() {
     }
 }
 
-/// A document of the project.
-fn document(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
-    read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// What a program says it can do.
-fn help(program: &str, verb: &[&String]) -> String {
-    succeed(bounded(programs::find(program)).args(verb).arg("--help"))
-}
-
-fn verbs_of_help(help: &str) -> Names {
-    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let lines = lines.take_while(|line| !line.is_empty());
-    // a description may go on in a line of its own, which begins further in
-    let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    lines
-        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
-        .collect()
-}
-
-fn options_of_help(help: &str) -> Names {
-    let lines = help
-        .lines()
-        .map(str::trim_start)
-        .filter(|line| line.starts_with('-'));
-    lines
-        .filter_map(|line| {
-            let (_, option) = line.split_once("--")?;
-            let end = option.find(|c: char| !c.is_ascii_lowercase() && c != '-');
-            Some(option[..end.unwrap_or(option.len())].to_owned())
-        })
-        .collect()
-}
-
-/// What the synopsis says of each verb. A *place* stands for the options that say where a role is.
-fn synopsis_of_verbs(page: &str) -> BTreeMap<String, String> {
-    const PLACE: &str =
-        ".Fl Fl private .Fl Fl public .Fl Fl from-metadata .Fl Fl metadata-endpoint\n";
-    let entries = section(page, "SYNOPSIS").split(".Nm\n");
-    let verb = |entry: &str| {
-        entry
-            .lines()
-            .find_map(|line| line.strip_prefix(".Cm ").and_then(first_word))
+/// The page explains the option: with the value it takes and, if there is one, its default.
+fn explained(command: &str, option: &str, entry: &Entry, said: &[Mention]) {
+    let said: Vec<&Mention> = said
+        .iter()
+        .filter(|mention| mention.option == option)
+        .collect();
+    assert!(!said.is_empty(), "{command}: --{option} is not explained");
+    if let Some(short) = &entry.short {
+        let both = format!("Fl {short} , Fl Fl {option}");
+        assert!(
+            said.iter().any(|mention| mention.text.contains(&both)),
+            "{command}: -{short}"
+        );
+    }
+    let with_value = said
+        .iter()
+        .filter(|mention| mention.syntax.as_ref() == Some(&entry.syntax));
+    let with_value: Vec<&str> = with_value.map(|mention| mention.text.as_str()).collect();
+    if entry.syntax == Syntax::Flag {
+        assert_eq!(entry.default, None, "{command}: --{option} is a flag");
+        return;
+    }
+    assert!(
+        !with_value.is_empty(),
+        "{command}: the page does not explain --{option} as {:?}",
+        entry.syntax
+    );
+    let defaults: Vec<&&str> = with_value
+        .iter()
+        .filter(|text| text.contains("default"))
+        .collect();
+    let Some(default) = &entry.default else {
+        assert!(
+            defaults.is_empty(),
+            "{command}: --{option} has no default in --help: {defaults:?}"
+        );
+        return;
     };
-    entries
-        .filter_map(|entry| {
-            let place = if entry.contains("Ar place") {
-                PLACE
-            } else {
-                ""
-            };
-            Some((verb(entry)?, format!("{entry}{place}")))
-        })
+    assert!(
+        !defaults.is_empty(),
+        "{command}: the page has no default of --{option}: {default}"
+    );
+    let default = match entry.syntax {
+        Syntax::Choice(_) => Some(default.clone()),
+        _ => in_words(default),
+    };
+    if let Some(default) = default {
+        let agree = defaults.iter().any(|text| has_words(text, &default));
+        assert!(
+            agree,
+            "{command}: the default of --{option} is {default}, not: {defaults:?}"
+        );
+    }
+}
+
+/// A default as a page says it: a time, a number or a URL. None of what is said in words.
+fn in_words(default: &str) -> Option<String> {
+    let digits = default.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    if digits.is_empty() || !digits.chars().all(|c| c.is_ascii_digit()) {
+        return default.starts_with("http").then(|| default.to_owned());
+    }
+    let unit = match &default[digits.len()..] {
+        "" => return Some(digits.to_owned()),
+        "ms" => "milliseconds",
+        "s" => "seconds",
+        "m" => "minutes",
+        "h" => "hours",
+        unit => panic!("a unit that no default has had so far: {unit}"),
+    };
+    Some(format!("{digits} {unit}"))
+}
+
+fn has_words(text: &str, words: &str) -> bool {
+    let bounded = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
+    text.match_indices(words).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + words.len()..]);
+        bounded(before.chars().next_back()) && bounded(after.chars().next())
+    })
+}
+
+/// The page names no option that there is not, and none with another value.
+fn nothing_else(page: &Page, known: &BTreeMap<String, Vec<Syntax>>) {
+    for mention in mentions(page.text()) {
+        let Some(syntaxes) = known.get(&mention.option) else {
+            panic!("only the page knows --{}", mention.option);
+        };
+        let Some(syntax) = &mention.syntax else {
+            continue;
+        };
+        assert!(
+            syntaxes.contains(syntax),
+            "--{}: the page says {syntax:?}, and --help {syntaxes:?}",
+            mention.option
+        );
+    }
+}
+
+fn syntaxes(options: &BTreeMap<String, Entry>) -> BTreeMap<String, Syntax> {
+    let options = options.iter();
+    options
+        .map(|(option, entry)| (option.clone(), entry.syntax.clone()))
         .collect()
 }
 
-/// The lines that begin an item of a list anywhere.
-fn items_of_page(page: &str) -> String {
-    let items = page
-        .lines()
-        .filter(|line| line.starts_with(".It ") || line.starts_with(".Fl Fl "));
-    items.map(|line| format!("{line}\n")).collect()
-}
-
-/// The values an argument may have: `- hosts: ...`.
-fn values_of_help(help: &str) -> Vec<String> {
-    let lines = help
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("- "));
+/// Each `.Cm a | b | c` of a synopsis.
+fn choices_of(entry: &str) -> Vec<Names> {
+    let lines = entry.lines().filter_map(|line| line.strip_prefix(".Cm "));
     lines
-        .filter_map(|line| Some(line.split_once(':')?.0.to_owned()))
+        .map(|line| line.split(" | ").map(str::to_owned).collect())
         .collect()
 }
 
-/// The items of the outermost lists of the description that begin with a verb, and what is said
-/// under each.
-fn verbs_of_page(page: &str) -> BTreeMap<String, String> {
-    let mut verbs: BTreeMap<String, String> = BTreeMap::new();
-    let (mut depth, mut verb) = (0, None);
-    for line in section(page, "DESCRIPTION").lines() {
-        match line.split_whitespace().next() {
-            Some(".Bl") => depth += 1,
-            Some(".El") => depth -= 1,
-            Some(".It") if depth == 1 => verb = line.strip_prefix(".It Cm ").and_then(first_word),
-            _ => {}
-        }
-        if depth == 0 {
-            verb = None;
-        }
-        if let Some(verb) = &verb {
-            let part = verbs.entry(verb.clone()).or_default();
-            part.push_str(line);
-            part.push('\n');
+fn names<T>(map: &BTreeMap<String, T>) -> Names {
+    map.keys().cloned().collect()
+}
+
+/// All source files of a crate, or of a directory of one, without their tests.
+fn source_of(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    let root = if root.join("src").is_dir() {
+        root.join("src")
+    } else {
+        root
+    };
+    let mut directories = vec![root];
+    let mut source = String::new();
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = read_to_string(&path).unwrap();
+                source.push_str(text.split("#[cfg(test)]").next().unwrap());
+            }
         }
     }
-    verbs
+    source
 }
 
-fn first_word(text: &str) -> Option<String> {
-    text.split_whitespace().next().map(str::to_owned)
+/// `"CLOUDHOSTS_..."` wherever it is, and the literals that `var` and `var_os` are called with.
+fn used_variables(source: &str) -> Names {
+    let ours = source
+        .split("\"CLOUDHOSTS_")
+        .skip(1)
+        .map(|rest| format!("CLOUDHOSTS_{}", word(rest)));
+    let read = ["env::var(\"", "env::var_os(\""];
+    let read = read
+        .iter()
+        .flat_map(|call| source.split(call).skip(1))
+        .map(|rest| word(rest).to_owned());
+    ours.chain(read).collect()
 }
 
-/// The long options: `Fl Fl config`.
-fn options_of_page(page: &str) -> Names {
-    let words: Vec<&str> = page
-        .split_whitespace()
-        .map(|word| word.trim_start_matches('.'))
-        .collect();
-    let options = words.windows(3).filter(|three| three[..2] == ["Fl", "Fl"]);
-    options.map(|three| three[2].to_owned()).collect()
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_uppercase() && c != '_');
+    &text[..end.unwrap_or(text.len())]
 }
 
-fn section<'page>(page: &'page str, name: &str) -> &'page str {
-    let start = page
-        .find(&format!(".Sh {name}\n"))
-        .expect("the section is there");
-    let rest = &page[start + 4..];
-    &rest[..rest.find("\n.Sh ").unwrap_or(rest.len())]
-}
-
-fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-        .any(|has| has == word)
+/// The keys as a file that sets each of them.
+fn spelled_out(keys: &BTreeMap<String, String>) -> String {
+    let redis = [
+        "urls",
+        "username",
+        "password_file",
+        "ca_file",
+        "sentinel",
+        "connect_timeout",
+    ];
+    let (mut top, mut table) = (String::new(), String::from("[redis]\n"));
+    for (key, default) in keys {
+        let text = if redis.contains(&key.as_str()) {
+            &mut table
+        } else {
+            &mut top
+        };
+        text.push_str(&format!("{key} = {default}\n"));
+    }
+    top + &table
 }
 
 /// The keys and their defaults: `.It Cm order No = Li \(dqrotate\(dq`.
