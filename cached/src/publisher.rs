@@ -245,7 +245,6 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
     use cloudhosts_registry::{Config, Pairs};

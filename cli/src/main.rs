@@ -192,7 +192,6 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     #[test]

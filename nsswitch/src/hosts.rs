@@ -237,7 +237,6 @@ impl<'t> Reader<'t> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// The services of the line that counts, `!` behind those that end the search.

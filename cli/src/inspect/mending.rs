@@ -153,7 +153,6 @@ pub(super) fn unescaped(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use cloudhosts_registry::status::Effect;
     use proptest::prelude::*;

@@ -97,7 +97,6 @@ impl OwnLines {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn own(text: &str) -> Vec<String> {

@@ -205,7 +205,6 @@ impl Errors<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn roles(text: &str) -> Result<Vec<String>, String> {

@@ -103,8 +103,6 @@ fn too_small() -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use super::*;
 
     /// Runs `write` on every offset and length of a poisoned buffer, and sees

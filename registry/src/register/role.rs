@@ -209,7 +209,6 @@ impl std::error::Error for WhereError {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

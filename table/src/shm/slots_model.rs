@@ -5,8 +5,6 @@
 //! happen. This goes through all of them, for readers that enter and leave and
 //! installers that replace the region at the same time, and sees to it that no
 //! reader is ever in a slot that is empty or being filled.
-#![allow(clippy::panic)]
-
 use std::collections::HashSet;
 
 const SLOTS: usize = 3;
