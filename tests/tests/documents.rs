@@ -1,7 +1,5 @@
 //! Every verb, option and key of the configuration is in its man page, and nothing else is. The
 //! programs themselves say which there are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{read_to_string, write};
 use std::path::Path;
