@@ -1,20 +1,15 @@
-//! A private directory, removed whatever happens.
+//! A temporary directory, removed whatever happens.
 
-use std::io::Read;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
-/// Makes the directory, and removes it once our end of the pipe is closed, which the kernel does for
-/// us even after SIGKILL: so there is no moment at which it is there and nobody would remove it. It
-/// tries again because children that die with us may still be writing.
+/// Removes the directory once our end of the pipe is closed, which the kernel does for us even after
+/// SIGKILL. It tries again because children that die with us may still be writing.
 const JANITOR: &str = r#"
 trap '' INT TERM HUP QUIT PIPE
-mkdir -m 755 -- "$1" 2>/dev/null || exit 1
-echo made 2>/dev/null
-exec >/dev/null 2>&1
-cat
+cat >/dev/null
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
     rm -rf -- "$1" && [ ! -e "$1" ] && exit 0
     sleep 0.1
@@ -35,24 +30,24 @@ impl Default for Dir {
 }
 
 impl Dir {
-    /// A new, empty directory that anyone may enter.
+    /// A new, empty directory that anyone may enter. Its name begins with `cloudhosts-`, our process
+    /// id in hexadecimal, and another hyphen.
     pub fn new() -> Dir {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        for _ in 0..100 {
-            let now = SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .expect("the clock is past 1970");
-            let path = PathBuf::from(format!(
-                "/tmp/cloudhosts-{:x}-{:x}-{:x}",
-                std::process::id(),
-                now.subsec_nanos(),
-                COUNTER.fetch_add(1, Ordering::Relaxed)
-            ));
-            if let Some(janitor) = hire(&path) {
-                return Dir { path, janitor };
-            }
-        }
-        panic!("no directory can be made in /tmp");
+        let made = tempfile::Builder::new()
+            .prefix(&format!("cloudhosts-{:x}-", std::process::id()))
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir_in("/tmp")
+            .expect("a directory in /tmp");
+        let janitor = Command::new("sh")
+            .args(["-c", JANITOR, "janitor"])
+            .arg(made.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh starts");
+        let path = made.keep();
+        Dir { path, janitor }
     }
 
     /// Where it is.
@@ -64,6 +59,13 @@ impl Dir {
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
     }
+
+    /// Writes a file in it; its path.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.join(name);
+        std::fs::write(&path, text).expect("a file of our own");
+        path
+    }
 }
 
 impl Drop for Dir {
@@ -71,26 +73,4 @@ impl Drop for Dir {
         drop(self.janitor.stdin.take());
         let _ = self.janitor.wait();
     }
-}
-
-/// Has the directory made; none where something of that name is there already.
-fn hire(path: &Path) -> Option<Child> {
-    let mut janitor = Command::new("sh")
-        .args(["-c", JANITOR, "janitor"])
-        .arg(path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("sh starts");
-    let mut said = String::new();
-    janitor
-        .stdout
-        .take()
-        .and_then(|mut stdout| stdout.read_to_string(&mut said).ok());
-    if said == "made\n" {
-        return Some(janitor);
-    }
-    let _ = janitor.wait();
-    None
 }

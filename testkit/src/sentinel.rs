@@ -1,52 +1,45 @@
-//! A private Redis Sentinel with a master and a replica.
+//! A private Redis Sentinel.
 
-use std::path::Path;
 use std::process::Stdio;
 
+use crate::dir::Dir;
 use crate::process::{Process, bounded, mortal, run, stdout};
-use crate::redis::{Redis, free_port, wait_for_replica};
+use crate::redis::free_port;
 use crate::wait;
 
 /// The name under which the master is watched.
 pub const MASTER: &str = "roles";
 
-/// A Sentinel, and the two servers it watches.
+/// A Sentinel of our own, which decides by itself.
 #[derive(Debug)]
 pub struct Sentinel {
     process: Process,
+    _dir: Dir,
     port: u16,
-    replica: Redis,
 }
 
 impl Sentinel {
-    /// Watches `master`, for which it starts a replica, all in `directory`.
-    pub fn start(directory: &Path, master: &Redis) -> Sentinel {
-        let replica = Redis::builder(directory.join("replica"))
-            .tcp()
-            .replica_of(master.port())
-            .start();
-        wait_for_replica(master);
-        let config = directory.join("sentinel.conf");
-        let (process, port) = wait::until("redis-sentinel finds a free port and starts", || {
+    /// Watches the Redis on that port, and has these lines more in its configuration.
+    pub fn watching(port_of_master: u16, lines: &str) -> Sentinel {
+        let dir = Dir::new();
+        let (process, port) = wait::until("a sentinel finds a free port and starts", || {
             let port = free_port();
             let text = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\n\
-                 sentinel monitor {MASTER} 127.0.0.1 {} 1\n\
-                 sentinel down-after-milliseconds {MASTER} 500\n\
-                 sentinel failover-timeout {MASTER} 5000\n",
-                directory.display(),
-                master.port()
+                 sentinel monitor {MASTER} 127.0.0.1 {port_of_master} 1\n\
+                 sentinel down-after-milliseconds {MASTER} 1000\n\
+                 sentinel failover-timeout {MASTER} 4000\n{lines}",
+                dir.path().display(),
             );
-            std::fs::write(&config, text).expect("a file of our own");
             let mut command = mortal("redis-server");
             command
-                .arg(&config)
+                .arg(dir.file("sentinel.conf", &text))
                 .arg("--sentinel")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
             let mut process = Process::start(command);
-            let answers = wait::until("redis-sentinel answers or ends", || {
+            let answers = wait::until("a sentinel answers or ends", || {
                 if process.ended().is_some() {
                     return Some(false);
                 }
@@ -54,16 +47,16 @@ impl Sentinel {
             });
             answers.then_some((process, port))
         });
-        wait::until("the sentinel knows the replica", || {
-            ask(port, &["SENTINEL", "replicas", MASTER])
-                .contains(&replica.port().to_string())
-                .then_some(())
-        });
         Sentinel {
             process,
+            _dir: dir,
             port,
-            replica,
         }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where to ask for the master.
@@ -71,36 +64,48 @@ impl Sentinel {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The server that is promoted when the master dies.
-    pub fn replica(&self) -> &Redis {
-        &self.replica
+    /// Runs a command there; what it answers.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        ask(self.port, arguments)
     }
 
-    /// Makes the replica the master, while the old one goes on as if it still were, as when the
-    /// sentinels alone do not reach it. Nobody is told.
-    pub fn depose(&self) {
-        self.replica.cli(&["REPLICAOF", "NO", "ONE"]);
-        let port = self.replica.port().to_string();
-        ask(self.port, &["SENTINEL", "REMOVE", MASTER]);
-        let monitor = ["SENTINEL", "MONITOR", MASTER, "127.0.0.1", &port, "1"];
-        assert_eq!(ask(self.port, &monitor), "OK");
+    /// Waits until its answer to a command has this text in it.
+    pub fn until(&self, command: &[&str], text: &str) {
+        wait::until_seen(
+            &format!("{command:?} has {text:?} in it"),
+            || self.ask(command),
+            |answer| answer.contains(text),
+        );
     }
 
-    /// Waits until the replica is the master.
-    pub fn wait_for_promotion(&mut self) {
-        assert_eq!(self.process.ended(), None, "the sentinel has ended");
-        let port = self.replica.port().to_string();
-        wait::until("the sentinel names the replica as the master", || {
-            ask(self.port, &["SENTINEL", "get-master-addr-by-name", MASTER])
-                .contains(&port)
-                .then_some(())
-        });
-        wait::until("the replica takes writes", || {
-            self.replica
-                .cli(&["ROLE"])
-                .starts_with("master")
-                .then_some(())
-        });
+    /// Waits until it names the Redis on that port as the master.
+    pub fn names(&self, port: u16) {
+        let command = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER];
+        self.until(&command, &port.to_string());
+    }
+
+    /// Waits until it knows the replica on that port.
+    pub fn knows(&self, port: u16) {
+        self.until(&["SENTINEL", "REPLICAS", MASTER], &port.to_string());
+    }
+
+    /// Begins a failover that is meant.
+    pub fn fail_over(&self) {
+        self.until(&["SENTINEL", "FAILOVER", MASTER], "OK");
+    }
+
+    /// Gives it another master by hand, of which it tells nobody.
+    pub fn monitor(&self, port: u16) {
+        self.ask(&["SENTINEL", "REMOVE", MASTER]);
+        let text = port.to_string();
+        let monitor = ["SENTINEL", "MONITOR", MASTER, "127.0.0.1", &text, "1"];
+        assert_eq!(self.ask(&monitor), "OK");
+        self.names(port);
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.process.ended().is_none()
     }
 }
 

@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_table::Unavailable;
 use cloudhosts_table::clock::monotonic;
+use cloudhosts_testkit::{Daemon, eventually};
 
-use crate::common::eventually;
-use crate::common::peer::{Daemon, publish};
-use crate::{Setup, alone, descriptors, is, mappings, nth, undisturbed};
+use crate::common::peer::publish;
+use crate::{Setup, descriptors, is, mappings, nth, undisturbed};
 
 #[test]
 fn the_first_lookup_attaches_and_keeps_nothing_open() {
     undisturbed(|| {
-        let _alone = alone();
         let (descriptors_before, mappings_before) = (descriptors(), mappings());
         let setup = Setup::new();
         let region = nth(1);
@@ -21,7 +20,7 @@ fn the_first_lookup_attaches_and_keeps_nothing_open() {
         for _ in 0..1000 {
             assert_eq!(setup.web(), is(1));
         }
-        assert_eq!(daemon.peer.clients(), 1, "attached is attached");
+        assert_eq!(daemon.clients(), 1, "attached is attached");
         assert_eq!(mappings(), mappings_before + 1);
         drop((daemon, region));
         eventually("all is closed", || descriptors() == descriptors_before);
@@ -32,7 +31,6 @@ fn the_first_lookup_attaches_and_keeps_nothing_open() {
 #[test]
 fn every_change_is_seen_by_the_next_lookup_and_nobody_attaches_anew() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let mut region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -43,14 +41,13 @@ fn every_change_is_seen_by_the_next_lookup_and_nobody_attaches_anew() {
                 assert_eq!(setup.web(), is(n), "round {round}");
             }
         }
-        assert_eq!(daemon.peer.clients(), 1);
+        assert_eq!(daemon.clients(), 1);
     });
 }
 
 #[test]
 fn a_region_that_has_moved_is_followed_at_the_next_lookup() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let mut region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -64,7 +61,7 @@ fn a_region_that_has_moved_is_followed_at_the_next_lookup() {
             assert_eq!(setup.web(), is(n));
         }
         assert_eq!(mappings(), mappings_before);
-        assert_eq!(daemon.peer.clients(), 199);
+        assert_eq!(daemon.clients(), 199);
     });
 }
 
@@ -73,7 +70,6 @@ fn a_region_that_has_moved_is_followed_at_the_next_lookup() {
 #[test]
 fn a_region_that_has_moved_nowhere_still_answers() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region);
@@ -82,17 +78,16 @@ fn a_region_that_has_moved_nowhere_still_answers() {
         for _ in 0..100 {
             assert_eq!(setup.web(), is(1));
         }
-        assert_eq!(daemon.peer.clients(), 2);
+        assert_eq!(daemon.clients(), 2);
         let later = monotonic() + Duration::from_millis(1100);
         assert_eq!(setup.web_at(later), is(1));
-        assert_eq!(daemon.peer.clients(), 3);
+        assert_eq!(daemon.clients(), 3);
     });
 }
 
 #[test]
 fn a_daemon_that_has_retired_is_replaced_by_the_next_one() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let first = nth(5);
         let daemon = Daemon::new(&setup.socket(), &first).keep_beating();
@@ -104,16 +99,15 @@ fn a_daemon_that_has_retired_is_replaced_by_the_next_one() {
         let second = nth(2);
         let daemon = Daemon::new(&setup.socket(), &second).keep_beating();
         assert_eq!(setup.web_in(Duration::from_millis(1100)), is(2));
-        assert_eq!(daemon.peer.clients(), 1);
+        assert_eq!(daemon.clients(), 1);
         assert_eq!(setup.web(), is(2));
-        assert_eq!(daemon.peer.clients(), 1);
+        assert_eq!(daemon.clients(), 1);
     });
 }
 
 #[test]
 fn a_silent_daemon_is_looked_for_after_three_seconds() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region);
@@ -122,13 +116,13 @@ fn a_silent_daemon_is_looked_for_after_three_seconds() {
         region.region().beat(now);
         let after = |millis| now + Duration::from_millis(millis);
         assert_eq!(setup.web_at(after(2990)), is(1));
-        assert_eq!(daemon.peer.clients(), 1);
+        assert_eq!(daemon.clients(), 1);
         assert_eq!(setup.web_at(after(3010)), is(1));
-        assert_eq!(daemon.peer.clients(), 2, "looked for");
+        assert_eq!(daemon.clients(), 2, "looked for");
         assert_eq!(setup.web_at(after(3900)), is(1));
-        assert_eq!(daemon.peer.clients(), 2, "but not again within a second");
+        assert_eq!(daemon.clients(), 2, "but not again within a second");
         assert_eq!(setup.web_at(after(4020)), is(1));
-        assert_eq!(daemon.peer.clients(), 3);
+        assert_eq!(daemon.clients(), 3);
     });
 }
 
@@ -137,7 +131,6 @@ fn a_silent_daemon_is_looked_for_after_three_seconds() {
 #[test]
 fn a_stopped_daemon_holds_nobody_up() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region);
@@ -159,7 +152,6 @@ fn a_stopped_daemon_holds_nobody_up() {
 #[test]
 fn a_region_is_served_until_it_is_stale() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region);
