@@ -246,8 +246,9 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cloudhosts_config::Config;
+    use cloudhosts_registry::Pairs;
     use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
-    use cloudhosts_registry::{Config, Pairs};
     use cloudhosts_table::Name;
     use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,10 +1,10 @@
 //! The change log, read for people.
 
-use crate::config::Config;
 use crate::connect::{Connection, Connector, Failure, SILENCE};
 use crate::log::{Entry, EntryId, log_key};
-use crate::printable::Quoted;
 use crate::register::passes;
+use cloudhosts_config::Config;
+use cloudhosts_config::printable::Quoted;
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 use std::fmt;

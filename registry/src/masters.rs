@@ -1,8 +1,8 @@
 //! Where the sentinels say that the master is: for whoever wants to know whether
 //! the daemon follows it.
 
-use crate::config::Config;
 use crate::connect::Sentinels;
+use cloudhosts_config::Config;
 use std::sync::Arc;
 
 /// What the sentinels say of the master. Servers are written without passwords.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use redis::{Value, cmd};
 
-use crate::config::Config;
 use crate::connect::Connector;
+use cloudhosts_config::Config;
 
 /// Reads fields as they stand in Redis: each by the key of its hash and its raw
 /// name. Nothing stands where nothing was asked for, or where there is none.

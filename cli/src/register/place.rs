@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::record::Zone;
+use cloudhosts_config::Zone;
 use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
 
 use super::Setting;

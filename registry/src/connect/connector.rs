@@ -1,16 +1,16 @@
 //! One URL after the other, until one works.
 
 use super::connection::{Choice, Connection};
-use super::endpoint::Endpoint;
 use super::invalidations::Invalidations;
 use super::lookout::Lookout;
 use super::materials::Materials;
 use super::sentinels::Sentinels;
 use super::session::{Session, is_master};
 use super::survey::Survey;
-use crate::config::Config;
 use crate::fault::{Fault, FaultCode};
 use crate::log::log_key;
+use cloudhosts_config::Config;
+use cloudhosts_config::Endpoint;
 use std::sync::Arc;
 use tokio::sync::watch;
 

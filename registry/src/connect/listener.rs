@@ -1,10 +1,10 @@
 //! Being told by a sentinel that the master may be another.
 
-use super::endpoint::Endpoint;
 use super::link::{Failure, Link, Protocol};
 use super::materials::Materials;
 use super::stream::open;
-use crate::config::Redis;
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::Redis;
 use redis::{PushInfo, PushKind, Value, cmd};
 use std::sync::Arc;
 use tokio::sync::Notify;

@@ -1,12 +1,12 @@
 //! Looks, beside a connection, whether another Redis should be in its place.
 
 use super::connection::AGAIN;
-use super::endpoint::Endpoint;
 use super::listener::Listener;
 use super::sentinels::Sentinels;
 use super::survey::Survey;
-use crate::config::Config;
 use crate::follow::random;
+use cloudhosts_config::Config;
+use cloudhosts_config::Endpoint;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

@@ -1,10 +1,10 @@
 //! What a connection takes and the disk holds: the password and whom TLS
 //! trusts. Read anew at each connect, so that both can be rotated.
 
-use super::endpoint::{Address, Endpoint, Secret};
-use crate::config::Redis;
 use crate::fault::{Fault, FaultCode};
-use crate::printable::reason;
+use cloudhosts_config::Redis;
+use cloudhosts_config::printable::reason;
+use cloudhosts_config::{Address, Endpoint, Secret};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
@@ -49,9 +49,7 @@ impl Materials {
         redis: &Redis,
         sentinel: &Endpoint,
     ) -> Result<Materials, Fault> {
-        let mut redis = redis.clone();
-        (redis.username, redis.password_file, redis.handed) = (None, None, None);
-        let endpoint = sentinel.clone();
+        let (redis, endpoint) = (redis.clone(), sentinel.clone());
         let gathered = tokio::task::spawn_blocking(move || {
             Ok(Materials {
                 tls: tls(&redis, &endpoint)?,

@@ -1,7 +1,7 @@
 //! From the configuration to a connection that is logged in and, where Redis
 //! can, pushes changes.
 //!
-//! [`Endpoint`] is where, `materials` what it takes (password, TLS), `stream`
+//! An [`Endpoint`](cloudhosts_config::Endpoint) is where, `materials` what it takes (password, TLS), `stream`
 //! opens the bytes, `guarded` watches them, `link` is one question and its
 //! answer, `invalidations` what is pushed, `refusal` what Redis says no to, `session` logs in, `sentinels`
 //! finds the master and `connector` tries one URL after the other. `survey` is
@@ -11,7 +11,6 @@
 
 mod connection;
 mod connector;
-mod endpoint;
 mod guarded;
 mod invalidations;
 mod link;
@@ -24,11 +23,8 @@ mod session;
 mod stream;
 mod survey;
 
-pub use endpoint::{Endpoint, EndpointError};
-
 pub(crate) use connection::Connection;
 pub(crate) use connector::Connector;
-pub(crate) use endpoint::{MAX_SOCKET_PATH, Secret};
 pub(crate) use guarded::BUDGET;
 pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{Failure, Link, SILENCE};

@@ -1,12 +1,12 @@
 //! Asking all sentinels where the master is, and whom to believe.
 
-use super::endpoint::Endpoint;
 use super::link::{Failure, Link};
 use super::materials::Materials;
 use super::session::plain;
-use crate::config::{Config, Redis};
 use crate::fault::{Fault, FaultCode};
-use crate::printable::Quoted;
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Config, Redis};
 use redis::{Value, cmd};
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! Logging in, and switching change tracking on.
 
-use super::endpoint::Endpoint;
 use super::invalidations::Invalidations;
 use super::link::{Failure, Link, Protocol};
 use super::materials::Materials;
 use super::refusal::Refusal;
 use super::stream::open;
-use crate::config::Redis;
 use crate::fault::Fault;
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::Redis;
 use redis::{Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The bytes to and from Redis: TCP, TLS inside TCP, or a Unix socket.
 
-use super::endpoint::{Address, Endpoint, port_or_default};
 use super::materials::Materials;
 use crate::fault::{Fault, FaultCode};
+use cloudhosts_config::{Address, Endpoint, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use rustls::pki_types::ServerName;

@@ -1,12 +1,13 @@
 //! Which of the hashes a Redis lets us read: what is asked of each of several
 //! URLs before one of them is followed.
 
-use super::endpoint::Endpoint;
 use super::link::{Failure, Link};
 use super::materials::Materials;
 use super::session::Session;
-use crate::config::Config;
-use crate::unreadable::UnreadableCode;
+use crate::unreadable::may_be_read_elsewhere;
+use cloudhosts_config::Config;
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::status::UnreadableCode;
 use redis::cmd;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl Survey {
     /// How many hashes can't be read here, but perhaps at another URL.
     pub(crate) fn elsewhere(&self) -> usize {
         let codes = self.0.iter().flatten();
-        codes.filter(|code| code.may_be_read_elsewhere()).count()
+        codes.filter(|&&code| may_be_read_elsewhere(code)).count()
     }
 
     /// Why this hash can't be read, if it can't.

@@ -17,7 +17,8 @@ use super::trouble::{Trouble, strange};
 use super::wish::Cause;
 use crate::connect::Refusal;
 use crate::record::{MAX_FIELD, MAX_VALUE};
-use crate::unreadable::{Unreadable, UnreadableCode};
+use crate::unreadable::Unreadable;
+use cloudhosts_config::status::UnreadableCode;
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::register::{
     Beat, Ended, EndedBy, HoldOptions, Holder, Place, Role, SHORTEST_LEASE, Where,
 };

@@ -1,6 +1,7 @@
 //! What the daemon's user may do in Redis.
 
-use cloudhosts_registry::{Need, Probe, Refused, UnreadableCode};
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_registry::{Need, Probe, Refused};
 
 use super::code::Code;
 use super::finding::Finding;

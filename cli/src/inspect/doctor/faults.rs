@@ -1,7 +1,8 @@
 //! Why Redis can't be visited, and what mends that.
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Account, Fault, FaultCode, NotVisited, Unit};
+use cloudhosts_config::Config;
+use cloudhosts_config::{Account, Unit};
+use cloudhosts_registry::{Fault, FaultCode, NotVisited};
 
 use super::code::Code;
 use super::finding::Finding;

@@ -37,8 +37,8 @@ mod switch;
 mod unit;
 mod urls;
 
-use cloudhosts_registry::config::{Config, ConfigError};
-use cloudhosts_registry::{Account, Unit};
+use cloudhosts_config::{Account, Unit};
+use cloudhosts_config::{Config, ConfigError};
 
 use crate::outcome::{Failure, Outcome};
 use code::Code;

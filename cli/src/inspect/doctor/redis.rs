@@ -1,7 +1,9 @@
 //! Redis, visited as the daemon would.
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Account, NotRead, Probe, Unit, UnreadableCode, probe};
+use cloudhosts_config::Config;
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Account, Unit};
+use cloudhosts_registry::{NotRead, Probe, probe};
 
 use super::code::Code;
 use super::daemon::clock_of_redis;
