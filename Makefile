@@ -17,6 +17,8 @@ CARGO_GENERATE_RPM := 0.21.1
 CARGO_FUZZ := 0.13.2
 CHECK_JSONSCHEMA := 0.39.0
 ZIZMOR := 1.32.0
+# the last one that Rust 1.88 builds
+CARGO_NEXTEST := 0.9.114
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
 SHIPPED := -p cloudhosts-cached -p cloudhosts -p nss-cloudhosts
@@ -45,28 +47,31 @@ demo-picture: ## draw docs/img/demo.svg from what the demonstration prints
 build: ## build what is installed, into target/release
 	$(CARGO) build --release $(SHIPPED)
 
-# Most of these tests wait for something most of the time, so more of them run than there are cores.
-.PHONY: test
-test: deps build ## run all tests, with a real redis-server, daemon and glibc
-	$(call only,all) RUST_TEST_THREADS=8 $(CARGO) test --workspace
-	$(call only,all) $(CARGO) test --release -p nss-cloudhosts --test linkage
+# A process for each test; .config/nextest.toml says how many at a time.
+NEXTEST := $(TOOLS)/bin/cargo-nextest nextest run
 
-# Hundreds of daemons and long storms measure something, so few of these run at a time.
+.PHONY: test
+test: deps cargo-nextest build ## run all tests, with a real redis-server, daemon and glibc
+	$(call only,all) $(NEXTEST) --workspace
+	$(call only,all) $(NEXTEST) --release -p nss-cloudhosts --test linkage
+
+.PHONY: test-quick
+test-quick: cargo-nextest ## run the tests that need no Redis and no namespace (under a minute once built)
+	$(NEXTEST) --profile quick --workspace --exclude cloudhosts-tests
+
 .PHONY: soak
-soak: deps build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
-	$(call only,all) CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
-	$(call only,all) PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
+soak: deps cargo-nextest build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
+	$(call only,all) CLOUDHOSTS_SOAK=1 $(NEXTEST) --profile soak --release -p cloudhosts-tests --test faults --test host
+	$(call only,all) PROPTEST_CASES=20000 $(NEXTEST) --profile soak --release -p cloudhosts-table
 
 # With the stable toolchain, which has the runtime but not the flag. The standard library is not built with
-# it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
+# it: table/tests/tsan.supp says what that means.
 TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 .PHONY: tsan
-tsan: ## a writer and the threads of a client under ThreadSanitizer
-	for test in every_answer_is_one_that_was_written a_forked_child_goes_on_by_itself what_is_read_settled_is_of_one_change; do \
-		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
-		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
-	done
+tsan: cargo-nextest ## a writer and the threads of a client under ThreadSanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+	TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(NEXTEST) --profile soak --target $(TSAN_TARGET) \
+	--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads
 
 # Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
 .PHONY: bench
@@ -129,17 +134,16 @@ $(ROOTS)/%-systemd.tar:
 $(ROOTS)/%.tar:
 	$(MMDEBSTRAP) $* $@
 
-# They wait for other programs most of the time.
-TEST_PACKAGES = $(call only,packages) RUST_TEST_THREADS=3 CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
+TEST_PACKAGES = $(call only,packages) CLOUDHOSTS_PACKAGES=$(PACKAGES) $(NEXTEST) --profile packages -p cloudhosts-tests --test packages
 BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
 
 .PHONY: packages
-packages: package-deps packages-before $(BOOKWORM) ## install, upgrade and remove both packages in a Debian of their own (root)
+packages: package-deps cargo-nextest packages-before $(BOOKWORM) ## install, upgrade and remove both packages in a Debian of their own (root)
 	$(TEST_PACKAGES)
 
 .PHONY: package-matrix
-package-matrix: package-deps packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
-	$(TEST_PACKAGES) --include-ignored
+package-matrix: package-deps cargo-nextest packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
+	$(TEST_PACKAGES) --run-ignored all
 
 # Everything is built anew in there, so it is not for every commit: before a release, and before an issue is closed.
 .PHONY: fresh
@@ -229,14 +233,18 @@ release-files: deb rpm ## packages, checksums and notes of a release, into targe
 
 # Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-.PHONY: cargo-deny cargo-deb cargo-generate-rpm cargo-fuzz
+TOOL_NAMES := cargo-nextest cargo-deny cargo-deb cargo-generate-rpm
+.PHONY: tools cargo-fuzz $(TOOL_NAMES)
+tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
+cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
+cargo-nextest: FEATURES = --no-default-features --features default-no-update
 cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
 cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
 cargo-generate-rpm: TOOL = cargo-generate-rpm@$(CARGO_GENERATE_RPM)
 cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
-cargo-deny cargo-deb cargo-generate-rpm cargo-fuzz:
+$(TOOL_NAMES) cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \
-	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$(TOOL)"
+	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked $(FEATURES) --root $(TOOLS) --target-dir $(TARGET) "$(TOOL)"
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does

@@ -114,7 +114,6 @@ impl User {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn connect(admission: &mut Admission, user: u32) -> Option<UnixStream> {

@@ -259,7 +259,6 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use cloudhosts_table::clock::monotonic;
     use cloudhosts_table::{Capacity, Order, RegionWriter, Settings};

@@ -153,7 +153,6 @@ pub fn write_whole(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

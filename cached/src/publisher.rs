@@ -245,7 +245,6 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use cloudhosts_config::Config;
     use cloudhosts_registry::Pairs;

@@ -79,7 +79,6 @@ fn replace<T: Clone + PartialEq>(new: &mut T, old: &T) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn config(text: &str) -> Config {

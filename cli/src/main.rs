@@ -196,7 +196,6 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     #[test]

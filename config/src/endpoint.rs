@@ -321,7 +321,6 @@ impl std::error::Error for EndpointError {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn shown(url: &str) -> String {

@@ -90,7 +90,6 @@ fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn read(cloudhosts: &str, register: &str) -> Result<Config, ConfigError> {

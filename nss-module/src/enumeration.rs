@@ -291,7 +291,6 @@ impl EnumerationCursor {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
 
     use super::*;
 

@@ -235,7 +235,6 @@ impl<'t> Reader<'t> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// The services of the effective line, with `!` after those that end the search.

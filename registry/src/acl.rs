@@ -252,7 +252,6 @@ fn pattern(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn keys(hashes: &[&str]) -> Vec<String> {

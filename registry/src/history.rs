@@ -246,7 +246,6 @@ fn pair(value: &Value) -> Option<(&Value, &Value)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

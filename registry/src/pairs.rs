@@ -145,7 +145,6 @@ impl fmt::Debug for Pairs {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -355,7 +355,6 @@ async fn time(connection: &mut Connection) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::acl::AclUser;
 

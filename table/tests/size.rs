@@ -1,11 +1,5 @@
 //! What a name costs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    unreachable_pub
-)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod common;
 

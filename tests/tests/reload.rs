@@ -1,7 +1,5 @@
 //! SIGHUP: the configuration is read again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 

@@ -223,7 +223,6 @@ fn at<'f>(key: &'f Key, field: &'f Field) -> FieldRef<'f> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

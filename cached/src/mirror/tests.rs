@@ -1,5 +1,4 @@
 //! The mirror alone: what a batch makes of what was there before.
-#![allow(clippy::unwrap_used)]
 
 mod changes;
 mod large;

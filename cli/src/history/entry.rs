@@ -158,7 +158,6 @@ fn time(id: EntryId) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn set(field: &str, value: &str) -> Operation {

@@ -103,7 +103,6 @@ fn quoted(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use cloudhosts_config::status::Effect;
     use proptest::prelude::*;

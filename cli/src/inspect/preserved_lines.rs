@@ -100,7 +100,6 @@ impl PreservedLines {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn own(text: &str) -> Vec<String> {

@@ -212,7 +212,6 @@ fn is_own(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     fn roles(text: &str) -> Vec<String> {

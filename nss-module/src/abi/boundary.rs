@@ -66,8 +66,6 @@ static AT_LOAD: extern "C" fn() = silence;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use super::*;
     use libc::ENOENT;
     use std::ptr;

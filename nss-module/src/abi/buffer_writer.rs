@@ -104,8 +104,6 @@ fn too_small() -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use super::*;
 
     /// Runs `write` at every offset and length of a poisoned buffer, and checks

@@ -257,7 +257,6 @@ impl Connector {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;

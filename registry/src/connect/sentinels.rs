@@ -170,7 +170,6 @@ async fn epoch(link: &mut Link, name: &str, limit: Duration) -> Result<Option<u6
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -137,7 +137,6 @@ fn push(pairs: &mut Pairs, field: &[u8], content: Content<'_>) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn replica(pairs: &[(&str, &str)]) -> Replica {

@@ -65,7 +65,6 @@ impl LossCounters {
 
 #[cfg(test)]
 pub(super) mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::super::info::of_text;
     use super::*;
 

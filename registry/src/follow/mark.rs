@@ -112,7 +112,6 @@ fn length(answer: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn bulk(text: &str) -> Value {

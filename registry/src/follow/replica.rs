@@ -416,7 +416,6 @@ impl fmt::Debug for Replica {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};

@@ -66,7 +66,6 @@ impl ReplicationIdentity {
 
 #[cfg(test)]
 pub(super) mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::super::info::of_text;
     use super::*;
 

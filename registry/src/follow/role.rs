@@ -30,7 +30,6 @@ pub(super) fn drops(scope: &DropScope, field: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::record::Field;
 

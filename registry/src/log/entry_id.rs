@@ -85,7 +85,6 @@ impl From<EntryId> for String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn id(text: &str) -> EntryId {

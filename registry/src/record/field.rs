@@ -122,7 +122,6 @@ impl std::error::Error for FieldError {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

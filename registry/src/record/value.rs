@@ -363,7 +363,6 @@ impl std::error::Error for ValueError {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

@@ -117,7 +117,6 @@ impl ValueProblem {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use crate::record::Value;
 
     #[test]

@@ -210,7 +210,6 @@ impl std::error::Error for WhereError {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

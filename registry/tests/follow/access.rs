@@ -17,7 +17,8 @@ fn acl() -> String {
 fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {
     let file = dir.file("password", &format!("{password}\n"));
     format!(
-        "{more}[redis]\nurls = [\"{url}\"]\nusername = \"cloudhosts\"\npassword_file = \"{file}\"\n"
+        "{more}[redis]\nurls = [\"{url}\"]\nusername = \"cloudhosts\"\npassword_file = \"{}\"\n",
+        file.display()
     )
 }
 

@@ -1,6 +1,6 @@
 //! A private CA and certificates of its making, by openssl.
 
-use crate::server::Dir;
+use cloudhosts_testkit::Dir;
 use std::process::Command;
 
 /// Makes `ca.crt`, and `NAME.crt` and `NAME.key` for this name and as long.
@@ -48,7 +48,7 @@ pub fn make(dir: &Dir, name: &str, san: &str, days: &str) {
         "-days",
         days,
         "-extfile",
-        &extensions,
+        extensions.to_str().unwrap(),
         "-out",
         &crt,
     ]);

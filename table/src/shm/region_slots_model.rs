@@ -5,8 +5,6 @@
 //! all orders, for readers that enter and leave while installers replace the
 //! region, and checks that no reader is ever in a slot that is empty or being
 //! filled.
-#![allow(clippy::panic)]
-
 use std::collections::HashSet;
 
 const SLOTS: usize = 3;

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use cloudhosts_table::clock::monotonic;
+use cloudhosts_testkit::{Daemon, Peer, eventually};
 
-use crate::common::eventually;
-use crate::common::peer::{Daemon, Peer, message, publish, send_raw};
-use crate::{Setup, alone, in_child, is, nth, undisturbed};
+use crate::common::peer::{message, publish, send_raw};
+use crate::{Setup, in_child, is, nth, undisturbed};
 
 /// Tells a child by a pipe that it may go on, and waits until it has.
 struct Signal {
@@ -68,7 +68,6 @@ fn use_up_all_descriptors() {
 #[test]
 fn a_process_that_has_shut_itself_in_follows_on() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let mut region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -97,7 +96,7 @@ fn a_process_that_has_shut_itself_in_follows_on() {
             eventually("it is as before", || setup.web() == is(1));
         }
         // The first child has its own, the second that of this process.
-        assert_eq!(daemon.peer.clients(), 2);
+        assert_eq!(daemon.clients(), 2);
     });
 }
 
@@ -105,7 +104,6 @@ fn a_process_that_has_shut_itself_in_follows_on() {
 /// daemon's heart by the clock it told; also one that was attached before.
 #[test]
 fn clocks_of_other_time_namespaces_are_told_apart() {
-    let _alone = alone();
     for offset in [200_000i64, 3_600, -1] {
         let setup = Setup::new();
         let region = nth(1);
@@ -139,7 +137,7 @@ fn clocks_of_other_time_namespaces_are_told_apart() {
         });
         // One for this process, one for the client that the child inherited, if
         // the offset is not too small to matter, one for the fresh one.
-        let clients = daemon.peer.clients();
+        let clients = daemon.clients();
         assert!((1..=3).contains(&clients), "{offset}: {clients}");
     }
 }
@@ -148,7 +146,6 @@ fn clocks_of_other_time_namespaces_are_told_apart() {
 /// mapped: the file answers.
 #[test]
 fn where_memory_can_not_be_locked_the_file_answers() {
-    let _alone = alone();
     let setup = Setup::new();
     let mut region = nth(1);
     let _daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -186,7 +183,6 @@ fn where_memory_can_not_be_locked_the_file_answers() {
 #[test]
 fn who_never_ends_attaching_holds_the_others_up_once() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let first = std::sync::atomic::AtomicBool::new(true);
         let region = nth(4);

@@ -6,7 +6,6 @@
 //! - [`page`]: a manual page, as its source has it
 //! - [`constants`]: figures and paths
 //! - [`links`]: links between documents
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod constants;
 mod help;

@@ -103,11 +103,8 @@ fn no_privilege_and_no_capability_is_needed() {
             .exists()
             .then_some(())
     });
-    assert!(
-        !world.daemon.log().contains("can't"),
-        "{}",
-        world.daemon.log()
-    );
+    let log = world.daemon.log();
+    assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
 }
 
 #[test]
@@ -219,10 +216,7 @@ fn planted_links_are_not_followed() {
         "a lock that is a link is none"
     );
     let said = world.daemon.log();
-    assert!(
-        said.contains("can't lock") && said.contains(SOCKET),
-        "{said}"
-    );
+    assert!(said.contains("/run/cloudhosts/cached"), "{said}");
     safe("a planted lock");
 }
 

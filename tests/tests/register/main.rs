@@ -29,8 +29,6 @@
 //! - [`scenarios`]: what the guide prints
 //! - [`unit`]: the unit of systemd
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod accept;
 mod access;
 mod acl;

@@ -42,14 +42,14 @@ fn printed() -> Vec<Scenario> {
 }
 
 /// A machine: a sandbox with the installed programs in its PATH.
-struct Machine {
+struct Installed {
     sandbox: Sandbox,
     path: String,
     _dir: Dir,
 }
 
-impl Machine {
-    fn new(redis: &Redis) -> Machine {
+impl Installed {
+    fn new(redis: &Redis) -> Installed {
         let dir = Dir::new();
         let sandbox = Sandbox::new(dir.path(), FILES_THEN_CLOUDHOSTS);
         let config = format!("[redis]\nurls = ['{}']\n", redis.unix_url());
@@ -59,7 +59,7 @@ impl Machine {
             .map(PathBuf::from)
             .unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        Machine {
+        Installed {
             sandbox,
             path,
             _dir: dir,
@@ -95,7 +95,7 @@ fn the_guide_prints_what_happens() {
             panic!("three commands each: {:?}", scenario.commands);
         };
         // both clients are there; the other one sees its own view of the same role
-        let (client, service) = (Machine::new(&redis), Machine::new(&redis));
+        let (client, service) = (Installed::new(&redis), Installed::new(&redis));
         assert!(
             ["inside", "outside"].contains(&daemon.0.as_str()),
             "{}",

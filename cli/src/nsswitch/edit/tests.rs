@@ -1,5 +1,4 @@
 //! What is put on comes off again, whatever the file.
-#![allow(clippy::unwrap_used)]
 use super::*;
 use proptest::prelude::*;
 

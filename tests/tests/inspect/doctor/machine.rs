@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use cloudhosts_tests::World;
-use cloudhosts_tests::process::stdout;
 
 use super::{doctor, examine, says};
 
@@ -42,22 +41,12 @@ fn nsswitch_conf_is_seen_through() {
     world.sandbox.set_services("files");
     let (code, said) = doctor(&world);
     assert_eq!(code, 1);
-    says(
-        &said,
-        "wrong",
-        "names",
-        &["programs get nothing for web", "10.0.0.5", "explain web"],
-    );
+    says(&said, "wrong", "names", &["web", "10.0.0.5", "explain web"]);
     let file = world.sandbox.outside("/etc/nsswitch.conf");
     fs::write(&file, "hosts: files cloudhosts").unwrap();
-    says(&doctor(&world).1, "wrong", "nsswitch", &["newline"]);
+    examine(&world).is("nsswitch", &["no-newline"]);
     fs::remove_file(&file).unwrap();
-    says(
-        &doctor(&world).1,
-        "wrong",
-        "nsswitch",
-        &["there is no /etc/nsswitch.conf"],
-    );
+    examine(&world).is("nsswitch", &["no-file"]);
 }
 
 #[test]
@@ -112,8 +101,6 @@ fn nscd_is_told_when_it_caches_hosts() {
         "nscd",
         &["enable-cache hosts no"],
     );
-    let said = stdout(&world.cloudhosts(&["explain", "web"]));
-    assert!(said.contains("nscd         caches hosts"), "{said}");
 }
 
 #[test]
@@ -124,12 +111,7 @@ fn names_that_etc_hosts_has_too_are_told() {
     let (code, said) = doctor(&world);
     assert_eq!(code, 1);
     says(&said, "warning", "names", &["/etc/hosts", "for web"]);
-    says(
-        &said,
-        "wrong",
-        "names",
-        &["programs get 10.9.9.9 for web", "10.0.0.5"],
-    );
+    says(&said, "wrong", "names", &["10.9.9.9", "web", "10.0.0.5"]);
 }
 
 #[test]

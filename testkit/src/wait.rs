@@ -47,3 +47,11 @@ pub fn until_seen<T: std::fmt::Debug>(
         std::thread::sleep(PAUSE);
     }
 }
+
+/// Waits until something holds.
+///
+/// # Panics
+/// When the deadline is over; `what` says what did not happen.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    until(what, || holds().then_some(()));
+}

@@ -32,50 +32,58 @@ struct Settings {
     cluster: bool,
     replica_of: Option<u16>,
     lines: Vec<String>,
+    arguments: Vec<String>,
 }
 
 /// A Redis about to be started.
 #[derive(Debug)]
-pub struct Builder {
+pub struct RedisBuilder {
     directory: PathBuf,
     settings: Settings,
 }
 
-impl Builder {
+impl RedisBuilder {
     /// Listen on a free TCP port too.
-    pub fn tcp(mut self) -> Builder {
+    pub fn tcp(mut self) -> RedisBuilder {
         self.settings.tcp = true;
         self
     }
 
     /// Listen with TLS on a free port too.
-    pub fn tls(mut self, tls: Tls) -> Builder {
+    pub fn tls(mut self, tls: Tls) -> RedisBuilder {
         self.settings.tls = Some(tls);
         self
     }
 
     /// A node of a cluster, without slots at first.
-    pub fn cluster(mut self) -> Builder {
+    pub fn cluster(mut self) -> RedisBuilder {
         self.settings.cluster = true;
         self.tcp()
     }
 
     /// One more user, as in an ACL file: `user NAME on >PASSWORD ...`. The default user may do
     /// everything.
-    pub fn user(mut self, line: &str) -> Builder {
+    pub fn user(mut self, line: &str) -> RedisBuilder {
         self.settings.users.push(line.to_owned());
         self
     }
 
     /// A replica of the Redis on that port.
-    pub fn replica_of(mut self, port: u16) -> Builder {
+    pub fn replica_of(mut self, port: u16) -> RedisBuilder {
         self.settings.replica_of = Some(port);
         self
     }
 
     /// One more line of `redis.conf`, which overrides what a Redis of ours has otherwise.
-    pub fn setting(mut self, line: &str) -> Builder {
+    pub fn setting(mut self, line: &str) -> RedisBuilder {
         self.settings.lines.push(line.to_owned());
+        self
+    }
+
+    /// More arguments of `redis-server`, such as `--appendonly yes`.
+    pub fn arguments(mut self, arguments: &[&str]) -> RedisBuilder {
+        let arguments = arguments.iter().map(|&one| one.to_owned());
+        self.settings.arguments.extend(arguments);
         self
     }
 
@@ -100,8 +108,8 @@ impl Builder {
 
 impl Redis {
     /// A Redis that keeps its files in that directory.
-    pub fn builder(directory: impl Into<PathBuf>) -> Builder {
-        Builder {
+    pub fn builder(directory: impl Into<PathBuf>) -> RedisBuilder {
+        RedisBuilder {
             directory: directory.into(),
             settings: Settings::default(),
         }
@@ -242,6 +250,7 @@ impl Redis {
         let mut command = mortal("redis-server");
         command
             .arg(&config)
+            .args(&self.settings.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor"))
             .stderr(log);
