@@ -77,7 +77,6 @@ const fn copy(to: &mut [u8], from: &[u8]) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -11,8 +11,6 @@
 //! They may see relaxed stores earlier, and those between two release stores in
 //! any order. The states that follow from this are checked too.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 

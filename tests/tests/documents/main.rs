@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{read_to_string, write};
 use std::path::Path;
 
-use cloudhosts_registry::Config;
+use cloudhosts_config::Config;
 use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::{bounded, run, stderr, succeed};
 use cloudhosts_tests::programs;
