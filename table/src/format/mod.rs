@@ -4,8 +4,8 @@
 //! ```text
 //! header    constant: magic, version, sizes, hash seed, order, domain, ...
 //! live      words that change: state, heartbeat, generation, ...
-//! forward   name    -> record           (open addressing, one word a slot)
-//! reverse   address -> record or list   (likewise)
+//! reverse   address -> record or list   (open addressing, one word a slot)
+//! forward   name    -> record           (likewise)
 //! arena     records and lists, 8-byte aligned, each written once
 //! ```
 //!
