@@ -173,7 +173,7 @@ impl Registry {
         let refused = commands.iter().any(|command| {
             let output = self.run(command);
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            output.status.code() == Some(3) && said.contains("ACL")
+            output.status.code() == Some(3) && said.contains("cloudhosts acl")
         });
         assert!(refused, "without {right}");
     }
@@ -190,7 +190,10 @@ fn a_redis_that_says_no_is_quoted_with_what_to_do() {
         &["hold", "web", "10.0.0.1"],
     ] {
         let said = registry.fails(3, verb);
-        assert!(said.contains("NOPERM") && said.contains("ACL"), "{said}");
+        assert!(
+            said.contains("NOPERM") && said.contains("cloudhosts acl"),
+            "{said}"
+        );
     }
     std::fs::write(registry.dir.join("password"), "wrong\n").unwrap();
     let said = registry.fails(3, &["claim", "web", "10.0.0.1"]);
