@@ -260,16 +260,20 @@ fn wait(pid: libc::pid_t) -> i32 {
     }
 }
 
-/// Reading much of the table as of one moment: no mixture of two changes.
+/// Reading much of the table as of one moment: no mixture of two changes, unless
+/// the writer was held up in the middle of one for longer than readers wait.
 #[test]
 fn what_is_read_settled_is_of_one_change() {
     let mut writer = region(&[("a", "10.0.0.1"), ("b", "10.0.0.1"), ("c", "10.0.0.1")]);
     let region = std::sync::Arc::clone(writer.region());
     let (done, seen) = (AtomicBool::new(false), AtomicU32::new(0));
-    std::thread::scope(|scope| {
+    // How long each change took.
+    let mut took = vec![Duration::MAX; 2];
+    let mixtures = std::thread::scope(|scope| {
         let _ends = Ends(&done);
         let reads = scope.spawn(|| {
             let view = region.view();
+            let mut mixtures = Vec::new();
             while !done.load(Ordering::SeqCst) {
                 let numbers = view.settled(|| {
                     let ask = |raw| {
@@ -278,17 +282,22 @@ fn what_is_read_settled_is_of_one_change() {
                     };
                     [ask(b"a"), ask(b"b"), ask(b"c")]
                 });
-                assert_eq!(numbers, [numbers[0]; 3], "a mixture");
+                if numbers != [numbers[0]; 3] {
+                    mixtures.push(numbers);
+                }
                 seen.fetch_add(1, Ordering::SeqCst);
             }
+            mixtures
         });
         for n in 2..500 {
             let address = Ipv4Addr::from(10 << 24 | n).to_string();
+            let start = Instant::now();
             for name in ["c", "a", "b"] {
                 set(&mut writer, name, &address).unwrap();
                 std::thread::yield_now();
             }
             commit(&mut writer);
+            took.push(start.elapsed());
             // Changes that never end may be read as a mixture: there is a read after each.
             let before = seen.load(Ordering::SeqCst);
             while seen.load(Ordering::SeqCst) == before && !reads.is_finished() {
@@ -296,6 +305,12 @@ fn what_is_read_settled_is_of_one_change() {
             }
         }
         done.store(true, Ordering::SeqCst);
-        reads.join().unwrap();
+        reads.join().unwrap()
     });
+    for numbers in mixtures {
+        let change = *numbers.iter().flatten().max().expect("a number");
+        // A reader looks 20 times, 1 ms apart.
+        let held_up = took[change as usize] > Duration::from_millis(15);
+        assert!(held_up, "a mixture: {numbers:?}");
+    }
 }
