@@ -80,7 +80,7 @@ fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
     read_values(config, &wanted.collect::<Vec<_>>()).unwrap_or_else(|why| {
         eprintln!(
             "cloudhosts: can't read Redis, so the lines don't say what was meant: {}",
-            Plain(&why)
+            Plain(&why.to_string())
         );
         unknown()
     })

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::net::IpAddr;
 
-use cloudhosts_registry::register::{Entries, Role, Where};
+use cloudhosts_registry::register::{ImportedRoles, Role, Where};
 
 use crate::outcome::Plain;
 
@@ -30,7 +30,7 @@ const OWN: [&str; 11] = [
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     /// Each name once, with all its addresses.
-    pub(super) roles: Entries,
+    pub(super) roles: ImportedRoles,
     /// How many lines are about this machine alone.
     pub(super) skipped: usize,
 }
@@ -100,7 +100,7 @@ impl Mentions {
 
     /// Each name once, with its addresses in the order of the lines. A name that can't be
     /// at them is told in `errors`, by its first line.
-    fn joined(self, errors: &mut Errors<'_>) -> Entries {
+    fn joined(self, errors: &mut Errors<'_>) -> ImportedRoles {
         let Mentions { names, mut all } = self;
         let name = |one: &Mention| names.get(one.start..one.end).unwrap_or_default();
         all.sort_unstable_by(|a, b| (name(a), a.start).cmp(&(name(b), b.start)));

@@ -23,7 +23,7 @@ use std::future::Future;
 pub(crate) use hold::become_command;
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::register::{Role, Trouble, Views};
+use cloudhosts_registry::register::{RegisterError, Role, Views};
 
 use crate::outcome::{Failure, Outcome};
 
@@ -162,15 +162,15 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     done
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Failure {
+impl From<RegisterError> for Failure {
+    fn from(trouble: RegisterError) -> Failure {
         match trouble {
-            Trouble::Differs(why) => Failure::Failed(why),
-            Trouble::Dangling(why) => Failure::Refused(format!(
+            RegisterError::Differs(why) => Failure::Failed(why),
+            RegisterError::Dangling(why) => Failure::Refused(format!(
                 "{why}; register what it is to point at first, or pass --force"
             )),
-            Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
-            Trouble::Away(_) | Trouble::Refused(_) => {
+            RegisterError::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
+            RegisterError::Away(_) | RegisterError::Refused(_) => {
                 Failure::Unreachable(format!("nothing was changed: {trouble}"))
             }
         }

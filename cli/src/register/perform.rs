@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloudhosts_registry::Counted;
 use cloudhosts_registry::register::{
-    Change, Condition, Done, Place, Registrar, Role, Verb, Views, Where,
+    Change, ChangeOutcome, Condition, Place, Registrar, Role, Verb, Views, Where,
 };
 use serde_json::{Value, json};
 
@@ -118,7 +118,7 @@ pub(crate) fn places_of(source: &Source, setting: &Setting) -> Result<Vec<Place>
 }
 
 /// Says whose `cloudhosts hold` finds out that it holds the role no more.
-fn tell_ended(place: &Place, done: &Done) {
+fn tell_ended(place: &Place, done: &ChangeOutcome) {
     if done.ended.is_empty() {
         return;
     }
@@ -133,7 +133,7 @@ fn tell_ended(place: &Place, done: &Done) {
 }
 
 /// Says that a role points at what has no address, where that is so.
-fn warn_of_dangling(change: &Change, done: &[Done]) {
+fn warn_of_dangling(change: &Change, done: &[ChangeOutcome]) {
     let at = change.places.iter().find_map(|place| place.at.as_ref());
     let name = at.and_then(|at| at.as_str().split(' ').next());
     if let Some(name) = name.filter(|_| done.iter().any(|one| one.dangling)) {
@@ -145,7 +145,7 @@ fn warn_of_dangling(change: &Change, done: &[Done]) {
 }
 
 /// A line for each hash.
-fn told(change: &Change, done: &[Done]) -> String {
+fn told(change: &Change, done: &[ChangeOutcome]) -> String {
     let role = &change.role;
     let mut text = String::new();
     for (Place { hash, at }, done) in change.places.iter().zip(done) {
@@ -176,7 +176,7 @@ fn is_pointer(at: &Where) -> bool {
     first.parse::<std::net::IpAddr>().is_err()
 }
 
-fn as_json(change: &Change, done: &[Done], waited: Option<&Waited>) -> Value {
+fn as_json(change: &Change, done: &[ChangeOutcome], waited: Option<&Waited>) -> Value {
     let (published, unpublished) = Waited::describe(waited);
     let places = change.places.iter().zip(done).map(|(place, done)| {
         json!({

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use cloudhosts_registry::record::Zone;
-use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
+use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
 
 use super::Setting;
 use super::metadata::{self, Cloud};
@@ -166,7 +166,10 @@ impl Source {
     ///
     /// # Errors
     /// Redis can't be reached.
-    pub(crate) async fn local(&self, registrar: &mut Registrar) -> Result<Option<IpAddr>, Trouble> {
+    pub(crate) async fn local(
+        &self,
+        registrar: &mut Registrar,
+    ) -> Result<Option<IpAddr>, RegisterError> {
         match self {
             Source::Known(_) => Ok(None),
             Source::Local { .. } => registrar.local().await,

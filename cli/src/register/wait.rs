@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use cloudhosts_registry::config::{Allow, Config};
-use cloudhosts_registry::register::{Accept, Change, Entries, Import, Role, Verb, Where};
+use cloudhosts_registry::register::{Accept, Change, Import, ImportedRoles, Role, Verb, Where};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
@@ -128,7 +128,7 @@ enum Fields<'w> {
     /// This one with this value; without one there must be no such field.
     One(&'w Role, Option<String>),
     /// The plain fields of these roles.
-    Of(&'w Entries),
+    Of(&'w ImportedRoles),
 }
 
 impl Fields<'_> {

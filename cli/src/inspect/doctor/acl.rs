@@ -1,6 +1,6 @@
 //! What the daemon's user may do in Redis.
 
-use cloudhosts_registry::{Need, Probe, Refused, UnreadableCode};
+use cloudhosts_registry::{MissingRight, Need, Probe, UnreadableCode};
 
 use super::code::Code;
 use super::finding::Finding;
@@ -34,7 +34,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
         .hashes
         .iter()
         .filter_map(|(key, facts)| match facts {
-            Err(unread) if unread.code == Some(UnreadableCode::NoPerm) => {
+            Err(unread) if unread.code == UnreadableCode::NoPerm => {
                 Some((key.as_str(), unread.why.as_str()))
             }
             _ => None,
@@ -49,7 +49,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
     for &(key, _) in &denied {
         grants.hash(probe, key);
     }
-    grants.commands(&probe.refused);
+    grants.commands(&probe.missing_rights);
     let mut evidence: Vec<String> = denied
         .iter()
         .map(|(key, why)| format!("{key}: {why}"))
@@ -64,7 +64,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
 }
 
 fn limits(probe: &Probe) -> Finding {
-    if probe.refused.is_empty() {
+    if probe.missing_rights.is_empty() {
         return Finding::ok(CHECK, "the daemon may run every command it uses");
     }
     let mut without = Vec::new();
@@ -78,16 +78,16 @@ fn limits(probe: &Probe) -> Finding {
         }
     }
     let mut grants = Grants::default();
-    grants.commands(&probe.refused);
+    grants.commands(&probe.missing_rights);
     for (key, _) in &probe.hashes {
         grants.log(probe, key);
     }
     Finding::warning(CHECK, without.join("; "), grants.line(probe)).code(Code::Limited)
 }
 
-fn of(probe: &Probe, wanted: impl Fn(&Refused) -> bool) -> Vec<&Refused> {
+fn of(probe: &Probe, wanted: impl Fn(&MissingRight) -> bool) -> Vec<&MissingRight> {
     probe
-        .refused
+        .missing_rights
         .iter()
         .filter(|refused| wanted(refused))
         .collect()
@@ -106,7 +106,7 @@ impl Grants {
     /// One who may run all that were tried lacks the one that could not be.
     fn hash(&mut self, probe: &Probe, key: &str) {
         let tried = [Need::Read, Need::Scan, Need::Fields, Need::TimeToLive];
-        let of_key = |refused: &Refused| {
+        let of_key = |refused: &MissingRight| {
             refused.hash.as_deref() == Some(key) && tried.contains(&refused.need)
         };
         let refused = of(probe, of_key);
@@ -124,14 +124,15 @@ impl Grants {
 
     /// What it takes to read the log beside a hash.
     fn log(&mut self, probe: &Probe, key: &str) {
-        let of_log =
-            |refused: &Refused| refused.hash.as_deref() == Some(key) && refused.need == Need::Log;
+        let of_log = |refused: &MissingRight| {
+            refused.hash.as_deref() == Some(key) && refused.need == Need::Log
+        };
         if of(probe, of_log).len() > 1 {
             self.keys.push(format!("{key}:*"));
         }
     }
 
-    fn commands(&mut self, refused: &[Refused]) {
+    fn commands(&mut self, refused: &[MissingRight]) {
         let commands = refused.iter().map(|refused| refused.command);
         self.commands.extend(commands);
     }

@@ -1,7 +1,7 @@
 //! Why Redis can't be visited, and what mends that.
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Account, Fault, FaultCode, NotVisited, Unit};
+use cloudhosts_registry::{Account, ConnectError, Fault, FaultCode, Unit};
 
 use super::code::Code;
 use super::finding::Finding;
@@ -10,12 +10,11 @@ const CHECK: &str = "redis";
 
 /// What is wrong with each Redis that was tried.
 pub(super) fn look(
-    vain: &NotVisited,
+    error: &ConnectError,
     config: &Config,
     unit: &Unit,
     account: Option<&Account>,
 ) -> Vec<Finding> {
-    let NotVisited(faults) = vain;
     let finding = |(endpoint, fault): &(String, Fault)| {
         if is_ours(fault, unit, account) {
             let says = "it can't be visited as the daemon does, who has the password";
@@ -32,7 +31,7 @@ pub(super) fn look(
         let finding = Finding::wrong(CHECK, says, remedy(fault, config, account));
         finding.code(code).evidence(&fault.why)
     };
-    faults.iter().map(finding).collect()
+    error.faults.iter().map(finding).collect()
 }
 
 /// Whether it is this program that lacks a right, and not the daemon: only root can
@@ -101,7 +100,14 @@ fn words(code: FaultCode) -> (Code, &'static str) {
         FaultCode::Loading => (Code::Loading, "Redis is still loading its data"),
         FaultCode::Replica => (Code::Replica, "it is a replica"),
         FaultCode::Closed => (Code::ConnectionClosed, "it closes the connection"),
-        FaultCode::Lost => (Code::ConnectionLost, "the connection does not come about"),
+        FaultCode::NoSentinel => (Code::ConnectionLost, "no sentinel there names the master"),
+        FaultCode::Protocol
+        | FaultCode::TooLarge
+        | FaultCode::ErrorReply
+        | FaultCode::Moved
+        | FaultCode::Superseded
+        | FaultCode::System
+        | FaultCode::Lost => (Code::ConnectionLost, "the connection does not come about"),
     }
 }
 
@@ -164,6 +170,14 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         }
         FaultCode::Loading => "wait until it has loaded them".to_owned(),
         FaultCode::Replica => edit("name the master in redis.urls"),
-        FaultCode::Closed | FaultCode::Lost => "see the log of Redis".to_owned(),
+        FaultCode::NoSentinel => edit("correct redis.urls and redis.sentinel"),
+        FaultCode::System => "see the limits of this user: ulimit -a".to_owned(),
+        FaultCode::Closed
+        | FaultCode::Protocol
+        | FaultCode::TooLarge
+        | FaultCode::ErrorReply
+        | FaultCode::Moved
+        | FaultCode::Superseded
+        | FaultCode::Lost => "see the log of Redis".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! Redis, visited as the daemon would.
 
 use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Account, NotRead, Probe, Unit, UnreadableCode, probe};
+use cloudhosts_registry::{Account, Probe, Unit, Unreadable, UnreadableCode, probe};
 
 use super::code::Code;
 use super::daemon::clock_of_redis;
@@ -21,7 +21,7 @@ pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> V
     };
     match visited {
         Ok(probe) => seen(&probe),
-        Err(vain) => faults::look(&vain, config, unit, account),
+        Err(error) => faults::look(&error, config, unit, account),
     }
 }
 
@@ -59,28 +59,23 @@ fn seen(probe: &Probe) -> Vec<Finding> {
 
 /// A hash that can't be read, though the user may: where that is the reason, it is
 /// the [`acl`] that says so.
-fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
+fn unreadable(key: &str, unread: &Unreadable) -> Option<Finding> {
     let (code, says, todo) = match unread.code {
-        Some(UnreadableCode::NoPerm) => return None,
-        Some(UnreadableCode::Moved) => (
+        UnreadableCode::NoPerm => return None,
+        UnreadableCode::Moved => (
             Code::OtherNode,
             format!("{key} lives on another node of the Redis Cluster"),
             "add that node to urls in the configuration".to_owned(),
         ),
-        Some(UnreadableCode::WrongType) => (
+        UnreadableCode::WrongType => (
             Code::WrongType,
             format!("the key {key} is not a hash"),
             format!("name another key in `hashes`, or in Redis: DEL {key}"),
         ),
-        Some(UnreadableCode::TooLarge) => (
+        UnreadableCode::TooLarge => (
             Code::TooLarge,
             format!("there is more in {key} than a table can hold"),
             "spread the roles over several hashes, and use `allow`".to_owned(),
-        ),
-        None => (
-            Code::Unread,
-            format!("{key} can't be read"),
-            "see the log of Redis".to_owned(),
         ),
     };
     let finding = Finding::wrong(CHECK, says, todo).code(code);

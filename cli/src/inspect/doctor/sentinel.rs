@@ -25,8 +25,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = Vec::new();
-    for (sentinel, said) in &masters.said {
-        match said {
+    for (sentinel, answer) in &masters.answers {
+        match answer {
             Err(why) => {
                 let says = format_args!("{sentinel} gives no answer; the others are asked");
                 let todo = "start it, or take it out of urls";
