@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cloudhosts_registry::Counted;
-use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_config::Counted;
+use cloudhosts_config::status::{Rejected, State as Standing};
+use cloudhosts_config::{Config, ConfigError};
 use cloudhosts_registry::follow::{Attribution, Baseline, Batch, Checkpoint, Event, Mode};
-use cloudhosts_registry::status::{Rejected, State as Standing};
 use cloudhosts_table::Snapshot;
 use cloudhosts_table::client::touch_interval;
 use sd_notify::NotifyState;

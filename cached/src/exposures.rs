@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudhosts_registry::config::{Config, Exposure};
+use cloudhosts_config::{Config, Exposure};
 use tracing::warn;
 
 /// What was warned of, so that each is told once.

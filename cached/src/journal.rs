@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use limit::{Limit, Verdict};
 
-use cloudhosts_registry::Counted;
+use cloudhosts_config::Counted;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::status::UnwrittenCode;
+use cloudhosts_config::status::UnwrittenCode;
 use cloudhosts_table::Snapshot;
 
 use rustix::fs::IFlags;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cloudhosts_cached::{daemon, journal};
-use cloudhosts_registry::config::{Config, ConfigError, Exposure, hide_passwords};
-use cloudhosts_registry::{Account, Unit};
+use cloudhosts_config::{Account, Unit};
+use cloudhosts_config::{Config, ConfigError, Exposure, hide_passwords};
 
 /// Mirrors Redis hashes of role names, and hands them to every process that
 /// resolves a name.

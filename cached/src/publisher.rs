@@ -247,8 +247,9 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use cloudhosts_config::Config;
+    use cloudhosts_registry::Pairs;
     use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
-    use cloudhosts_registry::{Config, Pairs};
     use cloudhosts_table::Name;
     use std::sync::atomic::{AtomicBool, Ordering};
 

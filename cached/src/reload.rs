@@ -1,6 +1,6 @@
 //! What another configuration changes in a daemon that runs.
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 
 /// The keys in which a new configuration differs from the one in effect.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use cloudhosts_registry::Counted;
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{
+use cloudhosts_config::Config;
+use cloudhosts_config::Counted;
+use cloudhosts_config::status::{
     ConfigStatus, FullRead, HashStatus, RedisStatus, Rejected, State, Status, Unwritten,
 };
 use tracing::warn;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use cloudhosts_registry::Counted;
+use cloudhosts_config::Counted;
 use cloudhosts_registry::follow::Attribution;
 use cloudhosts_table::{Canonical, View};
 use tracing::info;

@@ -7,8 +7,9 @@
 use std::time::{Duration, Instant};
 
 use cloudhosts_cached::mirror::{Changed, Mirror};
+use cloudhosts_config::Config;
+use cloudhosts_registry::Pairs;
 use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
-use cloudhosts_registry::{Config, Pairs};
 
 /// How many changes are measured at each size.
 const CHANGES: usize = 20_000;

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use cloudhosts_cached::mirror::{Changed, Mirror};
+use cloudhosts_config::Config;
+use cloudhosts_registry::Pairs;
 use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
-use cloudhosts_registry::{Config, Pairs};
 
 const NAMES: usize = 1_000_000;
 

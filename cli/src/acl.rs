@@ -1,7 +1,7 @@
 //! `cloudhosts acl`: the lines that give the users of Redis their rights.
 
+use cloudhosts_config::Config;
 use cloudhosts_registry::acl::{AclDialect, AclUser, redis_version};
-use cloudhosts_registry::config::Config;
 
 use crate::outcome::{Failure, Outcome, Plain, print};
 

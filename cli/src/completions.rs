@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_table::View;
 
 use crate::inspect::roles;

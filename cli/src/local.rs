@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::Status;
+use cloudhosts_config::Config;
+use cloudhosts_config::status::Status;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Client, Paths, Unavailable, View};

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use cloudhosts_registry::config::{Config, ConfigError, hide_passwords};
+use cloudhosts_config::{Config, ConfigError, hide_passwords};
 
 use outcome::{Failure, Outcome};
 

@@ -4,11 +4,11 @@
 //! HELLO and AUTH need no right. What can be done without, and at what price, is in
 //! cloudhosts-registry(7).
 
-use crate::config::Config;
 use crate::connect::Connector;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
 use crate::runtime::runtime;
+use cloudhosts_config::Config;
 use redis::{Value, cmd};
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Why there is no connection to Redis: for programs by a code, for people in
 //! words.
 
-use crate::printable::reason;
+use cloudhosts_config::printable::reason;
+use cloudhosts_config::{FileError, FileErrorCode};
 use rustls::{AlertDescription, CertificateError, Error as TlsError, OtherError};
 use std::fmt;
 use std::io;
@@ -255,5 +256,15 @@ fn certificate_code(error: &CertificateError) -> FaultCode {
             FaultCode::SelfSigned
         }
         _ => FaultCode::Tls,
+    }
+}
+
+impl From<FileError> for Fault {
+    fn from(error: FileError) -> Fault {
+        let code = match error.code {
+            FileErrorCode::Denied => FaultCode::FileDenied,
+            FileErrorCode::Unusable => FaultCode::FileUnusable,
+        };
+        Fault::new(code, error.to_string()).at(&error.path)
     }
 }

@@ -1,9 +1,9 @@
 //! The change log, read for people.
 
-use crate::config::Config;
 use crate::connect::{CommandError, Connection, Connector, SILENCE};
 use crate::log::{Entry, EntryId, log_key};
-use crate::printable::Quoted;
+use cloudhosts_config::Config;
+use cloudhosts_config::printable::Quoted;
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 use std::sync::Arc;

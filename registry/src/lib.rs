@@ -1,13 +1,11 @@
 #![forbid(unsafe_code)]
 //! What is in the Redis hash, and how it gets here.
 //!
-//! This crate alone knows Redis. The parts, in the order the data takes:
+//! This crate alone knows Redis, and nothing else: which Redis and which hashes,
+//! `cloudhosts_config` reads from the configuration. The parts, in the order the data takes:
 //!
-//! - [`config`]: the configuration file: which Redis, which hashes.
-//! - [`Unit`] and [`Account`]: as whom the daemon runs, and what that user may
-//!   read.
 //! - `connect`: from a URL to a connection that is logged in and, where Redis
-//!   can, pushes changes ([`Endpoint`]); or why none comes about ([`Fault`]).
+//!   can, pushes changes; or why none comes about ([`Fault`]).
 //! - [`follow()`]: what changes in the hashes, by the change log, or else by
 //!   scans; says whether what is missing was deleted or lost ([`follow::Changes`]).
 //! - [`probe()`]: one visit, to see whether the daemon could do all that;
@@ -21,33 +19,23 @@
 //!
 //! What the users of Redis must be allowed for that, [`acl`] says.
 
-mod account;
 pub mod acl;
-pub mod config;
 mod connect;
 mod connect_error;
-mod counted;
 mod fault;
 pub mod follow;
 mod history;
 pub mod log;
 mod masters;
 pub mod pairs;
-mod printable;
 mod probe;
 mod read_values;
 pub mod record;
 pub mod register;
 mod runtime;
-pub mod status;
-mod unit;
 mod unreadable;
 
-pub use account::Account;
-pub use config::{Config, ConfigError};
-pub use connect::{Endpoint, EndpointError};
 pub use connect_error::ConnectError;
-pub use counted::Counted;
 pub use fault::{Fault, FaultCode};
 pub use follow::{
     Attribution, Baseline, Batch, Changes, Checkpoint, Event, Extent, HashBatch, Mode, follow,
@@ -58,5 +46,4 @@ pub use pairs::Pairs;
 pub use probe::{HashFacts, MissingRight, Need, Probe, probe};
 pub use read_values::read_values;
 pub use record::{Field, FieldError, Target, Value, ValueError};
-pub use unit::{Credential, Unit};
-pub use unreadable::{Unreadable, UnreadableCode};
+pub use unreadable::Unreadable;

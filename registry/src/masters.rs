@@ -1,11 +1,11 @@
 //! Where the sentinels say that the master is: for whoever wants to know whether
 //! the daemon follows it.
 
-use crate::config::Config;
 use crate::connect::Sentinels;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
 use crate::runtime::runtime;
+use cloudhosts_config::Config;
 use std::sync::Arc;
 
 /// What the sentinels say of the master. Servers are written without passwords.

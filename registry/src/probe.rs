@@ -8,16 +8,17 @@ use redis::{Cmd, Value, cmd};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::config::Config;
 use crate::connect::{
-    CommandError, Connection, Connector, Endpoint, ErrorReply, SILENCE, speaks_plainly, speaks_tls,
+    CommandError, Connection, Connector, ErrorReply, SILENCE, speaks_plainly, speaks_tls,
 };
 use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
 use crate::runtime::runtime;
-use crate::unreadable::{Unreadable, UnreadableCode};
+use crate::unreadable::Unreadable;
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Config, Endpoint};
 
 /// How long reading all hashes may take.
 const READING: Duration = Duration::from_secs(60);

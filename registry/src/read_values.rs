@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use redis::{Value, cmd};
 
-use crate::config::Config;
 use crate::connect::Connector;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
 use crate::runtime::runtime;
+use cloudhosts_config::Config;
 
 /// Reads fields as they stand in Redis: each by the key of its hash and its raw
 /// name. Nothing stands where nothing was asked for, or where there is none.

@@ -1,6 +1,6 @@
 //! Why a hash cannot be read, while the connection is as good as before.
 
-use serde::{Deserialize, Serialize};
+use cloudhosts_config::status::UnreadableCode;
 use std::fmt;
 
 /// Why one hash cannot be read: for programs by its code, for people in words
@@ -13,28 +13,11 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// The reasons for which a hash cannot be read, by the words of Redis where it
-/// has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UnreadableCode {
-    /// The key lives on another node of a Redis Cluster (MOVED, ASK, CROSSSLOT).
-    Moved,
-    /// The user may not read it (NOPERM).
-    NoPerm,
-    /// The key is no hash (WRONGTYPE).
-    WrongType,
-    /// There is more in it than a table can serve.
-    TooLarge,
-}
-
-impl UnreadableCode {
-    /// Whether another of several URLs may be able to read it: another node of
-    /// the cluster, or a Redis where the user has the right. A key of another
-    /// type is so everywhere, except where the data is older.
-    pub(crate) fn may_be_read_elsewhere(self) -> bool {
-        matches!(self, UnreadableCode::Moved | UnreadableCode::NoPerm)
-    }
+/// Whether another of several URLs may be able to read it: another node of
+/// the cluster, or a Redis where the user has the right. A key of another
+/// type is so everywhere, except where the data is older.
+pub(crate) fn may_be_read_elsewhere(code: UnreadableCode) -> bool {
+    matches!(code, UnreadableCode::Moved | UnreadableCode::NoPerm)
 }
 
 impl fmt::Display for Unreadable {

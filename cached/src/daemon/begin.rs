@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cloudhosts_registry::Counted;
-use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_config::Counted;
+use cloudhosts_config::{Config, ConfigError};
 use cloudhosts_registry::follow::Checkpoint;
 use cloudhosts_table::client::touch_interval;
 use sd_notify::NotifyState;

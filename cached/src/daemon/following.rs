@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::follow::{Baseline, Event, follow};
 use tokio::sync::mpsc;
 

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use cloudhosts_config::Allow;
+use cloudhosts_config::status::HashStatus;
 use cloudhosts_registry::Unreadable;
-use cloudhosts_registry::config::Allow;
 use cloudhosts_registry::follow::{Changes, Extent};
 use cloudhosts_registry::log::DropScope;
 use cloudhosts_registry::record::Field as FieldName;
-use cloudhosts_registry::status::HashStatus;
 use tracing::{info, warn};
 
 use super::fields::{Bulk, Field, FieldRef, Fields};
@@ -315,7 +315,7 @@ impl Hash {
 
     /// Which of the spellings counts, and whether they need be remembered.
     fn settle(&mut self, name: &Spelled<'_>, spellings: Spellings, fields: &mut Fields) -> bool {
-        let value = spellings.deciding(name).cloned();
+        let value = spellings.deciding(&name.to_string()).cloned();
         if !spellings.is_plain(name) {
             self.overruled += spellings.overruled();
             self.spellings.insert(name.to_string().into(), spellings);

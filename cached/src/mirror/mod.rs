@@ -34,11 +34,11 @@ mod tests;
 mod unusable;
 mod written;
 
-use cloudhosts_registry::config::{Allow, Config};
+use cloudhosts_config::Zone;
+use cloudhosts_config::status::HashStatus;
+use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::follow::{Baseline, Checkpoint};
 use cloudhosts_registry::pairs::Pairs;
-use cloudhosts_registry::record::Zone;
-use cloudhosts_registry::status::HashStatus;
 use cloudhosts_table::{MAX_HASHES, Settings, View};
 
 pub use apply::Changed;

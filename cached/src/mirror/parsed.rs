@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use cloudhosts_registry::record::{Target, Value, ValueError, Zone};
+use cloudhosts_config::Zone;
+use cloudhosts_registry::record::{Target, Value, ValueError};
 use cloudhosts_table::{EntrySource, Name};
 
 /// What a value says, and how it stands in Redis, in as little memory as it

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use cloudhosts_registry::record::Zone;
+use cloudhosts_config::Zone;
 
 use super::addresses::Addresses;
 use super::directory::Directory;

@@ -21,11 +21,23 @@ impl Spellings {
 
     /// The value that counts: the normal spelling's, else the first of those
     /// that can be used.
-    pub(super) fn deciding(&self, name: &Spelled<'_>) -> Option<&Parsed> {
-        let normal = name.to_string();
-        let normal = self.values.get(normal.as_bytes());
-        let mut all = normal.into_iter().chain(self.values.values());
-        all.find_map(Option::as_ref)
+    pub(super) fn deciding(&self, normal: &str) -> Option<&Parsed> {
+        let (_, value) = self.best(normal)?;
+        value
+    }
+
+    /// The spelling that counts, by the normal one; where no value can be used,
+    /// the first.
+    pub(super) fn counting(&self, normal: &str) -> Option<&[u8]> {
+        self.best(normal).map(|(raw, _)| raw)
+    }
+
+    fn best(&self, normal: &str) -> Option<(&[u8], Option<&Parsed>)> {
+        let normal = self.values.get_key_value(normal.as_bytes());
+        let all = || normal.into_iter().chain(&self.values);
+        let usable = all().find(|(_, value)| value.is_some());
+        let (raw, value) = usable.or_else(|| all().next())?;
+        Some((raw, value.as_ref()))
     }
 
     /// Whether there is nothing but the normal spelling.

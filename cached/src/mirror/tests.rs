@@ -9,10 +9,11 @@ mod zones;
 
 use std::collections::BTreeMap;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{RejectedCode, UnreadableCode};
+use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::{Unreadable, UnreadableCode};
 use cloudhosts_table::{Name, RoleEntry, TableFile, View};
 
 use super::{Changed, Mirror};
@@ -188,7 +189,7 @@ impl Fleet {
     /// What is reported, as `field: reason (effect)`.
     fn problems(&self) -> Vec<String> {
         let problems = self.mirror.rejected();
-        let line = |p: &cloudhosts_registry::status::RejectedField| {
+        let line = |p: &cloudhosts_config::status::RejectedField| {
             format!("{}: {} ({})", p.field, p.reason, p.effect)
         };
         problems.fields.iter().map(line).collect()
@@ -364,7 +365,12 @@ fn of_two_spellings_of_one_field_the_normal_one_counts() {
     fleet.live(&[("WEB", "10.0.0.1"), ("web", "10.0.0.2"), ("Db", "10.0.0.3")]);
     assert_eq!(fleet.resolve("web"), "web 10.0.0.2");
     assert_eq!(fleet.resolve("db"), "db 10.0.0.3");
-    assert!(fleet.problems()[0].starts_with("web: it is there in another spelling too"));
+    let rejected = fleet.mirror.rejected();
+    let [only] = &rejected.fields[..] else {
+        unreachable!("{rejected:?}")
+    };
+    assert_eq!(only.code, RejectedCode::Spelling);
+    assert_eq!(only.name().as_deref(), Some(&b"WEB"[..]));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::log::log_key;
 use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_table::View;
 
 use super::formats::Format;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::register::{Holding, Role, holdings};
 use serde_json::{Value, json};
 

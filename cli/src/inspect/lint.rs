@@ -1,7 +1,7 @@
 //! `cloudhosts lint`: what in Redis can't be used, and how to mend it.
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{Effect, RejectedCode, RejectedField, Status};
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{Effect, RejectedCode, RejectedField, Status};
 use cloudhosts_registry::{read_values, record};
 use cloudhosts_table::EntrySource;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
         return unknown();
     }
     let wanted = fields.iter().map(|field| {
-        let name = mending::unescaped(&field.field).filter(|_| of_value(&field));
+        let name = field.name().filter(|_| of_value(&field));
         name.map(|name| (field.hash.clone(), name))
     });
     read_values(config, &wanted.collect::<Vec<_>>()).unwrap_or_else(|why| {
@@ -97,7 +97,8 @@ fn last_good(field: &RejectedField, config: &Config) -> Option<String> {
     if field.effect != Effect::Retained {
         return None;
     }
-    let parsed = cloudhosts_registry::Field::parse(field.field.as_bytes()).ok()?;
+    let name = field.name()?;
+    let parsed = cloudhosts_registry::Field::parse(&name).ok()?;
     let (role, member) = (parsed.role.to_string(), parsed.member);
     let found = local::table(config, |view| {
         let hash = view.hashes().iter().position(|key| *key == field.hash)?;
@@ -136,6 +137,8 @@ fn as_json(count: usize, fields: &[Looked<'_>]) -> Value {
         json!({
             "hash": looked.field.hash,
             "field": looked.field.field,
+            "raw": looked.field.raw,
+            "length": looked.field.length,
             "code": looked.field.code,
             "reason": looked.reason,
             "effect": looked.field.effect,

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{RejectedCode, RejectedField};
 use cloudhosts_registry::record::{self, Value};
-use cloudhosts_registry::status::{RejectedCode, RejectedField};
 
 /// How to mend a field, of which `value` is what stands in Redis, where that is
 /// known, and `last_good` what is used in its place.
@@ -16,16 +16,12 @@ pub(super) fn line(
 ) -> String {
     let cli = client(endpoint);
     let hash = field.hash.as_bytes();
-    let Some(name) = unescaped(&field.field) else {
+    let Some(name) = field.name() else {
         let hash = quoted(hash);
         return format!("{cli} HKEYS {hash} # its field is too long to be shown here");
     };
     let good = match (field.code, value) {
-        (RejectedCode::Spelling, _) => {
-            let (hash, pattern) = (quoted(hash), quoted(any_case(&name).as_bytes()));
-            return format!("{cli} HSCAN {hash} 0 MATCH {pattern} COUNT 1000000");
-        }
-        (RejectedCode::Field | RejectedCode::Pointer, _) => None,
+        (RejectedCode::Field | RejectedCode::Pointer | RejectedCode::Spelling, _) => None,
         (RejectedCode::Value | RejectedCode::Attribute, Some(value)) => {
             record::mend(value).map(|value: Value| value.to_string())
         }
@@ -105,70 +101,24 @@ fn quoted(bytes: &[u8]) -> String {
     }
 }
 
-/// A pattern of Redis that matches a field in any case, with or without a dot.
-fn any_case(field: &[u8]) -> String {
-    let mut pattern = String::new();
-    for &byte in field {
-        match byte {
-            b'/' => pattern.push_str("*/"),
-            b'*' => pattern.push_str("\\*"),
-            byte if byte.is_ascii_alphabetic() => {
-                let (upper, lower) = (byte.to_ascii_uppercase(), byte.to_ascii_lowercase());
-                pattern.extend(['[', upper.into(), lower.into(), ']']);
-            }
-            byte => pattern.push(byte.into()),
-        }
-    }
-    match field.contains(&b'/') {
-        true => pattern,
-        false => pattern + "*",
-    }
-}
-
-/// The bytes that the daemon escaped; none when they were cut.
-pub(super) fn unescaped(text: &str) -> Option<Vec<u8>> {
-    if text.ends_with("...") && text.len() > 120 {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        bytes.push(match rest.next()? {
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'x' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            same => same,
-        });
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use cloudhosts_registry::status::Effect;
+    use cloudhosts_config::status::Effect;
     use proptest::prelude::*;
     use std::process::Command;
 
     const HERE: &str = "redis://127.0.0.1:6379";
 
-    fn field(field: &str, code: RejectedCode) -> RejectedField {
-        RejectedField {
-            hash: "cloudhosts".into(),
-            field: field.into(),
+    fn field(field: impl AsRef<[u8]>, code: RejectedCode) -> RejectedField {
+        RejectedField::new(
+            "cloudhosts",
+            field.as_ref(),
             code,
-            reason: String::new(),
-            effect: Effect::Ignored,
-        }
+            String::new(),
+            Effect::Ignored,
+        )
     }
 
     #[test]
@@ -218,7 +168,7 @@ mod tests {
                 "redis-cli HDEL cloudhosts '-x'",
             ),
             (
-                field("w\\xe9b", name),
+                field(b"w\xe9b", name),
                 None,
                 None,
                 r"printf %b '*3\r\n$4\r\nHDEL\r\n$10\r\ncloudhosts\r\n$3\r\nw\0351b\r\n' | redis-cli --pipe",
@@ -256,8 +206,7 @@ mod tests {
 
         #[test]
         fn a_shell_gets_the_very_bytes(name in prop::collection::vec(any::<u8>(), 1..40)) {
-            let escaped = name.escape_ascii().to_string();
-            let bad = field(&escaped, RejectedCode::Field);
+            let bad = field(&name, RejectedCode::Field);
             let said = through_a_shell(&line(&bad, None, None, HERE));
             let words = [b"HDEL\0cloudhosts\0", &name[..], b"\0"].concat();
             let head = format!("*3\r\n$4\r\nHDEL\r\n$10\r\ncloudhosts\r\n${}\r\n", name.len());

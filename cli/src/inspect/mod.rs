@@ -19,7 +19,7 @@ pub(crate) mod roles;
 mod status;
 mod watch;
 
-use cloudhosts_registry::config::{Config, ConfigError};
+use cloudhosts_config::{Config, ConfigError};
 
 use crate::outcome::{Failure, Outcome};
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Client, Edition, View};
 

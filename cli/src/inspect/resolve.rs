@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 

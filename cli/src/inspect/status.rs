@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_registry::Counted;
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{HashStatus, State, Status};
+use cloudhosts_config::Config;
+use cloudhosts_config::Counted;
+use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 

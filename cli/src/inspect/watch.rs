@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::{Duration, Instant, SystemTime};
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use serde_json::json;
 
 use super::changes::{Change, Kept};

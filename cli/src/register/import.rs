@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloudhosts_registry::Counted;
+use cloudhosts_config::Counted;
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 

@@ -22,7 +22,7 @@ use std::future::Future;
 
 pub(crate) use hold::become_command;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::register::{RegisterError, Role, Views};
 
 use crate::outcome::{Failure, Outcome};

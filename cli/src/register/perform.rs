@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudhosts_registry::Counted;
+use cloudhosts_config::Counted;
 use cloudhosts_registry::register::{
     Change, ChangeOutcome, Condition, Place, Registrar, Role, Verb, Views, Where,
 };

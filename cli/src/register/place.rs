@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::record::Zone;
+use cloudhosts_config::Zone;
 use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
 
 use super::Setting;

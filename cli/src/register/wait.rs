@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::config::{Allow, Config};
+use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::register::{Accept, Change, Import, ImportedRoles, Role, Verb, Where};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;

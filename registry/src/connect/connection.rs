@@ -1,12 +1,13 @@
 //! A connection, and what is known of whether it is the right one.
 
-use super::endpoint::Endpoint;
 use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
 use super::link::Link;
 use super::server_watch::ServerWatch;
 use crate::fault::{Fault, FaultCode};
-use crate::unreadable::UnreadableCode;
+use crate::unreadable::may_be_read_elsewhere;
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::status::UnreadableCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -99,7 +100,7 @@ impl Connection {
     fn elsewhere(&self) -> impl Iterator<Item = usize> {
         let codes = self.unreadable.iter().enumerate();
         codes.filter_map(|(hash, code)| {
-            code.filter(|code| code.may_be_read_elsewhere())
+            code.filter(|&code| may_be_read_elsewhere(code))
                 .map(|_| hash)
         })
     }

@@ -2,16 +2,15 @@
 
 use super::connection::{Choice, Connection};
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
 use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
 use super::login::{Login, is_master};
 use super::sentinels::Sentinels;
 use super::server_watch::ServerWatch;
-use crate::config::Config;
 use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::log::log_key;
+use cloudhosts_config::{Config, Endpoint};
 use std::sync::Arc;
 use tokio::sync::watch;
 

@@ -1,9 +1,8 @@
 //! What a connection takes and the disk holds: the password and whom TLS
 //! trusts. Read anew at each connect, so that both can be rotated.
 
-use super::endpoint::{Address, Endpoint, Secret};
-use crate::config::Redis;
 use crate::fault::{Fault, FaultCode};
+use cloudhosts_config::{Address, Endpoint, Redis, Secret};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
@@ -48,9 +47,7 @@ impl Credentials {
         redis: &Redis,
         sentinel: &Endpoint,
     ) -> Result<Credentials, Fault> {
-        let mut redis = redis.clone();
-        (redis.username, redis.password_file, redis.handed) = (None, None, None);
-        let endpoint = sentinel.clone();
+        let (redis, endpoint) = (redis.clone(), sentinel.clone());
         let gathered = tokio::task::spawn_blocking(move || {
             Ok(Credentials {
                 tls: tls(&redis, &endpoint)?,

@@ -1,9 +1,9 @@
 //! Error replies of Redis, in words that say what to do.
 
-use super::endpoint::Secret;
 use crate::fault::{Fault, FaultCode};
-use crate::printable::reason;
-use crate::unreadable::UnreadableCode;
+use cloudhosts_config::Secret;
+use cloudhosts_config::printable::reason;
+use cloudhosts_config::status::UnreadableCode;
 use redis::ServerError;
 use std::fmt;
 

@@ -1,10 +1,9 @@
 //! Being told by a sentinel that the master may be another.
 
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
 use super::link::{CommandError, Link, Protocol};
 use super::stream::open;
-use crate::config::Redis;
+use cloudhosts_config::{Endpoint, Redis};
 use redis::{PushInfo, PushKind, Value, cmd};
 use std::sync::Arc;
 use tokio::sync::Notify;

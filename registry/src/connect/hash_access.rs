@@ -2,12 +2,12 @@
 //! URLs before one of them is followed.
 
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
 use super::link::{CommandError, Link};
 use super::login::Login;
-use crate::config::Config;
 use crate::fault::Fault;
-use crate::unreadable::UnreadableCode;
+use crate::unreadable::may_be_read_elsewhere;
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Config, Endpoint};
 use redis::cmd;
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl HashAccess {
     /// How many hashes can't be read here, but perhaps at another URL.
     pub(crate) fn elsewhere(&self) -> usize {
         let codes = self.0.iter().flatten();
-        codes.filter(|code| code.may_be_read_elsewhere()).count()
+        codes.filter(|&&code| may_be_read_elsewhere(code)).count()
     }
 
     /// Why this hash can't be read, if it can't.

@@ -1,12 +1,12 @@
 //! One connection to Redis: a question, its answer, and the proof that the
 //! other side is alive.
 
-use super::endpoint::Secret;
 use super::error_reply::ErrorReply;
 use super::metered::{Meter, Metered};
 use super::stream::Stream;
 use crate::fault::{Fault, FaultCode};
-use crate::printable::reason;
+use cloudhosts_config::Secret;
+use cloudhosts_config::printable::reason;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,

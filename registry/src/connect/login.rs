@@ -1,12 +1,11 @@
 //! Logging in, and switching change tracking on.
 
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
 use super::invalidations::Invalidations;
 use super::link::{CommandError, Link, Protocol};
 use super::stream::open;
-use crate::config::Redis;
 use crate::fault::Fault;
+use cloudhosts_config::{Endpoint, Redis};
 use redis::{Value, cmd};
 use std::sync::Arc;
 use std::time::Duration;

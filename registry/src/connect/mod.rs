@@ -12,7 +12,6 @@
 mod connection;
 mod connector;
 mod credentials;
-mod endpoint;
 mod error_reply;
 mod failover_events;
 mod hash_access;
@@ -24,11 +23,8 @@ mod sentinels;
 mod server_watch;
 mod stream;
 
-pub use endpoint::{Endpoint, EndpointError};
-
 pub(crate) use connection::Connection;
 pub(crate) use connector::Connector;
-pub(crate) use endpoint::{MAX_SOCKET_PATH, Secret};
 pub(crate) use error_reply::ErrorReply;
 pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{CommandError, Link, SILENCE};

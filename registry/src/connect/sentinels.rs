@@ -1,12 +1,11 @@
 //! Asking all sentinels where the master is, and whom to believe.
 
 use super::credentials::Credentials;
-use super::endpoint::Endpoint;
 use super::link::{CommandError, Link};
 use super::login::plain;
-use crate::config::{Config, Redis};
 use crate::fault::{Fault, FaultCode};
-use crate::printable::Quoted;
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Config, Endpoint, Redis};
 use redis::{Value, cmd};
 use std::cmp::Reverse;
 use std::sync::Arc;

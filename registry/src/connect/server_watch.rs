@@ -1,13 +1,12 @@
 //! Looks, beside a connection, whether another Redis should be in its place.
 
 use super::connection::AGAIN;
-use super::endpoint::Endpoint;
 use super::failover_events::FailoverEvents;
 use super::hash_access::HashAccess;
 use super::sentinels::Sentinels;
-use crate::config::Config;
 use crate::fault::{Fault, FaultCode};
 use crate::follow::random;
+use cloudhosts_config::{Config, Endpoint};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

@@ -1,9 +1,9 @@
 //! The bytes to and from Redis: TCP, TLS inside TCP, or a Unix socket.
 
 use super::credentials::Credentials;
-use super::endpoint::{Address, Endpoint, port_or_default};
 use crate::fault::{Fault, FaultCode};
-use crate::printable::Quoted;
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Address, Endpoint, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use rustls::pki_types::ServerName;

@@ -5,7 +5,7 @@ use super::replica::{Content, Replica};
 use super::role::{drops, role_of};
 use crate::log::{DropScope, Entry, Operation};
 use crate::pairs::Pairs;
-use crate::printable::reason;
+use cloudhosts_config::printable::reason;
 use std::collections::{HashMap, HashSet};
 
 /// Of so many roles it is noted who changed them: more nobody reads one by one.

@@ -16,7 +16,8 @@
 
 use super::scan::{SCAN_ABOVE, STEP};
 use crate::connect::BUDGET;
-use crate::unreadable::{Unreadable, UnreadableCode};
+use crate::unreadable::Unreadable;
+use cloudhosts_config::status::UnreadableCode;
 use std::time::{Duration, Instant};
 
 /// How long nothing too large must have been seen before a hash is read whole

@@ -18,7 +18,8 @@ use super::scheduled_scan::ScanCause;
 use crate::connect::ErrorReply;
 use crate::fault::{Fault, FaultCode};
 use crate::record::{MAX_FIELD, MAX_VALUE};
-use crate::unreadable::{Unreadable, UnreadableCode};
+use crate::unreadable::Unreadable;
+use cloudhosts_config::status::UnreadableCode;
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 

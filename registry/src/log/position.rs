@@ -21,8 +21,8 @@ mod tests {
 
     #[test]
     fn a_position_is_saved_with_its_id_as_redis_writes_it() {
-        let position: Position = toml::from_str("id = '5-1'\nnonce = 'ab'").unwrap();
+        let position: Position = serde_json::from_str(r#"{"id":"5-1","nonce":"ab"}"#).unwrap();
         assert_eq!(position.id, "5-1".parse().unwrap());
-        assert!(toml::from_str::<Position>("id = '5'\nnonce = ''").is_err());
+        assert!(serde_json::from_str::<Position>(r#"{"id":"5","nonce":""}"#).is_err());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Target, Value, Zone};
+use super::{Target, Value};
+use cloudhosts_config::Zone;
 
 /// The value that was meant, where that can be told: without ports, brackets,
 /// scopes (but of addresses that need theirs) and the prefix lengths of machines, with IPv4 addresses as such, each

@@ -4,10 +4,8 @@ mod field;
 mod mend;
 mod value;
 mod value_problem;
-mod zone;
 
 pub use field::{Field, FieldError, MAX_FIELD, MAX_MEMBER};
 pub use mend::mend;
 pub use value::{MAX_ADDRESSES, MAX_UNKNOWN, MAX_VALUE, Target, Value, ValueError};
 pub use value_problem::ValueProblem;
-pub use zone::{MAX_ZONE, Zone, ZoneError};

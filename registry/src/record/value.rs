@@ -1,7 +1,7 @@
 //! A value of the hash: where a role is.
 
-use super::zone::{Zone, ZoneError};
-use crate::printable::Quoted;
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Zone, ZoneError};
 use cloudhosts_table::{Name, NameError};
 use std::collections::HashSet;
 use std::fmt;

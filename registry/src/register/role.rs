@@ -1,7 +1,8 @@
 //! What is written, checked by the same grammar by which it is read.
 
-use crate::printable::Quoted;
-use crate::record::{Field, FieldError, Target, Value, ValueError, Zone};
+use crate::record::{Field, FieldError, Target, Value, ValueError};
+use cloudhosts_config::Zone;
+use cloudhosts_config::printable::Quoted;
 use std::fmt;
 use std::net::IpAddr;
 

@@ -3,8 +3,9 @@
 use crate::certs;
 use crate::server::{Dir, Redis};
 use crate::watcher::{Mirrored, Watcher};
+use cloudhosts_config::Config;
+use cloudhosts_registry::Mode;
 use cloudhosts_registry::acl::{AclDialect, AclUser};
-use cloudhosts_registry::{Config, Mode};
 use std::fs;
 
 /// The line that the documentation gives for the daemon.

@@ -1,10 +1,9 @@
 //! `follow` on a thread of its own, as the daemon runs it, and what it told.
 
 use crate::server::{Dir, PATIENCE};
+use cloudhosts_config::Config;
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::{
-    Baseline, Batch, Changes, Checkpoint, Config, Event, Mode, Pairs, follow,
-};
+use cloudhosts_registry::{Baseline, Batch, Changes, Checkpoint, Event, Mode, Pairs, follow};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

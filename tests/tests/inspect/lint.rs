@@ -45,7 +45,7 @@ fn what_it_says_mends_what_it_names() {
         "HSET cloudhosts attribute '10.0.0.9 pick=1'\n",
         "HDEL cloudhosts lost\n",
         "HDEL cloudhosts link\n",
-        "MATCH '[Tt][Ww][Ii][Cc][Ee]*'",
+        "HDEL cloudhosts Twice\n",
     ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
@@ -54,12 +54,8 @@ fn what_it_says_mends_what_it_names() {
     let lines = mending(&world);
     assert_eq!(lines.len(), 9, "{lines:#?}");
     for line in &lines {
-        let printed = succeed(&mut world.shell(line));
-        if line.contains("HSCAN") {
-            assert!(printed.contains("Twice"), "{printed}");
-        }
+        succeed(&mut world.shell(line));
     }
-    world.redis.cli(&["HDEL", "cloudhosts", "Twice"]);
     wait::until("nothing is rejected any more", || {
         mending(&world).is_empty().then_some(())
     });

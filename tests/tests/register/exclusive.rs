@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::register::{
     Ended, EndedBy, HoldOptions, Holder, Place, Renewal, Role, SHORTEST_LEASE, Where,
 };

@@ -1,6 +1,7 @@
 //! What the daemon's user may do in Redis.
 
-use cloudhosts_registry::{MissingRight, Need, Probe, UnreadableCode};
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_registry::{MissingRight, Need, Probe};
 
 use super::code::Code;
 use super::finding::Finding;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{Effect, State, Status};
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{Effect, State, Status};
 use cloudhosts_table::Unavailable;
 use cloudhosts_table::client::{AttachError, Pulse, SOCKET, pulse};
 use cloudhosts_table::handover::HandoverError;
@@ -239,7 +239,7 @@ fn rejected(status: &Status) -> Finding {
 }
 
 fn unreadable(status: &Status) -> Vec<Finding> {
-    let why = |hash: &cloudhosts_registry::status::HashStatus| {
+    let why = |hash: &cloudhosts_config::status::HashStatus| {
         let why = hash.unreadable.as_ref()?;
         let says = format!("it can't read {}; what that held before is used", hash.key);
         let finding = Finding::wrong("daemon", says, "see what is said of Redis below");

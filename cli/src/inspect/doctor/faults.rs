@@ -1,7 +1,7 @@
 //! Why Redis can't be visited, and what mends that.
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Account, ConnectError, Fault, FaultCode, Unit};
+use cloudhosts_config::{Account, Config, Unit};
+use cloudhosts_registry::{ConnectError, Fault, FaultCode};
 
 use super::code::Code;
 use super::finding::Finding;

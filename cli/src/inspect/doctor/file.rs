@@ -5,8 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::{Unwritten, UnwrittenCode};
+use cloudhosts_config::Config;
+use cloudhosts_config::status::{Unwritten, UnwrittenCode};
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::format::MAX_TABLE;
 use cloudhosts_table::{OpenError, TableFile};

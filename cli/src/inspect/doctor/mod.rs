@@ -37,8 +37,7 @@ mod switch;
 mod unit;
 mod urls;
 
-use cloudhosts_registry::config::{Config, ConfigError};
-use cloudhosts_registry::{Account, Unit};
+use cloudhosts_config::{Account, Config, ConfigError, Unit};
 
 use crate::outcome::{Failure, Outcome};
 use code::Code;

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cloudhosts_registry::Account;
+use cloudhosts_config::Account;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::code::Code;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 
-use cloudhosts_registry::Counted;
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::status::HashStatus;
+use cloudhosts_config::status::HashStatus;
+use cloudhosts_config::{Config, Counted};
 use cloudhosts_table::{Cursor, Name, View};
 
 use super::code::Code;

@@ -1,6 +1,6 @@
 //! Whether others can read the password of Redis.
 
-use cloudhosts_registry::config::{Config, Exposure};
+use cloudhosts_config::{Config, Exposure};
 
 use super::code::Code;
 use super::finding::Finding;

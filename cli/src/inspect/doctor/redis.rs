@@ -1,7 +1,8 @@
 //! Redis, visited as the daemon would.
 
-use cloudhosts_registry::config::Config;
-use cloudhosts_registry::{Account, Probe, Unit, Unreadable, UnreadableCode, probe};
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Account, Config, Unit};
+use cloudhosts_registry::{Probe, Unreadable, probe};
 
 use super::code::Code;
 use super::daemon::clock_of_redis;

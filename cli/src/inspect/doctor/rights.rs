@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 
 use super::code::Code;

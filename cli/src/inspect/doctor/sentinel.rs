@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::{Config, Masters, masters};
+use cloudhosts_config::Config;
+use cloudhosts_registry::{Masters, masters};
 
 use super::code::Code;
 use super::finding::Finding;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cloudhosts_registry::Unit;
+use cloudhosts_config::Unit;
 
 use super::code::Code;
 use super::finding::Finding;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::{Config, Endpoint};
+use cloudhosts_config::{Config, Endpoint};
 use cloudhosts_table::{Name, View};
 
 use super::code::Code;

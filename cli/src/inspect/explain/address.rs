@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 use cloudhosts_registry::register::{Holding, Role as WrittenRole};
 use cloudhosts_table::View;
 use serde_json::{Value, json};

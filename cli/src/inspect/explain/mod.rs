@@ -10,7 +10,7 @@ mod name;
 
 use std::io;
 
-use cloudhosts_registry::config::Config;
+use cloudhosts_config::Config;
 
 use crate::completions;
 use crate::outcome::{Failure, Outcome};

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use cloudhosts_registry::config::{Allow, Config};
+use cloudhosts_config::status::RejectedField;
+use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::record::Field;
 use cloudhosts_registry::register::{Holding, Role as WrittenRole};
-use cloudhosts_registry::status::RejectedField;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
@@ -227,7 +227,8 @@ fn refused(name: &Name, inside: &Inside, config: &Config) -> Vec<RejectedField> 
         return Vec::new();
     };
     let concerns = |field: &RejectedField| {
-        Field::parse(field.field.as_bytes()).is_ok_and(|parsed| {
+        let raw = field.name().unwrap_or_default();
+        Field::parse(&raw).is_ok_and(|parsed| {
             let role = parsed.role.to_string();
             role == name.as_str() || inside.steps.iter().any(|step| step.role == role)
         })

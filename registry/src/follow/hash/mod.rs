@@ -17,11 +17,11 @@ use super::replica::{Content, Replica, ReplicaFull};
 use super::replication_identity::ReplicationIdentity;
 use super::scan::Scan;
 use super::scheduled_scan::ScheduledScan;
-use crate::config::Allow;
 use crate::log::log_key;
 use crate::pairs::Pairs;
 use crate::record::Field;
 use crate::unreadable::Unreadable;
+use cloudhosts_config::Allow;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 

@@ -4,34 +4,19 @@
 //! Everything is checked when it is read: the types of the values check
 //! themselves while they are parsed, which is how an error knows its line.
 
-mod command_line;
-mod error;
-mod exposure;
-mod redis_table;
-mod register_file;
-mod secrets;
-mod values;
-
-pub use command_line::hide_passwords;
-pub use error::ConfigError;
-pub use exposure::Exposure;
-pub use register_file::REGISTER;
-pub(crate) use secrets::CREDENTIAL;
-pub use values::Allow;
-
-use crate::connect::Endpoint;
-use crate::record::Zone;
+use crate::endpoint::Endpoint;
+use crate::error::{ConfigError, Places, Source};
+use crate::redis_table::{RedisTable, sentinels};
+use crate::secrets::{self, PasswordReader};
+use crate::values::{
+    self, AbsolutePath, Allow, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax,
+    ZoneText, standard_urls,
+};
+use crate::zone::Zone;
 use cloudhosts_table::{Name, Order};
-use error::{Places, Source};
-use redis_table::{RedisTable, sentinels};
-use secrets::PasswordReader;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use values::{
-    AbsolutePath, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax, ZoneText,
-    standard_urls,
-};
 
 /// Where the configuration is when no other file is named.
 pub const STANDARD: &str = "/etc/cloudhosts/cloudhosts.toml";
@@ -74,7 +59,7 @@ pub struct Config {
     file: Option<PathBuf>,
     /// The file that `redis.urls` was read from; none where the command line
     /// says.
-    urls_from: Option<PathBuf>,
+    pub(crate) urls_from: Option<PathBuf>,
 }
 
 /// The table `[redis]` of the configuration.
@@ -98,7 +83,7 @@ pub struct Redis {
     /// program.
     pub(crate) handed: Option<secrets::Handed>,
     /// Whose file `password_file` is.
-    password_reader: PasswordReader,
+    pub(crate) password_reader: PasswordReader,
 }
 
 /// The file as written: every key may be missing, an unknown one is an error.
@@ -142,7 +127,7 @@ impl Config {
         Ok(Config::read(path)?.0)
     }
 
-    fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
+    pub(crate) fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
         let file = path.unwrap_or(Path::new(STANDARD));
         let (text, from) = match std::fs::read_to_string(file) {
             Ok(text) => (text, Some(file.to_owned())),
@@ -163,7 +148,7 @@ impl Config {
     }
 
     /// Reads the text of a configuration that came from `file`.
-    fn parse(file: &Path, text: String) -> Result<(Config, Places), ConfigError> {
+    pub(crate) fn parse(file: &Path, text: String) -> Result<(Config, Places), ConfigError> {
         let urls_from = Some(file.to_owned());
         let source = Source::new(file, text);
         let file: File = toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
@@ -207,7 +192,8 @@ impl Config {
     }
 
     /// The same for who does not log in.
-    pub(crate) fn without_login(&self) -> Config {
+    #[must_use]
+    pub fn without_login(&self) -> Config {
         let mut config = self.clone();
         config.redis.username = None;
         config.redis.password_file = None;

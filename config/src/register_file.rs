@@ -1,11 +1,11 @@
 //! `/etc/cloudhosts/register.toml`: what differs from `cloudhosts.toml` for who
 //! registers.
 
-use super::Config;
-use super::error::{ConfigError, Places, Source};
-use super::redis_table::RedisTable;
-use super::secrets::{self, PasswordReader};
-use super::values::Hashes;
+use crate::config::Config;
+use crate::error::{ConfigError, Places, Source};
+use crate::redis_table::RedisTable;
+use crate::secrets::{self, PasswordReader};
+use crate::values::Hashes;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::Path;

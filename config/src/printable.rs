@@ -11,7 +11,7 @@ const MOST_REASON: usize = 300;
 
 /// Bytes in quotes, with everything but printable ASCII escaped and the end
 /// cut off when they are long.
-pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
+pub struct Quoted<'a>(pub &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,9 +24,40 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Bytes as text that can be printed, and read back by [`unescaped`].
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// The bytes that [`escaped`] made text of; none where it did not.
+#[must_use]
+pub fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            same => same,
+        });
+    }
+    Some(bytes)
+}
+
 /// A reason in somebody else's words: on one line, without control
 /// characters, and of bounded length.
-pub(crate) fn reason(text: &str) -> String {
+#[must_use]
+pub fn reason(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
         if line.len() >= MOST_REASON {
@@ -45,6 +76,7 @@ pub(crate) fn reason(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn nothing_reaches_a_terminal_unescaped() {
@@ -56,6 +88,15 @@ mod tests {
             reason("a\x1b]0;x\x07\r\nb\u{202e}"),
             "a\\u{1b}]0;x\\u{7}  b\\u{202e}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_is_read_back(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let text = escaped(&bytes);
+            prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
+            prop_assert_eq!(unescaped(&text), Some(bytes));
+        }
     }
 
     #[test]

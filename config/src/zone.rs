@@ -4,7 +4,7 @@ use crate::printable::Quoted;
 use std::fmt;
 
 /// Most bytes of a zone.
-pub const MAX_ZONE: usize = 63;
+const MAX_ZONE: usize = 63;
 
 /// The zone of a machine or of a member: an availability zone, a data centre, a
 /// rack. It means nothing by itself; two of them are the same or not. It is in

@@ -16,14 +16,18 @@ pub(crate) const MAX_SOCKET_PATH: usize = 107;
 
 /// A password. Never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
-    pub(crate) fn new(secret: String) -> Secret {
+    /// This password.
+    #[must_use]
+    pub fn new(secret: String) -> Secret {
         Secret(secret)
     }
 
-    pub(crate) fn reveal(&self) -> &str {
+    /// The password itself, for Redis alone.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -36,13 +40,14 @@ impl fmt::Debug for Secret {
 
 /// How to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
     /// Over TCP, inside TLS or plain.
     Tcp {
         /// A name or an address, without brackets.
         host: String,
         /// As written in the URL.
         port: Option<u16>,
+        /// Inside TLS.
         tls: bool,
     },
     /// Over a Unix socket.
@@ -52,11 +57,14 @@ pub(crate) enum Address {
 /// One of the configured `urls`. Displays without user and password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    pub(crate) address: Address,
+    /// How to reach it.
+    pub address: Address,
     /// The database to `SELECT`.
-    pub(crate) db: u32,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Secret>,
+    pub db: u32,
+    /// Who to log in as, where the URL says.
+    pub username: Option<String>,
+    /// With which password, where the URL says.
+    pub password: Option<Secret>,
 }
 
 impl Endpoint {
@@ -96,7 +104,8 @@ impl Endpoint {
 
     /// The same with TLS, or without; none where it is so already, or is a Unix
     /// socket.
-    pub(crate) fn spoken_to(&self, in_tls: bool) -> Option<Endpoint> {
+    #[must_use]
+    pub fn spoken_to(&self, in_tls: bool) -> Option<Endpoint> {
         let mut other = self.clone();
         match &mut other.address {
             Address::Tcp { tls, .. } if *tls != in_tls => *tls = in_tls,
@@ -115,7 +124,8 @@ impl Endpoint {
 
     /// The master this sentinel named: reached as the sentinel is, in the
     /// database its URL names, with the credentials of the configuration.
-    pub(crate) fn master_at(&self, host: String, port: u16) -> Endpoint {
+    #[must_use]
+    pub fn master_at(&self, host: String, port: u16) -> Endpoint {
         let tls = matches!(self.address, Address::Tcp { tls: true, .. });
         Endpoint {
             address: Address::Tcp {
@@ -131,7 +141,8 @@ impl Endpoint {
 }
 
 /// The port to connect to.
-pub(crate) fn port_or_default(port: Option<u16>) -> u16 {
+#[must_use]
+pub fn port_or_default(port: Option<u16>) -> u16 {
     port.unwrap_or(REDIS_PORT)
 }
 

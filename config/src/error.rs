@@ -1,13 +1,13 @@
 //! Errors of the configuration, each with the place it is at.
 
-use crate::fault::{Fault, FaultCode};
 use crate::printable::reason;
+use crate::secrets::{FileError, FileErrorCode};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What to do where this user may not read what registering takes.
-pub(super) const RUN_AS_ANOTHER: &str =
+pub(crate) const RUN_AS_ANOTHER: &str =
     "run this with sudo, or as a member of the group that may read the file (id, ls -l)";
 
 /// What is wrong with the configuration, where, and what to do.
@@ -34,7 +34,7 @@ impl ConfigError {
     }
 
     /// The file itself cannot be read.
-    pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {
+    pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {
         ConfigError {
             place: shown(file),
             why: format!(
@@ -46,7 +46,7 @@ impl ConfigError {
     }
 
     /// The file that says as whom to register is there, and cannot be read.
-    pub(super) fn may_not_register(file: &Path, error: &std::io::Error) -> ConfigError {
+    pub(crate) fn may_not_register(file: &Path, error: &std::io::Error) -> ConfigError {
         let what_to_do = match error.kind() {
             std::io::ErrorKind::PermissionDenied => RUN_AS_ANOTHER,
             _ => "see that it is a file of UTF-8 text, or remove it",
@@ -59,16 +59,16 @@ impl ConfigError {
     }
 
     /// A file that is named at that place, and can't be used.
-    pub(super) fn faulty(place: &str, fault: Fault) -> ConfigError {
+    pub(crate) fn faulty(place: &str, error: FileError) -> ConfigError {
         ConfigError {
             place: place.to_owned(),
-            why: fault.why,
-            denied: fault.path.filter(|_| fault.code == FaultCode::FileDenied),
+            why: error.to_string(),
+            denied: (error.code == FileErrorCode::Denied).then_some(error.path),
         }
     }
 
     /// An option of the command line.
-    pub(super) fn option(option: &str, why: &str) -> ConfigError {
+    pub(crate) fn option(option: &str, why: &str) -> ConfigError {
         ConfigError {
             place: option.to_owned(),
             why: why.to_owned(),
@@ -78,39 +78,39 @@ impl ConfigError {
 }
 
 /// A path, fit for printing.
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
 /// Where the files are named that hold secrets, for errors about them.
-pub(super) struct Places {
-    pub(super) password_file: String,
-    pub(super) ca_file: String,
+pub(crate) struct Places {
+    pub(crate) password_file: String,
+    pub(crate) ca_file: String,
 }
 
 /// The text of a configuration file.
-pub(super) struct Source {
+pub(crate) struct Source {
     file: PathBuf,
     text: String,
 }
 
 impl Source {
-    pub(super) fn new(file: &Path, text: String) -> Source {
+    pub(crate) fn new(file: &Path, text: String) -> Source {
         let file = file.to_owned();
         Source { file, text }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// What the parser, or the check of a value, found.
-    pub(super) fn refused(&self, error: &toml::de::Error) -> ConfigError {
+    pub(crate) fn refused(&self, error: &toml::de::Error) -> ConfigError {
         self.error(error.span().as_ref(), reason(error.message()))
     }
 
     /// An error at a place in the file.
-    pub(super) fn error(&self, at: Option<&Range<usize>>, why: String) -> ConfigError {
+    pub(crate) fn error(&self, at: Option<&Range<usize>>, why: String) -> ConfigError {
         let place = self.place(at);
         ConfigError {
             place,
@@ -120,7 +120,7 @@ impl Source {
     }
 
     /// A place in the file, with its line: `/etc/cloudhosts/cloudhosts.toml:7`.
-    pub(super) fn place(&self, at: Option<&Range<usize>>) -> String {
+    pub(crate) fn place(&self, at: Option<&Range<usize>>) -> String {
         let file = shown(&self.file);
         match at.and_then(|at| self.text.as_bytes().get(..at.start)) {
             Some(before) => {
@@ -132,7 +132,7 @@ impl Source {
     }
 
     /// The places as long as nothing is named: the file as a whole.
-    pub(super) fn places(&self) -> Places {
+    pub(crate) fn places(&self) -> Places {
         Places {
             password_file: self.place(None),
             ca_file: self.place(None),

@@ -1,9 +1,9 @@
 //! The table `[redis]` as it is written in a file.
 
-use super::Redis;
-use super::error::{ConfigError, Places, Source};
-use super::values::{AbsolutePath, Interval, Urls};
-use crate::connect::Endpoint;
+use crate::config::Redis;
+use crate::endpoint::Endpoint;
+use crate::error::{ConfigError, Places, Source};
+use crate::values::{AbsolutePath, Interval, Urls};
 use serde::Deserialize;
 use std::mem::take;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use toml::Spanned;
 /// The keys of the table: each may be missing, an unknown one is an error.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RedisTable {
+pub(crate) struct RedisTable {
     urls: Option<Spanned<Urls>>,
     username: Option<String>,
     password_file: Option<Spanned<AbsolutePath>>,
@@ -25,7 +25,7 @@ impl RedisTable {
     /// Puts what is written in place of what was known before. A user that is
     /// written comes with the password that is written, or with none: the one
     /// that was known is another user's.
-    pub(super) fn put_into(
+    pub(crate) fn put_into(
         self,
         redis: &mut Redis,
         places: &mut Places,
@@ -70,18 +70,18 @@ impl RedisTable {
     }
 
     /// Whether it says where Redis is.
-    pub(super) fn has_urls(&self) -> bool {
+    pub(crate) fn has_urls(&self) -> bool {
         self.urls.is_some()
     }
 
     /// Whether it says where the password is.
-    pub(super) fn has_password_file(&self) -> bool {
+    pub(crate) fn has_password_file(&self) -> bool {
         self.password_file.is_some()
     }
 
     /// Where it names a master that sentinels watch, or says that there are no
     /// sentinels.
-    pub(super) fn sentinel_at(&self) -> Option<Range<usize>> {
+    pub(crate) fn sentinel_at(&self) -> Option<Range<usize>> {
         self.sentinel.as_ref().map(Spanned::span)
     }
 }
@@ -91,7 +91,7 @@ fn some(text: String) -> Option<String> {
 }
 
 /// The URLs as those of sentinels.
-pub(super) fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, String> {
+pub(crate) fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, String> {
     if urls.iter().any(Endpoint::is_unix) {
         return Err(
             "with `sentinel` set, urls are those of the sentinels, and these are reached \

@@ -1,10 +1,16 @@
 //! `status.json`: how the daemon is. It writes the file, the command reads it.
 
+use crate::printable::{escaped, unescaped};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-pub use crate::unreadable::UnreadableCode;
-use serde::{Deserialize, Serialize};
+/// Most bytes of a field that are shown.
+const MAX_SHOWN: usize = 120;
+
+/// Most bytes of a field that are written as they are in Redis. Fields that can
+/// be used are shorter.
+const MAX_RAW: usize = 512;
 
 /// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -152,6 +158,21 @@ pub struct HashStatus {
     pub unreadable_code: Option<UnreadableCode>,
 }
 
+/// The reasons for which a hash cannot be read, by the words of Redis where it
+/// has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnreadableCode {
+    /// The key lives on another node of a Redis Cluster (MOVED, ASK, CROSSSLOT).
+    Moved,
+    /// The user may not read it (NOPERM).
+    NoPerm,
+    /// The key is no hash (WRONGTYPE).
+    WrongType,
+    /// There is more in it than a table can serve.
+    TooLarge,
+}
+
 /// A read of all hashes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct FullRead {
@@ -176,8 +197,15 @@ pub struct Rejected {
 pub struct RejectedField {
     /// The hash.
     pub hash: String,
-    /// The field, with what can't be printed escaped.
+    /// The field as it is shown: with what can't be printed escaped, and cut
+    /// when it is long.
     pub field: String,
+    /// The field as it is in Redis, escaped, and up to 512 bytes of it.
+    #[serde(default)]
+    pub raw: Option<String>,
+    /// How many bytes the field has in Redis.
+    #[serde(default)]
+    pub length: usize,
     /// What it is that can't be used.
     pub code: RejectedCode,
     /// What is wrong with it. Nothing of a value stands in it: everybody may
@@ -185,6 +213,37 @@ pub struct RejectedField {
     pub reason: String,
     /// What became of it.
     pub effect: Effect,
+}
+
+impl RejectedField {
+    /// What is wrong with this field of Redis.
+    #[must_use]
+    pub fn new(
+        hash: &str,
+        field: &[u8],
+        code: RejectedCode,
+        reason: String,
+        effect: Effect,
+    ) -> RejectedField {
+        let shown = field.get(..MAX_SHOWN);
+        RejectedField {
+            hash: hash.to_owned(),
+            field: shown.map_or_else(|| escaped(field), |shown| escaped(shown) + "..."),
+            raw: Some(escaped(field.get(..MAX_RAW).unwrap_or(field))),
+            length: field.len(),
+            code,
+            reason,
+            effect,
+        }
+    }
+
+    /// The field as it is in Redis. None where it is longer than what is written
+    /// of it, or a daemon of another release wrote this.
+    #[must_use]
+    pub fn name(&self) -> Option<Vec<u8>> {
+        let raw = unescaped(self.raw.as_deref()?)?;
+        (raw.len() == self.length).then_some(raw)
+    }
 }
 
 /// What it is about a field that can't be used.
@@ -231,12 +290,42 @@ mod timestamp {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_rfc3339_millis(*time))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
         let text = String::deserialize(from)?;
         humantime::parse_rfc3339(&text).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_named_as_it_is_in_redis_unless_it_is_too_long() {
+        let rejected = |field: &[u8]| {
+            RejectedField::new(
+                "h",
+                field,
+                RejectedCode::Field,
+                String::new(),
+                Effect::Ignored,
+            )
+        };
+        for field in [
+            &b""[..],
+            b"w\xe9b\n...",
+            &[b'\\'; MAX_SHOWN],
+            &[0xff; MAX_RAW],
+        ] {
+            assert_eq!(rejected(field).name().as_deref(), Some(field));
+        }
+        assert!(rejected(&[b'a'; MAX_SHOWN]).field.ends_with('a'));
+        let long = rejected(&[b'a'; MAX_RAW + 1]);
+        assert_eq!((long.name(), long.length), (None, MAX_RAW + 1));
+        assert_eq!(long.field.len(), MAX_SHOWN + "...".len());
     }
 }

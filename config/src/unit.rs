@@ -1,7 +1,7 @@
 //! The unit that runs the daemon, as it is installed: read from its files, as
 //! systemd need not run, and need not have read them yet.
 
-use crate::config::CREDENTIAL;
+use crate::secrets::CREDENTIAL;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;

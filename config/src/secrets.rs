@@ -1,15 +1,16 @@
 //! The files the configuration names: the password and the CA.
 
-use super::Redis;
-use super::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
-use crate::connect::Secret;
-use crate::fault::{Fault, FaultCode};
+use crate::config::Config;
+use crate::config::Redis;
+use crate::endpoint::Secret;
+use crate::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
 use crate::unit::{Credential, Unit};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use thiserror::Error;
 
 /// Most bytes of a password file or a CA file that are read.
 const MOST: u64 = 4 * 1024 * 1024;
@@ -20,6 +21,39 @@ pub(crate) const CREDENTIAL: &str = "redis-password";
 
 /// Where systemd puts the credentials of a unit that runs.
 const RUNNING: &str = "/run/credentials/cloudhosts-cached.service";
+
+/// A file that the configuration names, and that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{key} {}: {why}; {remedy}", shown(path))]
+pub struct FileError {
+    /// What it is about the file.
+    pub code: FileErrorCode,
+    /// Which file.
+    pub path: PathBuf,
+    /// The key that names it.
+    key: &'static str,
+    /// What is wrong with it, and what to do.
+    why: String,
+    remedy: &'static str,
+}
+
+/// What it is about a file that can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileErrorCode {
+    /// This user may not read it.
+    Denied,
+    /// It is missing, or does not hold what it should.
+    Unusable,
+}
+
+impl From<&io::Error> for FileErrorCode {
+    fn from(error: &io::Error) -> FileErrorCode {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => FileErrorCode::Denied,
+            _ => FileErrorCode::Unusable,
+        }
+    }
+}
 
 /// The password that the unit hands to the daemon, for a program that is not the
 /// daemon and is to visit Redis as the daemon does.
@@ -32,7 +66,7 @@ pub(crate) struct Handed {
 
 /// Whose file the password file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PasswordReader {
+pub(crate) enum PasswordReader {
     /// `cloudhosts.toml` names it, and the daemon can read it.
     Daemon,
     /// `register.toml` names it, for people. A unit whose user is not one of
@@ -42,7 +76,7 @@ pub(super) enum PasswordReader {
 
 impl Redis {
     /// The file the password is in, if there is one.
-    pub(super) fn password_path(&self) -> Option<PathBuf> {
+    pub(crate) fn password_path(&self) -> Option<PathBuf> {
         match &self.password_file {
             Some(file) => match self.password_reader {
                 PasswordReader::Registrar if File::open(file).is_err() => {
@@ -60,7 +94,10 @@ impl Redis {
     }
 
     /// Reads the password as it is now. This blocks on the disk.
-    pub(crate) fn password(&self) -> Result<Option<Secret>, Fault> {
+    ///
+    /// # Errors
+    /// The file can't be used.
+    pub fn password(&self) -> Result<Option<Secret>, FileError> {
         let Some(path) = self.password_path() else {
             return Ok(None);
         };
@@ -72,28 +109,33 @@ impl Redis {
     }
 
     /// Reads the certificates of `ca_file`. This blocks on the disk.
-    pub(crate) fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Fault> {
+    ///
+    /// # Errors
+    /// The file can't be used.
+    pub fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, FileError> {
         let Some(path) = &self.ca_file else {
             return Ok(None);
         };
-        let refuse = |code, why: &str| {
-            let remedy = "name a PEM file with the CA's certificate, readable for this user";
-            let why = format!("ca_file {}: {why}; {remedy}", shown(path));
-            Fault::new(code, why).at(path)
+        let refuse = |code, why: &str| FileError {
+            code,
+            path: path.clone(),
+            key: "ca_file",
+            why: why.to_owned(),
+            remedy: "name a PEM file with the CA's certificate, readable for this user",
         };
-        let bytes = read(path).map_err(|error| refuse(code(&error), &error.to_string()))?;
+        let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
         match found {
             Ok(found) if found.is_empty() => {
-                Err(refuse(FaultCode::FileUnusable, "it holds no certificate"))
+                Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
             }
             Ok(found) => Ok(Some(found)),
-            Err(_) => Err(refuse(FaultCode::FileUnusable, "it is not PEM")),
+            Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
         }
     }
 }
 
-impl super::Config {
+impl Config {
     /// Takes over the password that the installed unit hands to the daemon as a
     /// credential, where the configuration names no password file and this user may
     /// read it. This blocks on the disk.
@@ -130,29 +172,23 @@ impl super::Config {
 }
 
 /// Reads a password from a file, which is this one's.
-fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, Fault> {
-    let refuse = |code, why: &str| {
-        let remedy = match (reader, code) {
-            (PasswordReader::Registrar, FaultCode::FileDenied) => RUN_AS_ANOTHER,
+fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, FileError> {
+    let refuse = |code, why: &str| FileError {
+        code,
+        path: path.to_owned(),
+        key: "password_file",
+        why: why.to_owned(),
+        remedy: match (reader, code) {
+            (PasswordReader::Registrar, FileErrorCode::Denied) => RUN_AS_ANOTHER,
             _ => "put the password there, readable for this user",
-        };
-        let why = format!("password_file {}: {why}; {remedy}", shown(path));
-        Fault::new(code, why).at(path)
+        },
     };
-    let unusable = |why| refuse(FaultCode::FileUnusable, why);
-    let bytes = read(path).map_err(|error| refuse(code(&error), &error.to_string()))?;
+    let unusable = |why| refuse(FileErrorCode::Unusable, why);
+    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(unusable("it is empty")),
         password => Ok(Secret::new(password.to_owned())),
-    }
-}
-
-/// What it is about a file that can't be read.
-fn code(error: &std::io::Error) -> FaultCode {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => FaultCode::FileDenied,
-        _ => FaultCode::FileUnusable,
     }
 }
 
@@ -167,23 +203,23 @@ fn credential() -> Option<PathBuf> {
 fn is_blank(path: &Path) -> bool {
     match read(path) {
         Ok(bytes) => bytes.trim_ascii().is_empty(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Sees that both files can be read.
-pub(super) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
+pub(crate) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()
-        .map_err(|fault| ConfigError::faulty(&places.password_file, fault))?;
+        .map_err(|error| ConfigError::faulty(&places.password_file, error))?;
     redis
         .authorities()
-        .map_err(|fault| ConfigError::faulty(&places.ca_file, fault))?;
+        .map_err(|error| ConfigError::faulty(&places.ca_file, error))?;
     Ok(())
 }

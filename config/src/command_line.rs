@@ -1,8 +1,8 @@
 //! Passwords on the command line, which everybody can see in the list of
 //! processes: they are overwritten there.
 
-use super::exposure::Exposure;
-use crate::connect::Endpoint;
+use crate::endpoint::Endpoint;
+use crate::exposure::Exposure;
 use crate::printable::reason;
 use std::fs::{File, OpenOptions, read, read_to_string};
 use std::io;

@@ -1,7 +1,7 @@
 //! Passwords that can be read by those who must not.
 
-use super::Config;
-use super::error::shown;
+use crate::config::Config;
+use crate::error::shown;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

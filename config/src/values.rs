@@ -1,8 +1,9 @@
 //! The values of the configuration: types that check themselves while they
 //! are parsed.
 
-use crate::connect::{Endpoint, MAX_SOCKET_PATH};
-use crate::record::Zone;
+use crate::endpoint::{Endpoint, MAX_SOCKET_PATH};
+use crate::printable::Quoted;
+use crate::zone::Zone;
 use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -33,7 +34,7 @@ impl Visitor<'_> for Text {
 }
 
 /// A time greater than zero.
-pub(super) struct Interval(pub(super) Duration);
+pub(crate) struct Interval(pub(crate) Duration);
 
 impl<'de> Deserialize<'de> for Interval {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Interval, D::Error> {
@@ -45,7 +46,7 @@ impl<'de> Deserialize<'de> for Interval {
 }
 
 /// How long a table lives without a daemon; 0 is for ever.
-pub(super) struct StaleMax(pub(super) Option<Duration>);
+pub(crate) struct StaleMax(pub(crate) Option<Duration>);
 
 impl Default for StaleMax {
     fn default() -> StaleMax {
@@ -75,7 +76,7 @@ fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
 }
 
 /// An absolute path; empty counts as not written.
-pub(super) struct AbsolutePath(pub(super) Option<PathBuf>);
+pub(crate) struct AbsolutePath(pub(crate) Option<PathBuf>);
 
 impl<'de> Deserialize<'de> for AbsolutePath {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<AbsolutePath, D::Error> {
@@ -93,7 +94,7 @@ impl<'de> Deserialize<'de> for AbsolutePath {
 }
 
 /// The path of our own socket.
-pub(super) struct SocketPath(pub(super) PathBuf);
+pub(crate) struct SocketPath(pub(crate) PathBuf);
 
 impl Default for SocketPath {
     fn default() -> SocketPath {
@@ -118,7 +119,7 @@ impl<'de> Deserialize<'de> for SocketPath {
 
 /// The domain, or none where it is empty.
 #[derive(Default)]
-pub(super) struct Domain(pub(super) Option<Name>);
+pub(crate) struct Domain(pub(crate) Option<Name>);
 
 impl<'de> Deserialize<'de> for Domain {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Domain, D::Error> {
@@ -137,7 +138,7 @@ impl<'de> Deserialize<'de> for Domain {
 
 /// The zone, or none where it is empty.
 #[derive(Default)]
-pub(super) struct ZoneText(pub(super) Option<Zone>);
+pub(crate) struct ZoneText(pub(crate) Option<Zone>);
 
 impl<'de> Deserialize<'de> for ZoneText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ZoneText, D::Error> {
@@ -156,7 +157,7 @@ impl<'de> Deserialize<'de> for ZoneText {
 
 /// `order`.
 #[derive(Default)]
-pub(super) struct OrderText(pub(super) Order);
+pub(crate) struct OrderText(pub(crate) Order);
 
 impl<'de> Deserialize<'de> for OrderText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OrderText, D::Error> {
@@ -170,7 +171,7 @@ impl<'de> Deserialize<'de> for OrderText {
 }
 
 /// `reverse`: unless it is said, addresses are looked up.
-pub(super) struct Reverse(pub(super) bool);
+pub(crate) struct Reverse(pub(crate) bool);
 
 impl Default for Reverse {
     fn default() -> Reverse {
@@ -187,7 +188,7 @@ impl<'de> Deserialize<'de> for Reverse {
 }
 
 /// The hashes, checked.
-pub(super) struct Hashes(pub(super) Vec<String>);
+pub(crate) struct Hashes(pub(crate) Vec<String>);
 
 impl Default for Hashes {
     fn default() -> Hashes {
@@ -204,7 +205,7 @@ impl<'de> Deserialize<'de> for Hashes {
 }
 
 /// At least one hash and as many as a table can name, none empty, none twice.
-pub(super) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
+pub(crate) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
     if hashes.is_empty() {
         return Err("there must be at least one hash, such as [\"cloudhosts\"]".to_owned());
     }
@@ -214,7 +215,7 @@ pub(super) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
     let mut seen = HashSet::new();
     for hash in &hashes {
         if hash.len() > MAX_KEY {
-            let hash = crate::printable::Quoted(hash.as_bytes());
+            let hash = Quoted(hash.as_bytes());
             return Err(format!(
                 "the hash {hash} has a name of more than {MAX_KEY} bytes"
             ));
@@ -223,7 +224,7 @@ pub(super) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
             return Err("the name of a hash is empty; write a Redis key".to_owned());
         }
         if !seen.insert(hash) {
-            let hash = crate::printable::Quoted(hash.as_bytes());
+            let hash = Quoted(hash.as_bytes());
             return Err(format!("the hash {hash} is there twice; leave one out"));
         }
     }
@@ -233,12 +234,12 @@ pub(super) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
 /// The URLs as written, each with its place; checked by [`Urls::check`].
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(super) struct Urls(Vec<Spanned<String>>);
+pub(crate) struct Urls(Vec<Spanned<String>>);
 
 impl Urls {
     /// Reads each URL; the error comes with its place, or with none where it
     /// is about all of them.
-    pub(super) fn check(self) -> Result<Vec<Endpoint>, (Option<Range<usize>>, String)> {
+    pub(crate) fn check(self) -> Result<Vec<Endpoint>, (Option<Range<usize>>, String)> {
         if self.0.is_empty() {
             let why = "there must be at least one URL, such as [\"redis://127.0.0.1:6379\"]";
             return Err((None, why.to_owned()));
@@ -251,7 +252,7 @@ impl Urls {
 }
 
 /// Where Redis is when the file does not say.
-pub(super) fn standard_urls() -> Vec<Endpoint> {
+pub(crate) fn standard_urls() -> Vec<Endpoint> {
     Endpoint::parse("redis://127.0.0.1:6379")
         .into_iter()
         .collect()
@@ -306,7 +307,7 @@ impl<'de> Deserialize<'de> for Allow {
             ));
         }
         if let Some(glob) = globs.iter().find(|glob| !could_match(glob)) {
-            let glob = crate::printable::Quoted(glob.as_bytes());
+            let glob = Quoted(glob.as_bytes());
             return Err(D::Error::custom(format!(
                 "the glob {glob} matches no name: names are letters, digits, '-', '_' and '.', and \
                  of other characters '*' stands for any run and '?' for one"
