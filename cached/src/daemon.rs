@@ -228,16 +228,16 @@ impl Daemon {
             }
             Event::Disconnected {
                 endpoint,
-                why,
+                fault,
                 retry_in,
             } => {
                 // The same trouble at each attempt is one event.
-                let trouble = format!("{endpoint}: {why}");
+                let trouble = format!("{endpoint}: {fault}");
                 if self.trouble != trouble {
                     warn!("no connection to {trouble}; trying again in {retry_in:.1?}");
                     self.trouble = trouble;
                 }
-                self.report.disconnected(&endpoint, &why, now);
+                self.report.disconnected(&endpoint, &fault.why, now);
                 self.update();
             }
             Event::Changes(batch) => self.digest(batch),

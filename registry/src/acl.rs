@@ -5,6 +5,9 @@
 //! cloudhosts-registry(7).
 
 use crate::connect::Connector;
+use crate::connect_error::ConnectError;
+use crate::fault::Fault;
+use crate::runtime::runtime;
 use cloudhosts_config::Config;
 use redis::{Value, cmd};
 use std::fmt;
@@ -175,12 +178,9 @@ impl fmt::Display for RedisVersion {
 /// configured, or where that is in vain without logging in. It takes no right.
 ///
 /// # Errors
-/// No Redis answers, or lets us in; in words for the operator.
-pub fn redis_version(config: &Config) -> Result<RedisVersion, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
+/// No Redis can be connected to, or it does not say its version.
+pub fn redis_version(config: &Config) -> Result<RedisVersion, ConnectError> {
+    let runtime = runtime()?;
     let version = runtime.block_on(async {
         match ask_version(config.clone()).await {
             Ok(version) => Ok(version),
@@ -192,14 +192,14 @@ pub fn redis_version(config: &Config) -> Result<RedisVersion, String> {
     version
 }
 
-async fn ask_version(config: Config) -> Result<RedisVersion, String> {
-    let connected = Connector::to_read(Arc::new(config)).connect().await;
-    let mut connection = connected.map_err(|down| format!("{}: {}", down.endpoint, down.why))?;
+async fn ask_version(config: Config) -> Result<RedisVersion, ConnectError> {
+    let mut connection = Connector::to_read(Arc::new(config)).connect().await?;
     let hello = cmd("HELLO").arg(2).to_owned();
     let answer = connection.link.ask(&hello).await;
-    let told = |why: String| format!("{}: {why}", connection.endpoint);
-    let answer = answer.map_err(|failure| told(failure.to_string()))?;
-    version_in(&answer).ok_or_else(|| told("it does not say its version".to_owned()))
+    let endpoint = connection.endpoint;
+    let answer = answer.map_err(|error| ConnectError::of_command(&endpoint, error))?;
+    let unexpected = || ConnectError::new(endpoint, Fault::unexpected_reply("HELLO"));
+    version_in(&answer).ok_or_else(unexpected)
 }
 
 /// The version in the answer to HELLO, which has names and values by turns.

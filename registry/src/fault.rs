@@ -8,8 +8,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no connection, or none any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why there is no connection, or none any more. Callers decide on the code; its text is for the
+/// operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
 pub struct Fault {
     /// Which of the known reasons it is.
     pub code: FaultCode,
@@ -73,9 +75,23 @@ pub enum FaultCode {
     Loading,
     /// It is a replica, where a master is needed.
     Replica,
+    /// What answers at a sentinel's URL is no sentinel, or does not know the master.
+    NoSentinel,
     /// The other side closed the connection.
     Closed,
-    /// Another reason.
+    /// What came is not what Redis sends.
+    Protocol,
+    /// A reply was larger than is accepted.
+    TooLarge,
+    /// Redis answers every command with an error, for a reason without a code of its own.
+    ErrorReply,
+    /// A hash has moved to another node of the Redis Cluster.
+    Moved,
+    /// Another of the configured Redis is to be used.
+    Superseded,
+    /// This system has no descriptor, timer or thread left.
+    System,
+    /// Another failure of the network.
     Lost,
 }
 
@@ -110,6 +126,17 @@ impl Fault {
             path: Some(path.to_owned()),
             ..self
         }
+    }
+
+    /// What this system refuses.
+    pub(crate) fn system(error: impl fmt::Display) -> Fault {
+        Fault::new(FaultCode::System, reason(&error.to_string()))
+    }
+
+    /// A reply that is not what Redis sends to this command.
+    pub(crate) fn unexpected_reply(command: &str) -> Fault {
+        let why = format!("the reply to {command} is not what Redis sends");
+        Fault::new(FaultCode::Protocol, why)
     }
 
     /// Why nobody could be connected to.
@@ -239,23 +266,5 @@ impl From<FileError> for Fault {
             FileErrorCode::Unusable => FaultCode::FileUnusable,
         };
         Fault::new(code, error.to_string()).at(&error.path)
-    }
-}
-
-impl From<String> for Fault {
-    fn from(why: String) -> Fault {
-        Fault::new(FaultCode::Lost, why)
-    }
-}
-
-impl From<Fault> for String {
-    fn from(fault: Fault) -> String {
-        fault.why
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
     }
 }

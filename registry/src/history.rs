@@ -1,13 +1,11 @@
 //! The change log, read for people.
 
-use crate::connect::{Connection, Connector, Failure, SILENCE};
+use crate::connect::{CommandError, Connection, Connector, SILENCE};
 use crate::log::{Entry, EntryId, log_key};
-use crate::register::passes;
 use cloudhosts_config::Config;
 use cloudhosts_config::printable::Quoted;
 use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,11 +23,11 @@ const BLOCK: Duration = Duration::from_secs(5);
 pub struct History {
     connector: Connector,
     connection: Option<Connection>,
-    logs: Vec<Log>,
+    logs: Vec<LogReader>,
 }
 
 /// One log, and how far it has been read.
-struct Log {
+struct LogReader {
     hash: String,
     /// The last entry that was read, or what stands for it; none before the
     /// first.
@@ -41,36 +39,24 @@ struct Log {
 }
 
 /// Why the log cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
     /// Redis cannot be reached, or does not answer for now.
+    #[error("{0}")]
     Away(String),
     /// Redis says no, and will again.
+    #[error("{0}")]
     Refused(String),
     /// A key that is not a log stands where the log belongs.
+    #[error("{0} is not a stream, and a change log belongs there: rename that key, or delete it")]
     NotALog(String),
 }
-
-impl fmt::Display for HistoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HistoryError::Away(why) | HistoryError::Refused(why) => f.write_str(why),
-            HistoryError::NotALog(keys) => write!(
-                f,
-                "{keys} is not a stream, and a change log belongs there: rename that key, or \
-                 delete it"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for HistoryError {}
 
 impl History {
     /// Begins with the first entry there is, or with the first since then.
     #[must_use]
     pub fn new(config: Arc<Config>, since: Option<SystemTime>) -> History {
-        let log = |hash: &String| Log {
+        let log = |hash: &String| LogReader {
             hash: hash.clone(),
             last: since.and_then(before),
             ahead: VecDeque::new(),
@@ -104,8 +90,8 @@ impl History {
             let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
             question.arg("COUNT").arg(PAGE).arg("BLOCK").arg(block);
             question.arg("STREAMS");
-            question.arg(self.logs.iter().map(Log::key).collect::<Vec<_>>());
-            let last = |log: &Log| log.last.unwrap_or_default().to_string();
+            question.arg(self.logs.iter().map(LogReader::key).collect::<Vec<_>>());
+            let last = |log: &LogReader| log.last.unwrap_or_default().to_string();
             question.arg(self.logs.iter().map(last).collect::<Vec<_>>());
             let answer = self.ask(&question, BLOCK + SILENCE, None).await?;
             for (key, entries) in streams(&answer) {
@@ -120,7 +106,7 @@ impl History {
 
     /// Takes the oldest of what was read.
     fn first(&mut self) -> Option<(&str, Entry)> {
-        let id = |log: &Log| log.ahead.front().map(|entry| entry.id);
+        let id = |log: &LogReader| log.ahead.front().map(|entry| entry.id);
         let logs = self.logs.iter_mut().filter(|log| id(log).is_some());
         let log = logs.min_by_key(|log| id(log))?;
         let entry = log.ahead.pop_front()?;
@@ -165,35 +151,37 @@ impl History {
         silence: Duration,
         key: Option<&str>,
     ) -> Result<Value, HistoryError> {
-        let mut connection =
-            match self.connection.take() {
-                Some(connection) => connection,
-                None => self.connector.connect().await.map_err(|down| {
-                    HistoryError::Away(format!("{}: {}", down.endpoint, down.why))
-                })?,
-            };
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let made = self.connector.connect().await;
+                made.map_err(|error| HistoryError::Away(error.to_string()))?
+            }
+        };
         let endpoint = connection.endpoint.clone();
         let answer = connection.link.ask_within(question, silence).await;
-        if !matches!(answer, Err(Failure::Lost(_))) {
+        if !matches!(answer, Err(CommandError::Lost(_))) {
             self.connection = Some(connection);
         }
         answer.map_err(|failure| match failure {
-            Failure::Lost(why) => HistoryError::Away(format!("{endpoint}: {why}")),
-            Failure::Refused(refusal) if refusal.code() == "WRONGTYPE" => {
-                let keys = self.logs.iter().map(Log::key);
+            CommandError::Lost(why) => HistoryError::Away(format!("{endpoint}: {why}")),
+            CommandError::ErrorReply(reply) if reply.is_wrong_type() => {
+                let keys = self.logs.iter().map(LogReader::key);
                 let all = || keys.collect::<Vec<_>>().join(" or ");
                 let key = key.map_or_else(all, str::to_owned);
                 HistoryError::NotALog(format!("{endpoint}: {}", Quoted(key.as_bytes())))
             }
-            Failure::Refused(refusal) if passes(&refusal) => {
-                HistoryError::Away(format!("{endpoint}: {refusal}"))
+            CommandError::ErrorReply(reply) if reply.is_temporary() => {
+                HistoryError::Away(format!("{endpoint}: {reply}"))
             }
-            Failure::Refused(refusal) => HistoryError::Refused(format!("{endpoint}: {refusal}")),
+            CommandError::ErrorReply(reply) => {
+                HistoryError::Refused(format!("{endpoint}: {reply}"))
+            }
         })
     }
 }
 
-impl Log {
+impl LogReader {
     fn key(&self) -> String {
         log_key(&self.hash)
     }

@@ -21,6 +21,7 @@
 
 pub mod acl;
 mod connect;
+mod connect_error;
 mod fault;
 pub mod follow;
 mod history;
@@ -31,8 +32,10 @@ mod probe;
 mod read_values;
 pub mod record;
 pub mod register;
+mod runtime;
 mod unreadable;
 
+pub use connect_error::ConnectError;
 pub use fault::{Fault, FaultCode};
 pub use follow::{
     Attribution, Baseline, Batch, Changes, Checkpoint, Event, Extent, HashBatch, Mode, follow,
@@ -40,7 +43,7 @@ pub use follow::{
 pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{HashFacts, Need, NotRead, NotVisited, Probe, Refused, probe};
+pub use probe::{HashFacts, MissingRight, Need, Probe, probe};
 pub use read_values::read_values;
 pub use record::{Field, FieldError, Target, Value, ValueError};
 pub use unreadable::Unreadable;

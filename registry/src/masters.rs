@@ -2,6 +2,9 @@
 //! the daemon follows it.
 
 use crate::connect::Sentinels;
+use crate::connect_error::ConnectError;
+use crate::fault::Fault;
+use crate::runtime::runtime;
 use cloudhosts_config::Config;
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ pub struct Masters {
     /// names one.
     pub believed: Option<String>,
     /// Each sentinel and the master it names, or why it names none.
-    pub said: Vec<(String, Result<String, String>)>,
+    pub answers: Vec<(String, Result<String, Fault>)>,
 }
 
 /// Asks them all; none where there are no sentinels in the configuration. It
@@ -21,23 +24,19 @@ pub struct Masters {
 ///
 /// # Errors
 /// The system has no descriptor or no thread left.
-pub fn masters(config: &Config) -> std::io::Result<Option<Masters>> {
+pub fn masters(config: &Config) -> Result<Option<Masters>, ConnectError> {
     if config.redis.sentinel.is_none() {
         return Ok(None);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let config = Arc::new(config.clone());
-    let sentinels = runtime.block_on(Sentinels::ask(&config));
+    let sentinels = runtime()?.block_on(Sentinels::ask(&config));
     let believed = sentinels.master().map(|(master, _)| master.to_string());
-    let said = sentinels.said.into_iter().map(|(url, said)| {
-        let said = said.map(|named| named.master.to_string());
-        let said = said.map_err(String::from);
-        (url.to_string(), said)
+    let answers = sentinels.answers.into_iter().map(|(url, answer)| {
+        let master = answer.map(|named| named.master.to_string());
+        (url.to_string(), master)
     });
     Ok(Some(Masters {
         believed,
-        said: said.collect(),
+        answers: answers.collect(),
     }))
 }

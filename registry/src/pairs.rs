@@ -26,15 +26,15 @@ static TOO_LONG: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 /// The pairs do not fit: together they would pass 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct PairsFull;
 
-impl fmt::Display for Full {
+impl fmt::Display for PairsFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the hash is larger than 4 GiB")
     }
 }
 
-impl std::error::Error for Full {}
+impl std::error::Error for PairsFull {}
 
 impl Pairs {
     /// No pairs yet.
@@ -60,14 +60,14 @@ impl Pairs {
     /// Adds a pair. That a field is there once is up to the caller.
     ///
     /// # Errors
-    /// [`Full`] when all bytes together would pass 4 GiB; nothing is added.
-    pub fn push(&mut self, field: &[u8], value: &[u8]) -> Result<(), Full> {
+    /// [`PairsFull`] when all bytes together would pass 4 GiB; nothing is added.
+    pub fn push(&mut self, field: &[u8], value: &[u8]) -> Result<(), PairsFull> {
         let field_end = self.bytes.len() + field.len();
         let value_end = field_end + value.len();
         let ends = u32::try_from(field_end)
             .ok()
             .zip(u32::try_from(value_end).ok());
-        self.ends.push(ends.ok_or(Full)?);
+        self.ends.push(ends.ok_or(PairsFull)?);
         self.bytes.extend_from_slice(field);
         self.bytes.extend_from_slice(value);
         Ok(())
@@ -78,8 +78,8 @@ impl Pairs {
     ///
     /// # Errors
     /// As for [`push`](Self::push).
-    pub fn push_too_long(&mut self, field: &[u8]) -> Result<(), Full> {
-        let index = u32::try_from(self.len()).map_err(|_| Full)?;
+    pub fn push_too_long(&mut self, field: &[u8]) -> Result<(), PairsFull> {
+        let index = u32::try_from(self.len()).map_err(|_| PairsFull)?;
         self.push(field, b"")?;
         self.too_long.push(index);
         Ok(())

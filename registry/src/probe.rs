@@ -9,11 +9,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::connect::{
-    Connection, Connector, Failure, Refusal, SILENCE, speaks_plainly, speaks_tls,
+    CommandError, Connection, Connector, ErrorReply, SILENCE, speaks_plainly, speaks_tls,
 };
+use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
+use crate::runtime::runtime;
 use crate::unreadable::Unreadable;
 use cloudhosts_config::status::UnreadableCode;
 use cloudhosts_config::{Config, Endpoint};
@@ -29,11 +31,6 @@ const LOSSES: usize = 3;
 /// it has not saved for so long, it does not save.
 const SAVED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
-/// Why a visit did not come about: each Redis that was tried, without a password,
-/// and why it was in vain.
-#[derive(Debug)]
-pub struct NotVisited(pub Vec<(String, Fault)>);
-
 /// What a visit shows.
 #[derive(Debug)]
 pub struct Probe {
@@ -46,9 +43,9 @@ pub struct Probe {
     /// Why it pushes no changes, where it does not.
     pub no_tracking: Option<String>,
     /// What the user may not ask.
-    pub refused: Vec<Refused>,
+    pub missing_rights: Vec<MissingRight>,
     /// The hashes that are configured.
-    pub hashes: Vec<(String, Result<HashFacts, NotRead>)>,
+    pub hashes: Vec<(String, Result<HashFacts, Unreadable>)>,
     /// Whether Redis evicts keys without a time to live when its memory is short,
     /// and by which policy.
     pub evicts_all_keys: Option<String>,
@@ -69,7 +66,7 @@ pub struct HashFacts {
 
 /// Something that the user may not ask, and the daemon would.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct MissingRight {
     /// What the daemon needs it for.
     pub need: Need,
     /// The command, as ACL SETUSER takes it.
@@ -101,57 +98,38 @@ pub enum Need {
     TimeToLive,
 }
 
-/// Why a visit could not read a hash.
-#[derive(Debug)]
-pub struct NotRead {
-    /// Why, where it is the hash; none where it is the connection.
-    pub code: Option<UnreadableCode>,
-    /// The same in words for the operator.
-    pub why: String,
-}
-
-impl From<Unreadable> for NotRead {
-    fn from(unreadable: Unreadable) -> NotRead {
-        NotRead {
-            code: Some(unreadable.code),
-            why: unreadable.why,
-        }
-    }
-}
-
 /// Pays the visit. Each URL is given `connect_timeout`, each answer 4 s, and
 /// reading the hashes a minute.
 ///
 /// # Errors
 /// No Redis answers, or none lets us in.
-pub fn probe(config: &Config) -> Result<Probe, NotVisited> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| NotVisited(vec![(String::new(), error.to_string().into())]))?;
-    runtime.block_on(visit(config))
+pub fn probe(config: &Config) -> Result<Probe, ConnectError> {
+    runtime()?.block_on(visit(config))
 }
 
-async fn visit(config: &Config) -> Result<Probe, NotVisited> {
+async fn visit(config: &Config) -> Result<Probe, ConnectError> {
     let config = Arc::new(config.clone());
     let mut connection = match Connector::new(config.clone()).connect().await {
         Ok(connection) => connection,
-        Err(down) => return Err(NotVisited(told_apart(&config, down.faults).await)),
+        Err(error) => {
+            let faults = told_apart(&config, error.faults).await;
+            return Err(ConnectError { faults });
+        }
     };
-    let mut refused = Vec::new();
+    let mut missing = Vec::new();
     for (need, command, hash, question) in questions(&config) {
-        if let Err(Failure::Refused(refusal)) = connection.link.ask(&question).await
-            && is_denied(&refusal)
+        if let Err(CommandError::ErrorReply(reply)) = connection.link.ask(&question).await
+            && is_denied(&reply)
         {
-            refused.push(Refused {
+            missing.push(MissingRight {
                 need,
                 command,
                 hash: hash.map(str::to_owned),
-                why: refusal.to_string(),
+                why: reply.to_string(),
             });
         }
     }
-    refused.extend(no_log(&config, &mut connection).await);
+    missing.extend(no_log(&config, &mut connection).await);
     let mut info = Info::default();
     for section in [Section::Server, Section::Memory, Section::Persistence] {
         if let Ok(answer) = connection.link.ask(&section.question()).await {
@@ -168,7 +146,7 @@ async fn visit(config: &Config) -> Result<Probe, NotVisited> {
     let policy = info.field("maxmemory_policy");
     let limited = info.number("maxmemory").is_some_and(|most: u64| most > 0);
     Ok(Probe {
-        refused,
+        missing_rights: missing,
         hashes,
         evicts_all_keys: policy
             .filter(|policy| limited && policy.starts_with("allkeys"))
@@ -243,23 +221,23 @@ fn questions(config: &Config) -> Vec<(Need, &'static str, Option<&str>, Cmd)> {
 
 /// Whether the user may not ask this, or Redis does not know it. A refused EXEC
 /// is answered as a transaction that was given up.
-fn is_denied(refusal: &Refusal) -> bool {
-    let denied = refusal.unreadable() == Some(UnreadableCode::NoPerm);
-    denied || refusal.is_unknown() || refusal.is_aborted()
+fn is_denied(reply: &ErrorReply) -> bool {
+    let denied = reply.unreadable() == Some(UnreadableCode::NoPerm);
+    denied || reply.is_unknown_command() || reply.is_exec_abort()
 }
 
 /// The rights that reading the change log takes, and which of them is missing.
-async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
-    let mut refused = Vec::new();
+async fn no_log(config: &Config, connection: &mut Connection) -> Vec<MissingRight> {
+    let mut missing = Vec::new();
     let mut note = |command, hash: Option<&String>, failure| {
-        if let Failure::Refused(refusal) = failure
-            && is_denied(&refusal)
+        if let CommandError::ErrorReply(reply) = failure
+            && is_denied(&reply)
         {
-            refused.push(Refused {
+            missing.push(MissingRight {
                 need: Need::Log,
                 command,
                 hash: hash.cloned(),
-                why: refusal.to_string(),
+                why: reply.to_string(),
             });
         }
     };
@@ -278,16 +256,18 @@ async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
     let transaction = [cmd("MULTI"), cmd("EXEC")];
     if let Ok(answers) = connection.link.ask_all(&transaction, SILENCE).await {
         for (command, answer) in ["+multi", "+exec"].into_iter().zip(answers) {
-            if let Err(refusal) = answer {
-                note(command, None, Failure::Refused(refusal));
+            if let Err(reply) = answer {
+                note(command, None, CommandError::ErrorReply(reply));
             }
         }
     }
-    refused
+    missing
 }
 
 /// Reads all hashes once, as the daemon does: how many fields each has.
-async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead>)>, NotVisited> {
+async fn read(
+    config: &Arc<Config>,
+) -> Result<Vec<(String, Result<usize, Unreadable>)>, ConnectError> {
     let (events, mut told) = mpsc::channel(1);
     let following = tokio::spawn(follow(config.clone(), Baseline::default(), events));
     let mut losses = 0;
@@ -295,26 +275,28 @@ async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead
         while let Some(event) = told.recv().await {
             match event {
                 Event::Changes(batch) if batch.full.is_some() => return Ok(batch),
-                Event::Disconnected { endpoint, why, .. } => {
+                Event::Disconnected {
+                    endpoint, fault, ..
+                } => {
                     losses += 1;
                     if losses > LOSSES {
-                        return Err(NotVisited(vec![(endpoint, why.into())]));
+                        return Err(ConnectError::new(endpoint, fault));
                     }
                 }
                 Event::Connected { .. } | Event::Changes(_) => {}
             }
         }
-        let why = "the follower has ended".to_owned();
-        Err(NotVisited(vec![(String::new(), why.into())]))
+        let fault = Fault::system("the follower has ended");
+        Err(ConnectError::new(String::new(), fault))
     };
     let batch = timeout(READING, first).await;
     following.abort();
     let seconds = READING.as_secs();
     let batch = batch.map_err(|_| {
         let why = format!("reading the hashes takes more than {seconds} s");
-        NotVisited(vec![(String::new(), Fault::new(FaultCode::TimedOut, why))])
+        ConnectError::new(String::new(), Fault::new(FaultCode::TimedOut, why))
     })??;
-    let mut hashes: Vec<(String, Result<usize, NotRead>)> = config
+    let mut hashes: Vec<(String, Result<usize, Unreadable>)> = config
         .hashes
         .iter()
         .map(|key| (key.clone(), Ok(0)))
@@ -323,7 +305,7 @@ async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead
         if let Some((_, read)) = hashes.get_mut(told.hash) {
             *read = match told.outcome {
                 Ok(changes) => Ok(changes.set.len()),
-                Err(unreadable) => Err(NotRead::from(unreadable)),
+                Err(unreadable) => Err(unreadable),
             };
         }
     }

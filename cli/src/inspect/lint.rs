@@ -83,7 +83,7 @@ fn values(status: &Status, config: &Config) -> Vec<Option<Vec<u8>>> {
     read_values(config, &wanted.collect::<Vec<_>>()).unwrap_or_else(|why| {
         eprintln!(
             "cloudhosts: can't read Redis, so the commands don't correct the values: {}",
-            Escaped(&why)
+            Escaped(&why.to_string())
         );
         unknown()
     })

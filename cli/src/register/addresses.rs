@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use cloudhosts_config::Zone;
-use cloudhosts_registry::register::{Place, Registrar, Trouble, Where};
+use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
 
 use super::RegisterContext;
 use super::cloud_metadata::{self, Cloud};
@@ -161,7 +161,10 @@ impl AddressSource {
     ///
     /// # Errors
     /// Redis can't be reached.
-    pub(crate) async fn local(&self, registrar: &mut Registrar) -> Result<Option<IpAddr>, Trouble> {
+    pub(crate) async fn local(
+        &self,
+        registrar: &mut Registrar,
+    ) -> Result<Option<IpAddr>, RegisterError> {
         match self {
             AddressSource::Known(_) => Ok(None),
             AddressSource::Local { .. } => registrar.local().await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloudhosts_config::Counted;
 use cloudhosts_config::Config;
-use cloudhosts_registry::register::{Change, Done, Place, Registrar, Verb, Where};
+use cloudhosts_registry::register::{Change, ChangeOutcome, Place, Registrar, Verb, Where};
 use serde_json::{Value, json};
 
 use super::addresses::AddressSource;
@@ -124,7 +124,7 @@ pub(super) fn places(
 }
 
 /// Names the holders that `claim` or `release` has ended.
-fn report_ended(place: &Place, done: &Done) {
+fn report_ended(place: &Place, done: &ChangeOutcome) {
     if done.ended.is_empty() {
         return;
     }
@@ -139,7 +139,7 @@ fn report_ended(place: &Place, done: &Done) {
 }
 
 /// Warns where a role was pointed at a name without an address.
-fn warn_of_dangling(change: &Change, done: &[Done]) {
+fn warn_of_dangling(change: &Change, done: &[ChangeOutcome]) {
     let at = change.places.iter().find_map(|place| place.at.as_ref());
     let name = at.and_then(|at| at.as_str().split(' ').next());
     if let Some(name) = name.filter(|_| done.iter().any(|one| one.dangling)) {
@@ -151,7 +151,7 @@ fn warn_of_dangling(change: &Change, done: &[Done]) {
 }
 
 /// A line for each hash.
-fn as_text(change: &Change, done: &[Done]) -> String {
+fn as_text(change: &Change, done: &[ChangeOutcome]) -> String {
     let role = &change.role;
     let mut text = String::new();
     for (Place { hash, at }, done) in change.places.iter().zip(done) {
@@ -182,7 +182,7 @@ fn is_pointer(at: &Where) -> bool {
     first.parse::<std::net::IpAddr>().is_err()
 }
 
-fn as_json(change: &Change, done: &[Done]) -> Value {
+fn as_json(change: &Change, done: &[ChangeOutcome]) -> Value {
     let places = change.places.iter().zip(done).map(|(place, done)| {
         json!({
             "hash": place.hash,

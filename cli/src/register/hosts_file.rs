@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::net::IpAddr;
 
-use cloudhosts_registry::register::{Entries, Role, RoleError, Where, WhereError};
+use cloudhosts_registry::register::{ImportedRoles, Role, RoleError, Where, WhereError};
 
 use crate::escape::Escaped;
 
@@ -29,7 +29,7 @@ const OWN: [&str; 11] = [
 #[derive(Debug, Default)]
 pub(super) struct HostsFile {
     /// Each name once, with all its addresses.
-    pub(super) roles: Entries,
+    pub(super) roles: ImportedRoles,
     /// How many lines are about this machine alone.
     pub(super) skipped: usize,
 }
@@ -145,7 +145,7 @@ impl Mentions {
 
     /// Each name once, with its addresses in the order of the lines. Where these can't
     /// be those of one role, that is an error of its first line.
-    fn into_entries(self, errors: &mut Vec<(usize, LineError)>) -> Entries {
+    fn into_entries(self, errors: &mut Vec<(usize, LineError)>) -> ImportedRoles {
         let Mentions { names, mut all } = self;
         let name = |one: &Mention| names.get(one.start..one.end).unwrap_or_default();
         all.sort_unstable_by(|a, b| (name(a), a.start).cmp(&(name(b), b.start)));

@@ -21,7 +21,7 @@ mod wait;
 pub(crate) use hold::become_command;
 
 use cloudhosts_config::Config;
-use cloudhosts_registry::register::{Role, Trouble, Views};
+use cloudhosts_registry::register::{RegisterError, Role, Views};
 
 use crate::escape::Escaped;
 use crate::outcome::{Failure, Outcome};
@@ -154,15 +154,15 @@ fn member(name: &str, member: Option<&str>) -> Result<Role, Failure> {
         .map_err(|error| Failure::Usage(format!("{origin}: {error}")))
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Failure {
+impl From<RegisterError> for Failure {
+    fn from(trouble: RegisterError) -> Failure {
         match trouble {
-            Trouble::Differs(why) => Failure::Failed(why),
-            Trouble::Dangling(why) => {
+            RegisterError::Differs(why) => Failure::Failed(why),
+            RegisterError::Dangling(why) => {
                 Failure::Refused(format!("{why}; register the target first, or pass --force"))
             }
-            Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
-            Trouble::Away(_) | Trouble::Refused(_) => {
+            RegisterError::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
+            RegisterError::Away(_) | RegisterError::Refused(_) => {
                 Failure::Unreachable(format!("nothing was changed: {trouble}"))
             }
         }

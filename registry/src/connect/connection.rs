@@ -1,9 +1,10 @@
 //! A connection, and what is known of whether it is the right one.
 
+use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
 use super::link::Link;
-use super::lookout::Lookout;
-use super::survey::Survey;
+use super::server_watch::ServerWatch;
+use crate::fault::{Fault, FaultCode};
 use crate::unreadable::may_be_read_elsewhere;
 use cloudhosts_config::Endpoint;
 use cloudhosts_config::status::UnreadableCode;
@@ -33,13 +34,13 @@ pub(crate) struct Connection {
     /// The master that sentinels named, where they did.
     pub(super) master: Option<Endpoint>,
     /// Who looks meanwhile whether another Redis should be in its place.
-    pub(super) lookout: Option<Lookout>,
+    pub(super) watch: Option<ServerWatch>,
 }
 
 /// Beside a connection that was chosen from several URLs.
 pub(super) struct Choice {
     /// What it let us read when it was chosen.
-    pub(super) survey: Survey,
+    pub(super) access: HashAccess,
     /// How many hashes can't be read over it, but perhaps at another URL.
     pub(super) elsewhere: watch::Sender<usize>,
 }
@@ -55,7 +56,7 @@ impl Connection {
         &mut self,
         hash: usize,
         unreadable: Option<UnreadableCode>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         if let Some(noted) = self.unreadable.get_mut(hash) {
             *noted = unreadable;
         }
@@ -69,8 +70,9 @@ impl Connection {
             return Ok(());
         };
         let moved = Some(UnreadableCode::Moved);
-        if unreadable == moved && choice.survey.of(hash) != moved {
-            return Err("a hash lives on another node of the cluster now".to_owned());
+        if unreadable == moved && choice.access.of(hash) != moved {
+            let why = "a hash has moved to another node of the Redis Cluster";
+            return Err(Fault::new(FaultCode::Moved, why));
         }
         choice.elsewhere.send_if_modified(|known| {
             let before = std::mem::replace(known, elsewhere);
@@ -105,15 +107,15 @@ impl Connection {
 
     /// Waits until another Redis should be in the place of this one, and says
     /// why.
-    pub(crate) async fn superseded(&self) -> String {
-        match &self.lookout {
-            Some(lookout) => lookout.found().await,
+    pub(crate) async fn superseded(&self) -> Fault {
+        match &self.watch {
+            Some(watch) => watch.found().await,
             None => std::future::pending().await,
         }
     }
 
     /// Whether another Redis should be in the place of this one already.
     pub(crate) fn is_superseded(&self) -> bool {
-        self.lookout.as_ref().is_some_and(Lookout::has_found)
+        self.watch.as_ref().is_some_and(ServerWatch::has_found)
     }
 }

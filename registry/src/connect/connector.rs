@@ -1,50 +1,18 @@
 //! One URL after the other, until one works.
 
 use super::connection::{Choice, Connection};
+use super::credentials::Credentials;
+use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
-use super::lookout::Lookout;
-use super::materials::Materials;
+use super::login::{Login, is_master};
 use super::sentinels::Sentinels;
-use super::session::{Session, is_master};
-use super::survey::Survey;
+use super::server_watch::ServerWatch;
+use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::log::log_key;
-use cloudhosts_config::Config;
-use cloudhosts_config::Endpoint;
+use cloudhosts_config::{Config, Endpoint};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// No URL worked.
-pub(crate) struct Down {
-    /// What was tried, fit for printing.
-    pub(crate) endpoint: String,
-    /// Why each was in vain, as one line.
-    pub(crate) why: String,
-    /// The same for each.
-    pub(crate) faults: Vec<(String, Fault)>,
-}
-
-impl Down {
-    /// What was tried, and why each was in vain.
-    fn from(faults: Vec<(String, Fault)>) -> Down {
-        let (endpoint, why) = match faults.as_slice() {
-            [(endpoint, fault)] => (endpoint.clone(), fault.why.clone()),
-            all => {
-                let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
-                let whys: Vec<String> = all
-                    .iter()
-                    .map(|(url, fault)| format!("{url}: {fault}"))
-                    .collect();
-                (endpoints.join(", "), whys.join("; "))
-            }
-        };
-        Down {
-            endpoint,
-            why,
-            faults,
-        }
-    }
-}
 
 /// Connects, and remembers which URL worked.
 ///
@@ -99,14 +67,14 @@ impl Connector {
     }
 
     /// Tries every URL once.
-    pub(crate) async fn connect(&mut self) -> Result<Connection, Down> {
+    pub(crate) async fn connect(&mut self) -> Result<Connection, ConnectError> {
         if self.config.redis.sentinel.is_some() {
             return self.connect_by_sentinels().await;
         }
         let urls = &self.config.redis.urls;
         let others = (0..urls.len()).filter(|&at| at != self.last);
         let mut tried = Vec::new();
-        let mut best: Option<(usize, Connection, Survey)> = None;
+        let mut best: Option<(usize, Connection, HashAccess)> = None;
         for at in std::iter::once(self.last).chain(others) {
             let Some(url) = urls.get(at) else { continue };
             let mut connection = match self.try_one(url).await {
@@ -121,39 +89,40 @@ impl Connector {
                 return Ok(connection);
             }
             let limit = self.config.redis.connect_timeout;
-            match Survey::make(&mut connection.link, &self.config.hashes, limit).await {
-                Ok(survey) => {
-                    let missing = survey.elsewhere();
+            match HashAccess::make(&mut connection.link, &self.config.hashes, limit).await {
+                Ok(access) => {
+                    let missing = access.elsewhere();
                     if best
                         .as_ref()
                         .is_none_or(|(_, _, best)| missing < best.elsewhere())
                     {
-                        best = Some((at, connection, survey));
+                        best = Some((at, connection, access));
                     }
                     if missing == 0 {
                         break;
                     }
                 }
-                Err(why) => tried.push((url.to_string(), why.into())),
+                Err(fault) => tried.push((url.to_string(), fault)),
             }
         }
-        if let Some((at, connection, survey)) = best {
+        if let Some((at, connection, access)) = best {
             self.last = at;
-            return Ok(self.chosen(at, connection, survey));
+            return Ok(self.chosen(at, connection, access));
         }
         self.last = 0;
-        Err(Down::from(tried))
+        Err(ConnectError { faults: tried })
     }
 
     /// Connects to the master that the sentinels name.
-    async fn connect_by_sentinels(&self) -> Result<Connection, Down> {
+    async fn connect_by_sentinels(&self) -> Result<Connection, ConnectError> {
         let sentinels = Sentinels::ask(&self.config).await;
         let Some((master, by)) = sentinels.master() else {
-            return Err(Down::from(sentinels.failures()));
+            let faults = sentinels.failures();
+            return Err(ConnectError { faults });
         };
         let down = |mut fault: Fault| {
             fault.why = format!("the master at {master}: {}", fault.why);
-            Down::from(vec![(by.to_string(), fault)])
+            ConnectError::new(by.to_string(), fault)
         };
         let connection = self.open(master).await.map_err(down)?;
         let connection = self.master(connection, "wait for the failover").await;
@@ -169,10 +138,10 @@ impl Connector {
     /// connection that is used once does without.
     pub(crate) fn watch_master(&self, connection: &mut Connection) {
         if let Some(master) = &connection.master
-            && connection.lookout.is_none()
+            && connection.watch.is_none()
         {
-            let lookout = Lookout::over_sentinels(self.config.clone(), master.clone());
-            connection.lookout = Some(lookout);
+            let watch = ServerWatch::over_sentinels(self.config.clone(), master.clone());
+            connection.watch = Some(watch);
         }
     }
 
@@ -182,15 +151,15 @@ impl Connector {
     }
 
     /// A connection that was chosen from several.
-    fn chosen(&self, at: usize, connection: Connection, survey: Survey) -> Connection {
+    fn chosen(&self, at: usize, connection: Connection, access: HashAccess) -> Connection {
         let Some(url) = self.config.redis.urls.get(at) else {
             return connection;
         };
-        let (elsewhere, known) = watch::channel(survey.elsewhere());
-        let lookout = Lookout::over_urls(self.config.clone(), url.clone(), known);
+        let (elsewhere, known) = watch::channel(access.elsewhere());
+        let watch = ServerWatch::over_urls(self.config.clone(), url.clone(), known);
         Connection {
-            choice: Some(Choice { survey, elsewhere }),
-            lookout: Some(lookout),
+            choice: Some(Choice { access, elsewhere }),
+            watch: Some(watch),
             ..connection
         }
     }
@@ -232,14 +201,14 @@ impl Connector {
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
         let redis = &self.config.redis;
-        let materials = Materials::gather(redis, endpoint).await?;
+        let credentials = Credentials::gather(redis, endpoint).await?;
         let keys = self.config.hashes.iter();
         let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
         let invalidations = Arc::new(Invalidations::new(keys));
         let limit = redis.connect_timeout;
         let session = match self.purpose {
-            Purpose::Follow => Session::begin(endpoint, &materials, &invalidations, limit).await?,
-            Purpose::Read | Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
+            Purpose::Follow => Login::begin(endpoint, &credentials, &invalidations, limit).await?,
+            Purpose::Read | Purpose::Write => Login::one_way(endpoint, &credentials, limit).await?,
         };
         Ok(Connection {
             link: session.link,
@@ -250,7 +219,7 @@ impl Connector {
             again_at: None,
             choice: None,
             master: None,
-            lookout: None,
+            watch: None,
         })
     }
 }

@@ -58,11 +58,11 @@ pub(crate) struct Pushes {
 pub(crate) struct Invalidations {
     /// The keys of the hashes and of their logs.
     keys: Vec<(String, String)>,
-    state: Mutex<State>,
+    state: Mutex<PendingPushes>,
     wake: Notify,
 }
 
-struct State {
+struct PendingPushes {
     pushes: Vec<Pushes>,
     asking: bool,
     /// How many flushes were pushed, of whatever database.
@@ -75,7 +75,7 @@ impl Invalidations {
         let pushes = vec![Pushes::default(); keys.len()];
         Invalidations {
             keys,
-            state: Mutex::new(State {
+            state: Mutex::new(PendingPushes {
                 pushes,
                 asking: false,
                 flushes: 0,
@@ -84,7 +84,7 @@ impl Invalidations {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PendingPushes> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,8 +109,8 @@ impl Invalidations {
         self.wake.notify_one();
     }
 
-    fn changed(&self, state: &mut State, key: &[u8]) {
-        let State { pushes, asking, .. } = state;
+    fn changed(&self, state: &mut PendingPushes, key: &[u8]) {
+        let PendingPushes { pushes, asking, .. } = state;
         for ((hash, log), pushes) in self.keys.iter().zip(pushes) {
             let is_log = log.as_bytes() == key;
             if !is_log && hash.as_bytes() != key {

@@ -1,8 +1,8 @@
 //! One connection to Redis: a question, its answer, and the proof that the
 //! other side is alive.
 
-use super::guarded::{Gauge, Guarded};
-use super::refusal::Refusal;
+use super::error_reply::ErrorReply;
+use super::metered::{Meter, Metered};
 use super::stream::Stream;
 use crate::fault::{Fault, FaultCode};
 use cloudhosts_config::Secret;
@@ -12,7 +12,6 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,
     RedisConnectionInfo, RedisError, Value,
 };
-use std::fmt;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,20 +29,22 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(120);
 /// silence is held against the peer.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Why a question has no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// Redis answered with an error. The connection goes on.
-    Refused(Refusal),
+/// Why a command has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// Redis replied with an error. The connection goes on.
+    #[error(transparent)]
+    ErrorReply(ErrorReply),
     /// The connection is of no more use.
+    #[error(transparent)]
     Lost(Fault),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Refused(refusal) => refusal.fmt(f),
-            Failure::Lost(fault) => fault.fmt(f),
+impl From<CommandError> for Fault {
+    fn from(error: CommandError) -> Fault {
+        match error {
+            CommandError::ErrorReply(reply) => reply.fault(),
+            CommandError::Lost(fault) => fault,
         }
     }
 }
@@ -66,7 +67,7 @@ pub(crate) enum Protocol<'a> {
 /// A connection. Dropped, it closes at once.
 pub(crate) struct Link {
     connection: MultiplexedConnection,
-    gauge: Arc<Gauge>,
+    meter: Arc<Meter>,
     driver: JoinHandle<()>,
     local: Option<IpAddr>,
 }
@@ -84,10 +85,10 @@ impl Link {
         stream: Stream,
         protocol: Protocol<'_>,
         silence: Duration,
-    ) -> Result<Link, Failure> {
-        let gauge = Arc::new(Gauge::new());
+    ) -> Result<Link, CommandError> {
+        let meter = Arc::new(Meter::new());
         let local = stream.local();
-        let guarded = Guarded::new(stream, gauge.clone());
+        let metered = Metered::new(stream, meter.clone());
         // SETINFO would need one more right in the ACL.
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let mut config = AsyncConnectionConfig::new()
@@ -112,20 +113,20 @@ impl Link {
             };
             config = config.set_push_sender(take);
         }
-        gauge.asked();
-        let setup = MultiplexedConnection::new_with_config(&info, guarded, config);
-        let (connection, driver) = match patient(&gauge, silence, setup).await {
-            Ok(done) => done.map_err(|error| failure(&gauge, error))?,
-            Err(why) => return Err(Failure::Lost(why)),
+        meter.asked();
+        let setup = MultiplexedConnection::new_with_config(&info, metered, config);
+        let (connection, driver) = match patient(&meter, silence, setup).await {
+            Ok(done) => done.map_err(|error| failure(&meter, error))?,
+            Err(why) => return Err(CommandError::Lost(why)),
         };
-        let end = gauge.clone();
+        let end = meter.clone();
         let driver = tokio::spawn(async move {
             driver.await;
             end.driver_ended();
         });
         Ok(Link {
             connection,
-            gauge,
+            meter,
             driver,
             local,
         })
@@ -136,8 +137,8 @@ impl Link {
         self.local
     }
 
-    /// Asks one question. An error reply is a [`Failure::Refused`].
-    pub(crate) async fn ask(&mut self, question: &Cmd) -> Result<Value, Failure> {
+    /// Asks one question. An error reply is a [`CommandError::ErrorReply`].
+    pub(crate) async fn ask(&mut self, question: &Cmd) -> Result<Value, CommandError> {
         self.ask_within(question, SILENCE).await
     }
 
@@ -146,14 +147,16 @@ impl Link {
         &mut self,
         question: &Cmd,
         silence: Duration,
-    ) -> Result<Value, Failure> {
-        self.gauge.asked();
+    ) -> Result<Value, CommandError> {
+        self.meter.asked();
         let answer = self.connection.send_packed_command(question);
-        match patient(&self.gauge, silence, answer).await {
-            Ok(Ok(Value::ServerError(error))) => Err(Failure::Refused(Refusal::from(&error))),
+        match patient(&self.meter, silence, answer).await {
+            Ok(Ok(Value::ServerError(error))) => {
+                Err(CommandError::ErrorReply(ErrorReply::from(&error)))
+            }
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(failure(&self.gauge, error)),
-            Err(why) => Err(Failure::Lost(why)),
+            Ok(Err(error)) => Err(failure(&self.meter, error)),
+            Err(why) => Err(CommandError::Lost(why)),
         }
     }
 
@@ -161,31 +164,31 @@ impl Link {
     /// the answers have one budget.
     ///
     /// # Errors
-    /// [`Failure::Lost`], never a refusal: these are among the answers.
+    /// [`CommandError::Lost`], never a reply: these are among the answers.
     pub(crate) async fn ask_all(
         &mut self,
         questions: &[Cmd],
         silence: Duration,
-    ) -> Result<Vec<Result<Value, Refusal>>, Failure> {
+    ) -> Result<Vec<Result<Value, ErrorReply>>, CommandError> {
         let mut pipeline = Pipeline::with_capacity(questions.len());
         for question in questions {
             pipeline.add_command(question.clone());
         }
-        self.gauge.asked();
+        self.meter.asked();
         let answers = self
             .connection
             .send_packed_commands(&pipeline, 0, pipeline.len());
-        let answers = match patient(&self.gauge, silence, answers).await {
+        let answers = match patient(&self.meter, silence, answers).await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(error)) => return Err(failure(&self.gauge, error)),
-            Err(why) => return Err(Failure::Lost(why)),
+            Ok(Err(error)) => return Err(failure(&self.meter, error)),
+            Err(why) => return Err(CommandError::Lost(why)),
         };
         if answers.len() != questions.len() {
-            let why = "there are fewer answers than questions";
-            return Err(Failure::Lost(why.to_owned().into()));
+            let why = "there are fewer replies than commands";
+            return Err(CommandError::Lost(Fault::new(FaultCode::Protocol, why)));
         }
         let told = |answer| match answer {
-            Value::ServerError(error) => Err(Refusal::from(&error)),
+            Value::ServerError(error) => Err(ErrorReply::from(&error)),
             answer => Ok(answer),
         };
         Ok(answers.into_iter().map(told).collect())
@@ -193,35 +196,32 @@ impl Link {
 
     /// When the last byte came, or the last question went.
     pub(crate) fn last(&self) -> Instant {
-        self.gauge.last()
+        self.meter.last()
     }
 
     /// Whether a reply was too large, which ended the connection.
     pub(crate) fn overflowed(&self) -> bool {
-        self.gauge.overflowed()
+        self.meter.overflowed()
     }
 
     /// Waits until the connection is lost, and says why.
-    pub(crate) async fn lost(&self) -> String {
-        self.gauge.gone().await;
-        let fault = self.gauge.why();
-        fault.map_or_else(
-            || "the peer sent what is not the protocol of Redis".to_owned(),
-            |fault| fault.why,
-        )
+    pub(crate) async fn lost(&self) -> Fault {
+        self.meter.gone().await;
+        let unreadable = || Fault::new(FaultCode::Protocol, "what came is not RESP");
+        self.meter.why().unwrap_or_else(unreadable)
     }
 }
 
 /// Waits for an answer as long as bytes keep coming.
 async fn patient<T>(
-    gauge: &Gauge,
+    meter: &Meter,
     silence: Duration,
     answer: impl Future<Output = T>,
 ) -> Result<T, Fault> {
     let mut answer = pin!(answer);
     let end = Instant::now() + LONGEST_ANSWER;
     loop {
-        let last = gauge.last();
+        let last = meter.last();
         // First until it is due, then a little more: where it was this
         // process that slept, what came meanwhile is only read now.
         let wait = async {
@@ -238,7 +238,7 @@ async fn patient<T>(
             let why = format!("the answer was not whole after {longest} s");
             return Err(Fault::new(FaultCode::TimedOut, why));
         }
-        if gauge.last() == last {
+        if meter.last() == last {
             let why = format!("nothing came for {} s", silence.as_secs_f32());
             return Err(Fault::new(FaultCode::TimedOut, why));
         }
@@ -246,9 +246,9 @@ async fn patient<T>(
 }
 
 /// The redis crate's error, in our words.
-fn failure(gauge: &Gauge, error: RedisError) -> Failure {
+fn failure(meter: &Meter, error: RedisError) -> CommandError {
     if error.kind() == ErrorKind::RESP3NotSupported {
-        return Failure::Refused(Refusal::new("ERR", "unknown command HELLO"));
+        return CommandError::ErrorReply(ErrorReply::new("ERR", "unknown command HELLO"));
     }
     if let Some((_, error)) = error
         .clone()
@@ -256,13 +256,17 @@ fn failure(gauge: &Gauge, error: RedisError) -> Failure {
         .as_deref()
         .and_then(<[_]>::first)
     {
-        return Failure::Refused(Refusal::from(error));
+        return CommandError::ErrorReply(ErrorReply::from(error));
     }
-    Failure::Lost(gauge.why().unwrap_or_else(|| {
+    CommandError::Lost(meter.why().unwrap_or_else(|| {
         let text = reason(&error.to_string());
-        Fault::from(match error.kind() {
-            ErrorKind::Parse => format!("the peer sent what is not the protocol of Redis ({text})"),
-            _ => text,
-        })
+        if error.kind() == ErrorKind::Parse {
+            Fault::new(
+                FaultCode::Protocol,
+                format!("what came is not RESP ({text})"),
+            )
+        } else {
+            Fault::new(FaultCode::Lost, text)
+        }
     }))
 }

@@ -1,7 +1,8 @@
 //! The bytes to and from Redis: TCP, TLS inside TCP, or a Unix socket.
 
-use super::materials::Materials;
+use super::credentials::Credentials;
 use crate::fault::{Fault, FaultCode};
+use cloudhosts_config::printable::Quoted;
 use cloudhosts_config::{Address, Endpoint, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
@@ -51,7 +52,7 @@ impl Duplex for UnixStream {
 /// In words for the operator.
 pub(crate) async fn open(
     endpoint: &Endpoint,
-    materials: &Materials,
+    credentials: &Credentials,
     limit: Duration,
 ) -> Result<Stream, Fault> {
     let end = Instant::now() + limit;
@@ -66,16 +67,22 @@ pub(crate) async fn open(
         }
     };
     let addresses = timeout_at(end.into(), look_up(host, port)).await;
-    let addresses = addresses
-        .unwrap_or_else(|_| Err(late(format!("cannot look up {host:?} within {shown}"))))?;
+    let addresses = addresses.unwrap_or_else(|_| {
+        Err(late(format!(
+            "cannot look up {} within {shown}",
+            Quoted(host.as_bytes())
+        )))
+    })?;
     let stream = tcp(&addresses, end).await?;
     if !tls {
         return Ok(Box::new(stream));
     }
-    let name = ServerName::try_from(host.clone())
-        .map_err(|_| "TLS: the host of the URL is neither a name nor an address".to_owned())?;
-    let connector = materials.tls.as_ref();
-    let connector = connector.ok_or_else(|| "TLS is not set up".to_owned())?;
+    let name = ServerName::try_from(host.clone()).map_err(|_| {
+        let why = "TLS: the host of the URL is neither a name nor an address";
+        Fault::new(FaultCode::UnknownHost, why)
+    })?;
+    let connector = credentials.tls.as_ref();
+    let connector = connector.ok_or_else(|| Fault::system("TLS is not set up"))?;
     match timeout_at(end.into(), connector.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
         Ok(Err(error)) => Err(Fault::agreeing(&error)),
@@ -125,7 +132,7 @@ async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     let found = tokio::task::spawn_blocking(move || bootstrap::addresses(&asked, port)).await;
     let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
     found.map_err(|error| {
-        let why = format!("cannot look up {host:?}: {error}");
+        let why = format!("cannot look up {}: {error}", Quoted(host.as_bytes()));
         Fault::new(FaultCode::UnknownHost, why)
     })
 }

@@ -1,7 +1,7 @@
 //! Which state of Redis a mirror stands for.
 
+use super::log_cursor::LogCursor;
 use super::loss_counters::LossCounters;
-use super::mark::Mark;
 use super::replication_identity::ReplicationIdentity;
 use super::verdict::LogEvidence;
 use crate::log::DropScope;
@@ -26,7 +26,7 @@ pub struct Checkpoint {
 pub(super) struct HashCheckpoint {
     /// Up to where its log is known.
     #[serde(default)]
-    pub(super) mark: Mark,
+    pub(super) mark: LogCursor,
     /// What the log has said, since the last scan, of whether the data goes on.
     #[serde(default)]
     pub(super) evidence: Option<LogEvidence>,

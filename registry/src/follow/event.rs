@@ -1,6 +1,7 @@
 //! What the follower tells the mirror.
 
 use super::checkpoint::Checkpoint;
+use crate::fault::Fault;
 use crate::log::DropScope;
 use crate::pairs::Pairs;
 use crate::unreadable::Unreadable;
@@ -33,8 +34,8 @@ pub enum Event {
     Disconnected {
         /// Where, without user and password.
         endpoint: String,
-        /// Why, in words for the operator, fit for a terminal.
-        why: String,
+        /// Why.
+        fault: Fault,
         /// How long until the next attempt.
         retry_in: Duration,
     },

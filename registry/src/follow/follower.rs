@@ -3,9 +3,9 @@
 use super::backoff::{Backoff, random};
 use super::checkpoint::Baseline;
 use super::event::{Event, Mode};
+use super::follower_state::FollowerState;
 use super::hash::Hash;
-use super::memory::Memory;
-use super::session::{Session, tell};
+use super::session::{Session, publish};
 use crate::connect::Connector;
 use cloudhosts_config::Config;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ pub async fn follow(config: Arc<Config>, baseline: Baseline, events: Sender<Even
 }
 
 async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
-    let mut memory = Memory::new(hashes(&config, baseline));
+    let mut state = FollowerState::new(hashes(&config, baseline));
     let mut connector = Connector::new(config.clone());
     let mut backoff = Backoff::default();
     loop {
-        let (endpoint, why) = match connector.connect().await {
+        let (endpoint, fault) = match connector.connect().await {
             Ok(connection) => {
                 let endpoint = connection.endpoint.clone();
                 let mode = match connection.no_tracking.clone() {
@@ -44,24 +44,24 @@ async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
                     endpoint: endpoint.clone(),
                     mode,
                 };
-                tell(events, connected).await;
+                publish(events, connected).await;
                 let since = Instant::now();
-                let mut session = Session::new(&config, events, &mut memory, connection);
-                let why = session.run().await;
+                let mut session = Session::new(&config, events, &mut state, connection);
+                let fault = session.run().await;
                 if session.is_complete() {
                     backoff.held(since.elapsed());
                 }
-                (endpoint, why)
+                (endpoint, fault)
             }
-            Err(down) => (down.endpoint, down.why),
+            Err(error) => (error.endpoint(), error.into_fault()),
         };
         let retry_in = backoff.next(random());
         let disconnected = Event::Disconnected {
             endpoint,
-            why,
+            fault,
             retry_in,
         };
-        tell(events, disconnected).await;
+        publish(events, disconnected).await;
         tokio::time::sleep(retry_in).await;
     }
 }

@@ -11,32 +11,32 @@
 //! tells (`replication_identity`, `loss_counters`). `wish`, `pacer`, `load` and
 //! `round` say when what is read.
 
-mod alarm;
 mod backoff;
 mod checkpoint;
-mod confirmation;
-mod draft;
+mod deferred_roles;
 mod event;
 mod follower;
+mod follower_state;
 mod hash;
 mod info;
 mod load;
+mod log_cursor;
 mod loss_counters;
-mod mark;
-mod memory;
 mod pacer;
-mod plan;
-mod question;
+mod pending_changes;
+mod read_error;
+mod read_plan;
 mod replica;
 mod replication_identity;
+mod request;
+mod reread;
 mod role;
 mod round;
 mod scan;
+mod scheduled_scan;
 mod session;
-mod trouble;
-mod unsettled;
+mod timerfd;
 mod verdict;
-mod wish;
 
 pub(crate) use backoff::random;
 pub use checkpoint::{Baseline, Checkpoint};

@@ -76,9 +76,9 @@ impl<'a> Content<'a> {
 
 /// The hash has more fields or bytes than are held of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) struct ReplicaFull;
 
-impl fmt::Display for Full {
+impl fmt::Display for ReplicaFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -94,7 +94,7 @@ fn cut(field: &[u8]) -> &[u8] {
 }
 
 /// One record, taken apart.
-struct Record<'a> {
+struct StoredPair<'a> {
     pass: u8,
     field: &'a [u8],
     content: Content<'a>,
@@ -102,7 +102,7 @@ struct Record<'a> {
     size: usize,
 }
 
-fn record(records: &[u8], at: usize) -> Option<Record<'_>> {
+fn record(records: &[u8], at: usize) -> Option<StoredPair<'_>> {
     let (header, rest) = records.get(at..)?.split_at_checked(HEADER)?;
     let (&pass, lengths) = header.split_first()?;
     let (field, value) = lengths.split_at_checked(4)?;
@@ -114,7 +114,7 @@ fn record(records: &[u8], at: usize) -> Option<Record<'_>> {
     } else {
         Content::Bytes(rest.get(..value as usize)?)
     };
-    Some(Record {
+    Some(StoredPair {
         pass,
         field,
         content,
@@ -151,7 +151,7 @@ impl Replica {
     ///
     /// # Errors
     /// They are more than is held of a hash; what fits is in it.
-    pub(super) fn from_pairs(pairs: &Pairs) -> (Replica, Result<(), Full>) {
+    pub(super) fn from_pairs(pairs: &Pairs) -> (Replica, Result<(), ReplicaFull>) {
         // All at once: as it grows, freed pieces of memory would stay behind.
         let mut replica = Replica {
             records: Vec::with_capacity(pairs.bytes() + HEADER * pairs.len()),
@@ -215,13 +215,13 @@ impl Replica {
     ///
     /// # Errors
     /// There is no room; nothing has changed.
-    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<(), Full> {
+    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<(), ReplicaFull> {
         let field = cut(field);
         if let Some(at) = self.find(field) {
             return self.replace(at, field, content);
         }
         if self.len() >= MOST_FIELDS {
-            return Err(Full);
+            return Err(ReplicaFull);
         }
         let at = self.append(field, content)?;
         let Replica {
@@ -279,7 +279,7 @@ impl Replica {
     }
 
     /// The live records, in the order of their places.
-    fn live(&self) -> impl Iterator<Item = Record<'_>> {
+    fn live(&self) -> impl Iterator<Item = StoredPair<'_>> {
         let mut at = 0;
         let all = std::iter::from_fn(move || {
             let record = record(&self.records, at)?;
@@ -306,7 +306,7 @@ impl Replica {
     }
 
     /// Gives the record at `at`, of this field, another value.
-    fn replace(&mut self, at: u32, field: &[u8], content: Content<'_>) -> Result<(), Full> {
+    fn replace(&mut self, at: u32, field: &[u8], content: Content<'_>) -> Result<(), ReplicaFull> {
         let Some(old) = record(&self.records, at as usize) else {
             return Ok(());
         };
@@ -341,14 +341,14 @@ impl Replica {
     }
 
     /// Writes a record behind the others.
-    fn append(&mut self, field: &[u8], content: Content<'_>) -> Result<u32, Full> {
+    fn append(&mut self, field: &[u8], content: Content<'_>) -> Result<u32, ReplicaFull> {
         let size = HEADER + field.len() + size_of_content(content);
         if self.bytes() + size > MOST_BYTES {
-            return Err(Full);
+            return Err(ReplicaFull);
         }
-        let at = u32::try_from(self.records.len()).map_err(|_| Full)?;
+        let at = u32::try_from(self.records.len()).map_err(|_| ReplicaFull)?;
         let (value, length) = match content {
-            Content::Bytes(bytes) => (bytes, u32::try_from(bytes.len()).map_err(|_| Full)?),
+            Content::Bytes(bytes) => (bytes, u32::try_from(bytes.len()).map_err(|_| ReplicaFull)?),
             Content::TooLong => (&[][..], TOO_LONG),
         };
         if self.records.capacity() - self.records.len() < size {
@@ -358,7 +358,7 @@ impl Replica {
             self.records.reserve_exact(more);
         }
         self.records.push(self.pass);
-        let field_length = u32::try_from(field.len()).map_err(|_| Full)?;
+        let field_length = u32::try_from(field.len()).map_err(|_| ReplicaFull)?;
         self.records.extend_from_slice(&field_length.to_le_bytes());
         self.records.extend_from_slice(&length.to_le_bytes());
         self.records.extend_from_slice(field);

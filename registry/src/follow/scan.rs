@@ -3,19 +3,20 @@
 //! A small hash is read at once (HGETALL), a large one in steps (HSCAN), so that
 //! Redis is never blocked for long; one that keeps changing under its scans is
 //! read at once too, if it is not too large for that. While something in it is too large
-//! ([`ReadPlan`](super::plan::ReadPlan)) it is measured: the names first, then
+//! ([`ReadPlan`](super::read_plan::ReadPlan)) it is measured: the names first, then
 //! the lengths of the values, then the values that can be used. What cannot be
 //! used is never transferred.
 //!
 //! A scan writes nothing into the [`Replica`]: the differences are staged
 //! beside it, so that a scan that comes to nothing leaves nothing behind.
 
-use super::plan::{Sizes, Way};
-use super::question::Reply;
-use super::replica::{Content, Full, MOST_FIELDS, Replica};
-use super::trouble::{Trouble, strange};
-use super::wish::Cause;
-use crate::connect::Refusal;
+use super::read_error::ReadError;
+use super::read_plan::{ReadMethod, Sizes};
+use super::replica::{Content, MOST_FIELDS, Replica, ReplicaFull};
+use super::request::Reply;
+use super::scheduled_scan::ScanCause;
+use crate::connect::ErrorReply;
+use crate::fault::{Fault, FaultCode};
 use crate::record::{MAX_FIELD, MAX_VALUE};
 use crate::unreadable::Unreadable;
 use cloudhosts_config::status::UnreadableCode;
@@ -45,7 +46,7 @@ pub(super) struct Scan {
     /// later.
     pub(super) number: u64,
     /// Why it is made.
-    pub(super) cause: Cause,
+    pub(super) cause: ScanCause,
     /// The flushes that were pushed when it began.
     pub(super) flushes: u64,
     /// The hash was changed under it, other than by what the log tells.
@@ -55,7 +56,7 @@ pub(super) struct Scan {
     /// The log has lost something since it began.
     pub(super) gap: bool,
     exact: bool,
-    way: Way,
+    way: ReadMethod,
     stage: Stage,
     /// An answer that has yet to be compared.
     page: Option<Page>,
@@ -96,15 +97,21 @@ enum Page {
 
 impl Scan {
     /// A scan, at once or in steps. The replica is to begin a pass.
-    pub(super) fn new(number: u64, cause: Cause, flushes: u64, way: Way, at_once: bool) -> Scan {
+    pub(super) fn new(
+        number: u64,
+        cause: ScanCause,
+        flushes: u64,
+        way: ReadMethod,
+        at_once: bool,
+    ) -> Scan {
         let start = b"0".to_vec();
         let stage = match way {
-            Way::Whole if at_once => Stage::AtOnce,
-            Way::Whole => Stage::Steps {
+            ReadMethod::Whole if at_once => Stage::AtOnce,
+            ReadMethod::Whole => Stage::Steps {
                 cursor: start,
                 taken: 0,
             },
-            Way::Measured => Stage::Names {
+            ReadMethod::Measured => Stage::Names {
                 cursor: (!at_once).then_some(start),
                 names: Vec::new(),
                 taken: 0,
@@ -127,7 +134,7 @@ impl Scan {
     }
 
     /// How the hash is read.
-    pub(super) fn way(&self) -> Way {
+    pub(super) fn way(&self) -> ReadMethod {
         self.way
     }
 
@@ -189,7 +196,7 @@ impl Scan {
     /// Takes the answers to them, of a hash that has `fields` fields now. Their
     /// fields are compared by [`compare`](Self::compare), before the next
     /// questions are answered.
-    pub(super) fn take(&mut self, answers: Vec<Reply>, fields: u64) -> Result<(), Trouble> {
+    pub(super) fn take(&mut self, answers: Vec<Reply>, fields: u64) -> Result<(), ReadError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Read);
         self.stage = match stage {
             Stage::AtOnce => {
@@ -219,7 +226,7 @@ impl Scan {
                 taken,
             } => match only(answers, "HSCAN")? {
                 // Redis 7.4 and later can leave the values out.
-                Err(refusal) if refusal.is_syntax() => Stage::Names {
+                Err(reply) if reply.is_syntax() => Stage::Names {
                     cursor: None,
                     names: Vec::new(),
                     taken: 0,
@@ -241,7 +248,7 @@ impl Scan {
             Stage::Values { names, mut batches } => {
                 let asked = batches.pop_front().unwrap_or_default();
                 let Value::Array(values) = only(answers, "HMGET")?.map_err(needed)? else {
-                    return Err(strange("HMGET"));
+                    return Err(ReadError::unexpected_reply("HMGET"));
                 };
                 self.page = Some(Page::Values(asked, values));
                 if batches.is_empty() {
@@ -256,15 +263,20 @@ impl Scan {
     }
 
     /// The values of the last names have these lengths: which to ask for.
-    fn measured(&mut self, mut names: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Stage, Trouble> {
+    fn measured(
+        &mut self,
+        mut names: Vec<Vec<u8>>,
+        answers: Vec<Reply>,
+    ) -> Result<Stage, ReadError> {
         let some = names.split_off(names.len() - last_names(&names).len());
         let mut batches: VecDeque<Vec<Vec<u8>>> = VecDeque::new();
         let mut bytes = BATCH;
         for (name, answer) in some.into_iter().zip(answers) {
             let Value::Int(length) = answer.map_err(needed)? else {
-                return Err(strange("HSTRLEN"));
+                return Err(ReadError::unexpected_reply("HSTRLEN"));
             };
-            let length = u64::try_from(length).map_err(|_| strange("HSTRLEN"))?;
+            let length =
+                u64::try_from(length).map_err(|_| ReadError::unexpected_reply("HSTRLEN"))?;
             // A name that was cut is asked for no more: nothing has that name.
             if name.len() > MAX_FIELD || length > MAX_VALUE as u64 {
                 self.aside(&name, length)?;
@@ -287,7 +299,7 @@ impl Scan {
     }
 
     /// Notes a field of which the value is not read.
-    fn aside(&mut self, name: &[u8], length: u64) -> Result<(), Trouble> {
+    fn aside(&mut self, name: &[u8], length: u64) -> Result<(), ReadError> {
         let too_long = length > MAX_VALUE as u64;
         self.sizes.count(name.len(), length, too_long);
         let content = if too_long {
@@ -301,7 +313,7 @@ impl Scan {
     /// Compares what the last answer brought with the replica, which has all
     /// that the log told up to that answer. Gives the fields and the bytes there
     /// were.
-    pub(super) fn compare(&mut self, replica: &mut Replica) -> Result<(usize, usize), Trouble> {
+    pub(super) fn compare(&mut self, replica: &mut Replica) -> Result<(usize, usize), ReadError> {
         let mut seen = (0, 0);
         let mut pair = |scan: &mut Scan, field: &[u8], value: &[u8]| {
             seen.0 += 1;
@@ -315,17 +327,17 @@ impl Scan {
                     match value {
                         Value::BulkString(value) => pair(self, name, &value)?,
                         Value::Nil => {}
-                        _ => return Err(strange("HMGET")),
+                        _ => return Err(ReadError::unexpected_reply("HMGET")),
                     }
                 }
             }
-            Some(Page::Values(..)) => return Err(strange("HMGET")),
+            Some(Page::Values(..)) => return Err(ReadError::unexpected_reply("HMGET")),
             // A map in RESP3, and flat in RESP2.
             Some(Page::Pairs(Value::Map(found), command)) => {
                 for (field, value) in found {
                     let (Value::BulkString(field), Value::BulkString(value)) = (field, value)
                     else {
-                        return Err(strange(command));
+                        return Err(ReadError::unexpected_reply(command));
                     };
                     pair(self, &field, &value)?;
                 }
@@ -333,12 +345,12 @@ impl Scan {
             Some(Page::Pairs(Value::Array(flat), command)) if flat.len() % 2 == 0 => {
                 for both in flat.chunks_exact(2) {
                     let [Value::BulkString(field), Value::BulkString(value)] = both else {
-                        return Err(strange(command));
+                        return Err(ReadError::unexpected_reply(command));
                     };
                     pair(self, field, value)?;
                 }
             }
-            Some(Page::Pairs(_, command)) => return Err(strange(command)),
+            Some(Page::Pairs(_, command)) => return Err(ReadError::unexpected_reply(command)),
         }
         if self.is_read() {
             self.see_aside(replica)?;
@@ -351,7 +363,7 @@ impl Scan {
         replica: &mut Replica,
         field: &[u8],
         value: &[u8],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ReadError> {
         let content = Content::of(value);
         let too_long = content == Content::TooLong;
         self.sizes.count(field.len(), value.len() as u64, too_long);
@@ -363,8 +375,8 @@ impl Scan {
     }
 
     /// What was left aside is there, and may be known already.
-    fn see_aside(&mut self, replica: &mut Replica) -> Result<(), Trouble> {
-        if self.way != Way::Measured {
+    fn see_aside(&mut self, replica: &mut Replica) -> Result<(), ReadError> {
+        if self.way != ReadMethod::Measured {
             return Ok(());
         }
         let staged = std::mem::take(&mut self.staged);
@@ -377,8 +389,8 @@ impl Scan {
     }
 }
 
-fn full(full: Full) -> Trouble {
-    Trouble::Hash(Unreadable {
+fn full(full: ReplicaFull) -> ReadError {
+    ReadError::Hash(Unreadable {
         code: UnreadableCode::TooLarge,
         why: full.to_string(),
     })
@@ -413,47 +425,55 @@ fn lengths_of_all(mut names: Vec<Vec<u8>>) -> Stage {
 }
 
 /// The only answer to one question.
-fn only(answers: Vec<Reply>, command: &str) -> Result<Reply, Trouble> {
-    answers.into_iter().next().ok_or_else(|| strange(command))
+fn only(answers: Vec<Reply>, command: &str) -> Result<Reply, ReadError> {
+    answers
+        .into_iter()
+        .next()
+        .ok_or_else(|| ReadError::unexpected_reply(command))
 }
 
 /// The parts of an answer to HSCAN: the next cursor, and what was found.
-fn scanned(answer: Value) -> Result<(Vec<u8>, Value), Trouble> {
+fn scanned(answer: Value) -> Result<(Vec<u8>, Value), ReadError> {
     let Value::Array(parts) = answer else {
-        return Err(strange("HSCAN"));
+        return Err(ReadError::unexpected_reply("HSCAN"));
     };
     let mut parts = parts.into_iter();
     match (parts.next(), parts.next()) {
         (Some(Value::BulkString(cursor)), Some(found)) => Ok((cursor, found)),
-        _ => Err(strange("HSCAN")),
+        _ => Err(ReadError::unexpected_reply("HSCAN")),
     }
 }
 
 /// Where the next step begins, and how many were taken; none after the last. A
 /// scan of a hash that shrank visits many empty places, but never more than
 /// this.
-fn next_step(cursor: Vec<u8>, taken: u64, fields: u64) -> Result<Option<(Vec<u8>, u64)>, Trouble> {
+fn next_step(
+    cursor: Vec<u8>,
+    taken: u64,
+    fields: u64,
+) -> Result<Option<(Vec<u8>, u64)>, ReadError> {
     let taken = taken + 1;
     if cursor == b"0" {
         Ok(None)
     } else if taken > 1_000 + fields {
-        Err(Trouble::Lost("HSCAN does not come to an end".to_owned()))
+        let why = "HSCAN does not come to an end";
+        Err(Fault::new(FaultCode::Protocol, why).into())
     } else {
         Ok(Some((cursor, taken)))
     }
 }
 
 /// Adds the names of an answer that holds nothing else.
-fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(), Trouble> {
+fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(), ReadError> {
     let Value::Array(found) = answer else {
-        return Err(strange(command));
+        return Err(ReadError::unexpected_reply(command));
     };
     for name in found {
         let Value::BulkString(mut name) = name else {
-            return Err(strange(command));
+            return Err(ReadError::unexpected_reply(command));
         };
         if names.len() >= MOST_FIELDS {
-            return Err(full(Full));
+            return Err(full(ReplicaFull));
         }
         name.truncate(MAX_FIELD + 1);
         names.push(name);
@@ -463,16 +483,16 @@ fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(
 
 /// Why measuring cannot go on. Redis may refuse the questions that nothing else
 /// asks: then this hash cannot be read, and the others can.
-pub(super) fn needed(refusal: Refusal) -> Trouble {
-    if refusal.unreadable().is_some() || refusal.is_unknown() {
-        Trouble::Hash(Unreadable {
-            code: refusal.unreadable().unwrap_or(UnreadableCode::TooLarge),
+pub(super) fn needed(reply: ErrorReply) -> ReadError {
+    if reply.unreadable().is_some() || reply.is_unknown_command() {
+        ReadError::Hash(Unreadable {
+            code: reply.unreadable().unwrap_or(UnreadableCode::TooLarge),
             why: format!(
                 "it is too large to be read at once, and the values that are too long \
-                 cannot be left out: {refusal}"
+                 cannot be left out: {reply}"
             ),
         })
     } else {
-        Trouble::from(refusal)
+        ReadError::from(reply)
     }
 }

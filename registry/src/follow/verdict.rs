@@ -1,7 +1,7 @@
 //! Whether what is missing in a hash was deleted, or got lost.
 
-use super::draft::Gone;
 use super::loss_counters::LossCounters;
+use super::pending_changes::Absence;
 use super::replication_identity::ReplicationIdentity;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub(super) struct ThenAndNow<'a, T> {
 /// What is known about a hash in which a scan misses fields that the log does
 /// not say to be deleted.
 #[derive(Debug)]
-pub(super) struct Case<'a> {
+pub(super) struct LossEvidence<'a> {
     pub(super) log: LogEvidence,
     /// Something was changed without the log after the entry that we know. The
     /// log proves nothing of it.
@@ -50,18 +50,18 @@ pub(super) struct Case<'a> {
     pub(super) losses: ThenAndNow<'a, LossCounters>,
 }
 
-impl Case<'_> {
+impl LossEvidence<'_> {
     /// Whether the missing fields were deleted, or got lost.
     ///
     /// They were deleted if the data is known to go on from what was read last,
     /// and nothing is known to have happened that loses data. In doubt they are
     /// lost, because a name that is answered too long does less harm than one
     /// that is not answered.
-    pub(super) fn verdict(&self) -> Gone {
+    pub(super) fn verdict(&self) -> Absence {
         if self.goes_on() && !self.was_flushed() && !self.was_evicted() {
-            Gone::Removed
+            Absence::Removed
         } else {
-            Gone::Lost
+            Absence::Lost
         }
     }
 
@@ -147,9 +147,9 @@ mod tests {
 
     /// A hash on a connection that has watched it, in a quiet Redis; and what
     /// is said of it when something is different.
-    fn verdict(differently: impl for<'a> Fn(&mut Case<'a>)) -> Gone {
+    fn verdict(differently: impl for<'a> Fn(&mut LossEvidence<'a>)) -> Absence {
         let (then, quiet) = (identity("run1", "data1", 100, NONE), counters(""));
-        let mut case = Case {
+        let mut case = LossEvidence {
             log: LogEvidence::Absent,
             unlogged: false,
             logged: false,
@@ -171,13 +171,13 @@ mod tests {
     }
 
     /// The same with what INFO says now.
-    fn later(now: &ReplicationIdentity, losses: &str, log: LogEvidence, most: bool) -> Gone {
+    fn later(now: &ReplicationIdentity, losses: &str, log: LogEvidence, most: bool) -> Absence {
         let (then, quiet, moved) = (
             identity("run1", "data1", 100, NONE),
             counters(""),
             counters(losses),
         );
-        Case {
+        LossEvidence {
             log,
             unlogged: false,
             logged: false,
@@ -207,7 +207,7 @@ mod tests {
                     case.most = most;
                     case.unlogged = true;
                 });
-                assert_eq!(gone, Gone::Removed, "{log:?} {most}");
+                assert_eq!(gone, Absence::Removed, "{log:?} {most}");
             }
         }
         let gone = verdict(|case| {
@@ -215,7 +215,7 @@ mod tests {
             case.losses.now = None;
             case.most = true;
         });
-        assert_eq!(gone, Gone::Removed, "without INFO");
+        assert_eq!(gone, Absence::Removed, "without INFO");
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
         let other = identity("run9", "data9", 5, NONE);
         let flushed = "cmdstat_flushall:calls=7\r\ncmdstat_flushdb:calls=7";
         let gone = later(&other, flushed, LogEvidence::Continues, true);
-        assert_eq!(gone, Gone::Removed);
+        assert_eq!(gone, Absence::Removed);
         let unlogged = |now: &ReplicationIdentity| {
             verdict(|case| {
                 case.log = LogEvidence::Continues;
@@ -232,10 +232,10 @@ mod tests {
                 case.identity.now = case.identity.now.filter(|same| *same == now);
             })
         };
-        assert_eq!(unlogged(&other), Gone::Lost);
+        assert_eq!(unlogged(&other), Absence::Lost);
         assert_eq!(
             unlogged(&identity("run1", "data1", 100, NONE)),
-            Gone::Removed
+            Absence::Removed
         );
     }
 
@@ -245,16 +245,19 @@ mod tests {
             later(now, losses, LogEvidence::Broken, false)
         };
         let same = identity("run1", "data1", 120, NONE);
-        assert_eq!(broken(&same, ""), Gone::Removed);
-        assert_eq!(broken(&same, "cmdstat_flushdb:calls=1"), Gone::Removed);
+        assert_eq!(broken(&same, ""), Absence::Removed);
+        assert_eq!(broken(&same, "cmdstat_flushdb:calls=1"), Absence::Removed);
         let most = later(&same, "cmdstat_flushdb:calls=1", LogEvidence::Broken, true);
-        assert_eq!(most, Gone::Lost);
-        assert_eq!(broken(&same, "cmdstat_flushall:calls=1"), Gone::Lost);
-        assert_eq!(broken(&same, "cmdstat_replicaof:calls=1"), Gone::Lost);
-        assert_eq!(broken(&identity("run1", "data1", 99, NONE), ""), Gone::Lost);
+        assert_eq!(most, Absence::Lost);
+        assert_eq!(broken(&same, "cmdstat_flushall:calls=1"), Absence::Lost);
+        assert_eq!(broken(&same, "cmdstat_replicaof:calls=1"), Absence::Lost);
+        assert_eq!(
+            broken(&identity("run1", "data1", 99, NONE), ""),
+            Absence::Lost
+        );
         // A promoted replica would have our entry, had it all.
         let promoted = identity("run2", "data2", 150, ("data1", 101));
-        assert_eq!(broken(&promoted, ""), Gone::Lost);
+        assert_eq!(broken(&promoted, ""), Absence::Lost);
     }
 
     #[test]
@@ -264,29 +267,38 @@ mod tests {
         };
         let promoted = identity("run2", "data2", 150, ("data1", 101));
         let older = identity("run2", "data2", 150, ("data1", 51));
-        assert_eq!(absent(&promoted, "", true), Gone::Removed);
-        assert_eq!(absent(&older, "", false), Gone::Lost);
+        assert_eq!(absent(&promoted, "", true), Absence::Removed);
+        assert_eq!(absent(&older, "", false), Absence::Lost);
         let same = identity("run1", "data1", 100, NONE);
-        assert_eq!(absent(&same, "", true), Gone::Removed);
-        assert_eq!(absent(&same, "cmdstat_flushall:calls=1", false), Gone::Lost);
+        assert_eq!(absent(&same, "", true), Absence::Removed);
+        assert_eq!(
+            absent(&same, "cmdstat_flushall:calls=1", false),
+            Absence::Lost
+        );
         assert_eq!(
             absent(&same, "cmdstat_flushdb:calls=1", false),
-            Gone::Removed
+            Absence::Removed
         );
-        assert_eq!(absent(&same, "cmdstat_flushdb:calls=1", true), Gone::Lost);
+        assert_eq!(
+            absent(&same, "cmdstat_flushdb:calls=1", true),
+            Absence::Lost
+        );
         // A master that lost its last replica an hour ago.
         let anew = identity("run1", "data5", 0, NONE);
-        assert_eq!(absent(&anew, "", false), Gone::Removed);
-        assert_eq!(absent(&anew, "cmdstat_slaveof:calls=2", false), Gone::Lost);
+        assert_eq!(absent(&anew, "", false), Absence::Removed);
+        assert_eq!(
+            absent(&anew, "cmdstat_slaveof:calls=2", false),
+            Absence::Lost
+        );
     }
 
     #[test]
     fn an_offset_from_before_the_last_change_proves_nothing() {
         let replica = identity("run2", "data1", 120, NONE);
-        for (logged, gone) in [(false, Gone::Removed), (true, Gone::Lost)] {
+        for (logged, gone) in [(false, Absence::Removed), (true, Absence::Lost)] {
             let then = identity("run1", "data1", 100, NONE);
             let quiet = counters("");
-            let case = Case {
+            let case = LossEvidence {
                 log: LogEvidence::Absent,
                 unlogged: false,
                 logged,
@@ -310,19 +322,19 @@ mod tests {
     #[test]
     fn a_flush_that_was_pushed_needs_the_counters_to_be_another_databases() {
         let (same, log) = (identity("run1", "data1", 100, NONE), LogEvidence::Absent);
-        assert_eq!(later(&same, "", log, false), Gone::Removed);
+        assert_eq!(later(&same, "", log, false), Absence::Removed);
         let gone = verdict(|case| case.flushed = true);
-        assert_eq!(gone, Gone::Removed, "a replica was loaded anew");
+        assert_eq!(gone, Absence::Removed, "a replica was loaded anew");
         let gone = verdict(|case| {
             case.flushed = true;
             case.losses.now = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
         let gone = verdict(|case| {
             case.flushed = true;
             case.identity.then = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
     }
 
     #[test]
@@ -330,16 +342,16 @@ mod tests {
         let policy = "evicted_keys:4\r\nmaxmemory_policy:allkeys-lru";
         let same = identity("run1", "data1", 100, NONE);
         for log in [LogEvidence::Absent, LogEvidence::Continues] {
-            assert_eq!(later(&same, policy, log, true), Gone::Lost);
-            assert_eq!(later(&same, policy, log, false), Gone::Removed);
-            assert_eq!(later(&same, "evicted_keys:4", log, true), Gone::Removed);
+            assert_eq!(later(&same, policy, log, true), Absence::Lost);
+            assert_eq!(later(&same, policy, log, false), Absence::Removed);
+            assert_eq!(later(&same, "evicted_keys:4", log, true), Absence::Removed);
         }
         let gone = verdict(|case| {
             case.most = true;
             case.had_ttl = true;
             case.losses.now = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
     }
 
     #[test]
@@ -349,6 +361,6 @@ mod tests {
             case.identity.then = None;
             case.losses.then = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
     }
 }

@@ -2,10 +2,10 @@
 
 use super::author::Author;
 use super::change::logged;
+use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::role::Role;
 use super::script::{Call, Script};
-use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
 
 /// What the log calls it.
@@ -29,7 +29,7 @@ impl Accept {
     ///
     /// # Errors
     /// Redis cannot be reached, or says no.
-    pub async fn run(&self, registrar: &mut Registrar) -> Result<(), Trouble> {
+    pub async fn run(&self, registrar: &mut Registrar) -> Result<(), RegisterError> {
         let call = self.call(registrar.author());
         registrar.run(&call).await.map(drop)
     }

@@ -3,14 +3,14 @@
 //! Redis up for 0.7 s at a million fields.
 
 use super::change::{Change, Condition};
+use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::reply::{bytes, items};
 use super::role::Where;
 use super::script::Script;
 use super::target::{Reach, Search, Witness};
-use super::trouble::Trouble;
 use crate::log::log_key;
-use crate::record::{Field, Target, Value as Record};
+use crate::record::{Field, Target, Value as RoleValue};
 use cloudhosts_config::printable::Quoted;
 use cloudhosts_table::Name;
 use redis::{Value, cmd};
@@ -34,12 +34,15 @@ struct Found {
 impl Change {
     /// Claims the role, points it, or releases it. What the script answers, and
     /// whether the role points at what has no address.
-    pub(super) async fn claim(&self, registrar: &mut Registrar) -> Result<(Value, bool), Trouble> {
+    pub(super) async fn claim(
+        &self,
+        registrar: &mut Registrar,
+    ) -> Result<(Value, bool), RegisterError> {
         for _ in 0..ATTEMPTS {
             let mut all = Vec::new();
             for place in &self.places {
                 let found = Found::find(&place.hash, self.role.name(), registrar).await;
-                let found = found.map_err(Trouble::before_any_change)?;
+                let found = found.map_err(RegisterError::before_any_change)?;
                 if let Some(condition) = &self.only_if {
                     found.meets(condition, &place.hash)?;
                 }
@@ -68,7 +71,7 @@ impl Change {
                 return Ok((answer, dangling));
             }
         }
-        Err(Trouble::Away(format!(
+        Err(RegisterError::Away(format!(
             "{}: others change it all the time; nothing was changed",
             self.role
         )))
@@ -77,8 +80,8 @@ impl Change {
     /// What there is where the role is to point.
     ///
     /// # Errors
-    /// [`Trouble::Dangling`], if that is nothing, and the role has addresses.
-    async fn aim(&self, all: &[Found], registrar: &mut Registrar) -> Result<Reach, Trouble> {
+    /// [`RegisterError::Dangling`], if that is nothing, and the role has addresses.
+    async fn aim(&self, all: &[Found], registrar: &mut Registrar) -> Result<Reach, RegisterError> {
         let at = self.places.iter().find_map(|place| place.at.as_ref());
         let pointer = at.and_then(|at| pointer_of(at.as_str().as_bytes()));
         let (Some(views), Some(pointer)) = (&self.views, pointer) else {
@@ -100,7 +103,7 @@ impl Change {
         }
         for (place, found) in self.places.iter().zip(all) {
             if found.has_address(&mut search).await? {
-                return Err(Trouble::Dangling(format!(
+                return Err(RegisterError::Dangling(format!(
                     "{} has an address in {}, and {pointer} has none; nothing was changed",
                     self.role,
                     Quoted(place.hash.as_bytes())
@@ -114,16 +117,20 @@ impl Change {
 impl Found {
     /// Looks through the hash, step by step, so that Redis serves others
     /// meanwhile.
-    async fn find(hash: &str, role: &str, registrar: &mut Registrar) -> Result<Found, Trouble> {
+    async fn find(
+        hash: &str,
+        role: &str,
+        registrar: &mut Registrar,
+    ) -> Result<Found, RegisterError> {
         registrar.seek(hash).await?;
         let mut last = cmd("XREVRANGE");
         last.arg(log_key(hash)).arg("+").arg("-");
         last.arg("COUNT").arg(1);
-        let last = match registrar.ask(&last).await {
+        let last = match registrar.try_asking(&last).await? {
             Ok(entries) => entries,
-            // A key that is no stream, the script says more of.
-            Err(Trouble::Refused(why)) if why.contains("WRONGTYPE") => Value::Nil,
-            Err(trouble) => return Err(trouble),
+            // Of a key that is not a stream the script says more.
+            Err(refusal) if refusal.reply.is_wrong_type() => Value::Nil,
+            Err(refusal) => return Err(refusal.into()),
         };
         let id = items(&last).first().map(items);
         let id = id.and_then(|entry| bytes(entry.first()?));
@@ -138,9 +145,9 @@ impl Found {
     }
 
     /// Whether the role has an address now, its own or one that it points at.
-    async fn has_address(&self, search: &mut Search<'_>) -> Result<bool, Trouble> {
+    async fn has_address(&self, search: &mut Search<'_>) -> Result<bool, RegisterError> {
         let values = self.fields.values();
-        let targets = values.filter_map(|value| Record::parse(value).ok());
+        let targets = values.filter_map(|value| RoleValue::parse(value).ok());
         let mut pointers = Vec::new();
         for target in targets.map(|record| record.target) {
             match target {
@@ -159,8 +166,8 @@ impl Found {
     /// Whether the role is where it is thought to be.
     ///
     /// # Errors
-    /// [`Trouble::Differs`], if it is somewhere else.
-    fn meets(&self, condition: &Condition, hash: &str) -> Result<(), Trouble> {
+    /// [`RegisterError::Differs`], if it is somewhere else.
+    fn meets(&self, condition: &Condition, hash: &str) -> Result<(), RegisterError> {
         let mut targets = BTreeSet::new();
         for value in self.fields.values() {
             targets.extend(targets_of(value));
@@ -173,7 +180,7 @@ impl Found {
             return Ok(());
         }
         let hash = Quoted(hash.as_bytes());
-        Err(Trouble::Differs(if self.fields.is_empty() {
+        Err(RegisterError::Differs(if self.fields.is_empty() {
             format!("not in {hash}; nothing was changed")
         } else {
             let at: Vec<String> = targets.into_iter().collect();
@@ -205,7 +212,7 @@ pub(super) async fn scan(
     hash: &str,
     pattern: &str,
     registrar: &mut Registrar,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RegisterError> {
     let (mut found, mut cursor) = (Vec::new(), b"0".to_vec());
     loop {
         let mut step = cmd("HSCAN");
@@ -228,7 +235,7 @@ pub(super) async fn scan(
 
 /// The name that a value points at.
 fn pointer_of(value: &[u8]) -> Option<Name> {
-    match Record::parse(value).ok()?.target {
+    match RoleValue::parse(value).ok()?.target {
         Target::Pointer(name) => Some(name),
         Target::Addresses { .. } => None,
     }
@@ -237,7 +244,7 @@ fn pointer_of(value: &[u8]) -> Option<Name> {
 /// Where a value leads: its addresses or its pointer, or all of it where it
 /// cannot be read.
 fn targets_of(value: &[u8]) -> BTreeSet<String> {
-    match Record::parse(value).map(|value| value.target) {
+    match RoleValue::parse(value).map(|value| value.target) {
         Ok(Target::Addresses { v4, v6 }) => {
             let v4 = v4.iter().map(|&at| IpAddr::from(at));
             let all = v4.chain(v6.iter().map(|&at| IpAddr::from(at)));

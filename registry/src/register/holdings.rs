@@ -1,10 +1,10 @@
 //! Who holds what: the leases beside the hashes, read for people.
 
+use super::error::RegisterError;
 use super::reply::{bytes, items, number};
 use super::role::Role;
 use super::script::{held_key, times_key};
-use super::trouble::{Trouble, passes};
-use crate::connect::{Connection, Connector, Failure};
+use crate::connect::{CommandError, Connection, Connector};
 use cloudhosts_config::Config;
 use redis::{Cmd, Value, cmd};
 use std::sync::Arc;
@@ -73,13 +73,14 @@ impl HoldingState {
 ///
 /// # Errors
 /// Redis cannot be reached, or says no.
-pub async fn holdings(mut config: Config, roles: Option<&[Role]>) -> Result<Vec<Holding>, Trouble> {
+pub async fn holdings(
+    mut config: Config,
+    roles: Option<&[Role]>,
+) -> Result<Vec<Holding>, RegisterError> {
     config.redis.connect_timeout = config.redis.connect_timeout.min(PATIENCE);
     let hashes = config.hashes.clone();
     let mut connector = Connector::to_read(Arc::new(config));
-    let connection = connector.connect().await;
-    let connection =
-        connection.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+    let connection = connector.connect().await?;
     let mut reader = Reader { connection };
     let mut all = Vec::new();
     for hash in hashes {
@@ -104,11 +105,15 @@ struct Reader {
 }
 
 /// A field and its record.
-type Record = (Vec<u8>, Vec<u8>);
+type FieldRecord = (Vec<u8>, Vec<u8>);
 
 impl Reader {
     /// The records of a role.
-    async fn of_role(&mut self, hash: &str, role: &Role) -> Result<Vec<Record>, Trouble> {
+    async fn of_role(
+        &mut self,
+        hash: &str,
+        role: &Role,
+    ) -> Result<Vec<FieldRecord>, RegisterError> {
         let mut question = cmd("ZRANGE");
         question.arg(times_key(hash, role.name())).arg(0).arg(-1);
         let answer = self.ask(&question).await?;
@@ -127,7 +132,7 @@ impl Reader {
     }
 
     /// The records of all roles.
-    async fn of_all(&mut self, hash: &str) -> Result<Vec<Record>, Trouble> {
+    async fn of_all(&mut self, hash: &str) -> Result<Vec<FieldRecord>, RegisterError> {
         let mut records = Vec::new();
         let mut cursor = b"0".to_vec();
         loop {
@@ -154,7 +159,11 @@ impl Reader {
     }
 
     /// What these records say, with when they were renewed.
-    async fn holdings(&mut self, hash: &str, records: &[Record]) -> Result<Vec<Holding>, Trouble> {
+    async fn holdings(
+        &mut self,
+        hash: &str,
+        records: &[FieldRecord],
+    ) -> Result<Vec<Holding>, RegisterError> {
         let known: Vec<(&[u8], Parsed)> = records
             .iter()
             .filter_map(|(field, text)| Some((field.as_slice(), Parsed::read(text)?)))
@@ -172,29 +181,26 @@ impl Reader {
             return Ok(Vec::new());
         }
         let answers = self.connection.link.ask_all(&questions, PATIENCE).await;
-        let answers = answers.map_err(|failure| self.trouble(failure))?;
+        let answers = answers.map_err(|failure| self.error(failure))?;
         let mut holdings = Vec::new();
         for ((field, parsed), answer) in known.into_iter().zip(answers) {
-            let renewed = answer.map_err(|refusal| self.trouble(Failure::Refused(refusal)))?;
+            let renewed = answer.map_err(|reply| self.error(CommandError::ErrorReply(reply)))?;
             let field = String::from_utf8_lossy(field).into_owned();
             holdings.extend(parsed.holding(hash, field, number(&renewed)));
         }
         Ok(holdings)
     }
 
-    async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+    async fn ask(&mut self, question: &Cmd) -> Result<Value, RegisterError> {
         let answer = self.connection.link.ask_within(question, PATIENCE).await;
-        answer.map_err(|failure| self.trouble(failure))
+        answer.map_err(|failure| self.error(failure))
     }
 
-    fn trouble(&self, failure: Failure) -> Trouble {
+    fn error(&self, failure: CommandError) -> RegisterError {
         let endpoint = &self.connection.endpoint;
         match failure {
-            Failure::Lost(why) => Trouble::Away(format!("{endpoint}: {why}")),
-            Failure::Refused(refusal) if passes(&refusal) => {
-                Trouble::Away(format!("{endpoint}: {refusal}"))
-            }
-            Failure::Refused(refusal) => Trouble::Refused(format!("{endpoint}: {refusal}")),
+            CommandError::Lost(why) => RegisterError::Away(format!("{endpoint}: {why}")),
+            CommandError::ErrorReply(reply) => RegisterError::of_reply(endpoint, &reply),
         }
     }
 }

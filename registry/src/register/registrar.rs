@@ -2,10 +2,10 @@
 
 use super::author::Author;
 use super::change::{Change, Verb};
+use super::error::RegisterError;
 use super::reply::{items, number, texts};
 use super::script::{Call, Script};
-use super::trouble::{Trouble, passes};
-use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
+use crate::connect::{CommandError, Connection, Connector, ErrorReply, SILENCE};
 use cloudhosts_config::Config;
 use cloudhosts_config::status::UnreadableCode;
 use redis::{Cmd, Value, cmd};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// What came of a change in one hash.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Done {
+pub struct ChangeOutcome {
     /// Whether the hash is not as it was.
     pub changed: bool,
     /// The fields that were removed. (Of a renewal: the value the field had
@@ -61,7 +61,7 @@ impl Registrar {
     ///
     /// # Errors
     /// No Redis can be reached.
-    pub async fn local(&mut self) -> Result<Option<IpAddr>, Trouble> {
+    pub async fn local(&mut self) -> Result<Option<IpAddr>, RegisterError> {
         Ok(self.connection().await?.link.local())
     }
 
@@ -75,7 +75,7 @@ impl Registrar {
     ///
     /// # Errors
     /// Redis cannot be reached, or says no.
-    pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
+    pub async fn make(&mut self, change: &Change) -> Result<Vec<ChangeOutcome>, RegisterError> {
         let (answer, dangling) = match change.verb {
             Verb::Claim | Verb::Point | Verb::Release => change.claim(self).await?,
             Verb::Join => (
@@ -91,27 +91,27 @@ impl Registrar {
             let [changed, removed, ended] = items(one) else {
                 return None;
             };
-            Some(Done {
+            Some(ChangeOutcome {
                 changed: number(changed)? != 0,
                 removed: texts(removed)?,
                 ended: texts(ended)?,
                 dangling,
             })
         };
-        let all: Option<Vec<Done>> = items(&answer).iter().map(done).collect();
+        let all: Option<Vec<ChangeOutcome>> = items(&answer).iter().map(done).collect();
         all.filter(|all| all.len() == change.places.len())
-            .ok_or_else(Trouble::not_understood)
+            .ok_or_else(RegisterError::not_understood)
     }
 
     /// Runs a script that stands alone. It is sent by its digest; whole only to
     /// a Redis that does not know it yet.
-    pub(super) async fn run(&mut self, call: &Call) -> Result<Value, Trouble> {
+    pub(super) async fn run(&mut self, call: &Call) -> Result<Value, RegisterError> {
         match self.ask_owner(&call.by_digest()).await? {
             Ok(answer) => Ok(answer),
-            Err(said) if said.refusal.code() == "NOSCRIPT" => {
+            Err(refusal) if refusal.reply.is_no_script() => {
                 Ok(self.ask_owner(&call.in_full()).await??)
             }
-            Err(said) => Err(said.into()),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
@@ -122,30 +122,30 @@ impl Registrar {
 
     /// Sees that the connection is to the node of a cluster that has this hash,
     /// for a transaction that is to be sent over it.
-    pub(super) async fn seek(&mut self, hash: &str) -> Result<(), Trouble> {
+    pub(super) async fn seek(&mut self, hash: &str) -> Result<(), RegisterError> {
         if self.connector.others() == 0 {
             return Ok(());
         }
         // What else is wrong, the transaction itself will be told.
         match self.ask_owner(cmd("HLEN").arg(hash)).await? {
-            Err(said) if passes(&said.refusal) => Err(said.into()),
+            Err(refusal) if refusal.reply.is_temporary() => Err(refusal.into()),
             _ => Ok(()),
         }
     }
 
     /// Asks a question that stands alone, of the master of now. Where the keys live on another node of
     /// a cluster, which has then done nothing, the other URLs are asked.
-    async fn ask_owner(&mut self, question: &Cmd) -> Result<Result<Value, Said>, Trouble> {
+    async fn ask_owner(&mut self, question: &Cmd) -> Result<Result<Value, Refusal>, RegisterError> {
         self.leave_deposed();
         let mut others = self.connector.others();
         loop {
-            let said = match self.try_asking(question).await? {
+            let refusal = match self.try_asking(question).await? {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(said) => said,
+                Err(refusal) => refusal,
             };
-            let moved = said.refusal.unreadable() == Some(UnreadableCode::Moved);
+            let moved = refusal.reply.unreadable() == Some(UnreadableCode::Moved);
             if !moved || others == 0 {
-                return Ok(Err(said));
+                return Ok(Err(refusal));
             }
             others -= 1;
             self.connector.skip();
@@ -154,22 +154,25 @@ impl Registrar {
     }
 
     /// Asks one question, over a connection that is made if need be.
-    pub(super) async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
+    pub(super) async fn ask(&mut self, question: &Cmd) -> Result<Value, RegisterError> {
         let answer = self.try_asking(question).await?;
-        answer.map_err(Trouble::from)
+        answer.map_err(RegisterError::from)
     }
 
     /// Asks one question: the answer, or how Redis refuses it.
-    async fn try_asking(&mut self, question: &Cmd) -> Result<Result<Value, Said>, Trouble> {
+    pub(super) async fn try_asking(
+        &mut self,
+        question: &Cmd,
+    ) -> Result<Result<Value, Refusal>, RegisterError> {
         let patience = self.patience;
         let connection = self.connection().await?;
         let endpoint = connection.endpoint.clone();
         match connection.link.ask_within(question, patience).await {
             Ok(answer) => Ok(Ok(answer)),
-            Err(Failure::Refused(refusal)) => Ok(Err(Said { endpoint, refusal })),
-            Err(Failure::Lost(why)) => {
+            Err(CommandError::ErrorReply(reply)) => Ok(Err(Refusal { endpoint, reply })),
+            Err(CommandError::Lost(why)) => {
                 self.connection = None;
-                Err(Trouble::Unanswered(format!("{endpoint}: {why}")))
+                Err(RegisterError::Unanswered(format!("{endpoint}: {why}")))
             }
         }
     }
@@ -190,49 +193,44 @@ impl Registrar {
         }
     }
 
-    async fn connection(&mut self) -> Result<&mut Connection, Trouble> {
+    async fn connection(&mut self) -> Result<&mut Connection, RegisterError> {
         if self.connection.is_none() {
-            let made = self.connector.connect().await;
-            let mut made =
-                made.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+            let mut made = self.connector.connect().await?;
             logged_in(&mut made, self.patience).await?;
             return Ok(self.connection.insert(made));
         }
         // There is one; the borrow checker wants to be shown.
         self.connection
             .as_mut()
-            .ok_or_else(|| Trouble::Away("there is no connection".to_owned()))
+            .ok_or_else(|| RegisterError::Away("there is no connection".to_owned()))
     }
 }
 
 /// Sees that Redis does not want a password first. It would answer a question
 /// of more than ten words with a protocol error, which does not say so.
-async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<(), Trouble> {
+async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<(), RegisterError> {
     match connection.link.ask_within(&cmd("TIME"), patience).await {
-        Err(Failure::Refused(refusal)) if refusal.code() == "NOAUTH" => {
+        Err(CommandError::ErrorReply(reply)) if reply.is_no_auth() => {
             let endpoint = connection.endpoint.clone();
-            Err(Said { endpoint, refusal }.into())
+            Err(Refusal { endpoint, reply }.into())
         }
-        Err(Failure::Lost(why)) => Err(Trouble::Away(format!("{}: {why}", connection.endpoint))),
+        Err(CommandError::Lost(why)) => Err(RegisterError::Away(format!(
+            "{}: {why}",
+            connection.endpoint
+        ))),
         // What else it may say will be said of the question proper.
-        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+        Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
     }
 }
 
-/// What a Redis said no to.
-struct Said {
+/// The error reply of a Redis, and which Redis that is.
+pub(super) struct Refusal {
     endpoint: String,
-    refusal: Refusal,
+    pub(super) reply: ErrorReply,
 }
 
-/// What it says no to now, and what it always will.
-impl From<Said> for Trouble {
-    fn from(Said { endpoint, refusal }: Said) -> Trouble {
-        let said = format!("{endpoint}: {refusal}");
-        if passes(&refusal) {
-            Trouble::Away(said)
-        } else {
-            Trouble::Refused(said)
-        }
+impl From<Refusal> for RegisterError {
+    fn from(Refusal { endpoint, reply }: Refusal) -> RegisterError {
+        RegisterError::of_reply(&endpoint, &reply)
     }
 }

@@ -23,30 +23,30 @@ pub(super) enum Script {
 }
 
 /// The text of a script, and what Redis calls it.
-struct Text {
+struct ScriptText {
     text: String,
     digest: String,
 }
 
-impl Text {
+impl ScriptText {
     /// The parts in one, without what only people read.
-    fn new(parts: &[&str]) -> Text {
+    fn new(parts: &[&str]) -> ScriptText {
         let lines = parts.iter().flat_map(|part| part.lines());
         let lines = lines.map(|line| line.split(" -- ").next().unwrap_or_default().trim());
         let said = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
         let text = said.collect::<Vec<_>>().join("\n");
         let digest = Sha1::from(&text).digest().to_string();
-        Text { text, digest }
+        ScriptText { text, digest }
     }
 
     /// A script that changes a hash and logs it, and knows nothing of leases.
-    fn plain(own: &str) -> Text {
-        Text::new(&["local STRIDE = 2", COMMON, LOG, own])
+    fn plain(own: &str) -> ScriptText {
+        ScriptText::new(&["local STRIDE = 2", COMMON, LOG, own])
     }
 
     /// One that does know of them.
-    fn leases(own: &str) -> Text {
-        Text::new(&["local STRIDE = 5", TIMING, COMMON, LOG, LEASES, own])
+    fn leases(own: &str) -> ScriptText {
+        ScriptText::new(&["local STRIDE = 5", TIMING, COMMON, LOG, LEASES, own])
     }
 }
 
@@ -68,23 +68,27 @@ pub(super) struct Call {
 }
 
 impl Script {
-    fn text(self) -> &'static Text {
-        static CLAIM: LazyLock<Text> =
-            LazyLock::new(|| Text::leases(include_str!("lua/claim.lua")));
-        static JOIN: LazyLock<Text> = LazyLock::new(|| Text::leases(include_str!("lua/join.lua")));
-        static LEAVE: LazyLock<Text> =
-            LazyLock::new(|| Text::leases(include_str!("lua/leave.lua")));
-        static RENEW: LazyLock<Text> =
-            LazyLock::new(|| Text::new(&[TIMING, include_str!("lua/renew.lua")]));
-        static HOLD: LazyLock<Text> = LazyLock::new(|| Text::leases(include_str!("lua/hold.lua")));
-        static END: LazyLock<Text> = LazyLock::new(|| Text::leases(include_str!("lua/end.lua")));
-        static EXPIRE: LazyLock<Text> =
-            LazyLock::new(|| Text::leases(include_str!("lua/expire.lua")));
-        static IMPORT: LazyLock<Text> =
-            LazyLock::new(|| Text::plain(include_str!("lua/import.lua")));
-        static RESET: LazyLock<Text> = LazyLock::new(|| Text::plain(include_str!("lua/reset.lua")));
-        static ACCEPT: LazyLock<Text> =
-            LazyLock::new(|| Text::plain(include_str!("lua/accept.lua")));
+    fn text(self) -> &'static ScriptText {
+        static CLAIM: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::leases(include_str!("lua/claim.lua")));
+        static JOIN: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::leases(include_str!("lua/join.lua")));
+        static LEAVE: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::leases(include_str!("lua/leave.lua")));
+        static RENEW: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::new(&[TIMING, include_str!("lua/renew.lua")]));
+        static HOLD: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::leases(include_str!("lua/hold.lua")));
+        static END: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::leases(include_str!("lua/end.lua")));
+        static EXPIRE: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::leases(include_str!("lua/expire.lua")));
+        static IMPORT: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::plain(include_str!("lua/import.lua")));
+        static RESET: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::plain(include_str!("lua/reset.lua")));
+        static ACCEPT: LazyLock<ScriptText> =
+            LazyLock::new(|| ScriptText::plain(include_str!("lua/accept.lua")));
         match self {
             Script::Claim => &CLAIM,
             Script::Join => &JOIN,
@@ -229,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_script_is_called_by_its_sha1() {
-        let text = Text::new(&["return 1"]);
+        let text = ScriptText::new(&["return 1"]);
         assert_eq!(text.digest, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }
 }

@@ -3,10 +3,10 @@
 //! writes the pointer sees whether what was found is still there.
 
 use super::claim::{pattern, role_of, scan};
+use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::reply::{bytes, items};
-use super::trouble::Trouble;
-use crate::record::{Target, Value as Record};
+use crate::record::{Target, Value as RoleValue};
 use cloudhosts_table::Name;
 use cloudhosts_table::rule::{Namespace, decide};
 use redis::cmd;
@@ -91,14 +91,14 @@ impl<'r> Namespace for &'r Roles {
 
 impl Search<'_> {
     /// What there is at a name.
-    pub(super) async fn reach(&mut self, name: &Name) -> Result<Reach, Trouble> {
+    pub(super) async fn reach(&mut self, name: &Name) -> Result<Reach, RegisterError> {
         match self.follow(name, Care::Plain).await? {
             Reach::Nothing => self.follow(name, Care::All).await,
             found => Ok(found),
         }
     }
 
-    async fn follow(&mut self, name: &Name, care: Care) -> Result<Reach, Trouble> {
+    async fn follow(&mut self, name: &Name, care: Care) -> Result<Reach, RegisterError> {
         let mut seen = BTreeSet::from([self.but.to_owned()]);
         let mut open = vec![(*name, Vec::new())];
         while let Some((name, path)) = open.pop() {
@@ -133,7 +133,11 @@ impl Search<'_> {
 
     /// The roles that may decide a name, of each the fields in the first hash
     /// that has one which can be used. None where a hash may not be read.
-    async fn candidates(&mut self, name: &Name, care: Care) -> Result<Option<Roles>, Trouble> {
+    async fn candidates(
+        &mut self,
+        name: &Name,
+        care: Care,
+    ) -> Result<Option<Roles>, RegisterError> {
         let mut names = vec![name.as_str()];
         let domain = self.views.domain.as_ref().map(Name::as_str);
         let inner = domain.and_then(|domain| name.as_str().strip_suffix(domain)?.strip_suffix('.'));
@@ -147,17 +151,17 @@ impl Search<'_> {
             };
             let found = match found {
                 Ok(found) => found,
-                Err(Trouble::Refused(_)) if !self.written.contains(&hash.as_str()) => {
+                Err(RegisterError::Refused(_)) if !self.written.contains(&hash.as_str()) => {
                     return Ok(None);
                 }
-                Err(trouble) => return Err(trouble.before_any_change()),
+                Err(error) => return Err(error.before_any_change()),
             };
             let mut here: BTreeMap<String, Fields> = BTreeMap::new();
             for (field, value) in found {
                 let role = role_of(&field);
                 let role =
                     role.filter(|role| names.contains(&role.as_str()) || wildcards.contains(role));
-                if let (Some(role), Ok(record)) = (role, Record::parse(&value)) {
+                if let (Some(role), Ok(record)) = (role, RoleValue::parse(&value)) {
                     let hash = hash.clone();
                     let witness = Witness { hash, field, value };
                     here.entry(role).or_default().push((witness, record.target));
@@ -183,7 +187,7 @@ async fn plain(
     names: &[&str],
     wildcards: &[String],
     registrar: &mut Registrar,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RegisterError> {
     let roles: Vec<&str> = names
         .iter()
         .copied()
@@ -205,7 +209,7 @@ async fn all(
     names: &[&str],
     wildcards: bool,
     registrar: &mut Registrar,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RegisterError> {
     let mut found = Vec::new();
     for name in names {
         found.extend(scan(hash, &pattern(name), registrar).await?);

@@ -40,7 +40,7 @@ fn what_is_not_the_protocol_ends_the_connection() {
             let peer = Peer::answering(move |_| text.clone());
             let mut watcher = Watcher::of(&peer.url);
             let why = watcher.until("the end", |event| match event {
-                Event::Disconnected { why, .. } => Some(why.clone()),
+                Event::Disconnected { fault, .. } => Some(fault.why.clone()),
                 _ => None,
             });
             let printable = why.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -222,7 +222,7 @@ fn cuts_in_the_middle_of_an_answer_leave_nothing_half_read() {
         let mut watcher = Watcher::of(&peer.url);
         for _ in 0..3 {
             let event = watcher.until("a loss or a batch", |event| match event {
-                Event::Disconnected { why, .. } => Some(Ok(why.clone())),
+                Event::Disconnected { fault, .. } => Some(Ok(fault.why.clone())),
                 Event::Changes(_) => Some(Err(())),
                 Event::Connected { .. } => None,
             });

@@ -243,7 +243,7 @@ impl Watcher {
 
     pub fn disconnected(&mut self) -> String {
         self.until("a loss of the connection", |event| match event {
-            Event::Disconnected { why, .. } => Some(why.clone()),
+            Event::Disconnected { fault, .. } => Some(fault.why.clone()),
             _ => None,
         })
     }

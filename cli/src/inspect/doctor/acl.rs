@@ -1,7 +1,7 @@
 //! The rights of the daemon's user in Redis.
 
 use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_registry::{Need, Probe, Refused};
+use cloudhosts_registry::{MissingRight, Need, Probe};
 
 use super::code::Code;
 use super::finding::Finding;
@@ -38,7 +38,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
         .hashes
         .iter()
         .filter_map(|(key, facts)| match facts {
-            Err(unread) if unread.code == Some(UnreadableCode::NoPerm) => {
+            Err(unread) if unread.code == UnreadableCode::NoPerm => {
                 Some((key.as_str(), unread.why.as_str()))
             }
             _ => None,
@@ -53,7 +53,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
     for &(key, _) in &denied {
         grants.hash(probe, key);
     }
-    grants.commands(&probe.refused);
+    grants.commands(&probe.missing_rights);
     let mut evidence: Vec<String> = denied
         .iter()
         .map(|(key, why)| format!("{key}: {why}"))
@@ -68,7 +68,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
 }
 
 fn limits(probe: &Probe) -> Finding {
-    if probe.refused.is_empty() {
+    if probe.missing_rights.is_empty() {
         return Finding::ok(CHECK, "the daemon may run every command it uses");
     }
     let mut without = Vec::new();
@@ -82,16 +82,16 @@ fn limits(probe: &Probe) -> Finding {
         }
     }
     let mut grants = Grants::default();
-    grants.commands(&probe.refused);
+    grants.commands(&probe.missing_rights);
     for (key, _) in &probe.hashes {
         grants.log(probe, key);
     }
     Finding::warning(CHECK, without.join("; "), grants.line(probe)).code(Code::Limited)
 }
 
-fn of(probe: &Probe, wanted: impl Fn(&Refused) -> bool) -> Vec<&Refused> {
+fn of(probe: &Probe, wanted: impl Fn(&MissingRight) -> bool) -> Vec<&MissingRight> {
     probe
-        .refused
+        .missing_rights
         .iter()
         .filter(|refused| wanted(refused))
         .collect()
@@ -110,7 +110,7 @@ impl Grants {
     /// lacks the one that could not be tried.
     fn hash(&mut self, probe: &Probe, key: &str) {
         let tried = [Need::Read, Need::Scan, Need::Fields, Need::TimeToLive];
-        let of_key = |refused: &Refused| {
+        let of_key = |refused: &MissingRight| {
             refused.hash.as_deref() == Some(key) && tried.contains(&refused.need)
         };
         let refused = of(probe, of_key);
@@ -128,14 +128,15 @@ impl Grants {
 
     /// The rights to read the log of a hash.
     fn log(&mut self, probe: &Probe, key: &str) {
-        let of_log =
-            |refused: &Refused| refused.hash.as_deref() == Some(key) && refused.need == Need::Log;
+        let of_log = |refused: &MissingRight| {
+            refused.hash.as_deref() == Some(key) && refused.need == Need::Log
+        };
         if of(probe, of_log).len() > 1 {
             self.keys.push(format!("{key}:*"));
         }
     }
 
-    fn commands(&mut self, refused: &[Refused]) {
+    fn commands(&mut self, refused: &[MissingRight]) {
         let commands = refused.iter().map(|refused| refused.command);
         self.commands.extend(commands);
     }

@@ -6,9 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_config::Account;
 use cloudhosts_config::status::ConfigStatus;
-use cloudhosts_config::{Config, ConfigError};
+use cloudhosts_config::{Account, Config, ConfigError};
 
 use super::code::Code;
 use super::daemon::DaemonHealth;

@@ -1,8 +1,7 @@
 //! Why Redis can't be reached, and what fixes that.
 
-use cloudhosts_config::Config;
-use cloudhosts_config::{Account, Unit};
-use cloudhosts_registry::{Fault, FaultCode, NotVisited};
+use cloudhosts_config::{Account, Config, Unit};
+use cloudhosts_registry::{ConnectError, Fault, FaultCode};
 
 use super::code::Code;
 use super::finding::Finding;
@@ -11,12 +10,11 @@ const CHECK: &str = "redis";
 
 /// The fault of each Redis that was tried.
 pub(super) fn look(
-    vain: &NotVisited,
+    error: &ConnectError,
     config: &Config,
     unit: &Unit,
     account: Option<&Account>,
 ) -> Vec<Finding> {
-    let NotVisited(faults) = vain;
     let finding = |(endpoint, fault): &(String, Fault)| {
         if is_ours(fault, unit, account) {
             let says = "it can't be checked without the rights and the password of the daemon";
@@ -33,7 +31,7 @@ pub(super) fn look(
         let finding = Finding::wrong(CHECK, says, remedy(fault, config, account));
         finding.code(code).evidence(&fault.why)
     };
-    faults.iter().map(finding).collect()
+    error.faults.iter().map(finding).collect()
 }
 
 /// Whether this program lacks a right, not the daemon: only root can act as the daemon's
@@ -107,7 +105,14 @@ fn words(code: FaultCode) -> (Code, &'static str) {
         FaultCode::Loading => (Code::Loading, "Redis is still loading its data"),
         FaultCode::Replica => (Code::Replica, "it is a replica"),
         FaultCode::Closed => (Code::ConnectionClosed, "it closes the connection"),
-        FaultCode::Lost => (Code::ConnectionLost, "the connection was lost"),
+        FaultCode::NoSentinel => (Code::ConnectionLost, "no sentinel there names the master"),
+        FaultCode::Protocol
+        | FaultCode::TooLarge
+        | FaultCode::ErrorReply
+        | FaultCode::Moved
+        | FaultCode::Superseded
+        | FaultCode::System
+        | FaultCode::Lost => (Code::ConnectionLost, "no connection could be made"),
     }
 }
 
@@ -167,6 +172,14 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         }
         FaultCode::Loading => "wait until it has finished".to_owned(),
         FaultCode::Replica => edit("name the master in redis.urls"),
-        FaultCode::Closed | FaultCode::Lost => "see the log of Redis".to_owned(),
+        FaultCode::NoSentinel => edit("correct redis.urls and redis.sentinel"),
+        FaultCode::System => "see the limits of this user: ulimit -a".to_owned(),
+        FaultCode::Closed
+        | FaultCode::Protocol
+        | FaultCode::TooLarge
+        | FaultCode::ErrorReply
+        | FaultCode::Moved
+        | FaultCode::Superseded
+        | FaultCode::Lost => "see the log of Redis".to_owned(),
     }
 }

@@ -37,8 +37,7 @@ mod sentinel;
 mod unit;
 mod urls;
 
-use cloudhosts_config::{Account, Unit};
-use cloudhosts_config::{Config, ConfigError};
+use cloudhosts_config::{Account, Config, ConfigError, Unit};
 
 use crate::outcome::{Failure, Outcome};
 use code::Code;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 
-use cloudhosts_config::Config;
-use cloudhosts_config::Counted;
 use cloudhosts_config::status::HashStatus;
+use cloudhosts_config::{Config, Counted};
 use cloudhosts_table::{Cursor, Name, View};
 
 use super::code::Code;

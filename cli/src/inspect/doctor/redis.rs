@@ -1,9 +1,8 @@
 //! Redis, contacted as the daemon does.
 
-use cloudhosts_config::Config;
 use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_config::{Account, Unit};
-use cloudhosts_registry::{NotRead, Probe, probe};
+use cloudhosts_config::{Account, Config, Unit};
+use cloudhosts_registry::{Probe, Unreadable, probe};
 
 use super::code::Code;
 use super::daemon::clock_of_redis;
@@ -23,7 +22,7 @@ pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> V
     };
     match visited {
         Ok(probe) => seen(&probe),
-        Err(vain) => faults::look(&vain, config, unit, account),
+        Err(error) => faults::look(&error, config, unit, account),
     }
 }
 
@@ -60,28 +59,23 @@ fn seen(probe: &Probe) -> Vec<Finding> {
 }
 
 /// A hash that can't be read. Missing rights are reported by [`acl`].
-fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
+fn unreadable(key: &str, unread: &Unreadable) -> Option<Finding> {
     let (code, says, todo) = match unread.code {
-        Some(UnreadableCode::NoPerm) => return None,
-        Some(UnreadableCode::Moved) => (
+        UnreadableCode::NoPerm => return None,
+        UnreadableCode::Moved => (
             Code::OtherNode,
             format!("{key} lives on another node of the Redis Cluster"),
             "add that node to urls in the configuration".to_owned(),
         ),
-        Some(UnreadableCode::WrongType) => (
+        UnreadableCode::WrongType => (
             Code::WrongType,
             format!("the key {key} is not a hash"),
             format!("name another key in `hashes`, or in Redis: DEL {key}"),
         ),
-        Some(UnreadableCode::TooLarge) => (
+        UnreadableCode::TooLarge => (
             Code::TooLarge,
             format!("{key} is larger than a table can be"),
             "split the roles into several hashes, and use `allow`".to_owned(),
-        ),
-        None => (
-            Code::Unread,
-            format!("{key} can't be read"),
-            "see the log of Redis".to_owned(),
         ),
     };
     let finding = Finding::wrong(CHECK, says, todo).code(code);

@@ -25,8 +25,8 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = Vec::new();
-    for (sentinel, said) in &masters.said {
-        match said {
+    for (sentinel, answer) in &masters.answers {
+        match answer {
             Err(why) => {
                 let says = format_args!("{sentinel} does not answer; the others are asked");
                 let todo = "start it, or remove it from urls";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudhosts_registry::register::{Done, Ended, EndedBy, Place, Role};
+use cloudhosts_registry::register::{ChangeOutcome, Ended, EndedBy, Place, Role};
 use sd_notify::NotifyState;
 
 use super::membership::Membership;
@@ -33,7 +33,7 @@ impl Announcer {
     pub(super) fn held(
         &mut self,
         membership: &Membership,
-        done: &[Done],
+        done: &[ChangeOutcome],
         term: Option<u64>,
         lease: Duration,
     ) {
@@ -54,7 +54,7 @@ impl Announcer {
 
     /// Reports what somebody else has written in the meantime. What was there before
     /// the role was first held is our own, from an earlier run.
-    fn report_foreign(&mut self, role: &Role, places: &[Place], done: &[Done]) {
+    fn report_foreign(&mut self, role: &Role, places: &[Place], done: &[ChangeOutcome]) {
         let again = self.held.as_deref() == Some(places);
         self.held = Some(places.to_vec());
         let foreign = done.iter().flat_map(|one| &one.removed);

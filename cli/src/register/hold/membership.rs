@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Instant;
 
-use cloudhosts_registry::register::{Beat, Ended, Holder, Place, Role, Trouble, Where};
+use cloudhosts_registry::register::{Ended, Holder, Place, RegisterError, Renewal, Role, Where};
 
 use super::super::addresses::AddressSource;
 use crate::outcome::Failure;
@@ -24,9 +24,9 @@ pub(super) struct Membership {
 #[derive(Debug)]
 pub(super) enum MembershipEvent {
     /// Of a renewal, or of an attempt to find out this machine's address.
-    Renewed(Result<Beat, Failure>),
+    Renewed(Result<Renewal, Failure>),
     /// Of an attempt to leave.
-    Left(Result<Vec<Ended>, Trouble>),
+    Left(Result<Vec<Ended>, RegisterError>),
 }
 
 impl Membership {
@@ -55,12 +55,12 @@ impl Membership {
         }
     }
 
-    async fn renew(&mut self) -> Result<Beat, Failure> {
+    async fn renew(&mut self) -> Result<Renewal, Failure> {
         let local = match self.source.local(self.holder.registrar()).await {
             Ok(local) => local,
             Err(trouble) => {
                 self.holder.failed();
-                return Ok(Beat::Failed(trouble));
+                return Ok(Renewal::Failed(trouble));
             }
         };
         match self.source.places(local) {
@@ -69,7 +69,7 @@ impl Membership {
                 self.joined = true;
                 self.tried_to_leave = false;
                 let beat = self.holder.renew(places).await;
-                self.joined &= !matches!(beat, Beat::Ended(_));
+                self.joined &= !matches!(beat, Renewal::Ended(_));
                 Ok(beat)
             }
             Err(failure) => {
@@ -79,7 +79,7 @@ impl Membership {
         }
     }
 
-    async fn leave(&mut self) -> Result<Vec<Ended>, Trouble> {
+    async fn leave(&mut self) -> Result<Vec<Ended>, RegisterError> {
         if self.tried_to_leave {
             self.holder.due().await;
         }

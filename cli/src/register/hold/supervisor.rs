@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::register::{Beat, Trouble};
+use cloudhosts_registry::register::{RegisterError, Renewal};
 use rustix::process::Signal;
 
 use super::announce::Announcer;
@@ -203,11 +203,11 @@ impl Supervisor {
         }
     }
 
-    fn renewed(&mut self, beat: Result<Beat, Failure>) {
+    fn renewed(&mut self, beat: Result<Renewal, Failure>) {
         let first = !std::mem::replace(&mut self.state.begun, true);
         let role = self.membership.role();
         match beat {
-            Ok(Beat::Held { done, term, .. }) => {
+            Ok(Renewal::Held { done, term, .. }) => {
                 // A role that is being given up is acquired again afterwards.
                 if !self.state.losing && self.is_fit() {
                     let lease = self.policy.lease;
@@ -215,23 +215,23 @@ impl Supervisor {
                     self.acquired(term);
                 }
             }
-            Ok(Beat::Standby { holder, ended }) => {
+            Ok(Renewal::Standby { holder, ended }) => {
                 if let Some(ended) = ended {
                     self.announcer.ended(role, &ended);
                 }
                 self.announcer.standby(role, &holder);
                 self.state.losing = self.state.held.is_some();
             }
-            Ok(Beat::Ended(ended)) => {
+            Ok(Renewal::Ended(ended)) => {
                 self.announcer.ended(role, &ended);
                 self.end(Ok(Outcome::Ended));
             }
-            Ok(Beat::Failed(trouble)) if first && !trouble.may_pass() => {
+            Ok(Renewal::Failed(trouble)) if first && !trouble.may_pass() => {
                 let why = format!("can't hold {role}: {trouble}");
                 self.membership.give_up();
                 self.end(Err(Failure::Unreachable(why)));
             }
-            Ok(Beat::Failed(trouble)) => self.not_renewed(&trouble.to_string()),
+            Ok(Renewal::Failed(trouble)) => self.not_renewed(&trouble.to_string()),
             Err(failure @ Failure::Usage(_)) if first => self.end(Err(failure)),
             Err(failure) => self.not_renewed(&failure.to_string()),
         }
@@ -258,7 +258,7 @@ impl Supervisor {
             .not_renewed(self.membership.role(), held, why);
     }
 
-    fn not_left(&mut self, trouble: &Trouble) {
+    fn not_left(&mut self, trouble: &RegisterError) {
         let (role, lease) = (self.membership.role(), self.policy.lease);
         self.announcer.not_left(role, &trouble.to_string(), lease);
         if self.state.ending.is_some() {

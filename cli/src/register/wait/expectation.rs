@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cloudhosts_config::Allow;
-use cloudhosts_registry::register::{Accept, Change, Entries, Import, Role, Verb, Where};
+use cloudhosts_registry::register::{Accept, Change, ImportedRoles, Import, Role, Verb, Where};
 use cloudhosts_table::{RoleEntry, View};
 
 use super::Unpublished;
@@ -26,7 +26,7 @@ pub(super) enum ExpectedFields<'w> {
     /// This one with this value; without a value there must be no such field.
     One(&'w Role, Option<String>),
     /// The plain fields of these roles.
-    Of(&'w Entries),
+    Of(&'w ImportedRoles),
 }
 
 impl ExpectedFields<'_> {

@@ -1,30 +1,39 @@
 //! A hash and its log.
 
-use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, Set};
-use crate::connect::Refusal;
-use crate::follow::draft::Gone;
-use crate::follow::plan::Way;
-use crate::follow::question::{Answer, Place, Question, Reply};
-use crate::follow::replica::{Content, Full};
+use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, SetOutcome};
+use crate::connect::ErrorReply;
+use crate::fault::Fault;
+use crate::follow::pending_changes::Absence;
+use crate::follow::read_error::ReadError;
+use crate::follow::read_plan::ReadMethod;
+use crate::follow::replica::{Content, ReplicaFull};
+use crate::follow::request::{CommandTag, Replies, Reply, Request};
 use crate::follow::role::role_of;
 use crate::follow::scan::needed;
-use crate::follow::trouble::{Trouble, strange};
+use crate::follow::scheduled_scan::ScanCause;
 use crate::follow::verdict::LogEvidence;
-use crate::follow::wish::Cause;
 use crate::log::{Entry, Operation};
 use redis::{Value, cmd};
 use std::time::Instant;
 
 impl Hash {
     /// Asks for its length and for what is new in its log.
-    pub(in crate::follow) fn ask(&self, index: usize, with_log: bool, question: &mut Question) {
+    pub(in crate::follow) fn ask_length_and_log(
+        &self,
+        index: usize,
+        with_log: bool,
+        request: &mut Request,
+    ) {
         if self.now.denied {
             return;
         }
-        question.add(Place::Length(index), cmd("HLEN").arg(&self.key).to_owned());
+        request.add(
+            CommandTag::Length(index),
+            cmd("HLEN").arg(&self.key).to_owned(),
+        );
         if with_log && !self.now.log_denied {
             let log = self.known.mark.question(&self.log_key, self.now.page);
-            question.add(Place::Log(index), log);
+            request.add(CommandTag::Log(index), log);
         }
     }
 
@@ -32,24 +41,28 @@ impl Hash {
     ///
     /// # Errors
     /// Why the connection is of no more use.
-    pub(in crate::follow) fn deny(&mut self, what: Place, refusal: &Refusal) -> Result<(), String> {
+    pub(in crate::follow) fn deny(
+        &mut self,
+        what: CommandTag,
+        reply: &ErrorReply,
+    ) -> Result<(), Fault> {
         let now = Instant::now();
-        let measured = self.plan.way(now) == Ok(Way::Measured);
+        let measured = self.plan.way(now) == Ok(ReadMethod::Measured);
         match what {
-            Place::Log(_) => {
+            CommandTag::Log(_) => {
                 self.now.log_denied = true;
                 self.now.more = false;
             }
-            Place::Scan(_) if measured => match needed(refusal.clone()) {
-                Trouble::Lost(why) => return Err(why),
-                Trouble::Hash(why) => {
+            CommandTag::Scan(_) if measured => match needed(reply.clone()) {
+                ReadError::Lost(why) => return Err(why),
+                ReadError::Hash(why) => {
                     self.plan.cannot_measure(&why, now);
                     self.cannot_be_read(Obstacle::Failed(why));
                 }
             },
-            _ => match Trouble::from(refusal.clone()) {
-                Trouble::Lost(why) => return Err(why),
-                Trouble::Hash(why) => {
+            _ => match ReadError::from(reply.clone()) {
+                ReadError::Lost(why) => return Err(why),
+                ReadError::Hash(why) => {
                     self.now.denied = true;
                     self.cannot_be_read(Obstacle::Refused(why));
                 }
@@ -70,21 +83,21 @@ impl Hash {
     }
 
     /// Takes its length, and what is new in its log. Says whether the log told
-    /// of a change of the hash. `begins`: the question was the first of a scan.
-    /// A scan that is wished for meanwhile is due at `due`.
+    /// of a change of the hash. `begins`: the request was the first of a scan.
+    /// A scan that is scheduled for meanwhile is due at `due`.
     pub(in crate::follow) fn take_log(
         &mut self,
         index: usize,
-        answer: &mut Answer,
+        answer: &mut Replies,
         begins: bool,
         due: Instant,
-    ) -> Result<bool, String> {
-        let length = answer.take(Place::Length(index)).next();
-        let log = answer.take(Place::Log(index)).next();
+    ) -> Result<bool, Fault> {
+        let length = answer.take(CommandTag::Length(index)).next();
+        let log = answer.take(CommandTag::Log(index)).next();
         if let Err(why) = self.take_length(length, due) {
             return match why {
-                Trouble::Lost(why) => Err(why),
-                Trouble::Hash(why) => {
+                ReadError::Lost(why) => Err(why),
+                ReadError::Hash(why) => {
                     self.cannot_be_read(Obstacle::Refused(why));
                     Ok(false)
                 }
@@ -108,23 +121,23 @@ impl Hash {
         &mut self,
         length: Option<Reply>,
         due: Instant,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ReadError> {
         let Some(length) = length else { return Ok(()) };
         let Value::Int(length) = length? else {
-            return Err(strange("HLEN"));
+            return Err(ReadError::unexpected_reply("HLEN"));
         };
-        let length = u64::try_from(length).map_err(|_| strange("HLEN"))?;
+        let length = u64::try_from(length).map_err(|_| ReadError::unexpected_reply("HLEN"))?;
         self.now.length = Some(length);
         if self.fresh {
             self.pacer
                 .sized(usize::try_from(length).unwrap_or(usize::MAX), 0);
         }
-        if let Some(wish) = &mut self.now.wish {
-            wish.sized = true;
+        if let Some(scheduled) = &mut self.now.scheduled {
+            scheduled.sized = true;
         }
         if let Some(Obstacle::Refused(_)) = self.now.obstacle {
             self.now.obstacle = None;
-            self.wish(Cause::Change, due);
+            self.schedule_scan(ScanCause::Change, due);
         }
         Ok(())
     }
@@ -153,7 +166,7 @@ impl Hash {
         // What was scanned without the log is newer than what it tells now.
         let behind = std::mem::take(&mut self.known.behind);
         if behind || read.gap {
-            self.wish(Cause::Change, due);
+            self.schedule_scan(ScanCause::Change, due);
         }
         if read.newest_len.is_some() {
             self.now.newest_len = read.newest_len;
@@ -187,16 +200,16 @@ impl Hash {
                 Operation::Set { .. } | Operation::Delete { .. } if behind => {}
                 Operation::Set { field, value } => {
                     match self.set(field, Content::of(value)) {
-                        Ok(Set::Changed) => self.draft.attribute(operation, entry),
-                        Ok(Set::Same) => {}
-                        Err(Full) => self.wish(Cause::Change, due),
+                        Ok(SetOutcome::Changed) => self.pending.attribute(operation, entry),
+                        Ok(SetOutcome::Same) => {}
+                        Err(ReplicaFull) => self.schedule_scan(ScanCause::Change, due),
                     }
                     self.overrule(field);
                 }
                 Operation::Delete { field } => {
                     self.forget(field);
-                    self.draft.gone(field, Gone::Removed);
-                    self.draft.attribute(operation, entry);
+                    self.pending.gone(field, Absence::Removed);
+                    self.pending.attribute(operation, entry);
                     self.overrule(field);
                 }
                 Operation::Drop(scope) => {
@@ -204,10 +217,10 @@ impl Hash {
                     {
                         self.known.drops.push(scope.clone());
                     }
-                    self.draft.dropped(scope.clone());
-                    self.draft.attribute(operation, entry);
+                    self.pending.dropped(scope.clone());
+                    self.pending.attribute(operation, entry);
                 }
-                Operation::Reset => self.wish(Cause::Change, due),
+                Operation::Reset => self.schedule_scan(ScanCause::Change, due),
             }
         }
         operated
@@ -220,7 +233,7 @@ impl Hash {
         if self.known.gap && !self.told_after_gap.contains(&*role) {
             self.told_after_gap.insert(role.clone().into_owned());
         }
-        if self.now.unsettled.fields_of(&role).is_some() {
+        if self.now.deferred.fields_of(&role).is_some() {
             self.now.overtaken.insert(role.into_owned());
         }
         if let Some(scan) = &mut self.now.scan {
@@ -237,7 +250,7 @@ impl Hash {
             && !self.is_suspected()
             && self.now.obstacle.is_none();
         if quiet && self.length_differs(self.replica.len()) {
-            self.wish(Cause::Change, due);
+            self.schedule_scan(ScanCause::Change, due);
         }
     }
 

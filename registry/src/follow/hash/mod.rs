@@ -1,22 +1,22 @@
 //! One hash that is followed: what is known of it, and what is to be done.
 
-mod due;
 mod log;
-mod outcome;
-mod reading;
 mod roles;
+mod scan_result;
+mod scanning;
+mod schedule;
 
 use super::checkpoint::HashCheckpoint;
-use super::draft::Draft;
+use super::deferred_roles::DeferredRoles;
 use super::event::{Changes, Extent};
 use super::loss_counters::LossCounters;
 use super::pacer::Pacer;
-use super::plan::ReadPlan;
-use super::replica::{Content, Full, Replica};
+use super::pending_changes::PendingChanges;
+use super::read_plan::ReadPlan;
+use super::replica::{Content, Replica, ReplicaFull};
 use super::replication_identity::ReplicationIdentity;
 use super::scan::Scan;
-use super::unsettled::Unsettled;
-use super::wish::Wish;
+use super::scheduled_scan::ScheduledScan;
 use crate::log::log_key;
 use crate::pairs::Pairs;
 use crate::record::Field;
@@ -46,7 +46,7 @@ pub(in crate::follow) struct ServerFacts {
 
 /// Whether the mirror was told that the hash can be read.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Told {
+enum Published {
     #[default]
     Nothing,
     Readable,
@@ -71,8 +71,8 @@ pub(in crate::follow) struct Hash {
     allow: Option<Allow>,
     /// How many fields of the replica belong to others.
     filtered: usize,
-    draft: Draft,
-    told: Told,
+    pending: PendingChanges,
+    published: Published,
     known: HashCheckpoint,
     /// Nothing was ever known of it.
     fresh: bool,
@@ -88,12 +88,12 @@ pub(in crate::follow) struct Hash {
     told_after_gap: HashSet<Vec<u8>>,
     /// It has changed under a scan, and may again.
     turbulent_until: Option<Instant>,
-    now: Connected,
+    now: ConnectionState,
 }
 
 /// What holds for one connection.
 #[derive(Default)]
-struct Connected {
+struct ConnectionState {
     /// The user may not read the hash, or not its log. These are not asked for
     /// until the next resync.
     denied: bool,
@@ -103,13 +103,13 @@ struct Connected {
     page: usize,
     /// The last page of the log was full.
     more: bool,
-    /// Whether the last question asked for the log.
+    /// Whether the last request asked for the log.
     log_read: bool,
     /// How many fields the hash had after the newest entry, if that says so.
     newest_len: Option<u64>,
-    /// The pushes before the next question belong to entries that were read.
+    /// The pushes before the next request belong to entries that were read.
     explained: bool,
-    wish: Option<Wish>,
+    scheduled: Option<ScheduledScan>,
     scan: Option<Scan>,
     /// The number of the last scan that is complete.
     completed: u64,
@@ -117,14 +117,14 @@ struct Connected {
     watched: bool,
     /// The number of the last flush that was pushed and is not settled.
     flushed: Option<u64>,
-    unsettled: Unsettled,
+    deferred: DeferredRoles,
     /// Roles among these of which the log has told meanwhile.
     overtaken: HashSet<Vec<u8>>,
 }
 
 /// What it makes of a field that it is given a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Set {
+pub(super) enum SetOutcome {
     /// It had that value.
     Same,
     /// It is new, or had another.
@@ -166,15 +166,15 @@ impl Hash {
             replica,
             allow: (!allow.allows_all()).then(|| allow.clone()),
             filtered: 0,
-            draft: Draft::default(),
-            told: Told::default(),
+            pending: PendingChanges::default(),
+            published: Published::default(),
             excess: 0,
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
             told_after_gap: HashSet::new(),
             turbulent_until: None,
-            now: Connected::default(),
+            now: ConnectionState::default(),
         };
         hash.count_filtered();
         hash
@@ -183,10 +183,10 @@ impl Hash {
     /// A connection was made: what held for the one before does so no more.
     pub(in crate::follow) fn connected(&mut self) {
         // What was left as it was is not known to be so any more.
-        self.known.gap |= !self.now.unsettled.is_empty();
-        self.now = Connected {
+        self.known.gap |= !self.now.deferred.is_empty();
+        self.now = ConnectionState {
             page: PAGE.min(self.largest_page),
-            ..Connected::default()
+            ..ConnectionState::default()
         };
     }
 
@@ -208,16 +208,20 @@ impl Hash {
     }
 
     /// Gives a field a value.
-    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<Set, Full> {
+    pub(super) fn set(
+        &mut self,
+        field: &[u8],
+        content: Content<'_>,
+    ) -> Result<SetOutcome, ReplicaFull> {
         let seen = self.replica.see(field);
         if seen == Some(content) {
-            return Ok(Set::Same);
+            return Ok(SetOutcome::Same);
         }
         let is_new = seen.is_none();
         self.replica.set(field, content)?;
         self.filtered += usize::from(is_new && self.filters(field));
-        self.draft.set(field);
-        Ok(Set::Changed)
+        self.pending.set(field);
+        Ok(SetOutcome::Changed)
     }
 
     /// Takes a field out of the replica; says whether it was there.
@@ -245,24 +249,27 @@ impl Hash {
 
     /// What there is to tell the mirror. `anyway`: also why it cannot be read,
     /// although that was told.
-    pub(in crate::follow) fn tell(&mut self, anyway: bool) -> Option<Result<Changes, Unreadable>> {
+    pub(in crate::follow) fn take_changes(
+        &mut self,
+        anyway: bool,
+    ) -> Option<Result<Changes, Unreadable>> {
         if let Some(why) = self.unreadable() {
             let why = why.clone();
-            let told = Told::Unreadable(why.clone());
-            if self.told == told && !anyway {
+            let told = Published::Unreadable(why.clone());
+            if self.published == told && !anyway {
                 return None;
             }
-            self.told = told;
+            self.published = told;
             return Some(Err(why));
         }
-        if self.draft.is_empty() && self.told == Told::Readable {
+        if self.pending.is_empty() && self.published == Published::Readable {
             return None;
         }
-        if self.draft.is_empty() && self.is_unread() {
+        if self.pending.is_empty() && self.is_unread() {
             return None;
         }
-        self.told = Told::Readable;
-        let mut changes = self.draft.take(&self.replica);
+        self.published = Published::Readable;
+        let mut changes = self.pending.take(&self.replica);
         changes.extent = Some(Extent {
             fields: self.replica.len(),
             filtered: self.filtered,

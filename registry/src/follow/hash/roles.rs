@@ -1,10 +1,10 @@
 //! The roles of a hash that are not used as a scan found them.
 
 use super::{FieldsRead, Hash, ReadRole};
-use crate::follow::draft::Gone;
+use crate::follow::deferred_roles::{AwaitedScan, Decision};
+use crate::follow::pending_changes::Absence;
 use crate::follow::replica::Content;
 use crate::follow::role::{drops, role_of};
-use crate::follow::unsettled::{Decision, Later};
 use std::collections::{HashMap, HashSet};
 
 impl Hash {
@@ -38,7 +38,7 @@ impl Hash {
             }
         }
         let found = !roles.is_empty();
-        self.now.unsettled.retain(|role| roles.contains_key(role));
+        self.now.deferred.retain(|role| roles.contains_key(role));
         self.note_unlogged(found);
         roles
             .into_iter()
@@ -49,9 +49,9 @@ impl Hash {
     /// Roles that wait for scans which have been made by now.
     pub(in crate::follow) fn ready_roles(
         &self,
-        completed: impl Fn(Later) -> bool,
+        completed: impl Fn(AwaitedScan) -> bool,
     ) -> Vec<ReadRole> {
-        let ready = self.now.unsettled.ready(completed);
+        let ready = self.now.deferred.ready(completed);
         let unread = |field| (field, None);
         ready
             .into_iter()
@@ -67,7 +67,7 @@ impl Hash {
     pub(in crate::follow) fn take_overtaken(&mut self) -> Vec<ReadRole> {
         let mut roles = Vec::new();
         for role in std::mem::take(&mut self.now.overtaken) {
-            let Some(mut fields) = self.now.unsettled.fields_of(&role) else {
+            let Some(mut fields) = self.now.deferred.fields_of(&role) else {
                 continue;
             };
             let ours = self.replica.iter().map(|(field, _)| field);
@@ -93,9 +93,9 @@ impl Hash {
     pub(in crate::follow) fn settle(
         &mut self,
         read: ReadRole,
-        gone: Gone,
-        awaited: Vec<Later>,
-        completed: impl Fn(Later) -> bool,
+        gone: Absence,
+        awaited: Vec<AwaitedScan>,
+        completed: impl Fn(AwaitedScan) -> bool,
     ) -> Decision {
         let missing = read.fields.iter().filter(|(_, value)| value.is_none());
         let missing: HashSet<Vec<u8>> = missing.map(|(field, _)| field.clone()).collect();
@@ -103,13 +103,13 @@ impl Hash {
         // What is lost is retained: there is nothing to wait for. And a role that
         // is partly as it is now cannot be left as it was.
         let partly = self.told_after_gap.contains(&read.role);
-        let awaited = if partly || gone == Gone::Lost {
+        let awaited = if partly || gone == Absence::Lost {
             Vec::new()
         } else {
             awaited
         };
-        let unsettled = &mut self.now.unsettled;
-        let decision = unsettled.decide(&read.role, fields, missing, awaited, completed);
+        let deferred = &mut self.now.deferred;
+        let decision = deferred.decide(&read.role, fields, missing, awaited, completed);
         if decision == Decision::Use {
             for (field, value) in read.fields {
                 match value {
@@ -134,16 +134,16 @@ impl Hash {
     }
 
     /// Whether a role is left as it was.
-    pub(in crate::follow) fn has_unsettled(&self) -> bool {
-        !self.now.unsettled.is_empty()
+    pub(in crate::follow) fn has_deferred(&self) -> bool {
+        !self.now.deferred.is_empty()
     }
 
     /// A field is not there any more.
-    pub(super) fn lose(&mut self, field: &[u8], gone: Gone) {
+    pub(super) fn lose(&mut self, field: &[u8], gone: Absence) {
         if self.forget(field) {
             let dropped = self.known.drops.iter().any(|scope| drops(scope, field));
-            self.draft
-                .gone(field, if dropped { Gone::Removed } else { gone });
+            self.pending
+                .gone(field, if dropped { Absence::Removed } else { gone });
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What is done from time to time.
 
 use super::{Denied, Session};
-use crate::connect::{Failure, SILENCE, is_master};
+use crate::connect::{CommandError, SILENCE, is_master};
+use crate::fault::{Fault, FaultCode};
 use crate::follow::backoff::random;
 use crate::follow::round::Round;
-use crate::follow::wish::Cause;
+use crate::follow::scheduled_scan::ScanCause;
 use redis::cmd;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ impl Session<'_> {
     /// How long until everything is read again; with jitter where nothing
     /// hurries, so that a fleet does not read in step.
     pub(super) fn until_resync(&self) -> Duration {
-        let (config, load, cost) = (self.config, self.memory.load, self.cost());
+        let (config, load, cost) = (self.config, self.state.load, self.cost());
         if self.polls() {
             load.poll(config.poll_interval.min(config.resync_interval), cost)
         } else {
@@ -29,42 +30,45 @@ impl Session<'_> {
     }
 
     /// Has everything read again.
-    pub(super) async fn resync(&mut self) -> Result<(), String> {
+    pub(super) async fn resync(&mut self) -> Result<(), Fault> {
         self.check_master().await?;
         let now = Instant::now();
         let cause = if self.polls() {
-            Cause::Poll
+            ScanCause::Poll
         } else {
-            Cause::Resync
+            ScanCause::Resync
         };
-        self.round = Some(Round::new(self.memory.hashes.len()));
+        self.round = Some(Round::new(self.state.hashes.len()));
         self.denied = Denied::default();
-        self.memory.plain_until = None;
-        for hash in &mut self.memory.hashes {
+        self.state.plain_until = None;
+        for hash in &mut self.state.hashes {
             hash.try_what_was_denied();
-            hash.wish(cause, now);
+            hash.schedule_scan(cause, now);
         }
         Ok(())
     }
 
     /// A master that sentinels named may have been demoted meanwhile.
-    pub(super) async fn check_master(&mut self) -> Result<(), String> {
+    pub(super) async fn check_master(&mut self) -> Result<(), Fault> {
         if self.config.redis.sentinel.is_none() {
             return Ok(());
         }
         let (tracking, patience) = (!self.polls(), self.patience());
         match is_master(&mut self.connection.link, tracking, patience).await? {
-            Some(false) => Err("this Redis is no longer the master".to_owned()),
+            Some(false) => {
+                let why = "this Redis is no longer the master";
+                Err(Fault::new(FaultCode::Replica, why))
+            }
             Some(true) | None => Ok(()),
         }
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), String> {
+    pub(super) async fn ping(&mut self) -> Result<(), Fault> {
         let answers = ANSWERS + self.patience().saturating_sub(SILENCE);
         match self.connection.link.ask_within(&cmd("PING"), answers).await {
             // An error is an answer too.
-            Ok(_) | Err(Failure::Refused(_)) => Ok(()),
-            Err(Failure::Lost(fault)) => Err(fault.why),
+            Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
+            Err(CommandError::Lost(fault)) => Err(fault),
         }
     }
 }

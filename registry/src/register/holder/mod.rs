@@ -1,20 +1,20 @@
 //! Holding a role: joining again and again, so that it ends when we do.
 
-mod answer;
-mod beat;
-mod name;
+mod hold_reply;
+mod member_name;
+mod renewal;
 
-pub use beat::{Beat, Ended, EndedBy, HoldOptions};
+pub use renewal::{Ended, EndedBy, HoldOptions, Renewal};
 
 use super::change::{Place, logged, quoted};
-use super::registrar::{Done, Registrar};
+use super::error::RegisterError;
+use super::registrar::{ChangeOutcome, Registrar};
 use super::reply::{bytes, items, number, text};
 use super::role::{Role, Where};
 use super::script::{Call, Script, lease_keys, nonce};
-use super::trouble::Trouble;
 use crate::follow::random;
-use answer::{Answer, Holding, answer};
 use cloudhosts_config::Config;
+use hold_reply::{HoldReply, HoldState, hold_reply};
 use redis::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,13 +48,13 @@ pub struct Holder {
     /// Tells this holder from all others.
     nonce: String,
     due: Instant,
-    told: Told,
+    last: LastReply,
 }
 
 /// What Redis told the holder last.
 #[derive(Debug, Default)]
-struct Told {
-    state: State,
+struct LastReply {
+    state: HolderState,
     /// From when it is so; the term, where the role is held exclusively.
     from: u64,
     /// When the renewal was sent that was confirmed last.
@@ -66,7 +66,7 @@ struct Told {
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum State {
+enum HolderState {
     /// Nothing yet.
     #[default]
     New,
@@ -101,7 +101,7 @@ impl Holder {
             options,
             nonce: nonce(),
             due: Instant::now(),
-            told: Told::default(),
+            last: LastReply::default(),
         }
     }
 
@@ -122,10 +122,10 @@ impl Holder {
     /// exclusively has lost the role then.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
-        if self.told.state != State::Held {
+        if self.last.state != HolderState::Held {
             return None;
         }
-        let gone = Moment::now().0.saturating_sub(self.told.renewed?.0);
+        let gone = Moment::now().0.saturating_sub(self.last.renewed?.0);
         Some(Instant::now() + self.options.lease.saturating_sub(gone))
     }
 
@@ -135,15 +135,15 @@ impl Holder {
     }
 
     /// Renews now, in these places. Given up half way it has done no harm.
-    pub async fn renew(&mut self, places: Vec<Place>) -> Beat {
+    pub async fn renew(&mut self, places: Vec<Place>) -> Renewal {
         let sent = Moment::now();
-        let beat = self.beat(&places, sent).await;
-        if let Ok(Beat::Ended(_)) = &beat {
+        let renewal = self.try_to_renew(&places, sent).await;
+        if let Ok(Renewal::Ended(_)) = &renewal {
             // It ended in one hash; so it does in the others.
             let _ = self.end(places).await;
         }
-        self.next(beat.is_ok());
-        beat.unwrap_or_else(Beat::Failed)
+        self.next(renewal.is_ok());
+        renewal.unwrap_or_else(Renewal::Failed)
     }
 
     /// Takes note of an attempt that failed before it came to renewing.
@@ -156,7 +156,7 @@ impl Holder {
     /// # Errors
     /// Redis cannot be reached within a sixth of the lease, or says no. The
     /// lease ends by itself.
-    pub async fn end(&mut self, places: Vec<Place>) -> Result<Vec<Ended>, Trouble> {
+    pub async fn end(&mut self, places: Vec<Place>) -> Result<Vec<Ended>, RegisterError> {
         let keep = if self.options.keep_last {
             "keep"
         } else {
@@ -167,7 +167,7 @@ impl Holder {
         let call = self.call(Script::End, &places, &words, "end");
         let answer = match self.registrar.run(&call).await {
             // The connection may have been dead for as long as nobody asked.
-            Err(Trouble::Unanswered(_)) => self.registrar.run(&call).await,
+            Err(RegisterError::Unanswered(_)) => self.registrar.run(&call).await,
             answer => answer,
         }?;
         let ended = |one: &Value| match bytes(one)? {
@@ -178,7 +178,7 @@ impl Holder {
         };
         let all: Option<Vec<Ended>> = items(&answer).iter().map(ended).collect();
         all.filter(|all| all.len() == places.len())
-            .ok_or_else(Trouble::not_understood)
+            .ok_or_else(RegisterError::not_understood)
     }
 
     /// What holding does, as lines for `redis-cli`; what no command of Redis
@@ -214,45 +214,52 @@ impl Holder {
     }
 
     /// One attempt.
-    async fn beat(&mut self, places: &[Place], sent: Moment) -> Result<Beat, Trouble> {
-        if self.told.state != State::New && !self.told.interrupted && self.move_on(places).await? {
-            return Ok(self.goes_on(places, sent));
+    async fn try_to_renew(
+        &mut self,
+        places: &[Place],
+        sent: Moment,
+    ) -> Result<Renewal, RegisterError> {
+        if self.last.state != HolderState::New
+            && !self.last.interrupted
+            && self.renew_lease(places).await?
+        {
+            return Ok(self.unchanged(places, sent));
         }
         let mut taken = 0;
         loop {
             let answer = self.hold(places).await?;
             match answer {
-                Answer::Goes(holding) if holding.done.len() == places.len() => {
+                HoldReply::Current(holding) if holding.done.len() == places.len() => {
                     let due = holding.due.clone();
-                    let beat = self.take_in(holding, sent);
+                    let renewal = self.take_in(holding, sent);
                     self.expire(places, &due).await;
-                    return Ok(beat);
+                    return Ok(renewal);
                 }
-                Answer::Ended(ended) => {
-                    self.told.state = State::New;
-                    return Ok(Beat::Ended(ended));
+                HoldReply::Ended(ended) => {
+                    self.last.state = HolderState::New;
+                    return Ok(Renewal::Ended(ended));
                 }
-                Answer::Taken if taken < NAMES => {
+                HoldReply::NameTaken if taken < NAMES => {
                     taken += 1;
                     let nonce = if taken > 2 {
                         nonce()
                     } else {
                         self.nonce.clone()
                     };
-                    let other = name::other(&self.wanted, taken, &nonce);
-                    self.role = other.map_err(|error| Trouble::Refused(error.to_string()))?;
+                    let other = member_name::other(&self.wanted, taken, &nonce);
+                    self.role = other.map_err(|error| RegisterError::Refused(error.to_string()))?;
                 }
-                Answer::Taken => {
+                HoldReply::NameTaken => {
                     let why = format!("{}: others have this name", self.wanted);
-                    return Err(Trouble::Away(why));
+                    return Err(RegisterError::Away(why));
                 }
-                Answer::Goes(_) => return Err(Trouble::not_understood()),
+                HoldReply::Current(_) => return Err(RegisterError::not_understood()),
             }
         }
     }
 
     /// The mere renewal; false if there is more to do.
-    async fn move_on(&mut self, places: &[Place]) -> Result<bool, Trouble> {
+    async fn renew_lease(&mut self, places: &[Place]) -> Result<bool, RegisterError> {
         let field = self.role.to_string();
         let values = values(places);
         let arguments: Vec<&[u8]> = [field.as_bytes(), self.nonce.as_bytes()]
@@ -262,7 +269,7 @@ impl Holder {
         let hashes = places.iter().map(|place| place.hash.as_str());
         let call = Script::Renew.renewal(hashes, self.role.name(), &arguments);
         let answer = self.registrar.run(&call).await?;
-        if let (State::Standby(holder), Some(now)) = (&mut self.told.state, text(&answer)) {
+        if let (HolderState::Standby(holder), Some(now)) = (&mut self.last.state, text(&answer)) {
             *holder = now;
             return Ok(true);
         }
@@ -270,7 +277,7 @@ impl Holder {
     }
 
     /// All there is to holding.
-    async fn hold(&mut self, places: &[Place]) -> Result<Answer, Trouble> {
+    async fn hold(&mut self, places: &[Place]) -> Result<HoldReply, RegisterError> {
         let lease = |lease: Duration| lease.as_millis().to_string();
         let HoldOptions {
             exclusive,
@@ -282,18 +289,18 @@ impl Holder {
             lease(self.options.lease),
             if exclusive { "exclusive" } else { "shared" }.to_owned(),
             expire_last.map_or_else(|| "-".to_owned(), lease),
-            match self.told.state {
-                State::New => "new",
-                State::Held => "held",
-                State::Standby(_) => "standby",
+            match self.last.state {
+                HolderState::New => "new",
+                HolderState::Held => "held",
+                HolderState::Standby(_) => "standby",
             }
             .to_owned(),
-            self.told.from.to_string(),
-            u8::from(self.told.interrupted).to_string(),
-            self.told.barred.to_string(),
+            self.last.from.to_string(),
+            u8::from(self.last.interrupted).to_string(),
+            self.last.barred.to_string(),
         ]);
         let call = self.call(Script::Hold, places, &words, "hold");
-        answer(&self.registrar.run(&call).await?).ok_or_else(Trouble::not_understood)
+        hold_reply(&self.registrar.run(&call).await?).ok_or_else(RegisterError::not_understood)
     }
 
     /// Has what is due expire, beside the renewal: it is nothing to this holder
@@ -338,21 +345,21 @@ impl Holder {
     }
 
     /// Takes in that all is as it was.
-    fn goes_on(&mut self, places: &[Place], sent: Moment) -> Beat {
+    fn unchanged(&mut self, places: &[Place], sent: Moment) -> Renewal {
         let acquired = self.has_run_out(sent);
-        self.told.renewed = Some(sent);
-        match &self.told.state {
-            State::Standby(holder) => Beat::Standby {
+        self.last.renewed = Some(sent);
+        match &self.last.state {
+            HolderState::Standby(holder) => Renewal::Standby {
                 holder: holder.clone(),
                 ended: None,
             },
-            _ => self.held(vec![Done::default(); places.len()], acquired),
+            _ => self.held(vec![ChangeOutcome::default(); places.len()], acquired),
         }
     }
 
     /// Takes in what Redis has told.
-    fn take_in(&mut self, holding: Holding, sent: Moment) -> Beat {
-        let Holding {
+    fn take_in(&mut self, holding: HoldState, sent: Moment) -> Renewal {
+        let HoldState {
             behind,
             from,
             ended,
@@ -360,15 +367,15 @@ impl Holder {
             done,
             ..
         } = holding;
-        let was_held = self.told.state == State::Held;
+        let was_held = self.last.state == HolderState::Held;
         let acquired = !was_held
             || self.has_run_out(sent)
-            || (self.options.exclusive && self.told.from != from);
+            || (self.options.exclusive && self.last.from != from);
         let state = match &behind {
-            Some(holder) => State::Standby(holder.clone()),
-            None => State::Held,
+            Some(holder) => HolderState::Standby(holder.clone()),
+            None => HolderState::Held,
         };
-        self.told = Told {
+        self.last = LastReply {
             state,
             from,
             renewed: Some(sent),
@@ -376,22 +383,22 @@ impl Holder {
             barred,
         };
         match behind {
-            Some(holder) => Beat::Standby { holder, ended },
+            Some(holder) => Renewal::Standby { holder, ended },
             None => self.held(done, acquired),
         }
     }
 
-    fn held(&self, done: Vec<Done>, acquired: bool) -> Beat {
-        Beat::Held {
+    fn held(&self, done: Vec<ChangeOutcome>, acquired: bool) -> Renewal {
+        Renewal::Held {
             done,
-            term: self.options.exclusive.then_some(self.told.from),
+            term: self.options.exclusive.then_some(self.last.from),
             acquired,
         }
     }
 
     /// Whether the lease had run out then, by our own clock.
     fn has_run_out(&self, then: Moment) -> bool {
-        let renewed = self.told.renewed;
+        let renewed = self.last.renewed;
         renewed.is_none_or(|renewed| then.0.saturating_sub(renewed.0) > self.options.lease)
     }
 
@@ -404,7 +411,7 @@ impl Holder {
         };
         self.due = Instant::now() + pause;
         if !renewed {
-            self.told.interrupted = true;
+            self.last.interrupted = true;
             self.registrar.hang_up();
         }
     }

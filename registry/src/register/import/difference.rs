@@ -2,9 +2,9 @@
 
 use super::{Import, PORTION};
 use crate::log::MAX_OPERATIONS;
+use crate::register::error::RegisterError;
 use crate::register::registrar::Registrar;
 use crate::register::reply::{bytes, items};
-use crate::register::trouble::Trouble;
 use redis::{Value, cmd};
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ impl Difference {
     pub(super) async fn find(
         import: &Import,
         registrar: &mut Registrar,
-    ) -> Result<Option<Difference>, Trouble> {
+    ) -> Result<Option<Difference>, RegisterError> {
         let mut difference = Difference::default();
         for roles in import.roles.portions(PORTION) {
             difference.compare(import, roles, registrar).await?;
@@ -54,7 +54,7 @@ impl Difference {
         import: &Import,
         roles: impl Iterator<Item = (&str, &str)> + Clone,
         registrar: &mut Registrar,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RegisterError> {
         let mut question = cmd("HMGET");
         question.arg(&import.hash);
         for (role, _) in roles.clone() {
@@ -77,7 +77,7 @@ impl Difference {
         &mut self,
         import: &Import,
         registrar: &mut Registrar,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RegisterError> {
         let mut cursor = b"0".to_vec();
         loop {
             let mut question = cmd("HSCAN");

@@ -1,15 +1,15 @@
 //! Many roles at once, in one transaction.
 
 mod difference;
-mod entries;
+mod imported_roles;
 
-pub use entries::Entries;
+pub use imported_roles::ImportedRoles;
 
 use super::author::Author;
 use super::change::{logged, quoted};
+use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::script::Script;
-use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
 use difference::Difference;
 use redis::{Cmd, Value, cmd};
@@ -30,7 +30,7 @@ pub struct Import {
     /// The key of the hash.
     pub hash: String,
     /// The roles, and where they are.
-    pub roles: Entries,
+    pub roles: ImportedRoles,
     /// Whether everything else in the hash goes.
     pub replace: bool,
 }
@@ -50,14 +50,14 @@ impl Import {
         &self,
         registrar: &mut Registrar,
         progress: impl FnMut(usize),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RegisterError> {
         let sought = registrar.seek(&self.hash).await;
-        sought.map_err(|trouble| given_up(registrar, trouble))?;
+        sought.map_err(|error| given_up(registrar, error))?;
         let watch = cmd("WATCH").arg(&self.hash).to_owned();
         for _ in 0..ATTEMPTS {
             self.send([watch.clone()], registrar, |_| ()).await?;
             let found = Difference::find(self, registrar).await;
-            let Some(difference) = found.map_err(|trouble| given_up(registrar, trouble))? else {
+            let Some(difference) = found.map_err(|error| given_up(registrar, error))? else {
                 // What is watched ends with the connection.
                 registrar.hang_up();
                 break;
@@ -73,7 +73,7 @@ impl Import {
         if self.execute(registrar).await? {
             return Ok(());
         }
-        Err(Trouble::Refused(
+        Err(RegisterError::Refused(
             "the transaction was not executed".to_owned(),
         ))
     }
@@ -84,20 +84,20 @@ impl Import {
         commands: impl IntoIterator<Item = Cmd>,
         registrar: &mut Registrar,
         mut progress: impl FnMut(usize),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RegisterError> {
         for (at, command) in commands.into_iter().enumerate() {
             let answer = registrar.ask(&command).await;
-            answer.map_err(|trouble| given_up(registrar, trouble))?;
+            answer.map_err(|error| given_up(registrar, error))?;
             progress((at.saturating_sub(2) * PORTION).min(self.roles.len()));
         }
         Ok(())
     }
 
     /// Executes the transaction; false if what it watches has changed.
-    async fn execute(&self, registrar: &mut Registrar) -> Result<bool, Trouble> {
+    async fn execute(&self, registrar: &mut Registrar) -> Result<bool, RegisterError> {
         match registrar.ask(&cmd("EXEC")).await? {
             Value::Array(answers) => match answers.iter().find_map(error_of) {
-                Some(error) => Err(Trouble::Refused(error)),
+                Some(error) => Err(RegisterError::Refused(error)),
                 None => Ok(true),
             },
             _ => Ok(false),
@@ -193,14 +193,14 @@ impl Import {
 
 /// A transaction that is not finished, or what it watches, ends with its
 /// connection.
-fn given_up(registrar: &mut Registrar, trouble: Trouble) -> Trouble {
+fn given_up(registrar: &mut Registrar, error: RegisterError) -> RegisterError {
     registrar.hang_up();
-    trouble.before_any_change()
+    error.before_any_change()
 }
 
 fn error_of(answer: &Value) -> Option<String> {
     match answer {
-        Value::ServerError(error) => Some(crate::connect::Refusal::from(error).to_string()),
+        Value::ServerError(error) => Some(crate::connect::ErrorReply::from(error).to_string()),
         _ => None,
     }
 }

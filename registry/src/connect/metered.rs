@@ -1,0 +1,224 @@
+//! A stream that counts what arrives and remembers when.
+//!
+//! The parser behind it holds a whole reply in memory, so a reply needs a
+//! bound; and whether a peer is alive is told by bytes arriving, not by how
+//! long a large reply takes on a slow link.
+
+use crate::fault::{Fault, FaultCode};
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+/// Most bytes that may arrive for one question.
+///
+/// The largest replies asked for are 10,000 fields (HGETALL) and some 1,000
+/// (HSCAN). At 6,700 bytes a pair this is enough for the first: the longest
+/// field with 400 addresses in every one of them. A hash of even larger
+/// values is read in smaller steps (see `follow::reader`).
+pub(crate) const BUDGET: u64 = 64 * 1024 * 1024;
+
+/// With this byte begins an alert of TLS (RFC 8446, 5.1), and no answer of Redis:
+/// that is what a port says that speaks TLS only.
+const ALERT: u8 = 21;
+
+/// What is known of the bytes of one connection.
+pub(crate) struct Meter {
+    start: Instant,
+    /// When the last byte came or the last question went, in ms after `start`.
+    last: AtomicU64,
+    budget: AtomicU64,
+    overflowed: AtomicBool,
+    /// Whether a byte has come at all.
+    heard: AtomicBool,
+    ended: Mutex<Option<Fault>>,
+    gone: Notify,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Meter {
+        Meter {
+            start: Instant::now(),
+            last: AtomicU64::new(0),
+            budget: AtomicU64::new(BUDGET),
+            overflowed: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
+            ended: Mutex::new(None),
+            gone: Notify::new(),
+        }
+    }
+
+    /// A question is about to be asked: its reply has the whole budget, and
+    /// silence counts from now.
+    pub(crate) fn asked(&self) {
+        self.budget.store(BUDGET, Ordering::Relaxed);
+        self.touch();
+    }
+
+    fn touch(&self) {
+        let now = self.start.elapsed().as_millis();
+        self.last
+            .store(now.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// When the last byte came, or the last question went.
+    pub(crate) fn last(&self) -> Instant {
+        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Whether a reply passed the budget.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    fn received(&self, bytes: u64) -> io::Result<()> {
+        self.heard.store(true, Ordering::Relaxed);
+        self.touch();
+        let left = self.budget.load(Ordering::Relaxed);
+        match left.checked_sub(bytes) {
+            Some(left) => {
+                self.budget.store(left, Ordering::Relaxed);
+                Ok(())
+            }
+            None => {
+                self.overflowed.store(true, Ordering::Relaxed);
+                let most = BUDGET / (1024 * 1024);
+                let why = format!("more than {most} MiB came for one question");
+                Err(self.end(Fault::new(FaultCode::Lost, why)))
+            }
+        }
+    }
+
+    /// Notes why the connection ends; the first reason stays. The error is one
+    /// after which the redis crate gives up the connection.
+    fn end(&self, fault: Fault) -> io::Error {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.get_or_insert(fault);
+        io::Error::new(io::ErrorKind::ConnectionAborted, "the connection ended")
+    }
+
+    /// Why the stream ended, if it did.
+    pub(crate) fn why(&self) -> Option<Fault> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.clone()
+    }
+
+    /// What it means that the other side has closed the connection.
+    fn closed(&self) -> Fault {
+        if self.heard.load(Ordering::Relaxed) {
+            Fault::new(FaultCode::Closed, "Redis closed the connection")
+        } else {
+            Fault::new(
+                FaultCode::Closed,
+                "the connection was closed before Redis said a word (is this a port where it \
+                 speaks TLS? then write rediss://)",
+            )
+        }
+    }
+
+    /// Nobody reads the stream any more.
+    pub(crate) fn driver_ended(&self) {
+        self.gone.notify_one();
+    }
+
+    /// Waits until nobody reads the stream any more.
+    pub(crate) async fn gone(&self) {
+        self.gone.notified().await;
+    }
+}
+
+/// A stream under watch.
+pub(crate) struct Metered<S> {
+    stream: S,
+    meter: Arc<Meter>,
+}
+
+impl<S> Metered<S> {
+    pub(crate) fn new(stream: S, meter: Arc<Meter>) -> Metered<S> {
+        Metered { stream, meter }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        Poll::Ready(match read {
+            Ok(()) => match buf.filled().get(before..) {
+                None | Some([]) => Err(self.meter.end(self.meter.closed())),
+                Some([ALERT, ..]) if !self.meter.heard.load(Ordering::Relaxed) => {
+                    Err(self.meter.end(Fault::new(
+                        FaultCode::TlsOnly,
+                        "what answers speaks TLS only; write rediss:// in urls",
+                    )))
+                }
+                Some(bytes) => self.meter.received(bytes.len() as u64),
+            },
+            Err(error) => Err(self.meter.end(Fault::speaking(&error))),
+        })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        Poll::Ready(written.map_err(|error| self.meter.end(Fault::speaking(&error))))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.meter.end(Fault::speaking(&error))))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_reply_has_a_budget_and_a_question_renews_it() {
+        let (mut peer, ours) = tokio::io::duplex(1 << 20);
+        let meter = Arc::new(Meter::new());
+        let mut metered = Metered::new(ours, meter.clone());
+        let chunk = vec![b'x'; 1 << 20];
+        let mut read = vec![0; 1 << 20];
+        for _ in 0..2 {
+            meter.asked();
+            for _ in 0..BUDGET >> 20 {
+                peer.write_all(&chunk).await.unwrap();
+                metered.read_exact(&mut read).await.unwrap();
+            }
+        }
+        assert!(!meter.overflowed());
+        peer.write_all(b"x").await.unwrap();
+        assert!(metered.read_exact(&mut read[..1]).await.is_err());
+        assert!(meter.overflowed() && meter.why().unwrap().why.contains("64 MiB"));
+    }
+
+    #[tokio::test]
+    async fn the_end_is_an_error_that_says_so() {
+        let (peer, ours) = tokio::io::duplex(16);
+        let meter = Arc::new(Meter::new());
+        let mut metered = Metered::new(ours, meter.clone());
+        drop(peer);
+        assert!(metered.read_u8().await.is_err());
+        assert_eq!(meter.why().unwrap().code, FaultCode::Closed);
+    }
+}

@@ -1,0 +1,229 @@
+//! Roles that changed under a scan.
+//!
+//! A scan of a large hash takes a while, and what is changed under it without
+//! the log may be seen in part: of a role that moved, the fields that are gone
+//! may be missing already, and those that came may have been passed before they
+//! were there. So a role in which fields are missing is left as it was known,
+//! until scans that started later miss the same fields too: these must have seen
+//! whatever came with it. (A hash that is not too large for that is read at once
+//! instead, see [`scan`](super::scan).)
+
+use std::collections::{HashMap, HashSet};
+
+/// A scan of this hash must have started after the scan with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AwaitedScan {
+    pub(super) hash: usize,
+    pub(super) than: u64,
+}
+
+/// So many scans in a row must find a role changed anew before it is used as it
+/// is, or find nothing of it before it is gone: while it keeps changing, one scan
+/// may miss all its fields.
+const PATIENCE: u8 = 3;
+
+/// One role that is left as it was.
+#[derive(Debug)]
+struct DeferredRole {
+    /// All its fields, as far as they are known.
+    fields: Vec<Vec<u8>>,
+    /// Those that are missing.
+    missing: HashSet<Vec<u8>>,
+    awaited: Vec<AwaitedScan>,
+    waits: u8,
+}
+
+/// The roles of one hash that are left as they were.
+#[derive(Debug, Default)]
+pub(super) struct DeferredRoles(HashMap<Vec<u8>, DeferredRole>);
+
+/// What to do with a role.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It is as it was read.
+    Use,
+    /// It stays as it was known.
+    Wait,
+}
+
+impl DeferredRoles {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Everything is settled: the hash was seen as it was at one moment.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Those roles that a scan found changed are still in question, others are
+    /// what they were again.
+    pub(super) fn retain(&mut self, is_changed: impl Fn(&[u8]) -> bool) {
+        self.0.retain(|role, _| is_changed(role));
+    }
+
+    /// Roles whose scans have all been made, with all their fields.
+    /// `completed`: whether a scan that was waited for is complete.
+    pub(super) fn ready(
+        &self,
+        completed: impl Fn(AwaitedScan) -> bool,
+    ) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+        self.0
+            .iter()
+            .filter(|(_, doubt)| doubt.awaited.iter().all(|&later| completed(later)))
+            .map(|(role, doubt)| (role.clone(), doubt.fields.clone()))
+            .collect()
+    }
+
+    /// All fields of a role, if it is one of these, and whether each is there.
+    pub(super) fn fields_of(&self, role: &[u8]) -> Option<Vec<(Vec<u8>, bool)>> {
+        let doubt = self.0.get(role)?;
+        let there = |field: &Vec<u8>| (field.clone(), !doubt.missing.contains(field));
+        Some(doubt.fields.iter().map(there).collect())
+    }
+
+    /// What to do with a role of these fields, of which these are missing.
+    /// `awaited`: scans that must be made before that is believed.
+    pub(super) fn decide(
+        &mut self,
+        role: &[u8],
+        fields: Vec<Vec<u8>>,
+        missing: HashSet<Vec<u8>>,
+        awaited: Vec<AwaitedScan>,
+        completed: impl Fn(AwaitedScan) -> bool,
+    ) -> Decision {
+        let before = self.0.remove(role);
+        if missing.is_empty() || awaited.is_empty() {
+            return Decision::Use;
+        }
+        let mut doubt = DeferredRole {
+            fields,
+            missing,
+            awaited,
+            waits: 0,
+        };
+        if let Some(before) = before {
+            let known = doubt.missing.is_subset(&before.missing);
+            let complete = before.awaited.iter().all(|&later| completed(later));
+            let nothing = doubt.missing.len() == doubt.fields.len();
+            let tired = before.waits >= PATIENCE;
+            let settled = if nothing {
+                known && tired
+            } else {
+                known || tired
+            };
+            if complete && settled {
+                return Decision::Use;
+            }
+            doubt.waits = before.waits.saturating_add(u8::from(complete));
+            if known && !complete {
+                doubt.awaited = before.awaited;
+            }
+        }
+        self.0.insert(role.to_vec(), doubt);
+        Decision::Wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<Vec<u8>> {
+        names.iter().map(|name| name.as_bytes().to_vec()).collect()
+    }
+
+    fn set(missing: &[&str]) -> HashSet<Vec<u8>> {
+        names(missing).into_iter().collect()
+    }
+
+    /// Decides about `web`, with scans of hash 0 up to `done` complete.
+    fn decide(of: &mut DeferredRoles, missing: &[&str], scan: u64, done: u64) -> Decision {
+        let fields = names(&["web", "web/1", "web/2"]);
+        let awaited = vec![AwaitedScan {
+            hash: 0,
+            than: scan,
+        }];
+        of.decide(b"web", fields, set(missing), awaited, |later| {
+            done > later.than
+        })
+    }
+
+    #[test]
+    fn a_role_that_is_all_there_is_used_at_once() {
+        let mut of = DeferredRoles::default();
+        assert_eq!(decide(&mut of, &[], 1, 1), Decision::Use);
+        assert!(of.is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_must_be_missed_by_a_scan_that_started_later() {
+        let mut of = DeferredRoles::default();
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        // The same scan, asked about once more.
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        assert!(of.ready(|later| 1 > later.than).is_empty());
+        let ready = of.ready(|later| 2 > later.than);
+        assert_eq!(
+            ready,
+            [(b"web".to_vec(), names(&["web", "web/1", "web/2"]))]
+        );
+        assert_eq!(decide(&mut of, &["web/1"], 2, 2), Decision::Use);
+        assert!(of.is_empty());
+    }
+
+    #[test]
+    fn a_role_that_is_all_there_again_is_used() {
+        let mut of = DeferredRoles::default();
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        assert_eq!(decide(&mut of, &[], 2, 2), Decision::Use);
+        assert!(of.is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_since_then_waits_anew_but_not_for_ever() {
+        let mut of = DeferredRoles::default();
+        let missing = [["web/1"], ["web/2"], ["web/1"], ["web/2"]];
+        for (scan, missing) in (1..).zip(missing) {
+            assert_eq!(decide(&mut of, &missing, scan, scan), Decision::Wait);
+        }
+        let all = ["web", "web/1", "web/2"];
+        assert_eq!(decide(&mut of, &all, 5, 5), Decision::Wait, "none is left");
+        assert_eq!(decide(&mut of, &["web/1"], 6, 6), Decision::Use);
+    }
+
+    #[test]
+    fn a_role_of_which_nothing_is_seen_is_gone_after_some_scans() {
+        let mut of = DeferredRoles::default();
+        let all = ["web", "web/1", "web/2"];
+        for scan in 1..=4 {
+            assert_eq!(decide(&mut of, &all, scan, scan), Decision::Wait, "{scan}");
+        }
+        assert_eq!(decide(&mut of, &all, 5, 5), Decision::Use);
+    }
+
+    #[test]
+    fn other_hashes_may_have_to_be_read_first() {
+        let mut of = DeferredRoles::default();
+        let later = AwaitedScan { hash: 1, than: 4 };
+        let decide = |of: &mut DeferredRoles, done: u64| {
+            let completed = |later: AwaitedScan| later.hash == 1 && done > later.than;
+            let fields = names(&["shop", "shop/1"]);
+            of.decide(b"shop", fields, set(&["shop"]), vec![later], completed)
+        };
+        assert_eq!(decide(&mut of, 4), Decision::Wait);
+        assert_eq!(decide(&mut of, 4), Decision::Wait);
+        assert_eq!(decide(&mut of, 5), Decision::Use);
+    }
+
+    #[test]
+    fn what_no_scan_finds_changed_is_settled() {
+        let mut of = DeferredRoles::default();
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        of.retain(|role| role == b"web");
+        assert!(!of.is_empty());
+        of.retain(|_| false);
+        assert!(of.is_empty());
+    }
+}

@@ -1,0 +1,169 @@
+//! What follows for a hash from a scan that has been read to its end.
+
+use super::{Hash, ServerFacts};
+use crate::follow::load::Load;
+use crate::follow::pending_changes::Absence;
+use crate::follow::scheduled_scan::ScanCause;
+use crate::follow::verdict::{LogEvidence, LossEvidence, ThenAndNow};
+use std::time::Instant;
+
+impl Hash {
+    /// What the scan misses, in fields.
+    pub(in crate::follow) fn missing(&self) -> usize {
+        self.replica.count_unseen()
+    }
+
+    /// Whether what the scan misses is so much, or has so uncertain a past, that
+    /// all that Redis counts must be known to judge it.
+    pub(in crate::follow) fn needs_counters(&self) -> bool {
+        !self.is_undisturbed() || self.misses_most()
+    }
+
+    /// Whether nothing can have happened to it that was not pushed.
+    pub(in crate::follow) fn is_undisturbed(&self) -> bool {
+        self.now.watched && !self.is_flushed()
+    }
+
+    /// Whether a flush was pushed that a scan has yet to look into.
+    pub(in crate::follow) fn is_flushed(&self) -> bool {
+        self.now.flushed.is_some()
+    }
+
+    pub(super) fn misses_most(&self) -> bool {
+        2 * self.missing() > self.replica.len()
+    }
+
+    /// The scan has been read to its end. Says whether it is of one moment: the
+    /// moment of the last answer.
+    pub(in crate::follow) fn close_scan(&mut self) -> bool {
+        let Some(scan) = &self.now.scan else {
+            return true;
+        };
+        let staged = scan.staged().iter();
+        let new = staged
+            .filter(|(field, _)| self.replica.get(field).is_none())
+            .count();
+        let fields = self.replica.len() - self.missing() + new;
+        let differs = self.length_differs(fields);
+        let (exact, disturbed) = (scan.is_exact(), scan.disturbed);
+        if differs && (exact || !disturbed) {
+            // Nothing has changed it, so it is Redis that counts more.
+            self.excess = self.length() as i64 - fields as i64;
+        } else if differs && let Some(scan) = self.scan_mut() {
+            scan.torn = true;
+        }
+        self.scan().is_none_or(|scan| !scan.torn)
+    }
+
+    /// What is missing was deleted, or got lost.
+    pub(in crate::follow) fn verdict(&self, facts: &ServerFacts) -> Absence {
+        let case = LossEvidence {
+            log: self.known.evidence.unwrap_or_default(),
+            unlogged: self.known.unlogged,
+            logged: self.known.logged,
+            watched: self.now.watched,
+            flushed: self.now.flushed.is_some(),
+            most: self.misses_most(),
+            had_ttl: self.known.ttl,
+            identity: ThenAndNow {
+                then: self.known.identity.as_ref(),
+                now: facts.identity.as_ref(),
+            },
+            losses: ThenAndNow {
+                then: self.known.losses.as_ref(),
+                now: facts.losses.as_ref(),
+            },
+        };
+        case.verdict()
+    }
+
+    /// All that the scan found differs: the hash is as it was read.
+    pub(in crate::follow) fn adopt(&mut self, gone: Absence) {
+        let missing: Vec<Vec<u8>> = self.replica.unseen().map(<[u8]>::to_vec).collect();
+        let Some(scan) = &mut self.now.scan else {
+            return;
+        };
+        let staged = scan.take_staged();
+        self.note_unlogged(!staged.is_empty() || !missing.is_empty());
+        self.now.deferred.clear();
+        for field in missing {
+            self.lose(&field, gone);
+        }
+        if self.fresh {
+            self.pending.everything();
+        }
+        if self.replica.is_empty() {
+            self.replica = staged;
+            for (field, _) in self.replica.iter() {
+                self.pending.set(field);
+            }
+            self.count_filtered();
+        } else {
+            for (field, content) in staged.iter() {
+                // What one scan could hold, the replica can.
+                let _ = self.set(field, content);
+            }
+        }
+        self.replica.shrink();
+    }
+
+    /// A scan found something that the log did not tell. What came after the
+    /// newest entry is not proved by it; but where the log was not followed up
+    /// to now, that entry may have been the last change.
+    pub(super) fn note_unlogged(&mut self, found: bool) {
+        let last_was_logged = self.now.newest_len.is_some()
+            && self.now.newest_len == self.now.length
+            && (self.fresh || self.known.evidence != Some(LogEvidence::Continues));
+        self.known.unlogged |= found && !last_was_logged;
+    }
+
+    /// The scan is complete, and what it found is settled as far as it can be.
+    pub(in crate::follow) fn finish_scan(
+        &mut self,
+        facts: &ServerFacts,
+        ttl: Option<bool>,
+        tracked: bool,
+        load: Load,
+        now: Instant,
+    ) {
+        let Some(scan) = self.now.scan.take() else {
+            return;
+        };
+        self.fresh = false;
+        self.plan.done(scan.way(), scan.sizes(), now);
+        self.pacer.sized(self.replica.len(), self.replica.bytes());
+        if scan.cause == ScanCause::Change {
+            self.pacer.scanned(load, now);
+        }
+        self.known.identity.clone_from(&facts.identity);
+        self.known.logged = false;
+        if facts.losses.is_some() || facts.identity.is_none() {
+            self.known.losses.clone_from(&facts.losses);
+        }
+        if let Some(ttl) = ttl {
+            self.known.ttl = ttl;
+        }
+        self.now.completed = scan.number;
+        self.now.obstacle = None;
+        self.now.watched = tracked;
+        if self
+            .now
+            .flushed
+            .is_some_and(|number| number <= scan.flushes)
+        {
+            self.now.flushed = None;
+        }
+        if !scan.gap {
+            self.known.evidence = None;
+            self.known.gap = false;
+            self.known.drops.clear();
+        }
+        self.known.behind |= !self.now.log_read;
+    }
+
+    /// The number of the last scan that is complete; none where it cannot be
+    /// read.
+    pub(in crate::follow) fn completed(&self) -> Option<u64> {
+        self.now.obstacle.is_none().then_some(self.now.completed)
+    }
+}

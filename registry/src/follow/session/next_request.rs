@@ -1,0 +1,213 @@
+//! What is to be asked next.
+
+use super::Session;
+use super::request_plan::{InfoDepth, RequestPlan};
+use crate::connect::Pushed;
+use crate::follow::hash::Hash;
+use crate::follow::reread::Reread;
+use crate::follow::round::Round;
+use crate::follow::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE};
+use crate::follow::scheduled_scan::ScanCause;
+use std::time::Instant;
+
+impl Session<'_> {
+    /// What is to be asked now, if anything.
+    pub(super) fn next_request(&mut self, now: Instant) -> Option<RequestPlan> {
+        if !self.logs_read {
+            return Some(RequestPlan {
+                depth: InfoDepth::Clients,
+                ..RequestPlan::logs_only()
+            });
+        }
+        if !self.rereads.is_empty() {
+            let rereads = self.rereads.next();
+            let flushed = |changed: &Reread| self.is_flushed(changed.hash);
+            let depth = if rereads.iter().any(flushed) {
+                InfoDepth::Everything
+            } else {
+                InfoDepth::Nothing
+            };
+            return Some(RequestPlan {
+                rereads,
+                depth,
+                ..RequestPlan::logs_only()
+            });
+        }
+        if !self.closing.0.is_empty() {
+            let (closes, depth) =
+                std::mem::replace(&mut self.closing, (Vec::new(), InfoDepth::Nothing));
+            return Some(RequestPlan {
+                closes,
+                depth,
+                ..RequestPlan::logs_only()
+            });
+        }
+        let at_once = self.due_at_once(now);
+        if !at_once.is_empty() {
+            return Some(self.begin_at_once(at_once, now));
+        }
+        if let Some(step) = self.next_step(now) {
+            return Some(step);
+        }
+        let unread = self.connection.invalidations.unread();
+        let pushed = |pushed: &Pushed| matches!(pushed, Pushed::Log | Pushed::LogThenHash);
+        let hashes = &self.state.hashes;
+        let unsized_due = |hash: &Hash| is_due(hash, now) && !hash.is_sized();
+        let asks = unread.iter().any(pushed)
+            || hashes
+                .iter()
+                .any(|hash| hash.has_more() || unsized_due(hash));
+        asks.then(RequestPlan::logs_only)
+    }
+
+    /// The hashes that are to be scanned now, by one request: all hashes, where
+    /// one reads all.
+    pub(super) fn due_at_once(&mut self, now: Instant) -> Vec<usize> {
+        let polls = self.polls();
+        let mut fit = Vec::new();
+        let (mut all_fit, mut fields) = (true, 0);
+        for (index, hash) in self.state.hashes.iter_mut().enumerate() {
+            if hash.can_be_read() {
+                let fits = hash.fits_at_once(polls, now) && hash.scan().is_none();
+                all_fit &= fits;
+                fields += hash.length();
+                fit.extend(fits.then_some(index));
+            }
+        }
+        let hashes = &self.state.hashes;
+        let is = |index: &usize, is: fn(&Hash, Instant) -> bool| {
+            hashes.get(*index).is_some_and(|hash| is(hash, now))
+        };
+        let Some(&first) = fit.iter().find(|&index| is(index, is_ready)) else {
+            return Vec::new();
+        };
+        if self.state.apart_until.is_some_and(|until| now < until) {
+            return vec![first];
+        }
+        if all_fit && fields <= SCAN_ABOVE {
+            return fit;
+        }
+        // A large hash that is read at once takes with it whatever would have to
+        // wait for it.
+        let large = fit.iter().find(|&index| is(index, is_large_and_ready));
+        let (first, also, most): (_, fn(&Hash, Instant) -> bool, _) = match large {
+            Some(&large) => (large, is_concerned, AT_ONCE_AT_MOST.0),
+            None => (first, is_ready, SCAN_ABOVE),
+        };
+        let length = |index: usize| hashes.get(index).map_or(0, Hash::length);
+        let mut fields = length(first);
+        fit.retain(|&index| {
+            if index == first {
+                return true;
+            }
+            let fits = is(&index, also) && fields + length(index) <= most;
+            fields += if fits { length(index) } else { 0 };
+            fits
+        });
+        fit
+    }
+
+    pub(super) fn begin_at_once(&mut self, hashes: Vec<usize>, now: Instant) -> RequestPlan {
+        self.begin_round_if_all(hashes.len());
+        let mut counters = false;
+        for &index in &hashes {
+            counters |= self.begin(index, true, now);
+        }
+        let depth = if counters {
+            InfoDepth::Everything
+        } else {
+            InfoDepth::Identity
+        };
+        RequestPlan {
+            steps: hashes.clone(),
+            begins: hashes.clone(),
+            closes: hashes,
+            depth,
+            ..RequestPlan::logs_only()
+        }
+    }
+
+    /// Where so many hashes are all there are, their scan is one of everything.
+    pub(super) fn begin_round_if_all(&mut self, hashes: usize) {
+        let readable = self.state.hashes.iter().filter(|hash| hash.can_be_read());
+        if self.round.is_none() && readable.count() == hashes {
+            self.round = Some(Round::new(self.state.hashes.len()));
+        }
+    }
+
+    /// Begins a scan. Says whether the counters are to be asked for, whatever it
+    /// finds.
+    pub(super) fn begin(&mut self, index: usize, at_once: bool, now: Instant) -> bool {
+        if let Some(round) = &mut self.round {
+            round.reads(now);
+        }
+        self.scans += 1;
+        let (number, flushes, polls) = (self.scans, self.flushes, self.polls());
+        let Some(hash) = self.state.hashes.get_mut(index) else {
+            return false;
+        };
+        hash.begin(number, flushes, at_once, now);
+        if let Some(scan) = hash.scan_mut() {
+            // Where nothing is pushed, it cannot be told.
+            scan.torn = polls && !scan.is_exact();
+        }
+        hash.scan()
+            .is_some_and(|scan| scan.cause != ScanCause::Change)
+            || !hash.is_undisturbed()
+    }
+
+    /// The next step of a scan in steps: of the one under way, or of one that is
+    /// due.
+    pub(super) fn next_step(&mut self, now: Instant) -> Option<RequestPlan> {
+        let hashes = &self.state.hashes;
+        let under_way = hashes.iter().position(|hash| hash.scan().is_some());
+        let Some(index) = under_way else {
+            let index = hashes.iter().position(|hash| is_ready(hash, now))?;
+            self.begin_round_if_all(1);
+            let length = self.state.hashes.get(index).map_or(0, Hash::length);
+            let at_once = length <= SCAN_ABOVE;
+            self.begin(index, at_once, now);
+            return Some(RequestPlan {
+                steps: vec![index],
+                begins: vec![index],
+                ..RequestPlan::logs_only()
+            });
+        };
+        let hash = hashes.get(index)?;
+        if !hash.scan()?.is_read() {
+            return Some(RequestPlan {
+                steps: vec![index],
+                ..RequestPlan::logs_only()
+            });
+        }
+        let suspicion = hash.scan()?.cause != ScanCause::Change || !hash.is_undisturbed();
+        let depth = if suspicion {
+            InfoDepth::Everything
+        } else {
+            InfoDepth::Identity
+        };
+        Some(RequestPlan {
+            closes: vec![index],
+            depth,
+            ..RequestPlan::logs_only()
+        })
+    }
+}
+
+/// Whether it is to be scanned now, and is known to be as large as it is.
+fn is_ready(hash: &Hash, now: Instant) -> bool {
+    is_due(hash, now) && hash.is_sized()
+}
+
+fn is_large_and_ready(hash: &Hash, now: Instant) -> bool {
+    is_ready(hash, now) && hash.length() > SCAN_ABOVE
+}
+
+/// Whether others may have to wait for it to be scanned, or it for others.
+fn is_concerned(hash: &Hash, now: Instant) -> bool {
+    is_ready(hash, now) || hash.is_suspected() || hash.has_deferred()
+}
+
+fn is_due(hash: &Hash, now: Instant) -> bool {
+    hash.due().is_some_and(|due| due <= now)
+}

@@ -1,0 +1,81 @@
+//! What the script that holds a role answers.
+
+use super::renewal::EndedBy;
+use crate::register::registrar::ChangeOutcome;
+use crate::register::reply::{bytes, items, number, text, texts};
+use redis::Value;
+
+/// What it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HoldReply {
+    /// The role is held, or stood by for.
+    Current(HoldState),
+    /// It was taken from its holders.
+    Ended(EndedBy),
+    /// Another holder has the name of the member.
+    NameTaken,
+}
+
+/// A role that is held, or stood by for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HoldState {
+    /// Who has it, where this one stands by.
+    pub(super) behind: Option<String>,
+    /// From when it is so, in ms; the term, where it is held exclusively.
+    pub(super) from: u64,
+    pub(super) ended: Option<EndedBy>,
+    /// The term by which it was taken from this holder, which is not to take it
+    /// back before the next; 0 for none.
+    pub(super) barred: u64,
+    pub(super) done: Vec<ChangeOutcome>,
+    /// For each hash what has expired, if anything.
+    pub(super) due: Vec<Option<Vec<u8>>>,
+}
+
+/// Takes an answer apart; none if it is no such thing.
+pub(super) fn hold_reply(value: &Value) -> Option<HoldReply> {
+    let [state, rest @ ..] = items(value) else {
+        return None;
+    };
+    let ended = |by: &Value, verb: &Value| {
+        let (by, verb) = (text(by)?, text(verb)?);
+        Some(EndedBy { by, verb })
+    };
+    match (bytes(state)?, rest) {
+        (b"taken", []) => Some(HoldReply::NameTaken),
+        (b"ended", [_, _, by, verb]) => Some(HoldReply::Ended(ended(by, verb)?)),
+        (state, [from, holder, by, verb, barred, hashes]) => {
+            let behind = match state {
+                b"held" => None,
+                b"standby" => Some(text(holder)?),
+                _ => return None,
+            };
+            let ended = ended(by, verb)?;
+            let hashes = items(hashes).iter().map(of_hash);
+            let (done, due) = hashes.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+            Some(HoldReply::Current(HoldState {
+                behind,
+                from: number(from)?,
+                ended: (!ended.verb.is_empty()).then_some(ended),
+                barred: number(barred)?,
+                done,
+                due,
+            }))
+        }
+        _ => None,
+    }
+}
+
+fn of_hash(value: &Value) -> Option<(ChangeOutcome, Option<Vec<u8>>)> {
+    let [changed, removed, due] = items(value) else {
+        return None;
+    };
+    let done = ChangeOutcome {
+        changed: number(changed)? != 0,
+        removed: texts(removed)?,
+        ended: Vec::new(),
+        dangling: false,
+    };
+    let due = items(due).first().and_then(bytes).map(<[u8]>::to_vec);
+    Some((done, due))
+}

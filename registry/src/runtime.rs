@@ -1,0 +1,14 @@
+//! The runtime for functions that ask Redis a few questions and return.
+
+use crate::connect_error::ConnectError;
+use crate::fault::Fault;
+use tokio::runtime::{Builder, Runtime};
+
+/// A runtime on this thread.
+///
+/// # Errors
+/// The system has no descriptor or no thread left.
+pub(crate) fn runtime() -> Result<Runtime, ConnectError> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| ConnectError::new(String::new(), Fault::system(error)))
+}
