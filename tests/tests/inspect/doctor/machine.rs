@@ -28,7 +28,7 @@ fn nsswitch_conf_is_seen_through() {
             "wrong",
             &["files", "ends the search at NOTFOUND"],
         ),
-        ("files dns cloudhosts", "warning", &["dns stands before"]),
+        ("files dns cloudhosts", "warning", &["dns"]),
         (
             "files cloudhosts [NOTFOUND=return] dns",
             "warning",

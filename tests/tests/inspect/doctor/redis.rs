@@ -28,7 +28,8 @@ fn redis_is_visited_as_the_daemon_would() {
         "guard",
         &["1 of cloudhosts", "cloudhosts accept"],
     );
-    says(&said, "warning", "redis", &["no field in cloudhosts"]);
+    says(&said, "warning", "redis", &["cloudhosts"]);
+    examine(&world).is("redis", &["ok", "empty"]);
     world.redis.kill();
     world.daemon.wait_for_state("reconnecting");
     let said = doctor(&world).1;
