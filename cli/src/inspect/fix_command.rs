@@ -1,4 +1,4 @@
-//! The redis-cli line that mends a field, safe to paste into a shell.
+//! The redis-cli command that fixes a field, quoted for a shell.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use cloudhosts_config::Config;
 use cloudhosts_config::status::{RejectedCode, RejectedField};
 use cloudhosts_registry::record::{self, Value};
 
-/// How to mend a field, of which `value` is what stands in Redis, where that is
-/// known, and `last_good` what is used in its place.
+/// The command that fixes a field, of which `value` is the value in Redis, if it is known,
+/// and `last_good` the one that is used instead.
 pub(super) fn line(
     field: &RejectedField,
     value: Option<&[u8]>,
@@ -95,9 +95,10 @@ fn resp(bytes: &[u8]) -> String {
 fn quoted(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let safe = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);
-    match !text.is_empty() && !text.starts_with('-') && text.chars().all(safe) {
-        true => text.into_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(safe) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct ListArgs {
     /// Only roles that match; `*` matches any text, `?` any character
     #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
-    /// List the holders by Redis: since when, until when, in which term
+    /// List the holders according to Redis: since when, until when, in which term
     #[arg(long)]
     held: bool,
     /// Print a JSON object

@@ -32,7 +32,7 @@ pub(crate) enum InspectCommand {
     List(list::ListArgs),
     /// Explain why a name or an address resolves as it does
     Explain(explain::ExplainArgs),
-    /// List the fields in Redis that can't be used, with commands that fix them; exit 1 if any
+    /// List the fields in Redis that can't be used, and how to fix them; exit 1 if any
     Lint(lint::LintArgs),
     /// Print a line for each change as it is published
     Watch(watch::WatchArgs),

@@ -8,7 +8,7 @@ use redis::ServerError;
 use std::fmt;
 
 /// What to do where a right is missing.
-const RIGHTS: &str = "grant the Redis user the rights that `cloudhosts acl` prints";
+const RIGHTS: &str = "grant the Redis user the ACL rules that `cloudhosts acl` prints";
 
 /// An error reply: `NOPERM this user has no permissions ...`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

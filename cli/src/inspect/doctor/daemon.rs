@@ -291,7 +291,7 @@ fn no_table(check: &'static str, error: Unavailable, health: &DaemonHealth) -> F
 /// How long a table is used without a daemon.
 fn left(stale_max: Option<Duration>) -> String {
     match stale_max {
-        None => "ever, and gets older".into(),
+        None => "ever (stale_max is 0), and gets older".into(),
         Some(most) => format!(
             "{} after the daemon's last heartbeat (stale_max)",
             humantime::format_duration(most)

@@ -3,7 +3,6 @@
 mod expectation;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::{Allow, Config};
@@ -32,15 +31,29 @@ pub(super) enum WaitResult {
 }
 
 /// Why programs of this machine do not get a change that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Unpublished {
     /// `allow` in the configuration, which is given, leaves these roles out.
+    #[error(
+        "not mirrored here: no glob of {allow} in the configuration matches {roles}; if that is \
+         not intended, add one and run systemctl reload cloudhosts-cached"
+    )]
     Filtered { roles: String, allow: String },
     /// The daemon mirrors none of these hashes.
+    #[error("the daemon of this machine does not mirror {}", Escaped(.hashes))]
     NotMirrored { hashes: String },
     /// An earlier hash has the role, and decides it.
+    #[error(
+        "programs of this machine do not get it: {} comes first in `hashes`, and has {role} too \
+         (cloudhosts explain {role})",
+        Escaped(.by)
+    )]
     Overruled { role: String, by: String },
     /// It was not published within this time.
+    #[error(
+        "the daemon has not published it within {} (--wait); see cloudhosts status",
+        humantime::format_duration(*.0)
+    )]
     Late(Duration),
 }
 
@@ -52,35 +65,6 @@ impl Unpublished {
             Unpublished::NotMirrored { .. } => "not_mirrored",
             Unpublished::Overruled { .. } => "overruled",
             Unpublished::Late(_) => "late",
-        }
-    }
-}
-
-impl fmt::Display for Unpublished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the change was written, but ")?;
-        match self {
-            Unpublished::Filtered { roles, allow } => write!(
-                f,
-                "not mirrored here: no glob of {allow} in the configuration matches {roles}; if \
-                 that is not intended, add one and run systemctl reload cloudhosts-cached"
-            ),
-            Unpublished::NotMirrored { hashes } => write!(
-                f,
-                "the daemon of this machine does not mirror {}",
-                Escaped(hashes)
-            ),
-            Unpublished::Overruled { role, by } => write!(
-                f,
-                "programs of this machine do not get it: {} comes first in `hashes`, and has \
-                 {role} too (cloudhosts explain {role})",
-                Escaped(by)
-            ),
-            Unpublished::Late(patience) => write!(
-                f,
-                "the daemon has not published it within {} (--wait); see cloudhosts status",
-                humantime::format_duration(*patience)
-            ),
         }
     }
 }
@@ -119,7 +103,7 @@ pub(super) fn until_published(
 ) -> WaitResult {
     let waited = wait(&expected, timeout, config);
     if let WaitResult::Unpublished(why) = &waited {
-        eprintln!("cloudhosts: {why}");
+        eprintln!("cloudhosts: the change was written, but {why}");
     }
     waited
 }
