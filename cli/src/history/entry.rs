@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use cloudhosts_registry::Field;
-use cloudhosts_registry::log::{DropScope, Entry, EntryId, Operation};
+use cloudhosts_registry::log::{DropScope, EntryId, LogEntry, Operation};
 use serde_json::{Map, Value, json};
 
 use crate::outcome::Plain;
@@ -19,14 +19,14 @@ const YEAR_10000: u64 = 253_402_300_800_000;
 #[derive(Debug)]
 pub(super) struct Shown<'e> {
     hash: &'e str,
-    entry: &'e Entry,
+    entry: &'e LogEntry,
     /// The operations, or those of the role that is asked for.
     operations: Vec<&'e Operation>,
 }
 
 impl<'e> Shown<'e> {
     /// What concerns that role, or everything; none if nothing does.
-    pub(super) fn of(hash: &'e str, entry: &'e Entry, role: Option<&str>) -> Option<Shown<'e>> {
+    pub(super) fn of(hash: &'e str, entry: &'e LogEntry, role: Option<&str>) -> Option<Shown<'e>> {
         let concerns = |operation: &&Operation| role.is_none_or(|role| concerns(operation, role));
         let operations: Vec<&Operation> = entry.operations.iter().filter(concerns).collect();
         (role.is_none() || !operations.is_empty()).then_some(Shown {
@@ -187,8 +187,8 @@ mod tests {
         }
     }
 
-    fn entry(operations: Vec<Operation>) -> Entry {
-        Entry {
+    fn entry(operations: Vec<Operation>) -> LogEntry {
+        LogEntry {
             id: "1700000000000-0".parse().unwrap(),
             nonce: String::new(),
             verb: Some("claim".into()),

@@ -337,7 +337,10 @@ fn a_name_no_sentinel_knows_is_said() {
     let sentinel = Sentinel::watching(&first);
     sentinel.until("there", &["PING"], "PONG");
     let why = Watcher::with(&text(&sentinel, "nobody")).disconnected();
-    assert!(why.contains("watches no master called \"nobody\""), "{why}");
+    assert!(
+        why.contains("monitors no master called \"nobody\""),
+        "{why}"
+    );
 }
 
 #[test]
