@@ -1,7 +1,7 @@
-//! What the users of Redis must be allowed: the one place that knows which commands
-//! the daemon and those who register send, and the lines of Redis that grant them.
+//! The ACL rules of the Redis users: the only place that knows which commands the daemon and
+//! registrars send.
 //!
-//! HELLO and AUTH need no right. What can be done without, and at what price, is in
+//! HELLO and AUTH need no permission. What works without one of them, and at what cost, is in
 //! cloudhosts-registry(7).
 
 use crate::connect::Connector;
@@ -13,7 +13,7 @@ use redis::{Value, cmd};
 use std::fmt;
 use std::sync::Arc;
 
-/// What the daemon sends, and those who only look: `HLEN`, `HGETALL` and `HSCAN` read
+/// The commands of the daemon, and of inspecting: `HLEN`, `HGETALL` and `HSCAN` read
 /// hashes, `HKEYS`, `HSTRLEN` and `HMGET` those in which something is too large, `PTTL`
 /// and `INFO` tell losses from deletions, `XRANGE`, `XREVRANGE`, `MULTI` and `EXEC`
 /// read the log, `ZRANGE` and `ZSCORE` who holds a role.
@@ -36,7 +36,7 @@ const DAEMON: &[&str] = &[
     "client|tracking",
 ];
 
-/// What the verbs send that register, and what their scripts do. `XRANGE` and `XREAD`
+/// The commands of the registering verbs and of their scripts. `XRANGE` and `XREAD`
 /// are for `history`; `HMGET`, `WATCH`, `MULTI`, `EXEC`, `DEL` and `RENAME` for `import`.
 const REGISTRAR: &[&str] = &[
     "eval",
@@ -67,7 +67,7 @@ const REGISTRAR: &[&str] = &[
     "watch",
 ];
 
-/// What a user of Redis is for.
+/// The Redis users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AclUser {
     /// The daemon, which reads.
@@ -77,7 +77,7 @@ pub enum AclUser {
 }
 
 impl AclUser {
-    /// What it is called where the configuration does not say.
+    /// The name, if the configuration has none.
     #[must_use]
     pub fn standard_name(self) -> &'static str {
         match self {
@@ -95,8 +95,8 @@ impl AclUser {
         }
     }
 
-    /// The command of Redis that makes a user of that name, who may do what this
-    /// configuration takes and nothing else. `PASSWORD` stands for the password.
+    /// The command that creates a user of that name, with the permissions that this configuration
+    /// needs and no others. `PASSWORD` is a placeholder.
     #[must_use]
     pub fn line(self, name: &str, config: &Config, dialect: AclDialect) -> String {
         let mut words = vec!["ACL SETUSER".to_owned(), name.to_owned()];
@@ -123,7 +123,7 @@ impl AclUser {
     }
 }
 
-/// Which words the ACL of a Redis knows.
+/// Which ACL rules a version of Redis knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AclDialect {
     /// Neither channels nor keys that may only be read.
@@ -147,7 +147,7 @@ impl AclDialect {
     }
 }
 
-/// The version of a Redis, or of what stands in for one.
+/// The version of Redis, or of a compatible server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisVersion {
     /// 7 of 7.0.15.
@@ -174,8 +174,8 @@ impl fmt::Display for RedisVersion {
     }
 }
 
-/// Asks for its version the Redis that is configured: as the user that is
-/// configured, or where that is in vain without logging in. It takes no right.
+/// Asks the configured Redis for its version: as the configured user, or if that fails without
+/// logging in. It needs no permission.
 ///
 /// # Errors
 /// No Redis can be connected to, or it does not say its version.
@@ -187,7 +187,7 @@ pub fn redis_version(config: &Config) -> Result<RedisVersion, ConnectError> {
             Err(why) => ask_version(config.without_login()).await.map_err(|_| why),
         }
     });
-    // A look-up of the host that outlives its timeout is left behind.
+    // A lookup of the host may outlive its timeout.
     runtime.shutdown_background();
     version
 }
@@ -195,14 +195,14 @@ pub fn redis_version(config: &Config) -> Result<RedisVersion, ConnectError> {
 async fn ask_version(config: Config) -> Result<RedisVersion, ConnectError> {
     let mut connection = Connector::to_read(Arc::new(config)).connect().await?;
     let hello = cmd("HELLO").arg(2).to_owned();
-    let answer = connection.link.ask(&hello).await;
+    let answer = connection.link.send(&hello).await;
     let endpoint = connection.endpoint;
     let answer = answer.map_err(|error| ConnectError::of_command(&endpoint, error))?;
     let unexpected = || ConnectError::new(endpoint, Fault::unexpected_reply("HELLO"));
     version_in(&answer).ok_or_else(unexpected)
 }
 
-/// The version in the answer to HELLO, which has names and values by turns.
+/// The version in the reply to HELLO, which has names and values in turn.
 fn version_in(answer: &Value) -> Option<RedisVersion> {
     let Value::Array(words) = answer else {
         return None;
@@ -223,8 +223,8 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// The hashes but for those that are among the keys beside another: `cloudhosts:*`
-/// covers `cloudhosts:private`.
+/// The hashes without those that the rules of another cover: `cloudhosts:*` covers
+/// `cloudhosts:private`.
 fn widest(hashes: &[String]) -> Vec<&str> {
     let covers = |wide: &str, hash: &str| {
         hash.strip_prefix(wide)
@@ -235,8 +235,7 @@ fn widest(hashes: &[String]) -> Vec<&str> {
         .collect()
 }
 
-/// A key as a pattern of an ACL that fits on one line of redis-cli: what a pattern or
-/// the line cannot hold is any character.
+/// A key as an ACL pattern on one line of redis-cli. What cannot be written there becomes `?`.
 fn pattern(key: &str) -> String {
     let mut pattern = String::new();
     for byte in key.bytes() {

@@ -1,5 +1,4 @@
-//! Why there is no connection to Redis: for programs by a code, for people in
-//! words.
+//! Why there is no connection to Redis, with a code.
 
 use cloudhosts_config::printable::reason;
 use cloudhosts_config::{FileError, FileErrorCode};
@@ -21,23 +20,22 @@ pub struct Fault {
     pub path: Option<PathBuf>,
 }
 
-/// The reasons for which there is no connection, in the order in which one
-/// comes about.
+/// The reasons for which there is no connection, in the order of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultCode {
-    /// This user may not read the password file, or the file of the CA.
+    /// This user may not read the password file or the CA file.
     FileDenied,
-    /// One of these files is missing, or does not hold what it should.
+    /// One of these files is missing or invalid.
     FileUnusable,
-    /// There is a user name, and no password.
+    /// There is a username, but no password.
     NoPassword,
     /// No CA is trusted.
     NoAuthority,
     /// The host of the URL has no address.
     UnknownHost,
-    /// Nobody listens there.
+    /// The connection was refused.
     Refused,
-    /// No route leads there.
+    /// There is no route to the host.
     Unreachable,
     /// No answer came in time.
     TimedOut,
@@ -45,39 +43,39 @@ pub enum FaultCode {
     NoSocket,
     /// This user may not write to the Unix socket.
     SocketDenied,
-    /// The certificate vouches for itself.
+    /// The certificate is self-signed, and a CA certificate.
     SelfSigned,
-    /// The certificate comes from a CA that is not trusted.
+    /// The certificate is signed by a CA that is not trusted.
     UnknownAuthority,
     /// The certificate is not valid now.
     CertificateTime,
-    /// The certificate is that of another host.
+    /// The certificate is for another host.
     CertificateHost,
-    /// The server wants a certificate of the client.
+    /// The server requires a client certificate.
     ClientCertificate,
-    /// What answers does not speak TLS.
+    /// The port does not speak TLS.
     NotTls,
-    /// What answers speaks TLS only.
+    /// The port speaks TLS only.
     TlsOnly,
-    /// TLS could not be agreed on for another reason.
+    /// The TLS handshake failed for another reason.
     Tls,
-    /// Redis wants a password (NOAUTH).
+    /// Redis requires a password (NOAUTH).
     LoginWanted,
-    /// Redis refuses the user or the password (WRONGPASS).
+    /// Redis refuses the username or the password (WRONGPASS).
     LoginRefused,
-    /// Redis answers its own machine only (DENIED).
+    /// Redis is in protected mode (DENIED).
     Protected,
-    /// The user may not log in in this way, or not choose the database (NOPERM).
+    /// The user lacks a permission that connecting needs (NOPERM).
     Denied,
-    /// Redis has as many clients as it may have.
+    /// Redis has reached maxclients.
     TooManyClients,
     /// Redis is still loading its data.
     Loading,
     /// It is a replica, where a master is needed.
     Replica,
-    /// What answers at a sentinel's URL is no sentinel, or does not know the master.
+    /// What answers is not a sentinel, or does not know the master.
     NoSentinel,
-    /// The other side closed the connection.
+    /// The peer closed the connection.
     Closed,
     /// What came is not what Redis sends.
     Protocol,
@@ -96,7 +94,7 @@ pub enum FaultCode {
 }
 
 impl FaultCode {
-    /// Whether what answers speaks TLS, though perhaps not with us.
+    /// Whether the port speaks TLS, even if the handshake fails.
     pub(crate) fn proves_tls(self) -> bool {
         matches!(
             self,
@@ -139,7 +137,7 @@ impl Fault {
         Fault::new(FaultCode::Protocol, why)
     }
 
-    /// Why nobody could be connected to.
+    /// Why connect(2) failed.
     pub(crate) fn connecting(error: &io::Error) -> Fault {
         let code = match error.kind() {
             io::ErrorKind::ConnectionRefused => FaultCode::Refused,
@@ -154,22 +152,21 @@ impl Fault {
         Fault::new(code, format!("cannot connect: {error}"))
     }
 
-    /// Why TLS could not be agreed on.
-    pub(crate) fn agreeing(error: &io::Error) -> Fault {
+    /// Why the TLS handshake failed.
+    pub(crate) fn handshake(error: &io::Error) -> Fault {
         match tls_error(error) {
             Some(error) => Fault::of_tls(error),
             None if is_end(error) => Fault::new(
                 FaultCode::NotTls,
-                "TLS: the connection was closed while TLS was agreed on; \
-                 is this a port where Redis speaks TLS?",
+                "TLS: the connection was closed during the handshake (is this a TLS port?)",
             ),
             None => Fault::new(FaultCode::Lost, format!("TLS: {error}")),
         }
     }
 
-    /// Why no more comes, or can be sent, on a connection that was open. A client
-    /// learns only then that TLS 1.3 wanted a certificate of it.
-    pub(crate) fn speaking(error: &io::Error) -> Fault {
+    /// Why an open connection failed. In TLS 1.3 a client learns only then that a client certificate
+    /// was required.
+    pub(crate) fn io(error: &io::Error) -> Fault {
         match tls_error(error) {
             Some(error) => Fault::of_tls(error),
             None if is_end(error) => Fault::new(FaultCode::Closed, reason(&error.to_string())),
@@ -181,35 +178,35 @@ impl Fault {
         let code = tls_code(error);
         let why = match code {
             FaultCode::SelfSigned => {
-                "the certificate vouches for itself: it is that of a CA, or self-signed; give \
-                 Redis one that a CA has signed, and name that CA in ca_file"
+                "the certificate is that of a CA, or self-signed; give Redis one that a CA has \
+                 signed, and name that CA in ca_file"
             }
             FaultCode::UnknownAuthority => {
-                "the certificate is self-signed, or comes from a CA that is not trusted here; \
-                 name the CA's certificate in ca_file"
+                "the certificate is self-signed, or signed by a CA that is not trusted; name the \
+                 CA's certificate in ca_file"
             }
             FaultCode::CertificateTime => {
-                "the certificate is not valid now; see its dates, and the clocks"
+                "the certificate has expired or is not valid yet; check its dates, and the clocks"
             }
             FaultCode::CertificateHost => {
-                "the certificate is that of another host; write the host in urls as it is in the \
+                "the certificate is for another host; write the host in urls as it is in the \
                  certificate"
             }
             FaultCode::ClientCertificate => {
-                "Redis wants a certificate of its clients, and cloudhosts has none; set \
-                 `tls-auth-clients no` there"
+                "Redis requires a client certificate, and cloudhosts has none; set \
+                 `tls-auth-clients no` in Redis"
             }
             FaultCode::NotTls => {
-                "what answers does not speak TLS; write redis:// in urls, or name the port where \
-                 Redis speaks TLS"
+                "this port does not speak TLS; write redis:// in urls, or use the TLS port of \
+                 Redis"
             }
-            _ => "it could not be agreed on",
+            _ => "the handshake failed",
         };
         Fault::new(code, format!("TLS: {why} ({})", reason(&error.to_string())))
     }
 }
 
-/// Whether the other side has ended the connection.
+/// Whether the peer ended the connection.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -217,7 +214,7 @@ fn is_end(error: &io::Error) -> bool {
     )
 }
 
-/// The error of TLS that stands behind one of input and output.
+/// The TLS error inside an I/O error.
 fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }

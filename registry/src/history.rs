@@ -1,7 +1,7 @@
-//! The change log, read for people.
+//! Reads the change log for people (`cloudhosts history`).
 
 use crate::connect::{CommandError, Connection, Connector, SILENCE};
-use crate::log::{Entry, EntryId, log_key};
+use crate::log::{EntryId, LogEntry, log_key};
 use cloudhosts_config::Config;
 use cloudhosts_config::printable::Quoted;
 use redis::{Cmd, Value, cmd};
@@ -9,17 +9,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How many entries are asked for at once: an entry may list a thousand fields.
+/// How many entries are read at once. An entry may list a thousand fields.
 const PAGE: usize = 100;
 
-/// How long Redis is asked to wait for an entry before it answers that there
-/// is none. It shows that the connection is alive.
+/// BLOCK of XREAD. The empty reply shows that the connection is alive.
 const BLOCK: Duration = Duration::from_secs(5);
 
-/// The logs of all configured hashes as one, oldest entry first.
+/// The logs of all configured hashes, merged, oldest entry first.
 ///
-/// It reads over a connection of its own, to the master or to a replica, which is
-/// made anew when it was lost. What has been read is not read again.
+/// It has its own connection, to the master or a replica, and reconnects when it was lost. What has
+/// been read is not read again.
 pub struct History {
     connector: Connector,
     connection: Option<Connection>,
@@ -29,31 +28,30 @@ pub struct History {
 /// One log, and how far it has been read.
 struct LogReader {
     hash: String,
-    /// The last entry that was read, or what stands for it; none before the
-    /// first.
+    /// The last entry that was read. None before the first.
     last: Option<EntryId>,
-    /// What was read and not yet given away.
-    ahead: VecDeque<Entry>,
-    /// Whether nothing came after that when it was last asked.
+    /// Entries that were read and not returned yet.
+    ahead: VecDeque<LogEntry>,
+    /// Whether the last read reached the end.
     ended: bool,
 }
 
 /// Why the log cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
-    /// Redis cannot be reached, or does not answer for now.
+    /// Redis cannot be reached, or refuses for now.
     #[error("{0}")]
     Away(String),
-    /// Redis says no, and will again.
+    /// Redis refuses.
     #[error("{0}")]
     Refused(String),
-    /// A key that is not a log stands where the log belongs.
+    /// The key of the log is not a stream.
     #[error("{0} is not a stream, and a change log belongs there: rename that key, or delete it")]
     NotALog(String),
 }
 
 impl History {
-    /// Begins with the first entry there is, or with the first since then.
+    /// Begins with the oldest entry, or with the first after `since`.
     #[must_use]
     pub fn new(config: Arc<Config>, since: Option<SystemTime>) -> History {
         let log = |hash: &String| LogReader {
@@ -69,11 +67,11 @@ impl History {
         }
     }
 
-    /// The next entry, and the hash it is about; none at the end.
+    /// The next entry and its hash. None at the end.
     ///
     /// # Errors
     /// Redis cannot be reached, or says no. It can be asked again.
-    pub async fn next(&mut self) -> Result<Option<(&str, Entry)>, HistoryError> {
+    pub async fn next(&mut self) -> Result<Option<(&str, LogEntry)>, HistoryError> {
         for at in 0..self.logs.len() {
             self.fill(at).await?;
         }
@@ -84,7 +82,7 @@ impl History {
     ///
     /// # Errors
     /// Redis cannot be reached, or says no. It can be asked again.
-    pub async fn follow(&mut self) -> Result<(&str, Entry), HistoryError> {
+    pub async fn follow(&mut self) -> Result<(&str, LogEntry), HistoryError> {
         while self.logs.iter().all(|log| log.ahead.is_empty()) {
             let mut question = cmd("XREAD");
             let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
@@ -104,8 +102,8 @@ impl History {
             .ok_or_else(|| HistoryError::Away("there is no log to follow".to_owned()))
     }
 
-    /// Takes the oldest of what was read.
-    fn first(&mut self) -> Option<(&str, Entry)> {
+    /// Takes the oldest entry that was read.
+    fn first(&mut self) -> Option<(&str, LogEntry)> {
         let id = |log: &LogReader| log.ahead.front().map(|entry| entry.id);
         let logs = self.logs.iter_mut().filter(|log| id(log).is_some());
         let log = logs.min_by_key(|log| id(log))?;
@@ -113,7 +111,7 @@ impl History {
         Some((&log.hash, entry))
     }
 
-    /// Reads a page of a log, where nothing of it is left and it goes on.
+    /// Reads the next page of a log, if all its entries were returned.
     async fn fill(&mut self, at: usize) -> Result<(), HistoryError> {
         let Some(log) = self.logs.get(at) else {
             return Ok(());
@@ -143,8 +141,7 @@ impl History {
         Ok(())
     }
 
-    /// Asks one question, about this key or about all, over a connection that
-    /// is made if need be.
+    /// Sends a command, about this key or all, and connects first if needed.
     async fn ask(
         &mut self,
         question: &Cmd,
@@ -159,7 +156,7 @@ impl History {
             }
         };
         let endpoint = connection.endpoint.clone();
-        let answer = connection.link.ask_within(question, silence).await;
+        let answer = connection.link.send_within(question, silence).await;
         if !matches!(answer, Err(CommandError::Lost(_))) {
             self.connection = Some(connection);
         }
@@ -186,9 +183,9 @@ impl LogReader {
         log_key(&self.hash)
     }
 
-    /// Takes in the entries of an answer; how many that has.
+    /// Takes the entries of a reply. Returns how many there are.
     fn take(&mut self, answer: &Value) -> usize {
-        self.ahead.extend(Entry::list(answer));
+        self.ahead.extend(LogEntry::list(answer));
         self.last = self.ahead.back().map(|entry| entry.id).or(self.last);
         match answer {
             Value::Array(entries) => entries.len(),
@@ -197,7 +194,7 @@ impl LogReader {
     }
 }
 
-/// The last id that an entry may have that was appended before that time.
+/// The highest ID of an entry that was appended before that time.
 fn before(time: SystemTime) -> Option<EntryId> {
     let since = time.duration_since(UNIX_EPOCH).ok()?.as_millis();
     let ms = u64::try_from(since).ok()?.checked_sub(1)?;
@@ -205,7 +202,7 @@ fn before(time: SystemTime) -> Option<EntryId> {
     Some(EntryId { ms, seq })
 }
 
-/// The keys and their entries in the answer to XREAD, in RESP2 or RESP3.
+/// The keys and entries in the reply to XREAD, in RESP2 or RESP3.
 fn streams(answer: &Value) -> Vec<(&[u8], &Value)> {
     let pairs: Vec<(&Value, &Value)> = match answer {
         Value::Map(streams) => streams

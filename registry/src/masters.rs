@@ -1,5 +1,4 @@
-//! Where the sentinels say that the master is: for whoever wants to know whether
-//! the daemon follows it.
+//! Which master the sentinels name, for `cloudhosts doctor`.
 
 use crate::connect::Sentinels;
 use crate::connect_error::ConnectError;
@@ -8,19 +7,17 @@ use crate::runtime::runtime;
 use cloudhosts_config::Config;
 use std::sync::Arc;
 
-/// What the sentinels say of the master. Servers are written without passwords.
+/// The masters that the sentinels name. URLs are without passwords.
 #[derive(Debug)]
 pub struct Masters {
-    /// The one that is believed, as the daemon does it; none where no sentinel
-    /// names one.
+    /// The master that the daemon would use. None if no sentinel names one.
     pub believed: Option<String>,
-    /// Each sentinel and the master it names, or why it names none.
+    /// The answer of each sentinel.
     pub answers: Vec<(String, Result<String, Fault>)>,
 }
 
-/// Asks them all; none where there are no sentinels in the configuration. It
-/// takes 0.3 s more than the first needs to answer, and a few times
-/// `connect_timeout` at most.
+/// Asks all sentinels. None if no sentinels are configured. It takes 0.3 s more than the first
+/// answer, and a few times `connect_timeout` at most.
 ///
 /// # Errors
 /// The system has no descriptor or no thread left.

@@ -1,4 +1,4 @@
-//! What a read of one hash brought back, in as little memory as it can be.
+//! Raw fields and values of one hash, in little memory.
 
 use crate::record::MAX_VALUE;
 use std::fmt;
@@ -7,34 +7,27 @@ use std::sync::LazyLock;
 /// Raw fields and values of one hash, in one piece of memory: a million pairs
 /// of 24 and 11 bytes take 43 MB, where a `Vec<(Vec<u8>, Vec<u8>)>` takes 120.
 ///
-/// A field is there once. A value that is too long to be used need not have been
-/// read: in its place stands one that is too long as well.
+/// Each field occurs once. A value that is too long to be used need not be read: it is represented by
+/// another one that is too long.
 #[derive(Clone, Default)]
 pub struct Pairs {
     bytes: Vec<u8>,
     /// Where each field and its value end.
     ends: Vec<(u32, u32)>,
-    /// Which pairs have values that are too long, in order.
+    /// The indexes of pairs with values that are too long, ascending.
     too_long: Vec<u32>,
 }
 
-/// What stands in place of every value that is too long.
+/// Represents every value that is too long.
 static TOO_LONG: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let text = b"(too long, and not read) ";
     text.iter().copied().cycle().take(MAX_VALUE + 1).collect()
 });
 
-/// The pairs do not fit: together they would pass 4 GiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The pairs do not fit: together they would exceed 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hash is larger than 4 GiB")]
 pub struct PairsFull;
-
-impl fmt::Display for PairsFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the hash is larger than 4 GiB")
-    }
-}
-
-impl std::error::Error for PairsFull {}
 
 impl Pairs {
     /// No pairs yet.
@@ -47,7 +40,7 @@ impl Pairs {
         }
     }
 
-    /// No pairs yet, with room for so many of so many bytes together.
+    /// No pairs yet, with capacity for this many pairs and bytes.
     #[must_use]
     pub fn with_capacity(pairs: usize, bytes: usize) -> Pairs {
         Pairs {
@@ -57,7 +50,7 @@ impl Pairs {
         }
     }
 
-    /// Adds a pair. That a field is there once is up to the caller.
+    /// Adds a pair. The caller sees to it that the field is new.
     ///
     /// # Errors
     /// [`PairsFull`] when all bytes together would pass 4 GiB; nothing is added.
@@ -73,8 +66,8 @@ impl Pairs {
         Ok(())
     }
 
-    /// Adds a field whose value is longer than [`MAX_VALUE`] bytes, and was
-    /// therefore not read. That a field is there once is up to the caller.
+    /// Adds a field whose value is longer than [`MAX_VALUE`] bytes, and was therefore not read. The
+    /// caller sees to it that the field is new.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -108,7 +101,7 @@ impl Pairs {
         self.bytes.len()
     }
 
-    /// Gives back the memory that filling took and the pairs do not need.
+    /// Releases unused memory.
     pub fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
         self.ends.shrink_to_fit();

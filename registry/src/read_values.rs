@@ -1,4 +1,4 @@
-//! The values of a few fields, for whoever may read them.
+//! Reads a few fields, for `cloudhosts lint`.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::fault::Fault;
 use crate::runtime::runtime;
 use cloudhosts_config::Config;
 
-/// Reads fields as they stand in Redis: each by the key of its hash and its raw
-/// name. Nothing stands where nothing was asked for, or where there is none.
+/// Reads fields, each by the key of its hash and its raw name. The result is None for a field that is
+/// None or does not exist.
 ///
 /// # Errors
 /// No Redis can be connected to, or it refuses the command.
@@ -36,7 +36,7 @@ async fn read(
             continue;
         };
         let question = cmd("HMGET").arg(hash).arg(field).to_owned();
-        let answer = connection.link.ask(&question).await;
+        let answer = connection.link.send(&question).await;
         let answer = answer.map_err(|error| ConnectError::of_command(&endpoint, error))?;
         let Value::Array(answer) = answer else {
             return Err(ConnectError::new(

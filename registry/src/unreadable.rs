@@ -1,4 +1,4 @@
-//! Why a hash cannot be read, while the connection is as good as before.
+//! Why a hash cannot be read, although the connection works.
 
 use cloudhosts_config::status::UnreadableCode;
 use std::fmt;

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use cloudhosts_registry::Field;
-use cloudhosts_registry::log::{DropScope, Entry, EntryId, Operation};
+use cloudhosts_registry::log::{DropScope, EntryId, LogEntry, Operation};
 use serde_json::{Map, Value, json};
 
 use crate::escape::{Escaped, utf8_or_escaped};
@@ -21,14 +21,14 @@ const YEAR_10000: u64 = 253_402_300_800_000;
 #[derive(Debug)]
 pub(super) struct EntryView<'e> {
     hash: &'e str,
-    entry: &'e Entry,
+    entry: &'e LogEntry,
     /// Its operations, or those on one role.
     operations: Vec<&'e Operation>,
 }
 
 impl<'e> EntryView<'e> {
     /// The part that concerns a role, if there is any; or everything.
-    pub(super) fn of(hash: &'e str, entry: &'e Entry, role: Option<&str>) -> Option<EntryView<'e>> {
+    pub(super) fn of(hash: &'e str, entry: &'e LogEntry, role: Option<&str>) -> Option<EntryView<'e>> {
         let concerns = |operation: &&Operation| role.is_none_or(|role| concerns(operation, role));
         let operations: Vec<&Operation> = entry.operations.iter().filter(concerns).collect();
         (role.is_none() || !operations.is_empty()).then_some(EntryView {
@@ -173,8 +173,8 @@ mod tests {
         }
     }
 
-    fn entry(operations: Vec<Operation>) -> Entry {
-        Entry {
+    fn entry(operations: Vec<Operation>) -> LogEntry {
+        LogEntry {
             id: "1700000000000-0".parse().unwrap(),
             nonce: String::new(),
             verb: Some("claim".into()),

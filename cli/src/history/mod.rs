@@ -158,7 +158,7 @@ impl Output<'_> {
     fn print(
         &self,
         hash: &str,
-        entry: &cloudhosts_registry::log::Entry,
+        entry: &cloudhosts_registry::log::LogEntry,
     ) -> Result<Printed, Failure> {
         let Some(shown) = EntryView::of(hash, entry, self.role) else {
             return Ok(Printed::NotAsked);

@@ -1,4 +1,4 @@
-//! One URL after the other, until one works.
+//! Tries the configured URLs until one works.
 
 use super::connection::{Choice, Connection};
 use super::credentials::Credentials;
@@ -16,13 +16,11 @@ use tokio::sync::watch;
 
 /// Connects, and remembers which URL worked.
 ///
-/// A lost connection is sought first where it was, since most often a Redis
-/// comes back; then at the other URLs in their order. When none works the
-/// next round starts with the first again.
+/// It tries the URL of the last connection first, because most often that Redis comes back, and
+/// then the others in their order. If none works, the next attempt begins with the first URL.
 ///
-/// Of several URLs that work, as those of the nodes of a cluster, the one is
-/// followed that lets us read all hashes, or else most of them. Where the URLs
-/// are those of sentinels, all are asked each time.
+/// Of several URLs that work, such as the nodes of a cluster, it chooses the one at which the most
+/// hashes can be read. If the URLs are those of sentinels, all are asked each time.
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
@@ -32,16 +30,16 @@ pub(crate) struct Connector {
 /// What the connections are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// To follow changes: Redis is to push them.
+    /// To follow changes, with client tracking.
     Follow,
-    /// To read once: nothing is pushed.
+    /// To read once.
     Read,
-    /// To write: nothing is pushed, and a replica will not do.
+    /// To write: only to a master.
     Write,
 }
 
 impl Connector {
-    /// For connections that push changes, where Redis can.
+    /// Connections with client tracking.
     pub(crate) fn new(config: Arc<Config>) -> Connector {
         Connector {
             config,
@@ -50,7 +48,7 @@ impl Connector {
         }
     }
 
-    /// For connections to read from, which may be to replicas.
+    /// Connections to masters or replicas, to read from.
     pub(crate) fn to_read(config: Arc<Config>) -> Connector {
         Connector {
             purpose: Purpose::Read,
@@ -58,7 +56,7 @@ impl Connector {
         }
     }
 
-    /// For connections to write through: to masters only.
+    /// Connections to masters.
     pub(crate) fn to_write(config: Arc<Config>) -> Connector {
         Connector {
             purpose: Purpose::Write,
@@ -89,12 +87,12 @@ impl Connector {
                 return Ok(connection);
             }
             let limit = self.config.redis.connect_timeout;
-            match HashAccess::make(&mut connection.link, &self.config.hashes, limit).await {
+            match HashAccess::check(&mut connection.link, &self.config.hashes, limit).await {
                 Ok(access) => {
-                    let missing = access.elsewhere();
+                    let missing = access.readable_elsewhere();
                     if best
                         .as_ref()
-                        .is_none_or(|(_, _, best)| missing < best.elsewhere())
+                        .is_none_or(|(_, _, best)| missing < best.readable_elsewhere())
                     {
                         best = Some((at, connection, access));
                     }
@@ -134,8 +132,8 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Has the sentinels asked, from now on, whether the master is another. A
-    /// connection that is used once does without.
+    /// Watches, from now on, whether the sentinels name another master. Not needed for a
+    /// connection that is used once.
     pub(crate) fn watch_master(&self, connection: &mut Connection) {
         if let Some(master) = &connection.master
             && connection.watch.is_none()
@@ -145,17 +143,17 @@ impl Connector {
         }
     }
 
-    /// Whether the connection is to be chosen by what each URL lets us read.
+    /// Whether the connection is chosen by which hashes can be read.
     fn has_choice(&self) -> bool {
         self.purpose == Purpose::Follow && self.others() > 0
     }
 
-    /// A connection that was chosen from several.
+    /// Adds to a connection what it takes to leave it for a better URL.
     fn chosen(&self, at: usize, connection: Connection, access: HashAccess) -> Connection {
         let Some(url) = self.config.redis.urls.get(at) else {
             return connection;
         };
-        let (elsewhere, known) = watch::channel(access.elsewhere());
+        let (elsewhere, known) = watch::channel(access.readable_elsewhere());
         let watch = ServerWatch::over_urls(self.config.clone(), url.clone(), known);
         Connection {
             choice: Some(Choice { access, elsewhere }),
@@ -164,7 +162,7 @@ impl Connector {
         }
     }
 
-    /// How many other URLs there are at which another Redis may be found.
+    /// How many other URLs there are to try.
     pub(crate) fn others(&self) -> usize {
         let redis = &self.config.redis;
         match redis.sentinel {
@@ -173,7 +171,7 @@ impl Connector {
         }
     }
 
-    /// Begins with the next URL at the next attempt.
+    /// Makes the next attempt begin with the next URL.
     pub(crate) fn skip(&mut self) {
         self.last = (self.last + 1) % self.config.redis.urls.len().max(1);
     }
@@ -186,7 +184,7 @@ impl Connector {
         }
     }
 
-    /// The connection, unless a replica is at its end; and what to do then.
+    /// Refuses a replica; `then` is what the operator can do.
     async fn master(&self, mut connection: Connection, then: &str) -> Result<Connection, Fault> {
         let tracking = connection.no_tracking.is_none();
         let limit = self.config.redis.connect_timeout;
@@ -201,14 +199,18 @@ impl Connector {
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
         let redis = &self.config.redis;
-        let credentials = Credentials::gather(redis, endpoint).await?;
+        let credentials = Credentials::load(redis, endpoint).await?;
         let keys = self.config.hashes.iter();
         let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
         let invalidations = Arc::new(Invalidations::new(keys));
         let limit = redis.connect_timeout;
         let session = match self.purpose {
-            Purpose::Follow => Login::begin(endpoint, &credentials, &invalidations, limit).await?,
-            Purpose::Read | Purpose::Write => Login::one_way(endpoint, &credentials, limit).await?,
+            Purpose::Follow => {
+                Login::with_tracking(endpoint, &credentials, &invalidations, limit).await?
+            }
+            Purpose::Read | Purpose::Write => {
+                Login::without_tracking(endpoint, &credentials, limit).await?
+            }
         };
         Ok(Connection {
             link: session.link,
@@ -264,7 +266,7 @@ mod tests {
                 panic!("connection {n} does not come about");
             };
             assert!(connection.no_tracking.is_none());
-            let unanswered = connection.link.ask(&ping);
+            let unanswered = connection.link.send(&ping);
             let given_up = tokio::time::timeout(Duration::from_micros(1), unanswered).await;
             assert!(given_up.is_err());
             if n == 100 {

@@ -1,5 +1,5 @@
-//! What a connection takes and the disk holds: the password and whom TLS
-//! trusts. Read anew at each connect, so that both can be rotated.
+//! Password and TLS configuration. They are read from disk at each connect, so that both can be
+//! rotated.
 
 use crate::fault::{Fault, FaultCode};
 use cloudhosts_config::{Address, Endpoint, Redis, Secret};
@@ -16,9 +16,9 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads what this endpoint takes, on a thread where the disk may block.
+    /// Reads what this endpoint needs, on a thread that may block.
     /// A password in the URL wins over the configured file.
-    pub(crate) async fn gather(redis: &Redis, endpoint: &Endpoint) -> Result<Credentials, Fault> {
+    pub(crate) async fn load(redis: &Redis, endpoint: &Endpoint) -> Result<Credentials, Fault> {
         let (redis, endpoint) = (redis.clone(), endpoint.clone());
         let gathered = tokio::task::spawn_blocking(move || Credentials::read(&redis, &endpoint));
         gathered.await.map_err(Fault::system)?
@@ -41,8 +41,8 @@ impl Credentials {
         })
     }
 
-    /// What a sentinel takes: the credentials of its URL, no others. Those of
-    /// the configuration are the master's.
+    /// The credentials of a sentinel are those in its URL. Those of the configuration are the
+    /// master's.
     pub(crate) async fn for_sentinel(
         redis: &Redis,
         sentinel: &Endpoint,
@@ -59,8 +59,8 @@ impl Credentials {
     }
 }
 
-/// TLS, where the endpoint speaks it: with the CA of the configuration, or
-/// with those the system trusts.
+/// The TLS configuration, for a rediss:// URL: with the CA of the configuration, or with those that
+/// the system trusts.
 fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<TlsConnector>, Fault> {
     if !matches!(endpoint.address, Address::Tcp { tls: true, .. }) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Error replies of Redis, in words that say what to do.
+//! Error replies of Redis: what they mean, and what the operator can do.
 
 use crate::fault::{Fault, FaultCode};
 use cloudhosts_config::Secret;

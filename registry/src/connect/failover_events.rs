@@ -1,4 +1,4 @@
-//! Being told by a sentinel that the master may be another.
+//! A subscription to the failover events of a sentinel.
 
 use super::credentials::Credentials;
 use super::link::{CommandError, Link, Protocol};
@@ -8,11 +8,11 @@ use redis::{PushInfo, PushKind, Value, cmd};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// What a sentinel says when it has made another server the master: when all of
-/// the failover is done, and before that, when the new master is one.
+/// The channels on which a sentinel announces a new master: when the failover is complete, and
+/// before that, when the new master has been promoted.
 const EVENTS: [&str; 2] = ["+switch-master", "+failover-state-reconf-slaves"];
 
-/// A connection to one sentinel that tells about failovers of our master.
+/// A connection to one sentinel, subscribed to the failovers of our master.
 pub(super) struct FailoverEvents {
     link: Link,
     told: Arc<Notify>,
@@ -22,8 +22,8 @@ impl FailoverEvents {
     /// Connects, and subscribes to the events.
     ///
     /// # Errors
-    /// The sentinel is not there, speaks no RESP3, or lets this user subscribe to
-    /// nothing. Then it has to be asked again and again.
+    /// The sentinel can't be reached, does not support RESP3, or does not let this user subscribe.
+    /// Then the sentinels are polled.
     pub(super) async fn start(
         sentinel: &Endpoint,
         name: &str,
@@ -49,13 +49,13 @@ impl FailoverEvents {
             .map_err(CommandError::Lost)?;
         let mut link = Link::start(stream, resp3, limit).await?;
         for event in EVENTS {
-            link.ask_within(cmd("SUBSCRIBE").arg(event), limit).await?;
+            link.send_within(cmd("SUBSCRIBE").arg(event), limit).await?;
         }
         Ok(FailoverEvents { link, told })
     }
 
-    /// Waits until the master may be another. False when the connection is lost.
-    pub(super) async fn hears(&self) -> bool {
+    /// Waits for a failover. False if the connection is lost.
+    pub(super) async fn failover(&self) -> bool {
         tokio::select! {
             biased;
             () = self.told.notified() => true,

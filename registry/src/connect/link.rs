@@ -1,5 +1,4 @@
-//! One connection to Redis: a question, its answer, and the proof that the
-//! other side is alive.
+//! One connection to Redis: commands, replies, and timeouts.
 
 use super::error_reply::ErrorReply;
 use super::metered::{Meter, Metered};
@@ -18,15 +17,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// A peer from which no byte comes for so long, while it owes an answer, is dead.
+/// A peer that owes a reply and sends no byte for this long is dead.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 
-/// The longest a whole answer may take, however steadily it trickles in: at
-/// the budget of 64 MiB this is half a megabyte a second.
+/// How long a whole reply may take, however steadily it arrives: with the limit of 64 MiB this is
+/// half a megabyte a second.
 const LONGEST_ANSWER: Duration = Duration::from_secs(120);
 
-/// Time for our own side to take in what has already arrived, before its
-/// silence is held against the peer.
+/// Time for this process to read what has already arrived, before the peer counts as silent.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// Why a command has no result.
@@ -49,14 +47,14 @@ impl From<CommandError> for Fault {
     }
 }
 
-/// Takes what is pushed.
+/// Is called with each push.
 pub(crate) type OnPush = Box<dyn Fn(&PushInfo) + Send + Sync>;
 
-/// How to speak to Redis.
+/// The protocol version.
 pub(crate) enum Protocol<'a> {
-    /// RESP2: no pushes.
+    /// RESP2, without pushes.
     Resp2,
-    /// RESP3, logged in by the same command.
+    /// RESP3. HELLO logs in.
     Resp3 {
         username: Option<&'a str>,
         password: Option<&'a Secret>,
@@ -64,7 +62,7 @@ pub(crate) enum Protocol<'a> {
     },
 }
 
-/// A connection. Dropped, it closes at once.
+/// A connection. Dropping it closes it.
 pub(crate) struct Link {
     connection: MultiplexedConnection,
     meter: Arc<Meter>,
@@ -79,8 +77,7 @@ impl Drop for Link {
 }
 
 impl Link {
-    /// Starts to speak on a stream. `silence` is how long the peer may take
-    /// to say something.
+    /// Starts the protocol on a stream. `silence` is how long the peer may send nothing.
     pub(crate) async fn start(
         stream: Stream,
         protocol: Protocol<'_>,
@@ -132,24 +129,24 @@ impl Link {
         })
     }
 
-    /// The address of this machine that Redis sees; none over a Unix socket.
+    /// The address of this machine that Redis sees. None over a Unix socket.
     pub(crate) fn local(&self) -> Option<IpAddr> {
         self.local
     }
 
-    /// Asks one question. An error reply is a [`CommandError::ErrorReply`].
-    pub(crate) async fn ask(&mut self, question: &Cmd) -> Result<Value, CommandError> {
-        self.ask_within(question, SILENCE).await
+    /// Sends a command. An error reply is a [`CommandError::ErrorReply`].
+    pub(crate) async fn send(&mut self, command: &Cmd) -> Result<Value, CommandError> {
+        self.send_within(command, SILENCE).await
     }
 
-    /// The same with another bound on the silence before and within the answer.
-    pub(crate) async fn ask_within(
+    /// The same with another limit on silence before and within the reply.
+    pub(crate) async fn send_within(
         &mut self,
-        question: &Cmd,
+        command: &Cmd,
         silence: Duration,
     ) -> Result<Value, CommandError> {
         self.meter.asked();
-        let answer = self.connection.send_packed_command(question);
+        let answer = self.connection.send_packed_command(command);
         match patient(&self.meter, silence, answer).await {
             Ok(Ok(Value::ServerError(error))) => {
                 Err(CommandError::ErrorReply(ErrorReply::from(&error)))
@@ -160,19 +157,18 @@ impl Link {
         }
     }
 
-    /// Asks several questions at once, and gives the answer to each. Together
-    /// the answers have one budget.
+    /// Sends several commands at once. One limit of size applies to the replies together.
     ///
     /// # Errors
-    /// [`CommandError::Lost`], never a reply: these are among the answers.
-    pub(crate) async fn ask_all(
+    /// [`CommandError::Lost`]. Error replies are among the results.
+    pub(crate) async fn send_all(
         &mut self,
-        questions: &[Cmd],
+        commands: &[Cmd],
         silence: Duration,
     ) -> Result<Vec<Result<Value, ErrorReply>>, CommandError> {
-        let mut pipeline = Pipeline::with_capacity(questions.len());
-        for question in questions {
-            pipeline.add_command(question.clone());
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
         }
         self.meter.asked();
         let answers = self
@@ -183,18 +179,18 @@ impl Link {
             Ok(Err(error)) => return Err(failure(&self.meter, error)),
             Err(why) => return Err(CommandError::Lost(why)),
         };
-        if answers.len() != questions.len() {
+        if answers.len() != commands.len() {
             let why = "there are fewer replies than commands";
             return Err(CommandError::Lost(Fault::new(FaultCode::Protocol, why)));
         }
-        let told = |answer| match answer {
+        let reply = |answer| match answer {
             Value::ServerError(error) => Err(ErrorReply::from(&error)),
             answer => Ok(answer),
         };
-        Ok(answers.into_iter().map(told).collect())
+        Ok(answers.into_iter().map(reply).collect())
     }
 
-    /// When the last byte came, or the last question went.
+    /// When the last byte arrived, or the last command was sent.
     pub(crate) fn last(&self) -> Instant {
         self.meter.last()
     }
@@ -204,7 +200,7 @@ impl Link {
         self.meter.overflowed()
     }
 
-    /// Waits until the connection is lost, and says why.
+    /// Waits until the connection is lost, and returns why.
     pub(crate) async fn lost(&self) -> Fault {
         self.meter.gone().await;
         let unreadable = || Fault::new(FaultCode::Protocol, "what came is not RESP");
@@ -212,7 +208,7 @@ impl Link {
     }
 }
 
-/// Waits for an answer as long as bytes keep coming.
+/// Waits for a reply as long as bytes keep arriving.
 async fn patient<T>(
     meter: &Meter,
     silence: Duration,
@@ -222,8 +218,7 @@ async fn patient<T>(
     let end = Instant::now() + LONGEST_ANSWER;
     loop {
         let last = meter.last();
-        // First until it is due, then a little more: where it was this
-        // process that slept, what came meanwhile is only read now.
+        // If this process was suspended, what arrived meanwhile is only read now.
         let wait = async {
             tokio::time::sleep_until((last + silence).min(end).into()).await;
             tokio::time::sleep(GRACE).await;
@@ -235,7 +230,7 @@ async fn patient<T>(
         }
         if Instant::now() >= end {
             let longest = LONGEST_ANSWER.as_secs();
-            let why = format!("the answer was not whole after {longest} s");
+            let why = format!("the reply was not complete after {longest} s");
             return Err(Fault::new(FaultCode::TimedOut, why));
         }
         if meter.last() == last {
@@ -245,7 +240,7 @@ async fn patient<T>(
     }
 }
 
-/// The redis crate's error, in our words.
+/// Translates an error of the redis crate.
 fn failure(meter: &Meter, error: RedisError) -> CommandError {
     if error.kind() == ErrorKind::RESP3NotSupported {
         return CommandError::ErrorReply(ErrorReply::new("ERR", "unknown command HELLO"));

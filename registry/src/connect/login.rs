@@ -1,4 +1,4 @@
-//! Logging in, and switching change tracking on.
+//! Logs in, and enables client tracking.
 
 use super::credentials::Credentials;
 use super::invalidations::Invalidations;
@@ -13,17 +13,14 @@ use std::time::Duration;
 /// A connection that is logged in.
 pub(crate) struct Login {
     pub(crate) link: Link,
-    /// Why Redis does not push changes, where it does not.
+    /// Why client tracking is off, if it is.
     pub(crate) no_tracking: Option<String>,
 }
 
 impl Login {
-    /// Connects, logs in and switches tracking on: in RESP3 where Redis speaks
-    /// it, in RESP2 and without tracking where it does not.
-    ///
-    /// # Errors
-    /// In words for the operator.
-    pub(crate) async fn begin(
+    /// Connects, logs in and enables tracking: with RESP3 if Redis supports it, else with RESP2
+    /// and without tracking.
+    pub(crate) async fn with_tracking(
         endpoint: &Endpoint,
         credentials: &Credentials,
         invalidations: &Arc<Invalidations>,
@@ -55,7 +52,7 @@ impl Login {
             return Ok(Login { link, no_tracking });
         }
         let tracking = cmd("CLIENT").arg("TRACKING").arg("ON").to_owned();
-        let no_tracking = match link.ask_within(&tracking, limit).await {
+        let no_tracking = match link.send_within(&tracking, limit).await {
             Ok(_) => None,
             Err(CommandError::ErrorReply(reply)) => {
                 Some(format!("CLIENT TRACKING is refused: {reply}"))
@@ -64,14 +61,9 @@ impl Login {
         };
         Ok(Login { link, no_tracking })
     }
-}
 
-impl Login {
-    /// Connects and logs in, for who only asks and wants no pushes.
-    ///
-    /// # Errors
-    /// In words for the operator.
-    pub(crate) async fn one_way(
+    /// Connects and logs in, without tracking.
+    pub(crate) async fn without_tracking(
         endpoint: &Endpoint,
         credentials: &Credentials,
         limit: Duration,
@@ -83,17 +75,17 @@ impl Login {
         };
         let mut link = plain(endpoint, credentials, limit).await.map_err(shown)?;
         select(&mut link, endpoint, limit).await.map_err(shown)?;
-        let no_tracking = Some("it is not wanted".to_owned());
+        let no_tracking = Some("it was not requested".to_owned());
         Ok(Login { link, no_tracking })
     }
 }
 
-/// Whether TLS is spoken at an endpoint whose URL says that it is not.
+/// Whether an endpoint with a redis:// URL speaks TLS.
 pub(crate) async fn speaks_tls(redis: &Redis, endpoint: &Endpoint) -> bool {
     let Some(secure) = endpoint.spoken_to(true) else {
         return false;
     };
-    let Ok(credentials) = Credentials::gather(redis, &secure).await else {
+    let Ok(credentials) = Credentials::load(redis, &secure).await else {
         return false;
     };
     match open(&secure, &credentials, redis.connect_timeout).await {
@@ -102,8 +94,8 @@ pub(crate) async fn speaks_tls(redis: &Redis, endpoint: &Endpoint) -> bool {
     }
 }
 
-/// Whether Redis answers without TLS at an endpoint whose URL says that it speaks
-/// it. Nobody is logged in: the password is not for a line that others can read.
+/// Whether an endpoint with a rediss:// URL answers without TLS. It does not log in, because the
+/// password must not be sent in plain text.
 pub(crate) async fn speaks_plainly(endpoint: &Endpoint, limit: Duration) -> bool {
     let Some(plain) = endpoint.spoken_to(false) else {
         return false;
@@ -114,16 +106,16 @@ pub(crate) async fn speaks_plainly(endpoint: &Endpoint, limit: Duration) -> bool
     let Ok(mut link) = Link::start(stream, Protocol::Resp2, limit).await else {
         return false;
     };
-    let answer = link.ask_within(&cmd("PING"), limit).await;
-    // That it wants a password first is an answer, too.
+    let answer = link.send_within(&cmd("PING"), limit).await;
+    // NOAUTH is an answer, too.
     matches!(answer, Ok(_) | Err(CommandError::ErrorReply(_)))
 }
 
-/// Goes to the database of the endpoint.
+/// Selects the database of the endpoint.
 async fn select(link: &mut Link, endpoint: &Endpoint, limit: Duration) -> Result<(), CommandError> {
     if endpoint.db != 0 {
         let select = cmd("SELECT").arg(endpoint.db).to_owned();
-        link.ask_within(&select, limit).await?;
+        link.send_within(&select, limit).await?;
     }
     Ok(())
 }
@@ -143,23 +135,22 @@ pub(crate) async fn plain(
         if let Some(username) = &credentials.username {
             auth.arg(username);
         }
-        link.ask_within(auth.arg(password.reveal()), limit).await?;
+        link.send_within(auth.arg(password.reveal()), limit).await?;
     }
     Ok(link)
 }
 
-/// Whether the Redis at the other end is a master; `None` where it does not
-/// say. HELLO needs no right in the ACL, ROLE does.
+/// Whether the server is a master. None if it does not say. HELLO needs no permission, ROLE does.
 ///
 /// # Errors
-/// Why the connection was lost.
+/// The connection was lost.
 pub(crate) async fn is_master(
     link: &mut Link,
     tracking: bool,
     silence: Duration,
 ) -> Result<Option<bool>, Fault> {
     let hello = cmd("HELLO").arg(if tracking { 3 } else { 2 }).to_owned();
-    let role = match link.ask_within(&hello, silence).await {
+    let role = match link.send_within(&hello, silence).await {
         Ok(Value::Map(pairs)) => pairs.into_iter().find(|(key, _)| is_text(key, "role")),
         Ok(Value::Array(flat)) => flat
             .chunks_exact(2)
@@ -171,7 +162,7 @@ pub(crate) async fn is_master(
     if let Some((_, role)) = role {
         return Ok(Some(is_text(&role, "master")));
     }
-    match link.ask_within(&cmd("ROLE"), silence).await {
+    match link.send_within(&cmd("ROLE"), silence).await {
         Ok(Value::Array(parts)) => Ok(parts.first().map(|role| is_text(role, "master"))),
         Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(None),
         Err(CommandError::Lost(fault)) => Err(fault),

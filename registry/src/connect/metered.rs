@@ -1,8 +1,8 @@
-//! A stream that counts what arrives and remembers when.
+//! A stream that counts the bytes that arrive and records when.
 //!
-//! The parser behind it holds a whole reply in memory, so a reply needs a
-//! bound; and whether a peer is alive is told by bytes arriving, not by how
-//! long a large reply takes on a slow link.
+//! The parser of the redis crate holds a whole reply in memory, so a reply must be bounded. And
+//! whether the peer is alive shows in bytes that arrive, not in how long a large reply takes on a
+//! slow link.
 
 use crate::fault::{Fault, FaultCode};
 use std::io;
@@ -14,26 +14,26 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// Most bytes that may arrive for one question.
+/// Most bytes of one reply.
 ///
-/// The largest replies asked for are 10,000 fields (HGETALL) and some 1,000
+/// The largest replies that are requested are 10,000 fields (HGETALL) and some 1,000
 /// (HSCAN). At 6,700 bytes a pair this is enough for the first: the longest
 /// field with 400 addresses in every one of them. A hash of even larger
-/// values is read in smaller steps (see `follow::reader`).
+/// values is read in smaller steps (see `follow::read_plan`).
 pub(crate) const BUDGET: u64 = 64 * 1024 * 1024;
 
-/// With this byte begins an alert of TLS (RFC 8446, 5.1), and no answer of Redis:
-/// that is what a port says that speaks TLS only.
+/// The first byte of a TLS alert (RFC 8446, 5.1), and of no reply of Redis: a port that speaks TLS
+/// only sends one.
 const ALERT: u8 = 21;
 
-/// What is known of the bytes of one connection.
+/// Counts the bytes of one connection.
 pub(crate) struct Meter {
     start: Instant,
-    /// When the last byte came or the last question went, in ms after `start`.
+    /// When the last byte arrived or the last command was sent, in ms after `start`.
     last: AtomicU64,
     budget: AtomicU64,
     overflowed: AtomicBool,
-    /// Whether a byte has come at all.
+    /// Whether any byte has arrived.
     heard: AtomicBool,
     ended: Mutex<Option<Fault>>,
     gone: Notify,
@@ -52,8 +52,7 @@ impl Meter {
         }
     }
 
-    /// A question is about to be asked: its reply has the whole budget, and
-    /// silence counts from now.
+    /// A command is about to be sent: its reply has the whole limit, and silence counts from now.
     pub(crate) fn asked(&self) {
         self.budget.store(BUDGET, Ordering::Relaxed);
         self.touch();
@@ -65,12 +64,12 @@ impl Meter {
             .store(now.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// When the last byte came, or the last question went.
+    /// When the last byte arrived, or the last command was sent.
     pub(crate) fn last(&self) -> Instant {
         self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 
-    /// Whether a reply passed the budget.
+    /// Whether a reply was too large.
     pub(crate) fn overflowed(&self) -> bool {
         self.overflowed.load(Ordering::Relaxed)
     }
@@ -87,14 +86,14 @@ impl Meter {
             None => {
                 self.overflowed.store(true, Ordering::Relaxed);
                 let most = BUDGET / (1024 * 1024);
-                let why = format!("more than {most} MiB came for one question");
-                Err(self.end(Fault::new(FaultCode::Lost, why)))
+                let why = format!("a reply was larger than {most} MiB");
+                Err(self.end(Fault::new(FaultCode::TooLarge, why)))
             }
         }
     }
 
-    /// Notes why the connection ends; the first reason stays. The error is one
-    /// after which the redis crate gives up the connection.
+    /// Records why the connection ends, if no reason is recorded yet. The error makes the redis
+    /// crate give up the connection.
     fn end(&self, fault: Fault) -> io::Error {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.get_or_insert(fault);
@@ -107,31 +106,31 @@ impl Meter {
         ended.clone()
     }
 
-    /// What it means that the other side has closed the connection.
+    /// What it means that the peer closed the connection.
     fn closed(&self) -> Fault {
         if self.heard.load(Ordering::Relaxed) {
             Fault::new(FaultCode::Closed, "Redis closed the connection")
         } else {
             Fault::new(
                 FaultCode::Closed,
-                "the connection was closed before Redis said a word (is this a port where it \
-                 speaks TLS? then write rediss://)",
+                "the connection was closed before Redis sent anything (if this is a TLS port, \
+                 write rediss://)",
             )
         }
     }
 
-    /// Nobody reads the stream any more.
+    /// The task that reads the stream has ended.
     pub(crate) fn driver_ended(&self) {
         self.gone.notify_one();
     }
 
-    /// Waits until nobody reads the stream any more.
+    /// Waits until the task that reads the stream has ended.
     pub(crate) async fn gone(&self) {
         self.gone.notified().await;
     }
 }
 
-/// A stream under watch.
+/// A metered stream.
 pub(crate) struct Metered<S> {
     stream: S,
     meter: Arc<Meter>,
@@ -157,12 +156,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
                 Some([ALERT, ..]) if !self.meter.heard.load(Ordering::Relaxed) => {
                     Err(self.meter.end(Fault::new(
                         FaultCode::TlsOnly,
-                        "what answers speaks TLS only; write rediss:// in urls",
+                        "this port accepts TLS only; write rediss:// in urls",
                     )))
                 }
                 Some(bytes) => self.meter.received(bytes.len() as u64),
             },
-            Err(error) => Err(self.meter.end(Fault::speaking(&error))),
+            Err(error) => Err(self.meter.end(Fault::io(&error))),
         })
     }
 }
@@ -174,12 +173,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
-        Poll::Ready(written.map_err(|error| self.meter.end(Fault::speaking(&error))))
+        Poll::Ready(written.map_err(|error| self.meter.end(Fault::io(&error))))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.meter.end(Fault::speaking(&error))))
+        Poll::Ready(flushed.map_err(|error| self.meter.end(Fault::io(&error))))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

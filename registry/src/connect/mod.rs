@@ -1,13 +1,14 @@
-//! From the configuration to a connection that is logged in and, where Redis
-//! can, pushes changes.
+//! From the configuration to a connection that is logged in and, where Redis supports it, receives
+//! invalidations.
 //!
-//! [`Endpoint`] is where, `credentials` what it takes (password, TLS), `stream`
-//! opens the bytes, `metered` watches them, `link` is one question and its
-//! answer, `invalidations` what is pushed, `reply` what Redis says no to, `session` logs in, `sentinels`
-//! finds the master and `connector` tries one URL after the other. `access` is
-//! what each of several URLs lets us read. A `connection` is what comes of it,
-//! beside which `watch` looks whether another Redis should be in its place;
-//! `listener` is told of failovers by a sentinel.
+//! - `connector`: tries the configured URLs, or asks the `sentinels` for the master, and returns a
+//!   `connection`.
+//! - `credentials`: password and TLS, read from disk at each connect. `stream`: TCP, TLS or a Unix
+//!   socket. `login`: AUTH, SELECT and CLIENT TRACKING.
+//! - `link`: sends commands and reads replies, over a stream that is `metered`. `error_reply`: what
+//!   an error reply means. `invalidations`: what Redis pushed.
+//! - `hash_access`: which hashes can be read at a URL. `server_watch`: looks for a better URL or a
+//!   new master while a connection is in use. `failover_events`: subscribes to a sentinel.
 
 mod connection;
 mod connector;

@@ -1,4 +1,4 @@
-//! Asking all sentinels where the master is, and whom to believe.
+//! Asks all sentinels for the master, and decides which answer counts.
 
 use super::credentials::Credentials;
 use super::link::{CommandError, Link};
@@ -13,27 +13,26 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-/// Once one sentinel has answered, the others have so long to do so, too: one
-/// that is dead must not hold up a failover.
+/// Once one sentinel has answered, the others have this long: a dead one must not delay a
+/// failover.
 const STRAGGLERS: Duration = Duration::from_millis(300);
 
-/// The master by the word of one sentinel.
+/// The master that one sentinel names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedMaster {
     pub(crate) master: Endpoint,
-    /// The number of the configuration that made it master, which grows with each
-    /// failover; none where the sentinel does not say.
+    /// The configuration epoch, which grows with each failover. None if the sentinel does not say
+    /// it.
     epoch: Option<u64>,
 }
 
-/// What the sentinels say, in the order of the configuration.
+/// The answers of the sentinels, in the order of the configuration.
 pub(crate) struct Sentinels {
     pub(crate) answers: Vec<(Endpoint, Result<NamedMaster, Fault>)>,
 }
 
 impl Sentinels {
-    /// Asks all of them at once; nobody where there are none in the
-    /// configuration.
+    /// Asks all of them at once. Empty if no sentinels are configured.
     pub(crate) async fn ask(config: &Arc<Config>) -> Sentinels {
         let urls = config.redis.urls.iter();
         let silent = || {
@@ -70,7 +69,7 @@ impl Sentinels {
         }
     }
 
-    /// The master that is believed, and the first sentinel that names it.
+    /// The master to use, and the first sentinel that names it.
     pub(crate) fn master(&self) -> Option<(&Endpoint, &Endpoint)> {
         let named: Vec<(&Endpoint, &NamedMaster)> = self
             .answers
@@ -82,7 +81,7 @@ impl Sentinels {
         Some((&believed.master, url))
     }
 
-    /// Why those that gave no master gave none.
+    /// Why the others name no master.
     pub(crate) fn failures(&self) -> Vec<(String, Fault)> {
         let failed = |(url, answer): &(Endpoint, Result<NamedMaster, Fault>)| {
             Some((url.to_string(), answer.as_ref().err()?.clone()))
@@ -91,9 +90,9 @@ impl Sentinels {
     }
 }
 
-/// Whom to believe: the newest configuration, as the sentinels do among
-/// themselves, since one that was cut off during a failover has an older one. Of
-/// as new ones what most say, and then the first.
+/// Which answer counts: that with the highest epoch, as among the sentinels themselves, because one
+/// that was disconnected during a failover has an older configuration. Among equal ones that of the
+/// majority, then the first.
 fn believed(words: &[&NamedMaster]) -> Option<usize> {
     let votes = |named: &NamedMaster| {
         let same = words.iter().filter(|other| other.master == named.master);
@@ -105,10 +104,7 @@ fn believed(words: &[&NamedMaster]) -> Option<usize> {
         .map(|(at, _)| at)
 }
 
-/// Where this sentinel says that the master is.
-///
-/// # Errors
-/// In words for the operator.
+/// The master that this sentinel names.
 async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<NamedMaster, Fault> {
     let credentials = Credentials::for_sentinel(redis, sentinel).await?;
     let secret = credentials.password.as_ref();
@@ -125,7 +121,7 @@ async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<NamedM
     let mut link = link.map_err(shown)?;
     let mut question = cmd("SENTINEL");
     question.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-    let answer = link.ask_within(&question, limit).await.map_err(shown)?;
+    let answer = link.send_within(&question, limit).await.map_err(shown)?;
     let master = match &answer {
         Value::Array(parts) => match parts.as_slice() {
             [Value::BulkString(host), Value::BulkString(port)] => {
@@ -150,11 +146,11 @@ async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<NamedM
     Ok(NamedMaster { master, epoch })
 }
 
-/// The number of the sentinel's configuration; none where its user may not ask.
+/// The configuration epoch of the sentinel. None if its user may not ask for it.
 async fn epoch(link: &mut Link, name: &str, limit: Duration) -> Result<Option<u64>, CommandError> {
     let mut question = cmd("SENTINEL");
     question.arg("MASTER").arg(name);
-    let fields = match link.ask_within(&question, limit).await {
+    let fields = match link.send_within(&question, limit).await {
         Ok(Value::Array(fields)) => fields,
         Ok(_) | Err(CommandError::ErrorReply(_)) => return Ok(None),
         Err(lost) => return Err(lost),

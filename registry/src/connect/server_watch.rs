@@ -1,25 +1,24 @@
-//! Looks, beside a connection, whether another Redis should be in its place.
+//! Looks for a better server while a connection is in use.
 
-use super::connection::AGAIN;
+use super::connection::RETRY_UNREADABLE;
 use super::failover_events::FailoverEvents;
 use super::hash_access::HashAccess;
 use super::sentinels::Sentinels;
 use crate::fault::{Fault, FaultCode};
-use crate::follow::random;
+use crate::jitter;
 use cloudhosts_config::{Config, Endpoint};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A sentinel has told all machines at once, and they ask it within so long.
+/// A failover is announced to all machines at once; they ask the sentinels within this time.
 const ASKED_WITHIN: Duration = Duration::from_millis(200);
 
-/// After a sentinel is gone the machines that listened to it go to another
-/// within so long.
+/// When a sentinel is gone, its subscribers connect to another within this time.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 
-/// A task that looks for a better Redis until it has found one. Dropped, it ends.
+/// A task that looks for a better server until it has found one. Dropping it ends the task.
 pub(crate) struct ServerWatch {
     found: watch::Receiver<Option<Fault>>,
     task: JoinHandle<()>,
@@ -32,8 +31,8 @@ impl Drop for ServerWatch {
 }
 
 impl ServerWatch {
-    /// Visits the other URLs now and then, while `elsewhere` says that there are
-    /// hashes that can't be read at `current` but perhaps at another.
+    /// Tries the other URLs at intervals, while `elsewhere` says that some hashes can't be read at
+    /// `current`, but perhaps at another.
     pub(super) fn over_urls(
         config: Arc<Config>,
         current: Endpoint,
@@ -42,7 +41,7 @@ impl ServerWatch {
         ServerWatch::start(readable_elsewhere(config, current, elsewhere))
     }
 
-    /// Listens to a sentinel, and asks all of them again at each resync.
+    /// Subscribes to a sentinel, and asks all of them at each resync.
     pub(super) fn over_sentinels(config: Arc<Config>, master: Endpoint) -> ServerWatch {
         ServerWatch::start(another_master(config, master))
     }
@@ -56,8 +55,7 @@ impl ServerWatch {
         ServerWatch { found, task }
     }
 
-    /// Waits until another Redis should be in the place of this one, and says
-    /// why.
+    /// Waits until another server should be used, and returns why.
     pub(super) async fn found(&self) -> Fault {
         let mut found = self.found.clone();
         let why = found.wait_for(Option::is_some).await;
@@ -67,19 +65,14 @@ impl ServerWatch {
         }
     }
 
-    /// Whether it is so already.
+    /// Whether another server should be used.
     pub(super) fn has_found(&self) -> bool {
         self.found.borrow().is_some()
     }
 }
 
-/// Nine to eleven tenths of a time, so that a fleet does not ask in step.
-fn spread(time: Duration) -> Duration {
-    time.mul_f64(0.9 + 0.2 * random())
-}
-
-/// Waits until a URL lets us read more hashes than the current one. Both are
-/// asked in the same way, so that two that are alike never take turns.
+/// Waits until more hashes can be read at another URL. Both are checked in the same way, so that
+/// two equal servers never alternate.
 async fn readable_elsewhere(
     config: Arc<Config>,
     current: Endpoint,
@@ -90,13 +83,13 @@ async fn readable_elsewhere(
         if elsewhere.wait_for(|&hashes| hashes > 0).await.is_err() {
             return std::future::pending().await;
         }
-        tokio::time::sleep(spread(AGAIN.min(config.resync_interval))).await;
-        let Ok(here) = HashAccess::visit(&config, &current).await else {
+        tokio::time::sleep(jitter::about(RETRY_UNREADABLE.min(config.resync_interval))).await;
+        let Ok(here) = HashAccess::check_url(&config, &current).await else {
             continue;
         };
         for url in urls.iter().filter(|&url| *url != current) {
-            if let Ok(there) = HashAccess::visit(&config, url).await
-                && there.elsewhere() < here.elsewhere()
+            if let Ok(there) = HashAccess::check_url(&config, url).await
+                && there.readable_elsewhere() < here.readable_elsewhere()
             {
                 let why = format!("{url} has hashes that cannot be read here");
                 return Fault::new(FaultCode::Superseded, why);
@@ -105,44 +98,44 @@ async fn readable_elsewhere(
     }
 }
 
-/// Waits until the sentinels name another master. One of them, any, is listened
-/// to; where none can be, all are asked the more often. While none answers, the
-/// master stays.
+/// Waits until the sentinels name another master. It subscribes to one of them; if that is not
+/// possible, all are asked more often. While none answers, the master stays.
 async fn another_master(config: Arc<Config>, current: Endpoint) -> Fault {
     let redis = &config.redis;
     let name = redis.sentinel.as_deref().unwrap_or_default();
-    let first = (random() * redis.urls.len() as f64) as usize;
-    let mut deaf = 0;
+    let first = (jitter::random() * redis.urls.len() as f64) as usize;
+    let mut failed = 0;
     for sentinel in redis.urls.iter().cycle().skip(first) {
-        let listener = FailoverEvents::start(sentinel, name, redis).await;
-        // What happened while nobody listened was not told.
+        let events = FailoverEvents::start(sentinel, name, redis).await;
+        // What happened before the subscription was not announced.
         if let Some(why) = named_another(&config, &current).await {
             return why;
         }
-        let Ok(listener) = listener else {
-            deaf += 1;
-            if deaf >= redis.urls.len() {
-                tokio::time::sleep(spread(AGAIN.min(config.resync_interval))).await;
+        let Ok(events) = events else {
+            failed += 1;
+            if failed >= redis.urls.len() {
+                tokio::time::sleep(jitter::about(RETRY_UNREADABLE.min(config.resync_interval)))
+                    .await;
             }
             continue;
         };
-        deaf = 0;
+        failed = 0;
         loop {
             let pause = tokio::select! {
-                heard = listener.hears() => if heard { ASKED_WITHIN } else { break },
-                () = tokio::time::sleep(spread(config.resync_interval)) => Duration::ZERO,
+                failover = events.failover() => if failover { ASKED_WITHIN } else { break },
+                () = tokio::time::sleep(jitter::about(config.resync_interval)) => Duration::ZERO,
             };
-            tokio::time::sleep(pause.mul_f64(random())).await;
+            tokio::time::sleep(jitter::up_to(pause)).await;
             if let Some(why) = named_another(&config, &current).await {
                 return why;
             }
         }
-        tokio::time::sleep(GONE_WITHIN.mul_f64(random())).await;
+        tokio::time::sleep(jitter::up_to(GONE_WITHIN)).await;
     }
     std::future::pending().await
 }
 
-/// Asks all sentinels whether the master is another.
+/// Asks all sentinels whether there is another master.
 async fn named_another(config: &Arc<Config>, current: &Endpoint) -> Option<Fault> {
     let sentinels = Sentinels::ask(config).await;
     let (master, by) = sentinels.master()?;

@@ -1,4 +1,4 @@
-//! The bytes to and from Redis: TCP, TLS inside TCP, or a Unix socket.
+//! Opens the stream to Redis: TCP, TLS, or a Unix socket.
 
 use super::credentials::Credentials;
 use crate::fault::{Fault, FaultCode};
@@ -15,16 +15,15 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-/// How long what we sent may stay unacknowledged before the kernel gives up
-/// (TCP_USER_TIMEOUT, tcp(7)).
+/// How long sent data may remain unacknowledged (TCP_USER_TIMEOUT, tcp(7)).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
 
 /// An open stream, whatever carries it.
 pub(crate) type Stream = Box<dyn Duplex>;
 
-/// Both ways.
+/// What a stream can do.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {
-    /// The address of this machine that the peer sees; none over a Unix socket.
+    /// The address of this machine that the peer sees. None over a Unix socket.
     fn local(&self) -> Option<IpAddr>;
 }
 
@@ -47,9 +46,6 @@ impl Duplex for UnixStream {
 }
 
 /// Opens a stream to the endpoint within `limit`.
-///
-/// # Errors
-/// In words for the operator.
 pub(crate) async fn open(
     endpoint: &Endpoint,
     credentials: &Credentials,
@@ -85,9 +81,9 @@ pub(crate) async fn open(
     let connector = connector.ok_or_else(|| Fault::system("TLS is not set up"))?;
     match timeout_at(end.into(), connector.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(Fault::agreeing(&error)),
+        Ok(Err(error)) => Err(Fault::handshake(&error)),
         Err(_) => Err(late(format!(
-            "TLS: no answer within {shown} (is this a port where Redis speaks TLS?)"
+            "TLS: no answer within {shown} (is this a TLS port?)"
         ))),
     }
 }
@@ -96,8 +92,7 @@ fn late(why: String) -> Fault {
     Fault::new(FaultCode::TimedOut, why)
 }
 
-/// Connects to one address of the host after the other, each within its share
-/// of the time that is left.
+/// Tries the addresses of the host in turn, each within its share of the remaining time.
 async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fault> {
     let mut fault = Fault::new(
         FaultCode::UnknownHost,
@@ -121,9 +116,8 @@ async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fault>
     Err(fault)
 }
 
-/// The addresses of the host, by the machine's services without cloudhosts: the
-/// names in Redis are never asked where Redis is. The look-up blocks, so it is
-/// done on a thread of its own.
+/// The addresses of the host, by the NSS services of this machine without cloudhosts: the names in
+/// Redis are not used to find Redis. The lookup blocks, so it has its own thread.
 async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -137,7 +131,7 @@ async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     })
 }
 
-/// Small questions go at once, and a dead peer is noticed.
+/// Sends small commands at once, and notices a dead peer.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let unacknowledged = UNACKNOWLEDGED.as_millis().try_into().unwrap_or(u32::MAX);

@@ -1,31 +1,29 @@
-//! Roles that changed under a scan.
+//! Roles that changed while their hash was scanned.
 //!
-//! A scan of a large hash takes a while, and what is changed under it without
-//! the log may be seen in part: of a role that moved, the fields that are gone
-//! may be missing already, and those that came may have been passed before they
-//! were there. So a role in which fields are missing is left as it was known,
-//! until scans that started later miss the same fields too: these must have seen
-//! whatever came with it. (A hash that is not too large for that is read at once
+//! A scan of a large hash takes time, and it may see a change that was made meanwhile without the
+//! log in part: if a role moved from one field to another, the old field may be missing already,
+//! and the cursor may have passed the place of the new one before it was written. So a role in
+//! which fields are missing keeps its previous state until a scan that started later misses the
+//! same fields: that scan has seen the new ones. (A hash that is not too large is read by HGETALL
 //! instead, see [`scan`](super::scan).)
 
 use std::collections::{HashMap, HashSet};
 
-/// A scan of this hash must have started after the scan with this number.
+/// A scan of this hash that started after the scan with this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AwaitedScan {
     pub(super) hash: usize,
     pub(super) than: u64,
 }
 
-/// So many scans in a row must find a role changed anew before it is used as it
-/// is, or find nothing of it before it is gone: while it keeps changing, one scan
-/// may miss all its fields.
+/// How many scans in a row must find a role changed again before it is used as it is, or find none
+/// of its fields before it is removed: while it keeps changing, one scan may miss all of them.
 const PATIENCE: u8 = 3;
 
-/// One role that is left as it was.
+/// One deferred role.
 #[derive(Debug)]
 struct DeferredRole {
-    /// All its fields, as far as they are known.
+    /// All its known fields.
     fields: Vec<Vec<u8>>,
     /// Those that are missing.
     missing: HashSet<Vec<u8>>,
@@ -33,16 +31,16 @@ struct DeferredRole {
     waits: u8,
 }
 
-/// The roles of one hash that are left as they were.
+/// The deferred roles of one hash.
 #[derive(Debug, Default)]
 pub(super) struct DeferredRoles(HashMap<Vec<u8>, DeferredRole>);
 
 /// What to do with a role.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It is as it was read.
+    /// Use it as it was read.
     Use,
-    /// It stays as it was known.
+    /// Keep its previous state.
     Wait,
 }
 
@@ -52,39 +50,37 @@ impl DeferredRoles {
         self.0.is_empty()
     }
 
-    /// Everything is settled: the hash was seen as it was at one moment.
+    /// The hash was read at one moment: nothing is deferred any more.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Those roles that a scan found changed are still in question, others are
-    /// what they were again.
+    /// Keeps those roles that a scan found changed again; the others are as they were.
     pub(super) fn retain(&mut self, is_changed: impl Fn(&[u8]) -> bool) {
         self.0.retain(|role, _| is_changed(role));
     }
 
-    /// Roles whose scans have all been made, with all their fields.
-    /// `completed`: whether a scan that was waited for is complete.
+    /// The roles whose awaited scans are all complete, with their fields.
     pub(super) fn ready(
         &self,
         completed: impl Fn(AwaitedScan) -> bool,
     ) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
         self.0
             .iter()
-            .filter(|(_, doubt)| doubt.awaited.iter().all(|&later| completed(later)))
-            .map(|(role, doubt)| (role.clone(), doubt.fields.clone()))
+            .filter(|(_, deferred)| deferred.awaited.iter().all(|&later| completed(later)))
+            .map(|(role, deferred)| (role.clone(), deferred.fields.clone()))
             .collect()
     }
 
-    /// All fields of a role, if it is one of these, and whether each is there.
+    /// The fields of a deferred role, and whether each is present.
     pub(super) fn fields_of(&self, role: &[u8]) -> Option<Vec<(Vec<u8>, bool)>> {
-        let doubt = self.0.get(role)?;
-        let there = |field: &Vec<u8>| (field.clone(), !doubt.missing.contains(field));
-        Some(doubt.fields.iter().map(there).collect())
+        let deferred = self.0.get(role)?;
+        let there = |field: &Vec<u8>| (field.clone(), !deferred.missing.contains(field));
+        Some(deferred.fields.iter().map(there).collect())
     }
 
-    /// What to do with a role of these fields, of which these are missing.
-    /// `awaited`: scans that must be made before that is believed.
+    /// Decides about a role of these fields, of which some are missing. `awaited` are the scans that
+    /// must confirm that.
     pub(super) fn decide(
         &mut self,
         role: &[u8],
@@ -97,31 +93,31 @@ impl DeferredRoles {
         if missing.is_empty() || awaited.is_empty() {
             return Decision::Use;
         }
-        let mut doubt = DeferredRole {
+        let mut deferred = DeferredRole {
             fields,
             missing,
             awaited,
             waits: 0,
         };
         if let Some(before) = before {
-            let known = doubt.missing.is_subset(&before.missing);
+            let known = deferred.missing.is_subset(&before.missing);
             let complete = before.awaited.iter().all(|&later| completed(later));
-            let nothing = doubt.missing.len() == doubt.fields.len();
-            let tired = before.waits >= PATIENCE;
+            let nothing = deferred.missing.len() == deferred.fields.len();
+            let enough = before.waits >= PATIENCE;
             let settled = if nothing {
-                known && tired
+                known && enough
             } else {
-                known || tired
+                known || enough
             };
             if complete && settled {
                 return Decision::Use;
             }
-            doubt.waits = before.waits.saturating_add(u8::from(complete));
+            deferred.waits = before.waits.saturating_add(u8::from(complete));
             if known && !complete {
-                doubt.awaited = before.awaited;
+                deferred.awaited = before.awaited;
             }
         }
-        self.0.insert(role.to_vec(), doubt);
+        self.0.insert(role.to_vec(), deferred);
         Decision::Wait
     }
 }

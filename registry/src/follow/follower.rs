@@ -1,26 +1,26 @@
-//! From connection to connection, for as long as somebody listens.
+//! The loop over connections.
 
-use super::backoff::{Backoff, random};
+use super::backoff::Backoff;
 use super::checkpoint::Baseline;
 use super::event::{Event, Mode};
 use super::follower_state::FollowerState;
 use super::hash::Hash;
 use super::session::{Session, publish};
 use crate::connect::Connector;
+use crate::jitter::random;
 use cloudhosts_config::Config;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc::Sender;
 
-/// Follows the configured hashes and tells what happens, until nobody
-/// receives `events` any more. Awaiting a place in that channel is what slows
-/// it down when its reader is slow.
+/// Follows the configured hashes and sends [`Event`]s, until the receiver of `events` is dropped. A
+/// slow receiver slows it down.
 ///
-/// It goes on from the `baseline`: what is in it and not in Redis any more is
-/// told as removed or lost.
+/// It starts from the `baseline`: fields in it that are not in Redis are reported as removed or
+/// lost.
 ///
-/// It must run within a tokio runtime with time and I/O enabled. Dropping it
-/// closes the connection; nothing is left behind.
+/// It needs a tokio runtime with time and I/O enabled. Dropping it closes the connection and leaves
+/// nothing behind.
 pub async fn follow(config: Arc<Config>, baseline: Baseline, events: Sender<Event>) {
     tokio::select! {
         () = events.closed() => {}
@@ -49,7 +49,7 @@ async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
                 let mut session = Session::new(&config, events, &mut state, connection);
                 let fault = session.run().await;
                 if session.is_complete() {
-                    backoff.held(since.elapsed());
+                    backoff.connection_lasted(since.elapsed());
                 }
                 (endpoint, fault)
             }
@@ -66,7 +66,7 @@ async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
     }
 }
 
-/// The hashes of the configuration, with what is known of each.
+/// The state of each configured hash.
 fn hashes(config: &Config, baseline: Baseline) -> Vec<Hash> {
     let Baseline {
         hashes: pairs,

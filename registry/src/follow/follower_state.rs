@@ -1,24 +1,24 @@
-//! What a follower remembers from one connection to the next.
+//! What outlives a connection.
 
 use super::hash::Hash;
 use super::load::Load;
 use std::time::Instant;
 
-/// What outlives a connection.
+/// What a follower keeps from one connection to the next.
 pub(super) struct FollowerState {
     pub(super) hashes: Vec<Hash>,
     pub(super) load: Load,
-    /// Until when transactions are not tried, because there are none.
+    /// Until when transactions are not tried, because they were refused.
     pub(super) plain_until: Option<Instant>,
-    /// A connection was lost before this one.
+    /// Whether a connection was lost before.
     pub(super) failed: bool,
-    /// The answer to a question that read several hashes was too large. Until
-    /// then each is read by a question of its own, which tells whose it was.
+    /// The replies to a request for several hashes were too large. Until then each hash is read by a
+    /// request of its own, which shows which of them it was.
     pub(super) apart_until: Option<Instant>,
 }
 
 impl FollowerState {
-    /// With what is known of the hashes.
+    /// The state before the first connection.
     pub(super) fn new(hashes: Vec<Hash>) -> FollowerState {
         FollowerState {
             hashes,

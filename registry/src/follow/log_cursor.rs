@@ -1,58 +1,57 @@
-//! Up to where the log of a hash is known, and how it is read on from there.
+//! Up to where the change log of a hash has been read.
 
 use super::verdict::LogEvidence;
-use crate::log::{Entry, EntryId, Position};
+use crate::log::{EntryId, LogEntry, Position};
 use redis::{Cmd, Value, cmd};
 use serde::{Deserialize, Serialize};
 
-/// Up to where a log is known.
+/// Up to where a log has been read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum LogCursor {
-    /// It was never read, or our place in it was lost.
+    /// It was never read, or the position in it was lost.
     #[default]
     Unknown,
-    /// It had no entry with a higher id than this: all there are now are new.
-    /// Where this is not 0-0 the log was cut off while it was followed.
+    /// It had no entry with a higher ID: all entries are new. If this is not 0-0, the log was
+    /// truncated while it was followed.
     After(EntryId),
     /// Up to this entry.
     At(Position),
 }
 
-/// What a log had to say.
+/// The new entries of a log.
 #[derive(Debug, Default)]
 pub(super) struct LogPage {
-    /// Entries that are new, in their order.
-    pub(super) entries: Vec<Entry>,
+    /// The new entries in their order.
+    pub(super) entries: Vec<LogEntry>,
     /// There may be more.
     pub(super) more: bool,
-    /// What follows for the question whether the data goes on.
+    /// What this shows about the continuity of the data.
     pub(super) evidence: LogEvidence,
-    /// Entries may be missing between these and those that are known.
+    /// Entries may be missing before these.
     pub(super) gap: bool,
-    /// How many fields the hash had after the newest entry, where that is all
-    /// that was asked for.
+    /// How many fields the hash had after the newest entry, if only that entry was read.
     pub(super) newest_len: Option<u64>,
 }
 
 impl LogCursor {
-    /// The question for what is new, for a page of at most so many entries, and
-    /// of two at least: our own entry comes first, if it is still there.
-    pub(super) fn question(&self, log: &str, page: usize) -> Cmd {
-        let mut question = match self {
+    /// The command for a page of new entries. A page has at least two: the last known entry comes
+    /// first, if it is still there.
+    pub(super) fn command(&self, log: &str, page: usize) -> Cmd {
+        let mut command = match self {
             LogCursor::Unknown => cmd("XREVRANGE").arg(log).arg("+").arg("-").to_owned(),
             LogCursor::After(id) => range(log, id.next().unwrap_or(*id)),
             LogCursor::At(position) => range(log, position.id),
         };
         let page = if *self == LogCursor::Unknown { 1 } else { page };
-        question.arg("COUNT").arg(page);
-        question
+        command.arg("COUNT").arg(page);
+        command
     }
 
-    /// Reads the answer to it, and moves on.
+    /// Reads the reply, and advances.
     pub(super) fn read(&mut self, answer: &Value, page: usize) -> LogPage {
-        let mut entries = Entry::list(answer);
-        let newest = entries.last().map(Entry::position);
+        let mut entries = LogEntry::list(answer);
+        let newest = entries.last().map(LogEntry::position);
         let more = length(answer) >= page;
         match self {
             LogCursor::Unknown => {
@@ -63,7 +62,7 @@ impl LogCursor {
                 }
             }
             LogCursor::After(id) => {
-                // A log that is cut off may be cut off again.
+                // A log that was truncated may be truncated again.
                 let gap = *id != EntryId::default() && newest.is_some();
                 *self = newest.map_or(LogCursor::After(*id), LogCursor::At);
                 LogPage {
@@ -74,7 +73,7 @@ impl LogCursor {
                 }
             }
             LogCursor::At(position) => {
-                let ours = entries.first().map(Entry::position).as_ref() == Some(position);
+                let ours = entries.first().map(LogEntry::position).as_ref() == Some(position);
                 if ours {
                     entries.remove(0);
                 }
@@ -101,7 +100,7 @@ fn range(log: &str, from: EntryId) -> Cmd {
     range
 }
 
-/// How many elements an answer has, entries or not.
+/// How many elements a reply has, entries or not.
 fn length(answer: &Value) -> usize {
     match answer {
         Value::Array(items) => items.len(),
@@ -146,10 +145,10 @@ mod tests {
 
     #[test]
     fn a_log_is_read_from_our_own_entry_on() {
-        let question = |mark: &LogCursor| words(&mark.question("h:log", 256));
-        assert_eq!(question(&LogCursor::Unknown), "XREVRANGE h:log + - COUNT 1");
-        assert_eq!(question(&after("0-0")), "XRANGE h:log 0-1 + COUNT 256");
-        assert_eq!(question(&at("5-1", "x")), "XRANGE h:log 5-1 + COUNT 256");
+        let command = |mark: &LogCursor| words(&mark.command("h:log", 256));
+        assert_eq!(command(&LogCursor::Unknown), "XREVRANGE h:log + - COUNT 1");
+        assert_eq!(command(&after("0-0")), "XRANGE h:log 0-1 + COUNT 256");
+        assert_eq!(command(&at("5-1", "x")), "XRANGE h:log 5-1 + COUNT 256");
     }
 
     #[test]

@@ -1,48 +1,47 @@
-//! What the mirror has not been told of a hash yet.
+//! The changes of one hash that have not been reported yet.
 
 use super::event::{Attribution, Changes};
 use super::replica::{Content, Replica};
 use super::role::{drops, role_of};
-use crate::log::{DropScope, Entry, Operation};
+use crate::log::{DropScope, LogEntry, Operation};
 use crate::pairs::Pairs;
 use cloudhosts_config::printable::reason;
 use std::collections::{HashMap, HashSet};
 
-/// Of so many roles it is noted who changed them: more nobody reads one by one.
+/// The most roles of which it is recorded who changed them.
 const MOST_ATTRIBUTIONS: usize = 100;
 
-/// Why a field is no longer there.
+/// Why a field is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absence {
-    /// It was deleted on purpose.
+    /// It was deleted.
     Removed,
-    /// Nobody is known to have deleted it.
+    /// Nobody is known to have deleted it: it may be lost.
     Lost,
 }
 
-/// The fields of a hash that have changed since the mirror was told last.
+/// The fields of a hash that have changed since the last report.
 ///
-/// Only their names are held: what they are now stands in the [`Replica`]. So
-/// however often a field changes, it is told once, as it is in the end. A draft
-/// outlives a connection.
+/// It holds only their names; the values are in the [`Replica`]. However often a field changes, it is
+/// reported once, with its last value. This outlives a connection.
 #[derive(Debug, Default)]
 pub(super) struct PendingChanges {
-    /// Everything in the replica is new.
+    /// The whole replica is to be reported.
     everything: bool,
-    /// The fields that changed; and of those no longer there, why.
+    /// The fields that changed, and if one is missing, why.
     fields: HashMap<Box<[u8]>, Absence>,
     dropped: HashSet<DropScope>,
-    /// Who changed them, by the log: the last who did.
+    /// Who changed a role last, by the log.
     attributions: HashMap<String, Attribution>,
 }
 
 impl PendingChanges {
-    /// Everything in the replica is new to the mirror.
+    /// Report the whole replica.
     pub(super) fn everything(&mut self) {
         self.everything = true;
     }
 
-    /// A field has another value.
+    /// A field has a new value.
     pub(super) fn set(&mut self, field: &[u8]) {
         self.forget_attribution(field);
         if !self.everything {
@@ -50,14 +49,14 @@ impl PendingChanges {
         }
     }
 
-    /// A field is no longer there.
+    /// A field is missing.
     pub(super) fn gone(&mut self, field: &[u8], why: Absence) {
         self.forget_attribution(field);
         self.fields.insert(field.into(), why);
     }
 
-    /// What is retained of a role, or of all, is no longer wanted. That is said
-    /// of what was lost before.
+    /// What is retained of a role, or of all, is no longer wanted, including what was lost before
+    /// this.
     pub(super) fn dropped(&mut self, scope: DropScope) {
         for (field, why) in &mut self.fields {
             if drops(&scope, field) {
@@ -67,9 +66,8 @@ impl PendingChanges {
         self.dropped.insert(scope);
     }
 
-    /// The log says who did this, which is in the draft. What changes the role
-    /// after that without the log is nobody's.
-    pub(super) fn attribute(&mut self, operation: &Operation, entry: &Entry) {
+    /// Records who made a logged change. A later change without the log removes that again.
+    pub(super) fn attribute(&mut self, operation: &Operation, entry: &LogEntry) {
         let role = match operation {
             Operation::Set { field, .. } | Operation::Delete { field } => role_of(field),
             Operation::Drop(DropScope::Role(role)) => role.as_bytes().into(),
@@ -96,12 +94,12 @@ impl PendingChanges {
         }
     }
 
-    /// Whether the mirror knows everything.
+    /// Whether there is nothing to report.
     pub(super) fn is_empty(&self) -> bool {
         !self.everything && self.fields.is_empty() && self.dropped.is_empty()
     }
 
-    /// What there is to tell. Nothing is left.
+    /// Takes everything that is to be reported.
     pub(super) fn take(&mut self, replica: &Replica) -> Changes {
         let draft = std::mem::take(self);
         let mut changes = Changes {
@@ -128,7 +126,7 @@ impl PendingChanges {
 }
 
 fn push(pairs: &mut Pairs, field: &[u8], content: Content<'_>) {
-    // What a replica holds fits into pairs.
+    // What fits into a replica fits into pairs.
     let _ = match content {
         Content::Bytes(value) => pairs.push(field, value),
         Content::TooLong => pairs.push_too_long(field),

@@ -1,34 +1,33 @@
-//! How one hash is read next: by what earlier reads of it have cost.
+//! How a hash is read: whole, or without values that are too large.
 //!
-//! A reply has a budget ([`BUDGET`]), and whoever may write to the hash may
-//! write a value, or a field name, that passes it. The connection is lost
-//! then, and asking the same again would transfer as much again. So:
+//! The size of a reply is limited ([`BUDGET`]), and whoever may write to the hash may write a value,
+//! or a field name, that exceeds the limit. Then the connection is lost, and the same command would
+//! transfer as much again. So a hash is read
 //!
-//! - *Whole*: by HGETALL or HSCAN. This is fast, and the rule.
-//! - *Measured*: the field names first, then the lengths of their values, then
-//!   those values that a value may be as long as. A value that is too large is
-//!   never transferred. This takes three questions for one, so it ends when
-//!   nothing too large has been seen for a while.
-//! - *Suspended*: not at all until some time has passed, where even the names
-//!   pass the budget or the user may not measure.
+//! - *whole*, by HGETALL or HSCAN. This is fast, and the normal case.
+//! - *measured*: first the field names, then the lengths of their values, then the values that are
+//!   not too long. A value that is too long is never transferred. This takes three commands for
+//!   one, so it ends when nothing too large was seen for a while.
+//! - *suspended*: not at all for some time, if even the names exceed the limit or the user may not
+//!   measure.
 //!
-//! It outlives a connection.
+//! The plan outlives a connection.
 
-use super::scan::{SCAN_ABOVE, STEP};
+use super::scan::{HGETALL_MAX_FIELDS, STEP};
 use crate::connect::BUDGET;
 use crate::unreadable::Unreadable;
 use cloudhosts_config::status::UnreadableCode;
 use std::time::{Duration, Instant};
 
-/// How long nothing too large must have been seen before a hash is read whole
-/// again, and the first suspension. It doubles with each reply that passed the
-/// budget, so that writing and deleting a large value by turns costs little.
+/// How long a hash is measured after something too large was last seen, and the first suspension.
+/// It doubles with each reply that exceeded the limit, so that writing and deleting a large value in
+/// turns costs little.
 const FIRST_REST: Duration = Duration::from_secs(10);
 
 /// Where the doubling ends: one reply in a quarter of an hour, or 75 KB/s.
 const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 
-/// After so long without such a reply the doubling starts anew.
+/// After this time without such a reply the doubling starts again.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
 /// What a pair takes in a reply beside its bytes, at most: two headers
@@ -70,7 +69,7 @@ impl Sizes {
     /// with room for what is added meanwhile. A step of HSCAN can give a few
     /// times the fields it is asked for.
     fn fit(&self) -> bool {
-        let steps = self.fields > SCAN_ABOVE;
+        let steps = self.fields > HGETALL_MAX_FIELDS;
         let step = self.largest.saturating_mul(4 * STEP as u64);
         self.too_long == 0 && (self.bytes <= BUDGET / 2 || steps && step <= BUDGET)
     }

@@ -1,9 +1,8 @@
-//! What is asked of Redis at one moment, and what it answers.
+//! Requests: several commands that are executed at one moment.
 //!
-//! Everything is asked in transactions (MULTI), so that what one question
-//! brings is of one moment, and the changes that are pushed are before it or
-//! after it. Where the user may not use transactions, or the keys are spread
-//! over a cluster, the same is asked in a row.
+//! A request is a transaction (MULTI), so that its replies show one moment, and every pushed change
+//! is before or after it. If the user may not use transactions, or the keys are on several nodes of
+//! a cluster, the commands are sent without MULTI.
 
 use super::info::Section;
 use crate::connect::{CommandError, ErrorReply, Link};
@@ -11,10 +10,10 @@ use crate::fault::Fault;
 use redis::{Cmd, Value, cmd};
 use std::time::Duration;
 
-/// The answer to one command.
+/// The reply to one command.
 pub(super) type Reply = Result<Value, ErrorReply>;
 
-/// What a command of a question is for. The numbers are those of hashes.
+/// What a command of a request is for. The numbers are indexes of hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommandTag {
     /// How many fields a hash has (HLEN).
@@ -27,54 +26,53 @@ pub(super) enum CommandTag {
     Fields(usize),
     /// How long the hash has to live (PTTL).
     TimeToLive(usize),
-    /// What Redis says of itself.
+    /// A section of INFO.
     Info(Section),
 }
 
-/// Commands that are to be answered together.
+/// Commands that are sent together.
 #[derive(Default)]
 pub(super) struct Request {
     commands: Vec<Cmd>,
-    places: Vec<CommandTag>,
+    tags: Vec<CommandTag>,
 }
 
-/// What came of a question.
+/// What came of a transaction.
 pub(super) enum RequestOutcome {
-    /// An answer to each command.
+    /// A reply to each command.
     Answered(Replies),
-    /// Nothing was done, because these commands may not be asked.
+    /// Nothing was executed, because these commands are refused.
     Refused(Vec<(CommandTag, ErrorReply)>),
-    /// Nothing was done, because there are no transactions here; or for as long
-    /// as Redis is out of memory, when it queues no command.
+    /// Nothing was executed, because transactions are not possible here, or not while Redis is out
+    /// of memory.
     NoTransactions { out_of_memory: bool },
 }
 
-/// The answers to a question.
+/// The replies to a request.
 #[derive(Default)]
 pub(super) struct Replies(Vec<(CommandTag, Option<Reply>)>);
 
 impl Replies {
-    /// The answers for one place, in the order of the commands. Each is given
-    /// once.
-    pub(super) fn take(&mut self, place: CommandTag) -> impl Iterator<Item = Reply> {
+    /// The replies with one tag, in the order of the commands. Each is returned once.
+    pub(super) fn take(&mut self, tag: CommandTag) -> impl Iterator<Item = Reply> {
         self.0
             .iter_mut()
-            .filter(move |(at, _)| *at == place)
+            .filter(move |(at, _)| *at == tag)
             .filter_map(|(_, reply)| reply.take())
     }
 
-    /// Every section of INFO that was asked for.
+    /// The sections of INFO.
     pub(super) fn sections(&mut self) -> impl Iterator<Item = (Section, Reply)> {
-        self.0.iter_mut().filter_map(|(place, reply)| match place {
+        self.0.iter_mut().filter_map(|(tag, reply)| match tag {
             CommandTag::Info(section) => Some((*section, reply.take()?)),
             _ => None,
         })
     }
 
-    /// What was refused among the answers, and is refused to whoever asks.
+    /// The commands that are refused for want of a permission.
     pub(super) fn denied(&self) -> Vec<(CommandTag, ErrorReply)> {
-        let denied = |(place, reply): &(CommandTag, Option<Reply>)| match reply {
-            Some(Err(reply)) if reply.is_no_perm() => Some((*place, reply.clone())),
+        let denied = |(tag, reply): &(CommandTag, Option<Reply>)| match reply {
+            Some(Err(reply)) if reply.is_no_perm() => Some((*tag, reply.clone())),
             _ => None,
         };
         self.0.iter().filter_map(denied).collect()
@@ -83,33 +81,29 @@ impl Replies {
 
 impl Request {
     /// Adds a command.
-    pub(super) fn add(&mut self, place: CommandTag, command: Cmd) {
-        self.places.push(place);
+    pub(super) fn add(&mut self, tag: CommandTag, command: Cmd) {
+        self.tags.push(tag);
         self.commands.push(command);
     }
 
-    /// Whether nothing is asked.
+    /// Whether there is no command.
     pub(super) fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 
-    /// Asks in a transaction. `silence` is how long Redis may take to say
-    /// something.
+    /// Sends the commands in a transaction. `silence` is how long Redis may send nothing.
     ///
     /// # Errors
-    /// The connection is lost, or Redis answers nobody.
-    pub(super) async fn ask(
+    /// The connection is lost, or Redis refuses everything.
+    pub(super) async fn send(
         self,
         link: &mut Link,
         silence: Duration,
     ) -> Result<RequestOutcome, CommandError> {
-        let Request {
-            mut commands,
-            places,
-        } = self;
+        let Request { mut commands, tags } = self;
         commands.insert(0, cmd("MULTI"));
         commands.push(cmd("EXEC"));
-        let replies = link.ask_all(&commands, silence).await?;
+        let replies = link.send_all(&commands, silence).await?;
         let mut replies = replies.into_iter();
         match replies.next() {
             Some(Err(reply)) if reply.is_no_perm() || reply.is_unknown_command() => {
@@ -121,14 +115,14 @@ impl Request {
             _ => {}
         }
         let done = replies.next_back();
-        let refused: Vec<(CommandTag, ErrorReply)> = places
+        let refused: Vec<(CommandTag, ErrorReply)> = tags
             .iter()
             .zip(replies)
-            .filter_map(|(&place, queued)| Some((place, queued.err()?)))
+            .filter_map(|(&tag, queued)| Some((tag, queued.err()?)))
             .collect();
         match done {
-            Some(Ok(Value::Array(answers))) if answers.len() == places.len() => {
-                Ok(RequestOutcome::Answered(Replies::new(places, answers)))
+            Some(Ok(Value::Array(answers))) if answers.len() == tags.len() => {
+                Ok(RequestOutcome::Answered(Replies::new(tags, answers)))
             }
             Some(Err(_)) if refused.iter().any(|(_, why)| why.is_out_of_memory()) => {
                 Ok(RequestOutcome::NoTransactions {
@@ -151,28 +145,28 @@ impl Request {
         }
     }
 
-    /// Asks in a row.
+    /// Sends the commands without a transaction.
     ///
     /// # Errors
     /// The connection is lost.
-    pub(super) async fn ask_plainly(
+    pub(super) async fn send_plainly(
         self,
         link: &mut Link,
         silence: Duration,
     ) -> Result<Replies, CommandError> {
-        let replies = link.ask_all(&self.commands, silence).await?;
-        let replies = self.places.into_iter().zip(replies.into_iter().map(Some));
+        let replies = link.send_all(&self.commands, silence).await?;
+        let replies = self.tags.into_iter().zip(replies.into_iter().map(Some));
         Ok(Replies(replies.collect()))
     }
 }
 
 impl Replies {
-    fn new(places: Vec<CommandTag>, answers: Vec<Value>) -> Replies {
+    fn new(tags: Vec<CommandTag>, answers: Vec<Value>) -> Replies {
         let reply = |answer| match answer {
             Value::ServerError(error) => Err(ErrorReply::from(&error)),
             answer => Ok(answer),
         };
         let replies = answers.into_iter().map(|answer| Some(reply(answer)));
-        Replies(places.into_iter().zip(replies).collect())
+        Replies(tags.into_iter().zip(replies).collect())
     }
 }

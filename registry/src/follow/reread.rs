@@ -1,4 +1,4 @@
-//! Roles that changed under a scan, and are read again to be sure of them.
+//! Roles that changed while their hash was scanned, to be read again at one moment.
 
 use super::hash::ReadRole;
 use super::pending_changes::Absence;
@@ -7,17 +7,17 @@ use super::request::{CommandTag, Replies, Request};
 use redis::{Value, cmd};
 use std::collections::VecDeque;
 
-/// Fields that one HMGET asks for.
+/// Fields of one HMGET.
 const CHUNK: usize = 1_000;
 
-/// Fields that one question asks for, unless one role alone has more.
+/// Fields of one request, unless one role alone has more.
 const MOST: usize = 10_000;
 
 /// A role of a hash that is to be read again.
 pub(super) struct Reread {
     pub(super) hash: usize,
     pub(super) read: ReadRole,
-    /// What its missing fields are.
+    /// Whether missing fields were deleted or lost.
     pub(super) gone: Absence,
     pub(super) why: RereadReason,
 }
@@ -25,18 +25,17 @@ pub(super) struct Reread {
 /// Why a role is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RereadReason {
-    /// The hash was changed under the scan that found the role changed.
+    /// The hash was changed during the scan that found the role changed.
     Torn,
-    /// It has waited for scans of this hash or of others.
+    /// The scans that it waited for are complete.
     Waited,
-    /// A role of another hash may have moved here.
+    /// A role of another hash may have moved to this one.
     Moved,
-    /// It has waited, and the log has told of it meanwhile.
+    /// It was deferred, and the log has changed it meanwhile.
     Logged,
 }
 
-/// Roles that are to be read again, whole, and as many as possible at one
-/// moment.
+/// The roles that are to be read again, as many as possible at one moment.
 #[derive(Default)]
 pub(super) struct RereadQueue(VecDeque<Reread>);
 
@@ -51,7 +50,7 @@ impl RereadQueue {
         self.0.push_back(changed);
     }
 
-    /// Those that the next question asks for.
+    /// Takes those of the next request.
     pub(super) fn next(&mut self) -> Vec<Reread> {
         let (mut some, mut fields) = (Vec::new(), 0);
         while let Some(changed) = self.0.pop_front() {
@@ -65,21 +64,25 @@ impl RereadQueue {
         some
     }
 
-    /// The question was not answered: they are to be asked for again.
+    /// The request failed: they are to be read again.
     pub(super) fn give_back(&mut self, some: Vec<Reread>) {
         for changed in some.into_iter().rev() {
             self.0.push_front(changed);
         }
     }
 
-    /// All of them, which are then not read again.
+    /// Takes all of them. They are not read again.
     pub(super) fn give_up(&mut self) -> VecDeque<Reread> {
         std::mem::take(&mut self.0)
     }
 }
 
-/// Asks for the fields of these roles. `key` gives the key of a hash.
-pub(super) fn ask<'k>(some: &[Reread], key: impl Fn(usize) -> &'k str, question: &mut Request) {
+/// Adds the commands that read these roles. `key` returns the key of a hash.
+pub(super) fn add_commands<'k>(
+    some: &[Reread],
+    key: impl Fn(usize) -> &'k str,
+    request: &mut Request,
+) {
     for hash in hashes(some) {
         let fields: Vec<&[u8]> = some
             .iter()
@@ -88,16 +91,16 @@ pub(super) fn ask<'k>(some: &[Reread], key: impl Fn(usize) -> &'k str, question:
             .collect();
         for chunk in fields.chunks(CHUNK) {
             let hmget = cmd("HMGET").arg(key(hash)).arg(chunk).to_owned();
-            question.add(CommandTag::Fields(hash), hmget);
+            request.add(CommandTag::Fields(hash), hmget);
         }
     }
 }
 
-/// Puts the answers in the place of what was read before.
-pub(super) fn read(some: &mut [Reread], answer: &mut Replies) -> Result<(), ReadError> {
+/// Replaces what was read before with the replies.
+pub(super) fn read(some: &mut [Reread], replies: &mut Replies) -> Result<(), ReadError> {
     for hash in hashes(some) {
         let mut values = Vec::new();
-        for answer in answer.take(CommandTag::Fields(hash)) {
+        for answer in replies.take(CommandTag::Fields(hash)) {
             let Value::Array(some) = answer? else {
                 return Err(ReadError::unexpected_reply("HMGET"));
             };

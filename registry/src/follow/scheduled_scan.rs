@@ -1,43 +1,40 @@
-//! That a hash is to be scanned, why, and when.
+//! When a hash is to be scanned, and why.
 
 use std::time::Instant;
 
 /// Why a hash is to be scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ScanCause {
-    /// It is time to read everything again.
+    /// A resync is due.
     Resync,
-    /// It is time to look whether something has changed, where nothing is
-    /// pushed.
+    /// A poll is due: nothing is pushed.
     Poll,
-    /// Something changed, and the log does not tell what.
+    /// Something changed, and the log does not say what.
     Change,
-    /// It was not read on this connection yet.
+    /// The hash was not read on this connection yet.
     First,
 }
 
 impl ScanCause {
-    /// Whether the hash is known, or must be suspected, to differ from what is
-    /// known of it.
+    /// Whether the hash differs, or may differ, from its replica.
     pub(super) fn is_suspicion(self) -> bool {
         self != ScanCause::Resync
     }
 }
 
-/// That a hash is to be scanned.
+/// A scan that is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ScheduledScan {
     pub(super) cause: ScanCause,
     /// Not before this.
     pub(super) due: Instant,
-    /// The length of the hash was asked since the scheduled arose.
+    /// The length of the hash was read since then.
     pub(super) sized: bool,
 }
 
 impl ScheduledScan {
-    /// Joins a new scheduled with what is scheduled already: the weightier cause, and
-    /// the earlier time; but another change does not hurry a scan that waits for
-    /// its turn.
+    /// Merges with a scan that is scheduled already: the stronger cause, and the earlier time. But
+    /// another change does not advance a scan that waits for its turn.
     pub(super) fn join(
         scheduled: Option<ScheduledScan>,
         cause: ScanCause,

@@ -1,8 +1,7 @@
-//! A timer that wakes the process once.
+//! A timer of the kernel (timerfd).
 //!
-//! tokio keeps timers in a wheel, which wakes up on the way to a deadline as
-//! well: for an idle daemon that is half of all its wake-ups. The kernel's
-//! timers (timerfd_create(2)) wake it at the deadline and never else.
+//! tokio keeps its timers in a wheel, which also wakes the process before a deadline: for an idle
+//! daemon that is half of all wakeups. A timer of timerfd_create(2) wakes it at the deadline only.
 
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -12,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 use tokio::net::unix::pipe::Receiver;
 
-/// One timer, set anew at each wait.
+/// One timer, set again at each wait.
 ///
 /// tokio waits for it as for a pipe, since both are descriptors that become
 /// readable: its type for any descriptor (`AsyncFd`) can only be made in
@@ -36,8 +35,7 @@ impl TimerFd {
             }
             self.set(left)?;
             self.0.readable().await?;
-            // What is left of an earlier wait makes it look ready once more;
-            // the read finds that out, and the clock decides.
+            // After an earlier wait that was dropped it may look ready; the clock decides.
             match self.0.try_read(&mut [0; 8]) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 _ => {}

@@ -1,46 +1,43 @@
-//! Whether what is missing in a hash was deleted, or got lost.
+//! Whether fields that are missing from a hash were deleted or lost.
 
 use super::loss_counters::LossCounters;
 use super::pending_changes::Absence;
 use super::replication_identity::ReplicationIdentity;
 use serde::{Deserialize, Serialize};
 
-/// What the log says of whether the data goes on from what was known.
-///
-/// What comes later outweighs what comes before.
+/// What the log shows about whether the data continues from the known state. A later variant
+/// outweighs an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum LogEvidence {
-    /// Our entry is in it: the data is what it was then, and what came after.
+    /// It contains the last known entry: the data is that state and what came after.
     Continues,
     /// There is no log, or it was not read.
     #[default]
     Absent,
-    /// Our entry is no longer in it.
+    /// It no longer contains the last known entry.
     Broken,
 }
 
-/// Then, when the hash was read last, and now; none where INFO is refused.
+/// A value at the last scan, and now. None if INFO is refused.
 #[derive(Debug)]
 pub(super) struct ThenAndNow<'a, T> {
     pub(super) then: Option<&'a T>,
     pub(super) now: Option<&'a T>,
 }
 
-/// What is known about a hash in which a scan misses fields that the log does
-/// not say to be deleted.
+/// The evidence about a hash in which a scan misses fields that were not deleted by the log.
 #[derive(Debug)]
 pub(super) struct LossEvidence<'a> {
     pub(super) log: LogEvidence,
-    /// Something was changed without the log after the entry that we know. The
-    /// log proves nothing of it.
+    /// Something was changed without the log after the last known entry. The log proves nothing
+    /// about it.
     pub(super) unlogged: bool,
-    /// The log has told of changes after the hash was read: what `then` holds is
-    /// not of them.
+    /// Logged changes were applied after the last scan: `then` is from before them.
     pub(super) logged: bool,
-    /// This connection has watched the hash since it was read last.
+    /// This connection has tracked the hash since the last scan.
     pub(super) watched: bool,
-    /// A flush was pushed since, of whatever database.
+    /// A flush was pushed since, of any database.
     pub(super) flushed: bool,
     /// More than half of the hash is missing.
     pub(super) most: bool,
@@ -53,10 +50,9 @@ pub(super) struct LossEvidence<'a> {
 impl LossEvidence<'_> {
     /// Whether the missing fields were deleted, or got lost.
     ///
-    /// They were deleted if the data is known to go on from what was read last,
-    /// and nothing is known to have happened that loses data. In doubt they are
-    /// lost, because a name that is answered too long does less harm than one
-    /// that is not answered.
+    /// They were deleted if the data provably continues from the last scan, and nothing happened
+    /// that loses data. In doubt they are lost, because a name that is answered for too long does
+    /// less harm than one that is not answered.
     pub(super) fn verdict(&self) -> Absence {
         if self.goes_on() && !self.was_flushed() && !self.was_evicted() {
             Absence::Removed
@@ -65,7 +61,7 @@ impl LossEvidence<'_> {
         }
     }
 
-    /// Nothing can have happened that we were not told.
+    /// Whether everything that happened was pushed.
     fn undisturbed(&self) -> bool {
         self.watched && !self.flushed
     }
@@ -80,7 +76,7 @@ impl LossEvidence<'_> {
         }
     }
 
-    /// By its replication the data goes on from what was read last.
+    /// By its replication ID the data continues from the last scan.
     fn has_all_that_was_read(&self) -> bool {
         let ThenAndNow {
             then: Some(then),
@@ -100,7 +96,7 @@ impl LossEvidence<'_> {
         read_last || now.is_same_master(then) && !reattached
     }
 
-    /// The same process, with the same data: if our entry is not in the log, it
+    /// The same process, with the same data set: if the last known entry is not in the log, the log
     /// was trimmed, or flushed.
     fn is_same_process(&self) -> bool {
         let identities = self.identity.then.zip(self.identity.now);
@@ -109,9 +105,8 @@ impl LossEvidence<'_> {
             && losses.is_some_and(|(then, now)| !now.reattached_since(then))
     }
 
-    /// Our database was flushed, or may have been. A log in which our entry
-    /// stands has not been; and where most of a hash is still there, the flush
-    /// of one database was of another.
+    /// Our database was flushed, or may have been. It was not if the log still has the last known
+    /// entry. And if most of the hash is still there, the flush of one database was of another.
     fn was_flushed(&self) -> bool {
         if self.log == LogEvidence::Continues || self.undisturbed() {
             return false;
@@ -124,8 +119,7 @@ impl LossEvidence<'_> {
         }
     }
 
-    /// The hash was evicted or expired, or may have been. Redis evicts whole
-    /// keys.
+    /// The hash was evicted or has expired, or may have. Redis evicts whole keys.
     fn was_evicted(&self) -> bool {
         if !self.most {
             return false;

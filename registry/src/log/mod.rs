@@ -1,7 +1,7 @@
 //! The change log: what changed, not only that something did.
 //!
 //! Beside the hash `H` stands the stream `H:log` ([`log_key`]). Whoever
-//! changes the hash through cloudhosts appends one [`Entry`] for the change,
+//! changes the hash through cloudhosts appends one [`LogEntry`] for the change,
 //! in the same script or transaction, the entry first and then the hash. A
 //! daemon reads what was appended since its own [`Position`] and so knows
 //! exactly which fields changed.
@@ -27,7 +27,7 @@ mod entry_id;
 mod operation;
 mod position;
 
-pub use entry::Entry;
+pub use entry::LogEntry;
 pub use entry_id::{EntryId, EntryIdError};
 pub use operation::{DropScope, Operation};
 pub use position::Position;

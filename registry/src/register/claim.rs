@@ -1,6 +1,5 @@
-//! Claiming and releasing: all fields of a role, in every spelling, are found
-//! before the script that changes them. To look for them within the script held
-//! Redis up for 0.7 s at a million fields.
+//! Claim, point and release. All fields of the role, in every spelling, are looked up before the
+//! script runs: doing that in the script blocked Redis for 0.7 s with a million fields.
 
 use super::change::{Change, Condition};
 use super::error::RegisterError;
@@ -17,23 +16,23 @@ use redis::{Value, cmd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// How many fields one step looks at.
+/// COUNT of HSCAN.
 const STEP: usize = 250;
 
-/// How often a role is looked at again that others change meanwhile.
+/// How often the lookup is repeated if others change the role meanwhile.
 const ATTEMPTS: usize = 10;
 
-/// What a hash has of a role.
+/// The fields of a role in one hash.
 struct Found {
-    /// Up to which entry of the log that is so.
+    /// The newest entry of the log at that time.
     position: Vec<u8>,
-    /// The fields, as they stand there, and their values.
+    /// The raw fields and their values.
     fields: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Change {
-    /// Claims the role, points it, or releases it. What the script answers, and
-    /// whether the role points at what has no address.
+    /// Runs a claim, pointer or release. Returns the reply of the script, and whether the role points
+    /// at a name without an address.
     pub(super) async fn claim(
         &self,
         registrar: &mut Registrar,
@@ -49,7 +48,7 @@ impl Change {
                 all.push(found);
             }
             let aim = self.aim(&all, registrar).await?;
-            // What does not work may be pointed at nothing, as long as it does not.
+            // A role without an address may point at a name without one.
             let dangling = aim == Reach::Nothing;
             let exact = self.only_if.is_some() || dangling;
             let mut words = vec![self.role.name().as_bytes().to_vec()];
@@ -72,15 +71,15 @@ impl Change {
             }
         }
         Err(RegisterError::Away(format!(
-            "{}: others change it all the time; nothing was changed",
+            "{}: others keep changing it; nothing was changed",
             self.role
         )))
     }
 
-    /// What there is where the role is to point.
+    /// What the target of the pointer leads to.
     ///
     /// # Errors
-    /// [`RegisterError::Dangling`], if that is nothing, and the role has addresses.
+    /// [`RegisterError::Dangling`] if the target has no address, and the role has one.
     async fn aim(&self, all: &[Found], registrar: &mut Registrar) -> Result<Reach, RegisterError> {
         let at = self.places.iter().find_map(|place| place.at.as_ref());
         let pointer = at.and_then(|at| pointer_of(at.as_str().as_bytes()));
@@ -115,8 +114,7 @@ impl Change {
 }
 
 impl Found {
-    /// Looks through the hash, step by step, so that Redis serves others
-    /// meanwhile.
+    /// Scans the hash.
     async fn find(
         hash: &str,
         role: &str,
@@ -126,7 +124,7 @@ impl Found {
         let mut last = cmd("XREVRANGE");
         last.arg(log_key(hash)).arg("+").arg("-");
         last.arg("COUNT").arg(1);
-        let last = match registrar.try_asking(&last).await? {
+        let last = match registrar.try_send(&last).await? {
             Ok(entries) => entries,
             // Of a key that is not a stream the script says more.
             Err(refusal) if refusal.reply.is_wrong_type() => Value::Nil,
@@ -144,7 +142,7 @@ impl Found {
         Ok(found)
     }
 
-    /// Whether the role has an address now, its own or one that it points at.
+    /// Whether the role has an address now, directly or by a pointer.
     async fn has_address(&self, search: &mut Search<'_>) -> Result<bool, RegisterError> {
         let values = self.fields.values();
         let targets = values.filter_map(|value| RoleValue::parse(value).ok());
@@ -163,10 +161,10 @@ impl Found {
         Ok(false)
     }
 
-    /// Whether the role is where it is thought to be.
+    /// Checks the condition.
     ///
     /// # Errors
-    /// [`RegisterError::Differs`], if it is somewhere else.
+    /// [`RegisterError::Differs`] if it is not met.
     fn meets(&self, condition: &Condition, hash: &str) -> Result<(), RegisterError> {
         let mut targets = BTreeSet::new();
         for value in self.fields.values() {
@@ -188,7 +186,7 @@ impl Found {
         }))
     }
 
-    /// Adds what the script is told of this hash.
+    /// Adds the arguments of the script for this hash.
     fn append_to(self, words: &mut Vec<Vec<u8>>, value: &str, exact: bool) {
         let how: &[u8] = if exact { b"exact" } else { b"any" };
         words.extend([
@@ -206,8 +204,7 @@ impl Found {
     }
 }
 
-/// The fields of a hash that match a pattern, and their values; step by step, so
-/// that Redis serves others meanwhile. One may come twice.
+/// The fields of a hash that match a pattern, and their values, by HSCAN. A field may occur twice.
 pub(super) async fn scan(
     hash: &str,
     pattern: &str,
@@ -218,7 +215,7 @@ pub(super) async fn scan(
         let mut step = cmd("HSCAN");
         step.arg(hash).arg(cursor).arg("MATCH").arg(pattern);
         step.arg("COUNT").arg(STEP);
-        let answer = registrar.ask(&step).await?;
+        let answer = registrar.send(&step).await?;
         let page = items(&answer).get(1).map(items).unwrap_or_default();
         let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
         for pair in words.chunks_exact(2) {
@@ -241,8 +238,7 @@ fn pointer_of(value: &[u8]) -> Option<Name> {
     }
 }
 
-/// Where a value leads: its addresses or its pointer, or all of it where it
-/// cannot be read.
+/// The addresses or the pointer of a value, or all of it if it is invalid.
 fn targets_of(value: &[u8]) -> BTreeSet<String> {
     match RoleValue::parse(value).map(|value| value.target) {
         Ok(Target::Addresses { v4, v6 }) => {
@@ -255,15 +251,13 @@ fn targets_of(value: &[u8]) -> BTreeSet<String> {
     }
 }
 
-/// The role of a field, in its normal form; also of one whose member cannot be
-/// one.
+/// The role of a field in its normal form, even if the member is invalid.
 pub(super) fn role_of(field: &[u8]) -> Option<String> {
     let role = field.split(|&byte| byte == b'/').next()?;
     Some(Field::parse(role).ok()?.role.to_string())
 }
 
-/// A pattern for the fields of a role in every spelling, and of others that
-/// begin like it.
+/// A pattern that matches the fields of a role in every spelling, and of roles with that prefix.
 pub(super) fn pattern(role: &str) -> String {
     let mut pattern = String::new();
     for letter in role.chars() {

@@ -3,30 +3,29 @@
 use crate::connect::ErrorReply;
 use crate::connect_error::ConnectError;
 
-/// What went wrong, in words for the operator.
+/// Why a change was not made. The texts are for the operator; callers decide on the variant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// No Redis could be reached, or it may not be written to for now. Nothing
-    /// was changed.
+    /// No Redis could be reached, or it refuses writes for now. Nothing was changed.
     #[error("{0}")]
     Away(String),
-    /// Redis says no, and will again. Nothing was changed.
+    /// Redis refuses. Nothing was changed.
     #[error("{0}")]
     Refused(String),
-    /// The role is not where it was said to be. Nothing was changed.
+    /// The condition is not met. Nothing was changed.
     #[error("{0}")]
     Differs(String),
-    /// The role has addresses, and would have none. Nothing was changed.
+    /// The role has an address, and would have none. Nothing was changed.
     #[error("{0}")]
     Dangling(String),
-    /// The connection was lost before the answer came: the change may have been
-    /// made. Making it again does no harm.
+    /// The connection was lost before the reply arrived: the change may have been made. Making it
+    /// again does no harm.
     #[error("{0}; the change may have been made or not, and can be made again")]
     Unanswered(String),
 }
 
 impl RegisterError {
-    /// Whether waiting may help.
+    /// Whether trying again may help.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(self, RegisterError::Away(_) | RegisterError::Unanswered(_))
@@ -42,14 +41,14 @@ impl RegisterError {
         }
     }
 
-    /// Redis answered what no script of this version does.
+    /// A script returned something that this version does not understand.
     pub(super) fn not_understood() -> RegisterError {
-        let why = "Redis answered what this program does not understand; are all parts of one \
-                   version?";
+        let why = "this program does not understand the reply of a script; are all parts of \
+                   cloudhosts of one version?";
         RegisterError::Refused(why.to_owned())
     }
 
-    /// The same of a question that changes nothing.
+    /// The same for a command that changes nothing.
     pub(super) fn before_any_change(self) -> RegisterError {
         match self {
             RegisterError::Unanswered(why) => {

@@ -1,4 +1,4 @@
-//! Who holds what: the leases beside the hashes, read for people.
+//! Lists the leases, for people.
 
 use super::error::RegisterError;
 use super::reply::{bytes, items, number};
@@ -10,53 +10,52 @@ use redis::{Cmd, Value, cmd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long Redis may take to be reached, and for an answer: who asks wants to
-/// know other things as well.
+/// The limit for connecting, and for each reply: the caller shows other things as well.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The first ms that cannot be written as RFC 3339 does it.
+/// The first time in ms that RFC 3339 cannot express.
 const YEAR_10000: u64 = 253_402_300_800_000;
 
 /// How many records are read at once.
 const STEP: usize = 1_000;
 
-/// One who holds a role, or stands by to.
+/// The lease of a holder, or of one on standby.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
     /// The hash.
     pub hash: String,
     /// The field: `web/i-1`.
     pub field: String,
-    /// How it is held.
+    /// The state of the lease.
     pub state: HoldingState,
-    /// Who holds it, as the change log names them.
+    /// The holder, as in the change log.
     pub by: String,
-    /// The value that is held.
+    /// The value of the field.
     pub value: String,
-    /// Since when it is so.
+    /// Since when it has this state.
     pub since: SystemTime,
-    /// Until when the lease runs, by the clock of Redis, unless it is renewed;
-    /// none of what was left behind.
+    /// When the lease expires by the clock of Redis, unless it is renewed. None for a retained
+    /// address.
     pub until: Option<SystemTime>,
-    /// The term of one who holds exclusively.
+    /// The term of an exclusive holder.
     pub term: Option<u64>,
 }
 
-/// How a role is held.
+/// The state of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldingState {
-    /// Beside others.
+    /// A member among others.
     Member,
-    /// Exclusively.
+    /// The exclusive holder.
     Holder,
-    /// It is not: another one holds it exclusively.
+    /// Waits for the exclusive holder to end.
     Standby,
-    /// Not any more, but it was the last, and is to stay.
+    /// The last holder has ended, and its address stays (`--keep-last`).
     Kept,
 }
 
 impl HoldingState {
-    /// What it is called.
+    /// The name of the state, as in the record.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,11 +67,10 @@ impl HoldingState {
     }
 }
 
-/// Reads who holds these roles, or any, in the hashes of the configuration; in
-/// the order of the fields.
+/// Reads the leases of these roles, or of all, in the configured hashes. Sorted by field.
 ///
 /// # Errors
-/// Redis cannot be reached, or says no.
+/// Redis cannot be reached, or refuses.
 pub async fn holdings(
     mut config: Config,
     roles: Option<&[Role]>,
@@ -99,7 +97,7 @@ pub async fn holdings(
     Ok(all)
 }
 
-/// A connection, and what is asked over it.
+/// Reads leases over a connection.
 struct Reader {
     connection: Connection,
 }
@@ -114,15 +112,15 @@ impl Reader {
         hash: &str,
         role: &Role,
     ) -> Result<Vec<FieldRecord>, RegisterError> {
-        let mut question = cmd("ZRANGE");
-        question.arg(times_key(hash, role.name())).arg(0).arg(-1);
-        let answer = self.ask(&question).await?;
+        let mut command = cmd("ZRANGE");
+        command.arg(times_key(hash, role.name())).arg(0).arg(-1);
+        let answer = self.send(&command).await?;
         let fields: Vec<&[u8]> = items(&answer).iter().filter_map(bytes).collect();
         let mut records = Vec::new();
         for some in fields.chunks(STEP) {
-            let mut question = cmd("HMGET");
-            question.arg(held_key(hash)).arg(some);
-            let answer = self.ask(&question).await?;
+            let mut command = cmd("HMGET");
+            command.arg(held_key(hash)).arg(some);
+            let answer = self.send(&command).await?;
             let texts = items(&answer).iter().map(bytes);
             let known = some.iter().zip(texts);
             let owned = known.filter_map(|(field, text)| Some((field.to_vec(), text?.to_vec())));
@@ -139,7 +137,7 @@ impl Reader {
             let mut step = cmd("HSCAN");
             step.arg(held_key(hash)).arg(cursor);
             step.arg("COUNT").arg(STEP);
-            let answer = self.ask(&step).await?;
+            let answer = self.send(&step).await?;
             let page = items(&answer).get(1).map(items).unwrap_or_default();
             let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
             for pair in words.chunks_exact(2) {
@@ -152,13 +150,13 @@ impl Reader {
                 _ => break,
             }
         }
-        // A field that moved while it was looked through comes twice.
+        // HSCAN may return a field twice.
         records.sort();
         records.dedup_by(|one, other| one.0 == other.0);
         Ok(records)
     }
 
-    /// What these records say, with when they were renewed.
+    /// Combines these records with their times of renewal.
     async fn holdings(
         &mut self,
         hash: &str,
@@ -168,19 +166,19 @@ impl Reader {
             .iter()
             .filter_map(|(field, text)| Some((field.as_slice(), Parsed::read(text)?)))
             .collect();
-        let questions = known.iter().map(|(field, _)| {
+        let commands = known.iter().map(|(field, _)| {
             let role = field.split(|&byte| byte == b'/').next().unwrap_or_default();
-            let mut question = cmd("ZSCORE");
-            question
+            let mut command = cmd("ZSCORE");
+            command
                 .arg(times_key(hash, &String::from_utf8_lossy(role)))
                 .arg(*field);
-            question
+            command
         });
-        let questions: Vec<Cmd> = questions.collect();
-        if questions.is_empty() {
+        let commands: Vec<Cmd> = commands.collect();
+        if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = self.connection.link.ask_all(&questions, PATIENCE).await;
+        let answers = self.connection.link.send_all(&commands, PATIENCE).await;
         let answers = answers.map_err(|failure| self.error(failure))?;
         let mut holdings = Vec::new();
         for ((field, parsed), answer) in known.into_iter().zip(answers) {
@@ -191,8 +189,8 @@ impl Reader {
         Ok(holdings)
     }
 
-    async fn ask(&mut self, question: &Cmd) -> Result<Value, RegisterError> {
-        let answer = self.connection.link.ask_within(question, PATIENCE).await;
+    async fn send(&mut self, command: &Cmd) -> Result<Value, RegisterError> {
+        let answer = self.connection.link.send_within(command, PATIENCE).await;
         answer.map_err(|failure| self.error(failure))
     }
 
@@ -215,7 +213,7 @@ struct Parsed {
 }
 
 impl Parsed {
-    /// Takes a record apart; none if it is none, or of one who holds nothing.
+    /// Parses a record. None if it is invalid, or of an ended lease.
     fn read(text: &[u8]) -> Option<Parsed> {
         let text = std::str::from_utf8(text).ok()?;
         let mut words = text.splitn(8, ' ');
@@ -260,7 +258,7 @@ impl Parsed {
     }
 }
 
-/// None of what no calendar has.
+/// None if RFC 3339 cannot express it.
 fn moment(ms: u64) -> Option<SystemTime> {
     let since = Duration::from_millis(ms);
     let known = ms < YEAR_10000;

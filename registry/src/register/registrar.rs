@@ -1,4 +1,4 @@
-//! Has changes made: connects, asks, and says in words what went wrong.
+//! Makes changes: connects, runs scripts, and handles failures.
 
 use super::author::Author;
 use super::change::{Change, Verb};
@@ -13,18 +13,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What came of a change in one hash.
+/// The result of a change in one hash.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangeOutcome {
-    /// Whether the hash is not as it was.
+    /// Whether the hash was changed.
     pub changed: bool,
-    /// The fields that were removed. (Of a renewal: the value the field had
-    /// before.)
+    /// The fields that were removed. For a renewal: the previous value of the field.
     pub removed: Vec<String>,
-    /// Members whose holders are alive, and no longer hold them: they find out
-    /// at their next renewal.
+    /// Members that were ended while their holders are alive. These learn of it at the next renewal.
     pub ended: Vec<String>,
-    /// What the role points at now has no address.
+    /// The target of the pointer has no address.
     pub dangling: bool,
 }
 
@@ -32,14 +30,14 @@ pub struct ChangeOutcome {
 pub struct Registrar {
     connector: Connector,
     connection: Option<Connection>,
-    /// How long an answer may take.
+    /// The limit for a reply.
     patience: Duration,
-    /// Who the change log says made the changes.
+    /// The author of the changes in the log.
     author: Author,
 }
 
 impl Registrar {
-    /// One that is not connected yet.
+    /// A registrar that is not connected yet.
     #[must_use]
     pub fn new(config: Arc<Config>) -> Registrar {
         Registrar {
@@ -50,14 +48,14 @@ impl Registrar {
         }
     }
 
-    /// The same with another bound on the time an answer takes.
+    /// The same with another limit for a reply.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Registrar {
         Registrar { patience, ..self }
     }
 
-    /// The address from which this machine reaches Redis; none over a Unix
-    /// socket. Connects if need be.
+    /// The address from which this machine reaches Redis. None over a Unix socket. Connects if
+    /// needed.
     ///
     /// # Errors
     /// No Redis can be reached.
@@ -65,16 +63,16 @@ impl Registrar {
         Ok(self.connection().await?.link.local())
     }
 
-    /// Where the connection goes, fit for printing.
+    /// The URL of the connection, without the password.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         self.connection.as_ref().map(|one| one.endpoint.as_str())
     }
 
-    /// Makes a change; what came of it in each of its places.
+    /// Makes a change. Returns the result for each of its places.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no.
+    /// Redis cannot be reached, or refuses.
     pub async fn make(&mut self, change: &Change) -> Result<Vec<ChangeOutcome>, RegisterError> {
         let (answer, dangling) = match change.verb {
             Verb::Claim | Verb::Point | Verb::Release => change.claim(self).await?,
@@ -103,13 +101,12 @@ impl Registrar {
             .ok_or_else(RegisterError::not_understood)
     }
 
-    /// Runs a script that stands alone. It is sent by its digest; whole only to
-    /// a Redis that does not know it yet.
+    /// Runs a script outside of a transaction: by EVALSHA, or by EVAL if Redis does not have it.
     pub(super) async fn run(&mut self, call: &Call) -> Result<Value, RegisterError> {
-        match self.ask_owner(&call.by_digest()).await? {
+        match self.send_to_owner(&call.by_digest()).await? {
             Ok(answer) => Ok(answer),
             Err(refusal) if refusal.reply.is_no_script() => {
-                Ok(self.ask_owner(&call.in_full()).await??)
+                Ok(self.send_to_owner(&call.in_full()).await??)
             }
             Err(refusal) => Err(refusal.into()),
         }
@@ -120,26 +117,28 @@ impl Registrar {
         &self.author
     }
 
-    /// Sees that the connection is to the node of a cluster that has this hash,
-    /// for a transaction that is to be sent over it.
+    /// Connects to the node of the cluster that has this hash, for a transaction that follows.
     pub(super) async fn seek(&mut self, hash: &str) -> Result<(), RegisterError> {
         if self.connector.others() == 0 {
             return Ok(());
         }
-        // What else is wrong, the transaction itself will be told.
-        match self.ask_owner(cmd("HLEN").arg(hash)).await? {
+        // Other errors will occur again in the transaction.
+        match self.send_to_owner(cmd("HLEN").arg(hash)).await? {
             Err(refusal) if refusal.reply.is_temporary() => Err(refusal.into()),
             _ => Ok(()),
         }
     }
 
-    /// Asks a question that stands alone, of the master of now. Where the keys live on another node of
-    /// a cluster, which has then done nothing, the other URLs are asked.
-    async fn ask_owner(&mut self, question: &Cmd) -> Result<Result<Value, Refusal>, RegisterError> {
-        self.leave_deposed();
+    /// Sends a command outside of a transaction to the current master. If the keys are on another
+    /// node of a cluster, nothing was executed, and the other URLs are tried.
+    async fn send_to_owner(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<Result<Value, Refusal>, RegisterError> {
+        self.leave_demoted();
         let mut others = self.connector.others();
         loop {
-            let refusal = match self.try_asking(question).await? {
+            let refusal = match self.try_send(command).await? {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err(refusal) => refusal,
             };
@@ -153,21 +152,21 @@ impl Registrar {
         }
     }
 
-    /// Asks one question, over a connection that is made if need be.
-    pub(super) async fn ask(&mut self, question: &Cmd) -> Result<Value, RegisterError> {
-        let answer = self.try_asking(question).await?;
+    /// Sends a command, and connects first if needed.
+    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RegisterError> {
+        let answer = self.try_send(command).await?;
         answer.map_err(RegisterError::from)
     }
 
-    /// Asks one question: the answer, or how Redis refuses it.
-    pub(super) async fn try_asking(
+    /// The same. An error reply is in the inner result.
+    pub(super) async fn try_send(
         &mut self,
-        question: &Cmd,
+        command: &Cmd,
     ) -> Result<Result<Value, Refusal>, RegisterError> {
         let patience = self.patience;
         let connection = self.connection().await?;
         let endpoint = connection.endpoint.clone();
-        match connection.link.ask_within(question, patience).await {
+        match connection.link.send_within(command, patience).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(CommandError::ErrorReply(reply)) => Ok(Err(Refusal { endpoint, reply })),
             Err(CommandError::Lost(why)) => {
@@ -177,14 +176,14 @@ impl Registrar {
         }
     }
 
-    /// Forgets the connection: what it was about is given up.
-    pub(super) fn hang_up(&mut self) {
+    /// Disconnects, which discards a transaction.
+    pub(super) fn disconnect(&mut self) {
         self.connection = None;
     }
 
-    /// Hangs up where the sentinels have named another master meanwhile: of a
-    /// connection that is used again, they are asked from then on.
-    fn leave_deposed(&mut self) {
+    /// Disconnects if the sentinels name another master. Sentinels are watched from the second use
+    /// of a connection.
+    fn leave_demoted(&mut self) {
         if let Some(connection) = &mut self.connection {
             self.connector.watch_master(connection);
             if connection.is_superseded() {
@@ -196,20 +195,20 @@ impl Registrar {
     async fn connection(&mut self) -> Result<&mut Connection, RegisterError> {
         if self.connection.is_none() {
             let mut made = self.connector.connect().await?;
-            logged_in(&mut made, self.patience).await?;
+            check_login(&mut made, self.patience).await?;
             return Ok(self.connection.insert(made));
         }
-        // There is one; the borrow checker wants to be shown.
+        // There is one; this satisfies the borrow checker.
         self.connection
             .as_mut()
             .ok_or_else(|| RegisterError::Away("there is no connection".to_owned()))
     }
 }
 
-/// Sees that Redis does not want a password first. It would answer a question
-/// of more than ten words with a protocol error, which does not say so.
-async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<(), RegisterError> {
-    match connection.link.ask_within(&cmd("TIME"), patience).await {
+/// Checks that Redis does not require a login. Without one it would answer a command of more than
+/// ten words with a protocol error.
+async fn check_login(connection: &mut Connection, patience: Duration) -> Result<(), RegisterError> {
+    match connection.link.send_within(&cmd("TIME"), patience).await {
         Err(CommandError::ErrorReply(reply)) if reply.is_no_auth() => {
             let endpoint = connection.endpoint.clone();
             Err(Refusal { endpoint, reply }.into())
@@ -218,7 +217,7 @@ async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<()
             "{}: {why}",
             connection.endpoint
         ))),
-        // What else it may say will be said of the question proper.
+        // Other errors will occur again in the command itself.
         Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
     }
 }

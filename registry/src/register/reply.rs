@@ -1,8 +1,8 @@
-//! What Redis answered, taken apart.
+//! Parsing of replies.
 
 use redis::Value;
 
-/// The elements of an array; none of anything else.
+/// The elements of an array. Empty for anything else.
 pub(super) fn items(value: &Value) -> &[Value] {
     match value {
         Value::Array(items) => items,
@@ -18,7 +18,7 @@ pub(super) fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// A text; what is not UTF-8 in it is escaped.
+/// A text. If it is not UTF-8 it is escaped.
 pub(super) fn text(value: &Value) -> Option<String> {
     let bytes = bytes(value)?;
     Some(match std::str::from_utf8(bytes) {
@@ -35,7 +35,7 @@ pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// A number that is not negative, written in whichever way.
+/// A number that is not negative, in any encoding.
 pub(super) fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),

@@ -1,4 +1,4 @@
-//! The scripts that make a change, each in one step.
+//! The Lua scripts.
 
 use super::author::Author;
 use crate::log::log_key;
@@ -22,41 +22,41 @@ pub(super) enum Script {
     Accept,
 }
 
-/// The text of a script, and what Redis calls it.
+/// The text of a script and its SHA-1 digest.
 struct ScriptText {
     text: String,
     digest: String,
 }
 
 impl ScriptText {
-    /// The parts in one, without what only people read.
+    /// Joins the parts, without comments.
     fn new(parts: &[&str]) -> ScriptText {
         let lines = parts.iter().flat_map(|part| part.lines());
         let lines = lines.map(|line| line.split(" -- ").next().unwrap_or_default().trim());
-        let said = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
-        let text = said.collect::<Vec<_>>().join("\n");
+        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+        let text = code.collect::<Vec<_>>().join("\n");
         let digest = Sha1::from(&text).digest().to_string();
         ScriptText { text, digest }
     }
 
-    /// A script that changes a hash and logs it, and knows nothing of leases.
+    /// A script that changes a hash and its log.
     fn plain(own: &str) -> ScriptText {
         ScriptText::new(&["local STRIDE = 2", COMMON, LOG, own])
     }
 
-    /// One that does know of them.
+    /// A script that also uses leases.
     fn leases(own: &str) -> ScriptText {
         ScriptText::new(&["local STRIDE = 5", TIMING, COMMON, LOG, LEASES, own])
     }
 }
 
-/// What those that renew have in common.
+/// Shared by scripts that renew.
 const TIMING: &str = include_str!("lua/timing.lua");
-/// What those that change something have in common.
+/// Shared by scripts that change something.
 const COMMON: &str = include_str!("lua/common.lua");
-/// How what changes gets into the log.
+/// Writes the log.
 const LOG: &str = include_str!("lua/log.lua");
-/// What is known of leases.
+/// Reads and writes leases.
 const LEASES: &str = include_str!("lua/leases.lua");
 
 /// One run of a script.
@@ -103,8 +103,7 @@ impl Script {
         }
     }
 
-    /// One that changes these hashes, with arguments of its own. `verb` and
-    /// `author` are what the log says of it.
+    /// A call that changes these hashes. `verb` and `author` are for the log.
     pub(super) fn plain<'h>(
         self,
         hashes: impl Iterator<Item = &'h str>,
@@ -116,7 +115,7 @@ impl Script {
         self.call(keys.collect(), arguments).logged(verb, author)
     }
 
-    /// One that changes this role in these hashes, and its leases.
+    /// A call that changes this role in these hashes, and its leases.
     pub(super) fn leases<'h>(
         self,
         hashes: impl Iterator<Item = &'h str>,
@@ -133,7 +132,7 @@ impl Script {
         self.call(keys.collect(), arguments).logged(verb, author)
     }
 
-    /// One that renews, and does not know the log.
+    /// A call that renews, without the log.
     pub(super) fn renewal<'h>(
         self,
         hashes: impl Iterator<Item = &'h str>,
@@ -157,19 +156,19 @@ impl Script {
 }
 
 impl Call {
-    /// Adds what the log says of it.
+    /// Adds the arguments for the log.
     fn logged(mut self, verb: &str, author: &Author) -> Call {
         let words = [verb.to_owned(), author.to_string(), nonce()];
         self.arguments.extend(words.map(String::into_bytes));
         self
     }
 
-    /// The command that runs it where Redis knows the script.
+    /// The command for a Redis that has the script.
     pub(super) fn by_digest(&self) -> Cmd {
         self.command("EVALSHA", &self.script.text().digest)
     }
 
-    /// The command that runs it in any case.
+    /// The command for any Redis.
     pub(super) fn in_full(&self) -> Cmd {
         self.command("EVAL", &self.script.text().text)
     }
@@ -182,7 +181,7 @@ impl Call {
     }
 }
 
-/// Beside a hash: what is held in it, the times of this role, and what expires.
+/// The keys for leases: the records, the times of this role, and what expires.
 pub(super) fn lease_keys(hash: &str, role: &str) -> [String; 3] {
     [
         held_key(hash),
@@ -191,17 +190,17 @@ pub(super) fn lease_keys(hash: &str, role: &str) -> [String; 3] {
     ]
 }
 
-/// The hash of the records of those who hold something.
+/// The key of the records.
 pub(super) fn held_key(hash: &str) -> String {
     format!("{hash}:held")
 }
 
-/// The sorted set of those who hold a role, by when they renewed.
+/// The key of the times of renewal of a role.
 pub(super) fn times_key(hash: &str, role: &str) -> String {
     format!("{hash}:held:{role}")
 }
 
-/// A random number that no other has: 16 hexadecimal digits.
+/// A random number of 16 hexadecimal digits.
 pub(super) fn nonce() -> String {
     // Each state has keys of its own, from the system's entropy.
     format!("{:016x}", RandomState::new().build_hasher().finish())

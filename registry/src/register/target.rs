@@ -1,6 +1,6 @@
-//! Whether what a role is to point at has an address, as Redis has it now. That
-//! is found out beforehand, because no script walks a hash; the script which
-//! writes the pointer sees whether what was found is still there.
+//! Whether the target of a pointer has an address in Redis now. That is looked up before the script
+//! runs, because no script iterates over a hash; the script that writes the pointer checks that the
+//! fields which were found are still there.
 
 use super::claim::{pattern, role_of, scan};
 use super::error::RegisterError;
@@ -12,27 +12,25 @@ use cloudhosts_table::rule::{Namespace, decide};
 use redis::cmd;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most pointers in a row until there is an address, as the mirror has it.
+/// The most pointers in a chain, as in the daemon.
 const MAX_CHAIN: usize = 8;
 
-/// So many roles are looked at, one after the other. Whoever has pointers at
-/// more of them is believed.
+/// The most roles that are looked up. If there are more, the result is unknown.
 const MOST_ROLES: usize = 64;
 
-/// The fields of all wildcards.
+/// A pattern that matches all wildcards.
 const WILDCARDS: &str = "\\**";
 
-/// Where pointers are followed: what a role points at may stand in any hash that
-/// machines mirror.
+/// Where pointers are followed: the target may be in any hash that machines mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Views {
-    /// The hashes, the deciding one first.
+    /// The hashes, in the order of precedence.
     pub hashes: Vec<String>,
-    /// Names in it are the same roles.
+    /// The domain: names in it are the same roles.
     pub domain: Option<Name>,
 }
 
-/// A field that leads to an address.
+/// A field on the way to an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Witness {
     pub(super) hash: String,
@@ -40,14 +38,14 @@ pub(super) struct Witness {
     pub(super) value: Vec<u8>,
 }
 
-/// What there is at a name.
+/// What a name leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// An address, by way of these fields.
+    /// An address, by these fields.
     Address(Vec<Witness>),
-    /// None.
+    /// No address.
     Nothing,
-    /// Not all hashes may be read, or it takes too long.
+    /// Unknown: not all hashes may be read, or there are too many roles.
     Unknown,
 }
 
@@ -56,24 +54,24 @@ pub(super) struct Search<'s> {
     pub(super) views: &'s Views,
     /// The hashes that are about to be written to.
     pub(super) written: Vec<&'s str>,
-    /// The role that will lead nowhere else by then.
+    /// The role that is being changed.
     pub(super) but: &'s str,
     pub(super) registrar: &'s mut Registrar,
 }
 
-/// How carefully fields are looked for.
+/// How fields are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Care {
-    /// Those without member, in the normal spelling.
+    /// Those without a member, in the normal spelling (HMGET).
     Plain,
-    /// All of them, through the whole hash.
+    /// All, in every spelling (HSCAN).
     All,
 }
 
-/// The fields of a role, and what they say.
+/// The fields of a role, and their targets.
 type Fields = Vec<(Witness, Target)>;
 
-/// Roles, each with the fields that decide it.
+/// Roles, each with the fields that apply.
 struct Roles(BTreeMap<String, Fields>);
 
 impl<'r> Namespace for &'r Roles {
@@ -90,7 +88,7 @@ impl<'r> Namespace for &'r Roles {
 }
 
 impl Search<'_> {
-    /// What there is at a name.
+    /// What a name leads to.
     pub(super) async fn reach(&mut self, name: &Name) -> Result<Reach, RegisterError> {
         match self.follow(name, Care::Plain).await? {
             Reach::Nothing => self.follow(name, Care::All).await,
@@ -131,8 +129,8 @@ impl Search<'_> {
         Ok(Reach::Nothing)
     }
 
-    /// The roles that may decide a name, of each the fields in the first hash
-    /// that has one which can be used. None where a hash may not be read.
+    /// The roles that may match a name, each with its fields in the first hash that has a valid one.
+    /// None if a hash may not be read.
     async fn candidates(
         &mut self,
         name: &Name,
@@ -181,7 +179,7 @@ fn wildcards(name: &str) -> impl Iterator<Item = String> {
     dots.filter_map(|(at, _)| Some(format!("*{}", name.get(at..)?)))
 }
 
-/// The fields of these roles that have no member, in the normal spelling.
+/// The fields of these roles without a member, in the normal spelling.
 async fn plain(
     hash: &str,
     names: &[&str],
@@ -193,9 +191,9 @@ async fn plain(
         .copied()
         .chain(wildcards.iter().map(String::as_str))
         .collect();
-    let mut question = cmd("HMGET");
-    question.arg(hash).arg(&roles);
-    let answer = registrar.ask(&question).await?;
+    let mut command = cmd("HMGET");
+    command.arg(hash).arg(&roles);
+    let answer = registrar.send(&command).await?;
     let values = items(&answer).iter().map(bytes);
     let fields = roles.into_iter().zip(values);
     let there =
@@ -203,7 +201,7 @@ async fn plain(
     Ok(there.collect())
 }
 
-/// All fields that may be of these roles, and of others.
+/// All fields that may be of these roles.
 async fn all(
     hash: &str,
     names: &[&str],

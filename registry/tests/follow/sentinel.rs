@@ -244,7 +244,10 @@ fn a_name_no_sentinel_knows_is_said() {
     let first = Redis::start(&[]);
     let sentinel = watching(&first);
     let why = Watcher::with(&text(&sentinel, "nobody")).disconnected();
-    assert!(why.contains("watches no master called \"nobody\""), "{why}");
+    assert!(
+        why.contains("monitors no master called \"nobody\""),
+        "{why}"
+    );
 }
 
 #[test]

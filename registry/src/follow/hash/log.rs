@@ -1,4 +1,4 @@
-//! A hash and its log.
+//! Applies the change log to a hash.
 
 use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, SetOutcome};
 use crate::connect::ErrorReply;
@@ -9,15 +9,15 @@ use crate::follow::read_plan::ReadMethod;
 use crate::follow::replica::{Content, ReplicaFull};
 use crate::follow::request::{CommandTag, Replies, Reply, Request};
 use crate::follow::role::role_of;
-use crate::follow::scan::needed;
+use crate::follow::scan::cannot_measure;
 use crate::follow::scheduled_scan::ScanCause;
 use crate::follow::verdict::LogEvidence;
-use crate::log::{Entry, Operation};
+use crate::log::{LogEntry, Operation};
 use redis::{Value, cmd};
 use std::time::Instant;
 
 impl Hash {
-    /// Asks for its length and for what is new in its log.
+    /// Adds the commands for its length and the new entries of its log.
     pub(in crate::follow) fn ask_length_and_log(
         &self,
         index: usize,
@@ -32,15 +32,15 @@ impl Hash {
             cmd("HLEN").arg(&self.key).to_owned(),
         );
         if with_log && !self.now.log_denied {
-            let log = self.known.mark.question(&self.log_key, self.now.page);
+            let log = self.known.mark.command(&self.log_key, self.now.page);
             request.add(CommandTag::Log(index), log);
         }
     }
 
-    /// The user may not ask for this.
+    /// The user may not do this.
     ///
     /// # Errors
-    /// Why the connection is of no more use.
+    /// The connection is of no more use.
     pub(in crate::follow) fn deny(
         &mut self,
         what: CommandTag,
@@ -53,7 +53,7 @@ impl Hash {
                 self.now.log_denied = true;
                 self.now.more = false;
             }
-            CommandTag::Scan(_) if measured => match needed(reply.clone()) {
+            CommandTag::Scan(_) if measured => match cannot_measure(reply.clone()) {
                 ReadError::Lost(why) => return Err(why),
                 ReadError::Hash(why) => {
                     self.plan.cannot_measure(&why, now);
@@ -71,29 +71,29 @@ impl Hash {
         Ok(())
     }
 
-    /// It is time to see whether the user may by now.
+    /// Tries again what was refused.
     pub(in crate::follow) fn try_what_was_denied(&mut self) {
         self.now.denied = false;
         self.now.log_denied = false;
     }
 
-    /// An answer that held a page of the log, and no more, passed the budget.
+    /// A reply with a page of the log, and no more, exceeded the limit.
     pub(in crate::follow) fn shorten_pages(&mut self) {
         self.largest_page = (self.now.page / 8).max(SMALLEST_PAGE);
     }
 
-    /// Takes its length, and what is new in its log. Says whether the log told
-    /// of a change of the hash. `begins`: the request was the first of a scan.
+    /// Takes the length, and the new entries of the log. Returns whether they changed the hash.
+    /// `begins`: the request was the first of a scan.
     /// A scan that is scheduled for meanwhile is due at `due`.
     pub(in crate::follow) fn take_log(
         &mut self,
         index: usize,
-        answer: &mut Replies,
+        replies: &mut Replies,
         begins: bool,
         due: Instant,
     ) -> Result<bool, Fault> {
-        let length = answer.take(CommandTag::Length(index)).next();
-        let log = answer.take(CommandTag::Log(index)).next();
+        let length = replies.take(CommandTag::Length(index)).next();
+        let log = replies.take(CommandTag::Log(index)).next();
         if let Err(why) = self.take_length(length, due) {
             return match why {
                 ReadError::Lost(why) => Err(why),
@@ -103,7 +103,7 @@ impl Hash {
                 }
             };
         }
-        // Where it is refused, or is no stream, there is no log.
+        // If it is refused, or is not a stream, there is no log.
         let operated = if let Some(Ok(log)) = log {
             self.now.log_read = true;
             self.take_entries(&log, begins, due)
@@ -150,7 +150,7 @@ impl Hash {
         } else {
             PAGE.min(self.largest_page)
         };
-        // A log that begins under our eyes leaves nothing open.
+        // A log that was created while the hash is tracked has no gap.
         let begins_here = self.now.watched && read.evidence == LogEvidence::Absent && !read.gap;
         if !begins_here {
             self.weigh(read.evidence);
@@ -163,7 +163,7 @@ impl Hash {
             scan.gap = true;
             scan.torn |= !scan.is_exact();
         }
-        // What was scanned without the log is newer than what it tells now.
+        // What was scanned without the log is newer than these entries.
         let behind = std::mem::take(&mut self.known.behind);
         if behind || read.gap {
             self.schedule_scan(ScanCause::Change, due);
@@ -178,18 +178,17 @@ impl Hash {
         operated
     }
 
-    /// What the log says now of whether the data goes on. What it once could not
-    /// prove since the last scan it cannot prove later either, and what it once
-    /// refuted stays so.
+    /// Adds evidence about the continuity of the data. What the log once did not prove since the
+    /// last scan it cannot prove later, and what it once refuted remains refuted.
     fn weigh(&mut self, now: LogEvidence) {
         let before = self.known.evidence.unwrap_or(LogEvidence::Continues);
         self.known.evidence = Some(before.max(now));
     }
 
-    /// Applies one entry, or where that is behind, only what it drops. Says
-    /// whether it told of a change of the hash.
-    pub(super) fn apply(&mut self, entry: &Entry, behind: bool, due: Instant) -> bool {
-        // Data that has this entry has all that was changed before it.
+    /// Applies an entry, or only its `.drop` if the replica is newer (`behind`). Returns whether it
+    /// changes the hash.
+    pub(super) fn apply(&mut self, entry: &LogEntry, behind: bool, due: Instant) -> bool {
+        // Data that includes this entry includes all changes before it.
         self.known.unlogged = false;
         self.known.logged = true;
         self.now.newest_len = entry.len;
@@ -226,12 +225,12 @@ impl Hash {
         operated
     }
 
-    /// A scan under way must not take this field back, and a role that is left
-    /// as it was is so no longer.
+    /// The log changed this field: a scan in progress must not undo that, and its role is no longer
+    /// deferred.
     pub(super) fn overrule(&mut self, field: &[u8]) {
         let role = role_of(field);
-        if self.known.gap && !self.told_after_gap.contains(&*role) {
-            self.told_after_gap.insert(role.clone().into_owned());
+        if self.known.gap && !self.logged_after_gap.contains(&*role) {
+            self.logged_after_gap.insert(role.clone().into_owned());
         }
         if self.now.deferred.fields_of(&role).is_some() {
             self.now.overtaken.insert(role.into_owned());
@@ -241,8 +240,7 @@ impl Hash {
         }
     }
 
-    /// A length that is not that of what is known tells of a change that was not
-    /// logged.
+    /// If the length differs from that of the replica, there was a change that was not logged.
     pub(super) fn compare_length(&mut self, due: Instant) {
         let quiet = self.now.watched
             && !self.now.more
@@ -260,13 +258,13 @@ impl Hash {
             .is_some_and(|length| length as i64 != fields as i64 + self.excess)
     }
 
-    /// Whether the log has to be read on before anything may be told.
+    /// Whether more of the log must be read before anything may be reported.
     pub(in crate::follow) fn has_more(&self) -> bool {
         self.now.more
     }
 
-    /// Whether it changed in a way that its log cannot tell. What the logs of
-    /// other hashes tell may be half of the same change.
+    /// Whether it changed in a way that its log does not show. What the logs of other hashes show may
+    /// be half of the same change.
     pub(in crate::follow) fn is_half_known(&self) -> bool {
         self.is_suspected() && (self.known.gap || !self.now.log_read)
     }

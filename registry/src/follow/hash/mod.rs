@@ -1,4 +1,7 @@
-//! One hash that is followed: what is known of it, and what is to be done.
+//! One hash that is followed: its state and how it changes.
+//!
+//! `schedule` turns invalidations into scans, `log` applies entries of the change log, `scanning`
+//! runs a scan, `scan_result` and `roles` apply what it found.
 
 mod log;
 mod roles;
@@ -25,26 +28,26 @@ use cloudhosts_config::Allow;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// For so long a hash is read at once that changed under a scan.
+/// How long a hash is read by HGETALL after it changed during a scan.
 const TURBULENT: Duration = Duration::from_secs(10);
 
-/// Entries of the log that are asked for at a time.
+/// Entries of the log that are read at a time.
 const PAGE: usize = 256;
 
-/// The same while there are more; and the fewest, where entries are so large
-/// that a page of them passes the budget of the connection.
+/// The most while there are more; and the fewest, if entries are so large that a page exceeds the
+/// limit of a reply.
 const LARGEST_PAGE: usize = 4_096;
 const SMALLEST_PAGE: usize = 2;
 
-/// What Redis said of itself at one moment.
+/// What INFO said at one moment.
 #[derive(Debug, Clone, Default)]
 pub(in crate::follow) struct ServerFacts {
     pub(in crate::follow) identity: Option<ReplicationIdentity>,
-    /// Only where it was asked for.
+    /// Only if it was requested.
     pub(in crate::follow) losses: Option<LossCounters>,
 }
 
-/// Whether the mirror was told that the hash can be read.
+/// What was last reported about whether the hash can be read.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Published {
     #[default]
@@ -56,9 +59,9 @@ enum Published {
 /// What keeps a hash from being read.
 #[derive(Debug)]
 enum Obstacle {
-    /// Redis refuses even its length. That may end at any moment.
+    /// Redis refuses even HLEN. That may end at any moment.
     Refused(Unreadable),
-    /// Reading it failed, and is tried again as the plan says.
+    /// Reading it failed. It is retried by the read plan.
     Failed(Unreadable),
 }
 
@@ -67,35 +70,34 @@ pub(in crate::follow) struct Hash {
     pub(in crate::follow) key: String,
     log_key: String,
     replica: Replica,
-    /// Which roles are mirrored; none where all are.
+    /// Which roles are mirrored. None if all are.
     allow: Option<Allow>,
-    /// How many fields of the replica belong to others.
+    /// How many fields of the replica belong to other roles.
     filtered: usize,
     pending: PendingChanges,
     published: Published,
     known: HashCheckpoint,
-    /// Nothing was ever known of it.
+    /// The hash was never read.
     fresh: bool,
-    /// By how much Redis counts more fields than there are: fields that have
-    /// expired by themselves are counted until they are deleted.
+    /// How many more fields HLEN counts than there are: it includes expired fields that are not
+    /// deleted yet.
     excess: i64,
-    /// How it is read.
+    /// How it is read: whole or measured.
     pub(in crate::follow) plan: ReadPlan,
-    /// What reading it costs, and the rest that follows.
+    /// When it may be scanned again.
     pub(in crate::follow) pacer: Pacer,
     largest_page: usize,
-    /// Roles of which the log told after a gap: they are partly as they are now.
-    told_after_gap: HashSet<Vec<u8>>,
-    /// It has changed under a scan, and may again.
+    /// Roles that the log changed after a gap: they are partly up to date.
+    logged_after_gap: HashSet<Vec<u8>>,
+    /// Until when it is read by HGETALL, because it changed during a scan.
     turbulent_until: Option<Instant>,
     now: ConnectionState,
 }
 
-/// What holds for one connection.
+/// The state that is lost with the connection.
 #[derive(Default)]
 struct ConnectionState {
-    /// The user may not read the hash, or not its log. These are not asked for
-    /// until the next resync.
+    /// The user may not read the hash, or not its log. Not tried again until the next resync.
     denied: bool,
     log_denied: bool,
     obstacle: Option<Obstacle>,
@@ -103,46 +105,45 @@ struct ConnectionState {
     page: usize,
     /// The last page of the log was full.
     more: bool,
-    /// Whether the last request asked for the log.
+    /// Whether the last request read the log.
     log_read: bool,
-    /// How many fields the hash had after the newest entry, if that says so.
+    /// How many fields the hash had after the newest entry, if that has `.len`.
     newest_len: Option<u64>,
     /// The pushes before the next request belong to entries that were read.
     explained: bool,
     scheduled: Option<ScheduledScan>,
     scan: Option<Scan>,
-    /// The number of the last scan that is complete.
+    /// The number of the last complete scan.
     completed: u64,
-    /// What is missing was deleted under our eyes.
+    /// The hash is tracked since a complete scan: what is missing was deleted.
     watched: bool,
-    /// The number of the last flush that was pushed and is not settled.
+    /// The number of the last pushed flush that no scan has evaluated.
     flushed: Option<u64>,
     deferred: DeferredRoles,
-    /// Roles among these of which the log has told meanwhile.
+    /// Deferred roles that the log has changed meanwhile.
     overtaken: HashSet<Vec<u8>>,
 }
 
-/// What it makes of a field that it is given a value.
+/// What setting a field did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SetOutcome {
-    /// It had that value.
+    /// Nothing: the field had that value.
     Same,
-    /// It is new, or had another.
+    /// The field is new, or had another value.
     Changed,
 }
 
-/// Raw fields and their values; none where there is no such field.
+/// Raw fields and their values. None if there is no such field.
 type FieldsRead = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// A role with its fields, and their values as they were read.
+/// A role with its fields and values, as read.
 pub(in crate::follow) struct ReadRole {
     pub(in crate::follow) role: Vec<u8>,
     pub(in crate::follow) fields: FieldsRead,
 }
 
 impl Hash {
-    /// A hash of which this is known, and whose roles are mirrored as far as
-    /// `allow` says.
+    /// A hash with this known state.
     pub(in crate::follow) fn new(
         key: &str,
         pairs: Option<&Pairs>,
@@ -157,7 +158,7 @@ impl Hash {
             key: key.to_owned(),
             log_key: log_key(key),
             fresh: replica.is_empty(),
-            // What did not fit is as unknown as if nothing were known.
+            // If not everything fits, the checkpoint does not apply.
             known: if whole.is_ok() {
                 known
             } else {
@@ -172,7 +173,7 @@ impl Hash {
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
-            told_after_gap: HashSet::new(),
+            logged_after_gap: HashSet::new(),
             turbulent_until: None,
             now: ConnectionState::default(),
         };
@@ -180,9 +181,9 @@ impl Hash {
         hash
     }
 
-    /// A connection was made: what held for the one before does so no more.
+    /// A connection was made: resets the state of the previous one.
     pub(in crate::follow) fn connected(&mut self) {
-        // What was left as it was is not known to be so any more.
+        // The state of deferred roles is not known any more.
         self.known.gap |= !self.now.deferred.is_empty();
         self.now = ConnectionState {
             page: PAGE.min(self.largest_page),
@@ -190,7 +191,7 @@ impl Hash {
         };
     }
 
-    /// What a later daemon is to know of it.
+    /// What is saved for a later daemon.
     pub(in crate::follow) fn checkpoint(&self) -> HashCheckpoint {
         self.known.clone()
     }
@@ -202,7 +203,7 @@ impl Hash {
         }
     }
 
-    /// Whether nothing was ever known of it.
+    /// Whether the hash was never read.
     pub(in crate::follow) fn is_fresh(&self) -> bool {
         self.fresh
     }
@@ -224,7 +225,7 @@ impl Hash {
         Ok(SetOutcome::Changed)
     }
 
-    /// Takes a field out of the replica; says whether it was there.
+    /// Removes a field from the replica. Returns whether it was there.
     pub(super) fn forget(&mut self, field: &[u8]) -> bool {
         let was_there = self.replica.remove(field);
         self.filtered -= usize::from(was_there && self.filters(field));
@@ -239,7 +240,7 @@ impl Hash {
         })
     }
 
-    /// Counts the fields anew that are of roles which are not mirrored.
+    /// Counts the fields of roles that are not mirrored.
     fn count_filtered(&mut self) {
         if self.allow.is_some() {
             let fields = self.replica.iter().map(|(field, _)| field);
@@ -247,19 +248,19 @@ impl Hash {
         }
     }
 
-    /// What there is to tell the mirror. `anyway`: also why it cannot be read,
-    /// although that was told.
+    /// Takes the changes that are to be reported. `anyway`: also why the hash cannot be read, if that
+    /// was reported before.
     pub(in crate::follow) fn take_changes(
         &mut self,
         anyway: bool,
     ) -> Option<Result<Changes, Unreadable>> {
         if let Some(why) = self.unreadable() {
             let why = why.clone();
-            let told = Published::Unreadable(why.clone());
-            if self.published == told && !anyway {
+            let published = Published::Unreadable(why.clone());
+            if self.published == published && !anyway {
                 return None;
             }
-            self.published = told;
+            self.published = published;
             return Some(Err(why));
         }
         if self.pending.is_empty() && self.published == Published::Readable {

@@ -1,4 +1,4 @@
-//! What follows for a hash from a scan that has been read to its end.
+//! Applies a scan that has read everything.
 
 use super::{Hash, ServerFacts};
 use crate::follow::load::Load;
@@ -8,23 +8,23 @@ use crate::follow::verdict::{LogEvidence, LossEvidence, ThenAndNow};
 use std::time::Instant;
 
 impl Hash {
-    /// What the scan misses, in fields.
+    /// How many fields the scan did not find.
     pub(in crate::follow) fn missing(&self) -> usize {
         self.replica.count_unseen()
     }
 
-    /// Whether what the scan misses is so much, or has so uncertain a past, that
-    /// all that Redis counts must be known to judge it.
+    /// Whether all sections of INFO are needed to judge what is missing: it is most of the hash, or
+    /// the hash was not tracked.
     pub(in crate::follow) fn needs_counters(&self) -> bool {
         !self.is_undisturbed() || self.misses_most()
     }
 
-    /// Whether nothing can have happened to it that was not pushed.
+    /// Whether everything that happened to it was pushed.
     pub(in crate::follow) fn is_undisturbed(&self) -> bool {
         self.now.watched && !self.is_flushed()
     }
 
-    /// Whether a flush was pushed that a scan has yet to look into.
+    /// Whether a flush was pushed that no scan has evaluated.
     pub(in crate::follow) fn is_flushed(&self) -> bool {
         self.now.flushed.is_some()
     }
@@ -33,8 +33,7 @@ impl Hash {
         2 * self.missing() > self.replica.len()
     }
 
-    /// The scan has been read to its end. Says whether it is of one moment: the
-    /// moment of the last answer.
+    /// The scan has read everything. Returns whether it shows one moment, that of the last reply.
     pub(in crate::follow) fn close_scan(&mut self) -> bool {
         let Some(scan) = &self.now.scan else {
             return true;
@@ -47,7 +46,7 @@ impl Hash {
         let differs = self.length_differs(fields);
         let (exact, disturbed) = (scan.is_exact(), scan.disturbed);
         if differs && (exact || !disturbed) {
-            // Nothing has changed it, so it is Redis that counts more.
+            // Nothing has changed it: HLEN counts expired fields.
             self.excess = self.length() as i64 - fields as i64;
         } else if differs && let Some(scan) = self.scan_mut() {
             scan.torn = true;
@@ -55,7 +54,7 @@ impl Hash {
         self.scan().is_none_or(|scan| !scan.torn)
     }
 
-    /// What is missing was deleted, or got lost.
+    /// Whether what is missing was deleted or lost.
     pub(in crate::follow) fn verdict(&self, facts: &ServerFacts) -> Absence {
         let case = LossEvidence {
             log: self.known.evidence.unwrap_or_default(),
@@ -77,7 +76,7 @@ impl Hash {
         case.verdict()
     }
 
-    /// All that the scan found differs: the hash is as it was read.
+    /// Applies the whole scan.
     pub(in crate::follow) fn adopt(&mut self, gone: Absence) {
         let missing: Vec<Vec<u8>> = self.replica.unseen().map(<[u8]>::to_vec).collect();
         let Some(scan) = &mut self.now.scan else {
@@ -100,16 +99,16 @@ impl Hash {
             self.count_filtered();
         } else {
             for (field, content) in staged.iter() {
-                // What one scan could hold, the replica can.
+                // What fits into a scan fits into the replica.
                 let _ = self.set(field, content);
             }
         }
         self.replica.shrink();
     }
 
-    /// A scan found something that the log did not tell. What came after the
-    /// newest entry is not proved by it; but where the log was not followed up
-    /// to now, that entry may have been the last change.
+    /// A scan found something that the log does not have. The newest entry proves nothing about
+    /// changes after it; but if the log was not followed until now, that entry may have been the
+    /// last change.
     pub(super) fn note_unlogged(&mut self, found: bool) {
         let last_was_logged = self.now.newest_len.is_some()
             && self.now.newest_len == self.now.length
@@ -117,7 +116,7 @@ impl Hash {
         self.known.unlogged |= found && !last_was_logged;
     }
 
-    /// The scan is complete, and what it found is settled as far as it can be.
+    /// The scan is complete, and its result is applied as far as possible.
     pub(in crate::follow) fn finish_scan(
         &mut self,
         facts: &ServerFacts,
@@ -161,8 +160,7 @@ impl Hash {
         self.known.behind |= !self.now.log_read;
     }
 
-    /// The number of the last scan that is complete; none where it cannot be
-    /// read.
+    /// The number of the last complete scan. None if the hash cannot be read.
     pub(in crate::follow) fn completed(&self) -> Option<u64> {
         self.now.obstacle.is_none().then_some(self.now.completed)
     }

@@ -1,16 +1,18 @@
-//! The scan of a hash that is under way.
+//! The scan of a hash in progress.
 
 use super::{Hash, Obstacle, TURBULENT};
 use crate::fault::Fault;
 use crate::follow::read_error::ReadError;
 use crate::follow::read_plan::ReadMethod;
 use crate::follow::request::{CommandTag, Replies, Reply, Request};
-use crate::follow::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE, Scan};
+use crate::follow::scan::{
+    HGETALL_MAX_FIELDS, Scan, UNSTABLE_HGETALL_MAX_BYTES, UNSTABLE_HGETALL_MAX_FIELDS,
+};
 use crate::follow::scheduled_scan::{ScanCause, ScheduledScan};
 use std::time::Instant;
 
 impl Hash {
-    /// Begins the scan that is scheduled for.
+    /// Begins the scheduled scan.
     pub(in crate::follow) fn begin(
         &mut self,
         number: u64,
@@ -19,7 +21,7 @@ impl Hash {
         now: Instant,
     ) {
         if !self.known.gap {
-            self.told_after_gap.clear();
+            self.logged_after_gap.clear();
         }
         let cause = self
             .now
@@ -36,37 +38,42 @@ impl Hash {
         }
     }
 
-    /// The request that was to begin a scan was not answered.
+    /// The request that was to begin the scan failed.
     pub(in crate::follow) fn take_back_scan(&mut self, now: Instant) {
         if let Some(scan) = self.now.scan.take() {
             self.schedule_scan(scan.cause, now);
         }
     }
 
-    /// The scan under way.
+    /// The scan in progress.
     pub(in crate::follow) fn scan(&self) -> Option<&Scan> {
         self.now.scan.as_ref()
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub(in crate::follow) fn scan_mut(&mut self) -> Option<&mut Scan> {
         self.now.scan.as_mut()
     }
 
-    /// Whether it is to be read at once: because it is small, or because it
-    /// keeps changing under its scans, or would do so `unnoticed`.
+    /// Whether HGETALL is always right for it.
+    pub(in crate::follow) fn is_small(&self) -> bool {
+        self.length() <= HGETALL_MAX_FIELDS
+    }
+
+    /// Whether it is read by HGETALL: because it is small, or because it keeps changing during its
+    /// scans, or would do so `unnoticed`.
     pub(in crate::follow) fn fits_at_once(&mut self, unnoticed: bool, now: Instant) -> bool {
         let turbulent = unnoticed || self.turbulent_until.is_some_and(|until| now < until);
         self.plan.way(now) == Ok(ReadMethod::Whole)
-            && (self.length() <= SCAN_ABOVE || turbulent && self.can_be_at_once())
+            && (self.is_small() || turbulent && self.can_be_at_once())
     }
 
     pub(super) fn can_be_at_once(&self) -> bool {
-        let (fields, bytes) = AT_ONCE_AT_MOST;
-        self.length() <= fields && self.replica.bytes() <= bytes
+        self.length() <= UNSTABLE_HGETALL_MAX_FIELDS
+            && self.replica.bytes() <= UNSTABLE_HGETALL_MAX_BYTES
     }
 
-    /// The scan was torn. Has it made once more, at once, if that can be.
+    /// The scan was torn. Schedules another by HGETALL, if possible.
     pub(in crate::follow) fn scan_at_once(&mut self, now: Instant) -> bool {
         let can = self.can_be_at_once();
         let Some(scan) = self.now.scan.take_if(|scan| can && !scan.is_exact()) else {
@@ -77,41 +84,40 @@ impl Hash {
         true
     }
 
-    /// Asks for the next step of the scan.
+    /// Adds the commands of the next step.
     pub(in crate::follow) fn ask_step(&self, index: usize, request: &mut Request) {
-        let steps = self.scan().map(|scan| scan.questions(&self.key));
+        let steps = self.scan().map(|scan| scan.commands(&self.key));
         for step in steps.into_iter().flatten() {
             request.add(CommandTag::Scan(index), step);
         }
     }
 
-    /// Takes the answers to that.
+    /// Takes the replies to it.
     pub(in crate::follow) fn take_step(
         &mut self,
         index: usize,
-        answer: &mut Replies,
+        replies: &mut Replies,
     ) -> Result<(), Fault> {
         let length = self.length();
-        let answers: Vec<Reply> = answer.take(CommandTag::Scan(index)).collect();
+        let answers: Vec<Reply> = replies.take(CommandTag::Scan(index)).collect();
         let taken = self
             .scan_mut()
             .filter(|_| !answers.is_empty())
             .map_or(Ok(()), |scan| scan.take(answers, length));
-        taken.or_else(|trouble| self.scan_failed(trouble))
+        taken.or_else(|error| self.scan_failed(error))
     }
 
-    /// Compares what a step has brought with what is known. Gives the fields and
-    /// bytes there were.
+    /// Compares the last step with the replica. Returns how many fields and bytes there were.
     pub(in crate::follow) fn compare(&mut self) -> Result<(usize, usize), Fault> {
         let Some(scan) = &mut self.now.scan else {
             return Ok((0, 0));
         };
         let compared = scan.compare(&mut self.replica);
-        compared.or_else(|trouble| self.scan_failed(trouble).map(|()| (0, 0)))
+        compared.or_else(|error| self.scan_failed(error).map(|()| (0, 0)))
     }
 
-    pub(super) fn scan_failed(&mut self, trouble: ReadError) -> Result<(), Fault> {
-        match trouble {
+    pub(super) fn scan_failed(&mut self, error: ReadError) -> Result<(), Fault> {
+        match error {
             ReadError::Lost(why) => Err(why),
             ReadError::Hash(why) => {
                 let measured = self
@@ -126,7 +132,7 @@ impl Hash {
         }
     }
 
-    /// The answer to a step passed the budget of the connection.
+    /// The reply to a step exceeded the limit.
     pub(in crate::follow) fn overflowed(&mut self) {
         if let Some(scan) = &self.now.scan {
             self.plan.overflowed(scan.way(), Instant::now());

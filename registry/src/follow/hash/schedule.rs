@@ -1,4 +1,4 @@
-//! When a hash is to be scanned, and why.
+//! Invalidations, and the scan that they schedule.
 
 use super::{Hash, Obstacle};
 use crate::connect::{Pushed, Pushes};
@@ -6,8 +6,8 @@ use crate::follow::scheduled_scan::{ScanCause, ScheduledScan};
 use std::time::Instant;
 
 impl Hash {
-    /// Takes in what was pushed around a request. `operated`: its answer told
-    /// of logged changes. `begins`: it was the first of a scan.
+    /// Takes the pushes around a request. `operated`: its reply had logged changes. `begins`: it was
+    /// the first of a scan.
     pub(in crate::follow) fn take_pushes(
         &mut self,
         pushes: Pushes,
@@ -32,7 +32,7 @@ impl Hash {
         }
     }
 
-    /// A flush was pushed, the one with this number.
+    /// A flush was pushed; `number` counts them.
     pub(in crate::follow) fn flushed(&mut self, number: u64, due: Instant) {
         self.now.flushed = Some(number);
         if let Some(scan) = &mut self.now.scan {
@@ -42,14 +42,14 @@ impl Hash {
         self.schedule_scan(ScanCause::Change, due);
     }
 
-    /// It is to be scanned.
+    /// Schedules a scan.
     pub(in crate::follow) fn schedule_scan(&mut self, cause: ScanCause, due: Instant) {
         if !self.now.denied {
             self.now.scheduled = Some(ScheduledScan::join(self.now.scheduled, cause, due));
         }
     }
 
-    /// The connection is made: everything is to be read by `due`.
+    /// Schedules the first scan of a connection.
     pub(in crate::follow) fn schedule_first_scan(&mut self, due: Instant) {
         self.schedule_scan(ScanCause::First, due);
         if let Some(scheduled) = &mut self.now.scheduled {
@@ -57,7 +57,7 @@ impl Hash {
         }
     }
 
-    /// When a scan that is scheduled for may start.
+    /// When the scheduled scan may start.
     pub(in crate::follow) fn due(&self) -> Option<Instant> {
         let scheduled = self.now.scheduled?;
         Some(if scheduled.cause == ScanCause::Change {
@@ -67,7 +67,7 @@ impl Hash {
         })
     }
 
-    /// Whether the length is known as it is since a scan is scheduled for.
+    /// Whether the length was read since the scan was scheduled.
     pub(in crate::follow) fn is_sized(&self) -> bool {
         self.now.scheduled.is_some_and(|scan| scan.sized)
     }
@@ -77,8 +77,7 @@ impl Hash {
         self.now.length.unwrap_or(0)
     }
 
-    /// Whether it is known, or must be suspected, to differ from what is known
-    /// of it.
+    /// Whether the hash differs, or may differ, from its replica.
     pub(in crate::follow) fn is_suspected(&self) -> bool {
         let scheduled = self
             .now
@@ -92,12 +91,12 @@ impl Hash {
         (scheduled || scanned) && self.now.obstacle.is_none()
     }
 
-    /// Whether it has yet to be read on this connection.
+    /// Whether it is still to be read on this connection.
     pub(in crate::follow) fn is_unread(&self) -> bool {
         self.now.completed == 0 && self.now.obstacle.is_none()
     }
 
-    /// Whether it may be asked for, as far as is known.
+    /// Whether Redis lets us read it, as far as is known.
     pub(in crate::follow) fn can_be_read(&self) -> bool {
         !self.now.denied && !matches!(self.now.obstacle, Some(Obstacle::Refused(_)))
     }

@@ -1,4 +1,4 @@
-//! The end of a scan: whether what it found is of one moment.
+//! The end of a scan: whether it shows one moment.
 
 use super::request_plan::{InfoDepth, RequestPlan};
 use super::{Session, turn};
@@ -12,17 +12,17 @@ use crate::follow::scheduled_scan::ScanCause;
 use redis::Value;
 use std::time::Instant;
 
-/// How often a hash of which nothing was known is scanned again before it is
-/// told, because it changed meanwhile.
+/// How often a hash that was never read is scanned again before it is reported, because it changed
+/// meanwhile.
 const FRESH_ATTEMPTS: u8 = 3;
 
 impl Session<'_> {
-    /// Scans were read to their ends, by this request.
+    /// These scans have read everything.
     pub(super) fn finish_scans(
         &mut self,
         plan: &RequestPlan,
         facts: &ServerFacts,
-        answer: &mut Replies,
+        replies: &mut Replies,
         now: Instant,
     ) {
         let closes = &plan.closes;
@@ -43,7 +43,7 @@ impl Session<'_> {
         let torn_together = self.may_be_of_several_moments(plan);
         let awaited = self.suspects(closes);
         for &index in closes {
-            let ttl = answer.take(CommandTag::TimeToLive(index)).next();
+            let ttl = replies.take(CommandTag::TimeToLive(index)).next();
             let ttl = ttl
                 .and_then(Result::ok)
                 .map(|ttl| matches!(ttl, Value::Int(0..)));
@@ -52,8 +52,8 @@ impl Session<'_> {
         self.reread_deferred(closes);
     }
 
-    /// Several hashes that were read one after the other, while something was
-    /// pushed or could not be.
+    /// Whether several hashes were read without a transaction, while something was pushed or could
+    /// not be pushed.
     pub(super) fn may_be_of_several_moments(&self, plan: &RequestPlan) -> bool {
         let hashes = &self.state.hashes;
         let disturbed = |&index: &usize| {
@@ -63,7 +63,7 @@ impl Session<'_> {
         self.plain && hashes.len() > 1 && (self.polls() || plan.closes.iter().any(disturbed))
     }
 
-    /// The other hashes that are known to have changed and were not read since.
+    /// The other hashes that have changed and were not read since.
     pub(super) fn suspects(&self, but: &[usize]) -> Vec<AwaitedScan> {
         let hashes = self.state.hashes.iter().enumerate();
         hashes
@@ -129,7 +129,7 @@ impl Session<'_> {
         };
         let again = !self.complete && !polls && torn && self.attempts < FRESH_ATTEMPTS;
         if again && (fresh || self.attempts > 0) {
-            // Nothing was told yet, so it may as well be right.
+            // Nothing was reported yet, so it can be right from the start.
             self.attempts += 1;
             hash.schedule_scan(ScanCause::First, now);
         } else {
@@ -140,7 +140,7 @@ impl Session<'_> {
         }
     }
 
-    /// A hash was read, or cannot be.
+    /// A hash was read, or cannot be read.
     pub(super) fn done(&mut self, index: usize) {
         if let Some(round) = &mut self.round {
             round.done(index);

@@ -1,4 +1,4 @@
-//! What is to be asked next.
+//! Chooses the next request.
 
 use super::Session;
 use super::request_plan::{InfoDepth, RequestPlan};
@@ -6,12 +6,12 @@ use crate::connect::Pushed;
 use crate::follow::hash::Hash;
 use crate::follow::reread::Reread;
 use crate::follow::round::Round;
-use crate::follow::scan::{AT_ONCE_AT_MOST, SCAN_ABOVE};
+use crate::follow::scan::{HGETALL_MAX_FIELDS, UNSTABLE_HGETALL_MAX_FIELDS};
 use crate::follow::scheduled_scan::ScanCause;
 use std::time::Instant;
 
 impl Session<'_> {
-    /// What is to be asked now, if anything.
+    /// The request to send now, if any.
     pub(super) fn next_request(&mut self, now: Instant) -> Option<RequestPlan> {
         if !self.logs_read {
             return Some(RequestPlan {
@@ -60,8 +60,7 @@ impl Session<'_> {
         asks.then(RequestPlan::logs_only)
     }
 
-    /// The hashes that are to be scanned now, by one request: all hashes, where
-    /// one reads all.
+    /// The hashes that are to be scanned now by one request: all, if one request can read all.
     pub(super) fn due_at_once(&mut self, now: Instant) -> Vec<usize> {
         let polls = self.polls();
         let mut fit = Vec::new();
@@ -84,15 +83,14 @@ impl Session<'_> {
         if self.state.apart_until.is_some_and(|until| now < until) {
             return vec![first];
         }
-        if all_fit && fields <= SCAN_ABOVE {
+        if all_fit && fields <= HGETALL_MAX_FIELDS {
             return fit;
         }
-        // A large hash that is read at once takes with it whatever would have to
-        // wait for it.
+        // With a large hash, read whatever would have to wait for it.
         let large = fit.iter().find(|&index| is(index, is_large_and_ready));
         let (first, also, most): (_, fn(&Hash, Instant) -> bool, _) = match large {
-            Some(&large) => (large, is_concerned, AT_ONCE_AT_MOST.0),
-            None => (first, is_ready, SCAN_ABOVE),
+            Some(&large) => (large, is_concerned, UNSTABLE_HGETALL_MAX_FIELDS),
+            None => (first, is_ready, HGETALL_MAX_FIELDS),
         };
         let length = |index: usize| hashes.get(index).map_or(0, Hash::length);
         let mut fields = length(first);
@@ -127,7 +125,7 @@ impl Session<'_> {
         }
     }
 
-    /// Where so many hashes are all there are, their scan is one of everything.
+    /// If these are all hashes, their scan is a full round.
     pub(super) fn begin_round_if_all(&mut self, hashes: usize) {
         let readable = self.state.hashes.iter().filter(|hash| hash.can_be_read());
         if self.round.is_none() && readable.count() == hashes {
@@ -135,8 +133,7 @@ impl Session<'_> {
         }
     }
 
-    /// Begins a scan. Says whether the counters are to be asked for, whatever it
-    /// finds.
+    /// Begins a scan. Returns whether all sections of INFO are needed, whatever it finds.
     pub(super) fn begin(&mut self, index: usize, at_once: bool, now: Instant) -> bool {
         if let Some(round) = &mut self.round {
             round.reads(now);
@@ -148,7 +145,7 @@ impl Session<'_> {
         };
         hash.begin(number, flushes, at_once, now);
         if let Some(scan) = hash.scan_mut() {
-            // Where nothing is pushed, it cannot be told.
+            // Without tracking it is not known.
             scan.torn = polls && !scan.is_exact();
         }
         hash.scan()
@@ -156,16 +153,14 @@ impl Session<'_> {
             || !hash.is_undisturbed()
     }
 
-    /// The next step of a scan in steps: of the one under way, or of one that is
-    /// due.
+    /// The next step of a scan by HSCAN: of the one in progress, or of one that is due.
     pub(super) fn next_step(&mut self, now: Instant) -> Option<RequestPlan> {
         let hashes = &self.state.hashes;
         let under_way = hashes.iter().position(|hash| hash.scan().is_some());
         let Some(index) = under_way else {
             let index = hashes.iter().position(|hash| is_ready(hash, now))?;
             self.begin_round_if_all(1);
-            let length = self.state.hashes.get(index).map_or(0, Hash::length);
-            let at_once = length <= SCAN_ABOVE;
+            let at_once = self.state.hashes.get(index).is_none_or(Hash::is_small);
             self.begin(index, at_once, now);
             return Some(RequestPlan {
                 steps: vec![index],
@@ -194,16 +189,16 @@ impl Session<'_> {
     }
 }
 
-/// Whether it is to be scanned now, and is known to be as large as it is.
+/// Whether it is to be scanned now, and its length is known.
 fn is_ready(hash: &Hash, now: Instant) -> bool {
     is_due(hash, now) && hash.is_sized()
 }
 
 fn is_large_and_ready(hash: &Hash, now: Instant) -> bool {
-    is_ready(hash, now) && hash.length() > SCAN_ABOVE
+    is_ready(hash, now) && !hash.is_small()
 }
 
-/// Whether others may have to wait for it to be scanned, or it for others.
+/// Whether others may have to wait for its scan, or it for theirs.
 fn is_concerned(hash: &Hash, now: Instant) -> bool {
     is_ready(hash, now) || hash.is_suspected() || hash.has_deferred()
 }

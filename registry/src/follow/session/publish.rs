@@ -1,4 +1,4 @@
-//! Telling the mirror.
+//! Reports changes as events.
 
 use super::Session;
 use crate::fault::Fault;
@@ -9,10 +9,10 @@ use std::time::Instant;
 use tokio::sync::mpsc::Sender;
 
 impl Session<'_> {
-    /// Tells what became known, if it is of one moment.
+    /// Reports the changes, if they show one moment.
     ///
     /// # Errors
-    /// Another Redis is to be chosen.
+    /// Another server is to be used.
     pub(super) async fn publish(&mut self, now: Instant) -> Result<(), Fault> {
         let hashes = &mut self.state.hashes;
         for (index, hash) in hashes.iter().enumerate() {
@@ -34,7 +34,7 @@ impl Session<'_> {
         let read = |hash: &Hash| hash.completed().is_some_and(|number| number > 0);
         let begun = !self.complete && hashes.iter().any(read);
         if half_known || begun && full.is_none() {
-            // Some of it is known and some is not: that is no one moment.
+            // Parts of it are not known yet: that is not one moment.
             return Ok(());
         }
         let mut batch = Vec::new();
@@ -68,8 +68,7 @@ impl Session<'_> {
     }
 }
 
-/// Tells what happened. When nobody listens any more this waits until the
-/// follower is dropped.
+/// Sends an event. If the receiver is gone this waits until the follower is dropped.
 pub(in crate::follow) async fn publish(events: &Sender<Event>, event: Event) {
     if events.send(event).await.is_err() {
         std::future::pending().await

@@ -1,17 +1,17 @@
-//! What one request asks for.
+//! What one request is for.
 
 use crate::follow::info::Section;
 use crate::follow::reread::Reread;
 
-/// How much of what Redis says of itself is asked for.
+/// Which sections of INFO are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InfoDepth {
     Nothing,
-    /// How many clients it has.
+    /// How many clients there are.
     Clients,
-    /// Whose data it has.
+    /// The replication ID.
     Identity,
-    /// And what it counts of losses, and how many clients it has.
+    /// All, with the counters of losses.
     Everything,
 }
 
@@ -33,13 +33,13 @@ impl InfoDepth {
     }
 }
 
-/// What one request asks for, besides lengths and logs.
+/// What one request reads, besides lengths and logs.
 pub(super) struct RequestPlan {
-    /// The hashes whose scans take their next step by it.
+    /// The hashes whose scans take their next step.
     pub(super) steps: Vec<usize>,
-    /// Those whose scans begin with it.
+    /// Those whose scans begin.
     pub(super) begins: Vec<usize>,
-    /// Those whose scans end with it.
+    /// Those whose scans end.
     pub(super) closes: Vec<usize>,
     /// The roles that are read again.
     pub(super) rereads: Vec<Reread>,

@@ -1,4 +1,4 @@
-//! Roles that are not used as a scan found them: they are read again, or wait.
+//! Roles that are not used as a scan found them: they are read again, or deferred.
 
 use super::{Session, turn};
 use crate::fault::Fault;
@@ -12,7 +12,7 @@ use crate::follow::scheduled_scan::ScanCause;
 use std::time::Instant;
 
 impl Session<'_> {
-    /// Roles of other hashes that have waited for these.
+    /// Reads deferred roles of other hashes again that have waited for these.
     pub(super) fn reread_deferred(&mut self, closed: &[usize]) {
         if self.denied.fields {
             let now = Instant::now();
@@ -44,8 +44,7 @@ impl Session<'_> {
         }
     }
 
-    /// Roles that have waited, and of which the log has told meanwhile: they are
-    /// used as they are now.
+    /// Deferred roles that the log has changed meanwhile: they are used as they are now.
     pub(super) fn reread_overtaken(&mut self, now: Instant) {
         let mut overtaken = Vec::new();
         for (index, hash) in self.state.hashes.iter_mut().enumerate() {
@@ -65,8 +64,8 @@ impl Session<'_> {
         }
     }
 
-    /// Has a role read again, and at the same moment the fields of these names in
-    /// other hashes that have changed: what is missing may have moved there.
+    /// Has a role read again, and at the same moment the same fields of other hashes that have
+    /// changed: what is missing may have moved there.
     pub(super) fn reread_with_others(&mut self, changed: Reread) {
         for other in self.suspects(&[changed.hash]) {
             let unread = |(field, _): &(Vec<u8>, Option<Vec<u8>>)| (field.clone(), None);
@@ -83,8 +82,8 @@ impl Session<'_> {
         self.rereads.add(changed);
     }
 
-    /// Roles cannot be read again. What a scan found of them is what there is;
-    /// those that waited for other hashes are to be scanned.
+    /// The user may not read fields. Uses what the scan found; the hashes of roles that waited for
+    /// other hashes are scanned again.
     pub(super) fn give_up_rereads(&mut self) {
         let now = Instant::now();
         for changed in self.rereads.give_up() {
@@ -101,10 +100,10 @@ impl Session<'_> {
         &mut self,
         mut some: Vec<Reread>,
         facts: &ServerFacts,
-        answer: &mut Replies,
+        replies: &mut Replies,
         now: Instant,
     ) -> Result<(), Fault> {
-        reread::read(&mut some, answer).map_err(ReadError::into_fault)?;
+        reread::read(&mut some, replies).map_err(ReadError::into_fault)?;
         for mut changed in some {
             if self.is_flushed(changed.hash) && changed.why != RereadReason::Moved {
                 // What is missing now may be so because of that.
@@ -120,7 +119,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Whether a flush was pushed that is not settled for a hash.
+    /// Whether a flush was pushed that no scan of the hash has evaluated.
     pub(super) fn is_flushed(&self, index: usize) -> bool {
         self.state.hashes.get(index).is_some_and(Hash::is_flushed)
     }
@@ -157,7 +156,7 @@ impl Session<'_> {
     }
 }
 
-/// Whether a scan that is waited for was made, or will not be.
+/// Whether an awaited scan is complete, or will not be made.
 fn is_complete(completed: Option<u64>, later: AwaitedScan) -> bool {
     completed.is_none_or(|number| number > later.than)
 }

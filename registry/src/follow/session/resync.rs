@@ -1,35 +1,34 @@
-//! What is done from time to time.
+//! Periodic work: resync, and PING on an idle connection.
 
 use super::{Denied, Session};
 use crate::connect::{CommandError, SILENCE, is_master};
 use crate::fault::{Fault, FaultCode};
-use crate::follow::backoff::random;
 use crate::follow::round::Round;
 use crate::follow::scheduled_scan::ScanCause;
+use crate::jitter;
 use redis::cmd;
 use std::time::{Duration, Instant};
 
-/// An idle connection is asked whether it lives after so long without a byte.
+/// PING is sent after this time without a byte.
 pub(super) const IDLE: Duration = Duration::from_millis(2_800);
 
-/// How long it may take to answer. With [`IDLE`] a dead peer is noticed
-/// within 5 s.
+/// How long the reply to PING may take. With [`IDLE`], a dead peer is noticed within 5 s.
 const ANSWERS: Duration = Duration::from_millis(1_800);
 
 impl Session<'_> {
-    /// How long until everything is read again; with jitter where nothing
-    /// hurries, so that a fleet does not read in step.
+    /// The time until the next resync, or poll. A resync has jitter, so that a fleet does not read in
+    /// step.
     pub(super) fn until_resync(&self) -> Duration {
         let (config, load, cost) = (self.config, self.state.load, self.cost());
         if self.polls() {
             load.poll(config.poll_interval.min(config.resync_interval), cost)
         } else {
             let interval = load.resync(config.resync_interval, cost);
-            interval.mul_f64(0.9 + 0.2 * random())
+            jitter::about(interval)
         }
     }
 
-    /// Has everything read again.
+    /// Schedules a scan of every hash.
     pub(super) async fn resync(&mut self) -> Result<(), Fault> {
         self.check_master().await?;
         let now = Instant::now();
@@ -48,7 +47,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A master that sentinels named may have been demoted meanwhile.
+    /// Checks that a master that sentinels named was not demoted.
     pub(super) async fn check_master(&mut self) -> Result<(), Fault> {
         if self.config.redis.sentinel.is_none() {
             return Ok(());
@@ -65,8 +64,13 @@ impl Session<'_> {
 
     pub(super) async fn ping(&mut self) -> Result<(), Fault> {
         let answers = ANSWERS + self.patience().saturating_sub(SILENCE);
-        match self.connection.link.ask_within(&cmd("PING"), answers).await {
-            // An error is an answer too.
+        match self
+            .connection
+            .link
+            .send_within(&cmd("PING"), answers)
+            .await
+        {
+            // An error reply is a reply.
             Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
             Err(CommandError::Lost(fault)) => Err(fault),
         }

@@ -1,4 +1,4 @@
-//! Asking a request, and what becomes of one that is refused.
+//! Sends a request.
 
 use super::Session;
 use super::receive::compare;
@@ -13,22 +13,22 @@ use std::time::{Duration, Instant};
 /// How long no transaction is tried while Redis is out of state.
 const OUT_OF_MEMORY: Duration = Duration::from_secs(5);
 
-/// The same where they are refused, at most: a resync tries again.
+/// The same if they are refused: a resync tries again.
 const REFUSED: Duration = Duration::from_secs(24 * 3600);
 
-/// How long hashes are read by questions of their own.
+/// How long hashes are read by requests of their own.
 const APART: Duration = Duration::from_secs(15 * 60);
 
 impl Session<'_> {
-    /// Asks a request, and takes in what is answered.
-    pub(super) async fn ask(&mut self, plan: RequestPlan) -> Result<(), Fault> {
+    /// Sends a request, and takes in the replies.
+    pub(super) async fn send(&mut self, plan: RequestPlan) -> Result<(), Fault> {
         let asked = Instant::now();
         let transaction = self.state.plain_until.is_none_or(|until| until <= asked);
         let request = self.build_request(&plan, transaction);
         if request.is_empty() {
-            // Nothing may be asked for, until the next resync.
+            // Nothing may be read until the next resync.
             self.connection.invalidations.asking();
-            return self.take(plan, Replies::default()).await;
+            return self.receive(plan, Replies::default()).await;
         }
         let patience = self.patience();
         self.connection.invalidations.asking();
@@ -38,13 +38,13 @@ impl Session<'_> {
         let link = &mut connection.link;
         let answered = async {
             if transaction {
-                request.ask(link, patience).await
+                request.send(link, patience).await
             } else {
-                let answer = request.ask_plainly(link, patience).await;
+                let answer = request.send_plainly(link, patience).await;
                 answer.map(RequestOutcome::Answered)
             }
         };
-        // While Redis works on this, the answer before is compared.
+        // While Redis executes this, the previous reply is compared.
         let took = self.took;
         let compared = async {
             tokio::task::yield_now().await;
@@ -57,11 +57,11 @@ impl Session<'_> {
         compared?;
         self.took = asked.elapsed();
         let mut refused = match outcome {
-            Ok(RequestOutcome::Answered(answer)) => {
-                let denied = answer.denied();
+            Ok(RequestOutcome::Answered(replies)) => {
+                let denied = replies.denied();
                 if denied.is_empty() {
                     self.plain = !transaction;
-                    return self.take(plan, answer).await;
+                    return self.receive(plan, replies).await;
                 }
                 denied
             }
@@ -82,10 +82,10 @@ impl Session<'_> {
         };
         self.connection.invalidations.unanswered();
         self.put_back(plan);
-        // A thousand lengths are one right.
-        refused.dedup_by_key(|(place, _)| *place);
-        for (place, reply) in refused {
-            self.deny(place, &reply)?;
+        // A thousand HSTRLEN need one permission.
+        refused.dedup_by_key(|(tag, _)| *tag);
+        for (tag, reply) in refused {
+            self.deny(tag, &reply)?;
         }
         self.publish(Instant::now()).await
     }
@@ -108,19 +108,19 @@ impl Session<'_> {
             }
         }
         let key = |index: usize| hashes.get(index).map_or("", |hash| hash.key.as_str());
-        reread::ask(&plan.rereads, key, &mut request);
+        reread::add_commands(&plan.rereads, key, &mut request);
         if !self.denied.info {
             for &section in plan.depth.sections() {
-                request.add(CommandTag::Info(section), section.question());
+                request.add(CommandTag::Info(section), section.command());
             }
         }
         request
     }
 
-    /// The request was not answered: what it asked for is still to be asked.
+    /// The request failed: what it was to read is still to be read.
     pub(super) fn put_back(&mut self, plan: RequestPlan) {
         self.rereads.give_back(plan.rereads);
-        // A scan of one request begins anew, when its hash is next asked for.
+        // A scan by one request begins again.
         for index in plan.begins {
             let now = Instant::now();
             if let Some(hash) = self.state.hashes.get_mut(index) {
@@ -132,13 +132,13 @@ impl Session<'_> {
         }
     }
 
-    /// The user may not ask for something.
-    pub(super) fn deny(&mut self, place: CommandTag, reply: &ErrorReply) -> Result<(), Fault> {
+    /// The user may not do something.
+    pub(super) fn deny(&mut self, tag: CommandTag, reply: &ErrorReply) -> Result<(), Fault> {
         let lasting = reply.unreadable().is_some() || reply.is_unknown_command();
         if !lasting {
             return Err(reply.fault());
         }
-        match place {
+        match tag {
             CommandTag::Info(_) => self.denied.info = true,
             CommandTag::TimeToLive(_) => self.denied.time_to_live = true,
             CommandTag::Fields(_) => {
@@ -147,7 +147,7 @@ impl Session<'_> {
             }
             CommandTag::Log(index) | CommandTag::Length(index) | CommandTag::Scan(index) => {
                 if let Some(hash) = self.state.hashes.get_mut(index) {
-                    hash.deny(place, reply)?;
+                    hash.deny(tag, reply)?;
                 }
             }
         }

@@ -1,38 +1,37 @@
-//! What the script that holds a role answers.
+//! The reply of `lua/hold.lua`.
 
 use super::renewal::EndedBy;
 use crate::register::registrar::ChangeOutcome;
 use crate::register::reply::{bytes, items, number, text, texts};
 use redis::Value;
 
-/// What it answers.
+/// The reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HoldReply {
-    /// The role is held, or stood by for.
+    /// The role is held, or on standby.
     Current(HoldState),
-    /// It was taken from its holders.
+    /// It was ended.
     Ended(EndedBy),
-    /// Another holder has the name of the member.
+    /// Another holder has this member ID.
     NameTaken,
 }
 
-/// A role that is held, or stood by for.
+/// A role that is held, or on standby.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HoldState {
-    /// Who has it, where this one stands by.
+    /// The current holder, if this one is on standby.
     pub(super) behind: Option<String>,
-    /// From when it is so, in ms; the term, where it is held exclusively.
+    /// Since when, in ms; for an exclusive holder the term.
     pub(super) from: u64,
     pub(super) ended: Option<EndedBy>,
-    /// The term by which it was taken from this holder, which is not to take it
-    /// back before the next; 0 for none.
+    /// The term by which this holder was ended, or 0. It must not take the role back in that term.
     pub(super) barred: u64,
     pub(super) done: Vec<ChangeOutcome>,
-    /// For each hash what has expired, if anything.
+    /// For each hash, a field or role that has expired.
     pub(super) due: Vec<Option<Vec<u8>>>,
 }
 
-/// Takes an answer apart; none if it is no such thing.
+/// Parses the reply. None if it is not understood.
 pub(super) fn hold_reply(value: &Value) -> Option<HoldReply> {
     let [state, rest @ ..] = items(value) else {
         return None;

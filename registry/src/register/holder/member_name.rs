@@ -1,16 +1,15 @@
-//! Under which names a holder goes where others have its own.
+//! Other member IDs for a holder whose own is taken.
 
 use crate::register::role::{Role, RoleError};
 use sha1_smol::Sha1;
 
-/// How long a member may be, less what is appended.
+/// The longest member ID to which a suffix can be appended.
 const LONGEST: usize = 64 - 7;
 
-/// The next name to try, after so many were taken: first that of this machine,
-/// then one that no other holder has.
+/// The next member ID to try: first with a suffix for this machine, then with a random one.
 ///
 /// # Errors
-/// Never: it is the name of a member, with a few letters more.
+/// Never: the result is a valid member ID.
 pub(super) fn other(wanted: &Role, taken: usize, nonce: &str) -> Result<Role, RoleError> {
     let machine = std::fs::read("/etc/machine-id").ok();
     named(wanted, taken, machine.as_deref(), nonce)
@@ -29,7 +28,7 @@ fn named(
         .take(LONGEST)
         .collect();
     let own = match machine.map(<[u8]>::trim_ascii) {
-        // An empty one is that of an image that was never booted.
+        // It is empty in an image that was never booted.
         Some(id) if taken == 1 && !id.is_empty() => Sha1::from(id).digest().to_string(),
         _ => nonce.to_owned(),
     };

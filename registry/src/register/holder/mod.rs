@@ -1,4 +1,4 @@
-//! Holding a role: joining again and again, so that it ends when we do.
+//! Holds a role with a lease, which is renewed until the holder ends.
 
 mod hold_reply;
 mod member_name;
@@ -12,70 +12,68 @@ use super::registrar::{ChangeOutcome, Registrar};
 use super::reply::{bytes, items, number, text};
 use super::role::{Role, Where};
 use super::script::{Call, Script, lease_keys, nonce};
-use crate::follow::random;
+use crate::jitter;
 use cloudhosts_config::Config;
 use hold_reply::{HoldReply, HoldState, hold_reply};
 use redis::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The shortest lease: half of it must be enough to find Redis again.
+/// The shortest lease: half of it must suffice to reconnect to Redis.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
 /// The longest lease.
 pub const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time between two renewals. Leases of others end no sooner than
-/// at somebody's renewal, so long leases are renewed as often.
+/// The longest time between two renewals. Expired members are removed at the renewal of another, so
+/// long leases are renewed as often.
 const OFTEN: Duration = Duration::from_secs(4);
 
-/// How many names are tried.
+/// How many member IDs are tried.
 const NAMES: usize = 4;
 
 /// Holds one member of a role.
 ///
-/// It renews when a quarter of the lease has gone, and at least every 4 s. What
-/// it does to reach Redis again after a failure is bounded so that it is back
-/// within a third of the lease. No attempt to connect and no wait for an answer
-/// takes more than a sixth, and no pause between two attempts more than a
-/// twelfth.
+/// It renews after a quarter of the lease, and at least every 4 s. After a failure it reaches Redis
+/// again within a third of the lease: connecting and waiting for a reply take at most a sixth each,
+/// and the pause between two attempts at most a twelfth.
 pub struct Holder {
     registrar: Registrar,
-    /// What it is to be, and what it is.
+    /// The configured role and member, and the current one.
     wanted: Role,
     role: Role,
     options: HoldOptions,
-    /// Tells this holder from all others.
+    /// Identifies this holder.
     nonce: String,
     due: Instant,
     last: LastReply,
 }
 
-/// What Redis told the holder last.
+/// The state after the last reply.
 #[derive(Debug, Default)]
 struct LastReply {
     state: HolderState,
-    /// From when it is so; the term, where the role is held exclusively.
+    /// Since when; for an exclusive holder the term.
     from: u64,
-    /// When the renewal was sent that was confirmed last.
+    /// When the last confirmed renewal was sent.
     renewed: Option<Moment>,
     /// Whether an attempt has failed since.
     interrupted: bool,
-    /// The term by which the role was taken from us, or 0.
+    /// The term by which this holder was ended, or 0.
     barred: u64,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 enum HolderState {
-    /// Nothing yet.
+    /// Not joined yet.
     #[default]
     New,
     Held,
-    /// Somebody else holds it.
+    /// Another holder has it.
     Standby(String),
 }
 
-/// A moment by the clock that goes on while the machine is suspended.
+/// A time by CLOCK_BOOTTIME, which advances while the machine is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment(Duration);
 
@@ -87,7 +85,7 @@ impl Moment {
 }
 
 impl Holder {
-    /// One that has not joined yet. The role needs a member.
+    /// A holder that has not joined yet. The role needs a member.
     #[must_use]
     pub fn new(config: &Config, role: Role, options: HoldOptions) -> Holder {
         let lease = options.lease;
@@ -105,21 +103,20 @@ impl Holder {
         }
     }
 
-    /// The way to Redis: to ask from which address it is reached.
+    /// The registrar, to learn the address from which Redis is reached.
     pub fn registrar(&mut self) -> &mut Registrar {
         &mut self.registrar
     }
 
-    /// The role, with the member under which it is held: where another holder
-    /// has that name, it is another than it was at first.
+    /// The role with the member ID under which it is held. It differs from the configured one if
+    /// another holder has that.
     #[must_use]
     pub fn role(&self) -> &Role {
         &self.role
     }
 
-    /// Until when it is held for certain, by the clock of this machine: a lease
-    /// from when the last renewal was sent. None while it is not held. Who holds
-    /// exclusively has lost the role then.
+    /// Until when it is certainly held, by the clock of this machine: one lease after the last
+    /// renewal was sent. None while it is not held. An exclusive holder has lost the role then.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
         if self.last.state != HolderState::Held {
@@ -129,33 +126,33 @@ impl Holder {
         Some(Instant::now() + self.options.lease.saturating_sub(gone))
     }
 
-    /// Waits until the next renewal is due. The first is at once.
+    /// Waits until the next renewal is due. The first is due at once.
     pub async fn due(&self) {
         tokio::time::sleep_until(self.due.into()).await;
     }
 
-    /// Renews now, in these places. Given up half way it has done no harm.
+    /// Renews now, in these places. It may be cancelled.
     pub async fn renew(&mut self, places: Vec<Place>) -> Renewal {
         let sent = Moment::now();
         let renewal = self.try_to_renew(&places, sent).await;
         if let Ok(Renewal::Ended(_)) = &renewal {
-            // It ended in one hash; so it does in the others.
+            // If it ended in one hash, it ends in all.
             let _ = self.end(places).await;
         }
         self.next(renewal.is_ok());
         renewal.unwrap_or_else(Renewal::Failed)
     }
 
-    /// Takes note of an attempt that failed before it came to renewing.
+    /// Records an attempt that failed before the renewal.
     pub fn failed(&mut self) {
         self.next(false);
     }
 
-    /// Holds it no more, and stands by no more; how it ended in each hash.
+    /// Ends holding, or standby. Returns the result for each hash.
     ///
     /// # Errors
-    /// Redis cannot be reached within a sixth of the lease, or says no. The
-    /// lease ends by itself.
+    /// Redis cannot be reached within a sixth of the lease, or refuses. The lease expires by
+    /// itself.
     pub async fn end(&mut self, places: Vec<Place>) -> Result<Vec<Ended>, RegisterError> {
         let keep = if self.options.keep_last {
             "keep"
@@ -166,7 +163,7 @@ impl Holder {
         words.push(keep.to_owned());
         let call = self.call(Script::End, &places, &words, "end");
         let answer = match self.registrar.run(&call).await {
-            // The connection may have been dead for as long as nobody asked.
+            // The connection may have been dead since the last renewal.
             Err(RegisterError::Unanswered(_)) => self.registrar.run(&call).await,
             answer => answer,
         }?;
@@ -181,8 +178,7 @@ impl Holder {
             .ok_or_else(RegisterError::not_understood)
     }
 
-    /// What holding does, as lines for `redis-cli`; what no command of Redis
-    /// says stands in a comment.
+    /// Holding as lines for `redis-cli`. What is not a Redis command is in comments.
     #[must_use]
     pub fn spelled(&self, places: &[Place]) -> Vec<String> {
         let (role, lease) = (&self.role, self.options.lease.as_millis());
@@ -205,7 +201,7 @@ impl Holder {
             lines.push(logged(hash, "hold", &[(&format!("+{role}"), at)]));
             lines.push(format!("HSET {} {role} {}", quoted(hash), quoted(at)));
             lines.push(format!(
-                "# HDEL {} whoever of {} has not renewed for a lease",
+                "# HDEL {} the members of {} whose lease has expired",
                 quoted(hash),
                 role.name()
             ));
@@ -250,7 +246,7 @@ impl Holder {
                     self.role = other.map_err(|error| RegisterError::Refused(error.to_string()))?;
                 }
                 HoldReply::NameTaken => {
-                    let why = format!("{}: others have this name", self.wanted);
+                    let why = format!("{}: other holders have this member ID", self.wanted);
                     return Err(RegisterError::Away(why));
                 }
                 HoldReply::Current(_) => return Err(RegisterError::not_understood()),
@@ -258,7 +254,7 @@ impl Holder {
         }
     }
 
-    /// The mere renewal; false if there is more to do.
+    /// Runs `lua/renew.lua`. False if there is more to do.
     async fn renew_lease(&mut self, places: &[Place]) -> Result<bool, RegisterError> {
         let field = self.role.to_string();
         let values = values(places);
@@ -276,7 +272,7 @@ impl Holder {
         Ok(number(&answer) == Some(1))
     }
 
-    /// All there is to holding.
+    /// Runs `lua/hold.lua`.
     async fn hold(&mut self, places: &[Place]) -> Result<HoldReply, RegisterError> {
         let lease = |lease: Duration| lease.as_millis().to_string();
         let HoldOptions {
@@ -303,8 +299,7 @@ impl Holder {
         hold_reply(&self.registrar.run(&call).await?).ok_or_else(RegisterError::not_understood)
     }
 
-    /// Has what is due expire, beside the renewal: it is nothing to this holder
-    /// whether that succeeds.
+    /// Runs `lua/expire.lua` for what has expired. A failure does not concern this holder.
     async fn expire(&mut self, places: &[Place], due: &[Option<Vec<u8>>]) {
         for (place, due) in places.iter().zip(due) {
             let Some(due) = due else { continue };
@@ -323,7 +318,7 @@ impl Holder {
         }
     }
 
-    /// What begins the arguments of each script that holds: who this is.
+    /// The first arguments of each script: who this is.
     fn words(&self) -> Vec<String> {
         let member = self.role.member().unwrap_or_default();
         vec![
@@ -344,7 +339,7 @@ impl Holder {
         script.leases(hashes, self.role.name(), &arguments, verb, author)
     }
 
-    /// Takes in that all is as it was.
+    /// Nothing has changed.
     fn unchanged(&mut self, places: &[Place], sent: Moment) -> Renewal {
         let acquired = self.has_run_out(sent);
         self.last.renewed = Some(sent);
@@ -357,7 +352,7 @@ impl Holder {
         }
     }
 
-    /// Takes in what Redis has told.
+    /// Takes in the reply of `lua/hold.lua`.
     fn take_in(&mut self, holding: HoldState, sent: Moment) -> Renewal {
         let HoldState {
             behind,
@@ -396,28 +391,30 @@ impl Holder {
         }
     }
 
-    /// Whether the lease had run out then, by our own clock.
+    /// Whether the lease had expired then, by the clock of this machine.
     fn has_run_out(&self, then: Moment) -> bool {
         let renewed = self.last.renewed;
         renewed.is_none_or(|renewed| then.0.saturating_sub(renewed.0) > self.options.lease)
     }
 
-    /// With jitter, so that those that lost the same Redis come back spread out.
+    /// Schedules the next attempt, with jitter, so that holders that lost the same Redis come back
+    /// spread out.
     fn next(&mut self, renewed: bool) {
         let lease = self.options.lease;
-        let pause = match renewed {
-            true => (lease / 4).min(OFTEN).mul_f64(0.75 + 0.25 * random()),
-            false => (lease / 12).min(OFTEN).mul_f64(0.25 + 0.75 * random()),
+        let pause = if renewed {
+            jitter::between((lease / 4).min(OFTEN), 0.75, 1.0)
+        } else {
+            jitter::between((lease / 12).min(OFTEN), 0.25, 1.0)
         };
         self.due = Instant::now() + pause;
         if !renewed {
             self.last.interrupted = true;
-            self.registrar.hang_up();
+            self.registrar.disconnect();
         }
     }
 }
 
-/// What is written in each place.
+/// The value for each place.
 fn values(places: &[Place]) -> impl Iterator<Item = &[u8]> {
     let values = places.iter().map(|place| place.at.as_ref());
     values.map(|at| at.map(Where::as_str).unwrap_or_default().as_bytes())

@@ -1,4 +1,4 @@
-//! How a role is held, and what came of a renewal.
+//! How a role is held, and the result of a renewal.
 
 use crate::register::error::RegisterError;
 use crate::register::registrar::ChangeOutcome;
@@ -7,51 +7,48 @@ use std::time::Duration;
 /// How a role is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldOptions {
-    /// For how long the membership outlives the holder.
+    /// How long the membership lasts without renewal.
     pub lease: Duration,
-    /// Whether there is one holder, and the others stand by.
+    /// Whether there is one holder, with the others on standby.
     pub exclusive: bool,
-    /// For how long the address stays after the lease of a holder that was the
-    /// last; without a bound it stays.
+    /// How long the address of the last holder stays after its lease. None: without limit.
     pub expire_last: Option<Duration>,
-    /// Whether the last holder leaves its address behind when it ends.
+    /// Whether the address of the last holder stays when it ends.
     pub keep_last: bool,
 }
 
-/// What came of a renewal.
+/// The result of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
-    /// It is held.
+    /// The role is held.
     Held {
         /// For each hash, whether the field had to be written.
         done: Vec<ChangeOutcome>,
-        /// Where it is held exclusively: a number that grows with each new
-        /// holder.
+        /// The term, if it is held exclusively. It grows with each new holder.
         term: Option<u64>,
-        /// Whether it was not held a moment ago: the first time, after it was
-        /// lost, and after the lease had run out by our own clock.
+        /// Whether it was not held before: the first time, after it was lost, and after the lease
+        /// expired by the clock of this machine.
         acquired: bool,
     },
-    /// It is not held: another holder has it exclusively, or it was claimed.
+    /// Another holder has it exclusively, or it was claimed.
     Standby {
-        /// Who has it, for people: a member, the value that was claimed, or
-        /// nothing where nobody has it yet.
+        /// Who has it, for people: a member, the claimed value, or empty if nobody has it yet.
         holder: String,
-        /// Who took it from us and how, the first time after it was taken.
+        /// Who ended this holder and how, at the first renewal after that.
         ended: Option<EndedBy>,
     },
-    /// Somebody has taken it from its holders. It is not to be held again.
+    /// Somebody ended its holders. It must not be held again.
     Ended(EndedBy),
-    /// It was not renewed.
+    /// The renewal failed.
     Failed(RegisterError),
 }
 
 /// Who ended a holding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedBy {
-    /// As the change log names them: `alice@web-1`.
+    /// The author, as in the change log: `alice@web-1`.
     pub by: String,
-    /// By which verb: `claim`, `point`, `release`, `leave` or `join`.
+    /// The verb: `claim`, `point`, `release`, `leave` or `join`.
     pub verb: String,
 }
 
@@ -60,9 +57,8 @@ pub struct EndedBy {
 pub enum Ended {
     /// The member was removed.
     Removed,
-    /// It stays, as the last of its role, until somebody else holds or claims
-    /// the role.
+    /// It stays, as the last of its role, until somebody else holds or claims the role.
     Kept,
-    /// It was not ours (any more), or there was none.
+    /// There was no lease of this holder.
     Absent,
 }

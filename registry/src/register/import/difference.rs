@@ -1,4 +1,4 @@
-//! What an import has to change, found out before it does.
+//! What an import has to change.
 
 use super::{Import, PORTION};
 use crate::log::MAX_OPERATIONS;
@@ -8,19 +8,18 @@ use crate::register::reply::{bytes, items};
 use redis::{Value, cmd};
 use std::collections::BTreeMap;
 
-/// What is to be changed: few enough fields for one entry of the log.
+/// The changes, few enough for one entry of the log.
 #[derive(Debug, Default)]
 pub(super) struct Difference {
-    /// Fields with their sign, as in the log, and their values.
+    /// Fields with a sign, as in the log, and their values.
     operations: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Difference {
-    /// Compares what is to be imported with the hash, step by step, so that
-    /// Redis serves others meanwhile. None if too much differs to be listed.
+    /// Compares the imported roles with the hash, in steps. None if too much differs to be listed.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no.
+    /// Redis cannot be reached, or refuses.
     pub(super) async fn find(
         import: &Import,
         registrar: &mut Registrar,
@@ -38,7 +37,7 @@ impl Difference {
         Ok((!difference.is_too_large()).then_some(difference))
     }
 
-    /// Fields with their sign, each followed by its value.
+    /// The fields with their signs, each followed by its value.
     pub(super) fn words(&self) -> impl Iterator<Item = &[u8]> {
         let words = |(field, value)| [field, value];
         self.operations.iter().flat_map(words).map(Vec::as_slice)
@@ -48,19 +47,19 @@ impl Difference {
         self.operations.len() > MAX_OPERATIONS
     }
 
-    /// Adds those of these roles that the hash has not, or with another value.
+    /// Adds those roles that are not in the hash, or have another value.
     async fn compare(
         &mut self,
         import: &Import,
         roles: impl Iterator<Item = (&str, &str)> + Clone,
         registrar: &mut Registrar,
     ) -> Result<(), RegisterError> {
-        let mut question = cmd("HMGET");
-        question.arg(&import.hash);
+        let mut command = cmd("HMGET");
+        command.arg(&import.hash);
         for (role, _) in roles.clone() {
-            question.arg(role);
+            command.arg(role);
         }
-        let answer = registrar.ask(&question).await?;
+        let answer = registrar.send(&command).await?;
         let mut were = items(&answer).iter();
         for (role, at) in roles {
             let is = |value: &Value| bytes(value) == Some(at.as_bytes());
@@ -72,7 +71,7 @@ impl Difference {
         Ok(())
     }
 
-    /// Adds the fields of the hash that are not imported, as such that go.
+    /// Adds the removal of all other fields of the hash.
     async fn find_others(
         &mut self,
         import: &Import,
@@ -80,10 +79,10 @@ impl Difference {
     ) -> Result<(), RegisterError> {
         let mut cursor = b"0".to_vec();
         loop {
-            let mut question = cmd("HSCAN");
-            question.arg(&import.hash).arg(cursor);
-            question.arg("COUNT").arg(PORTION);
-            let answer = registrar.ask(&question).await?;
+            let mut command = cmd("HSCAN");
+            command.arg(&import.hash).arg(cursor);
+            command.arg("COUNT").arg(PORTION);
+            let answer = registrar.send(&command).await?;
             let next = items(&answer).first().and_then(bytes);
             let page = items(&answer).get(1).map(items).unwrap_or_default();
             let fields = page.iter().step_by(2).filter_map(bytes);

@@ -1,17 +1,17 @@
-//! What is imported, in little memory.
+//! The roles of an import, in little memory.
 
 use crate::register::role::{Role, Where};
 use std::fmt::Write as _;
 
-/// Roles, each with where it is, in the order of their names. They stand one
-/// behind the other in one text, so that a million take little memory.
+/// Roles and their values, sorted by name. They are stored in one string, so that a million take
+/// little memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportedRoles {
     text: String,
     spans: Vec<Span>,
 }
 
-/// Where one of them stands in the text: the name, and right behind it the value.
+/// The offsets of one of them: the name, and the value right after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     name: usize,
@@ -20,12 +20,12 @@ struct Span {
 }
 
 impl FromIterator<(Role, Where)> for ImportedRoles {
-    /// Of roles that are there once each, in any order.
+    /// From distinct roles in any order.
     fn from_iter<I: IntoIterator<Item = (Role, Where)>>(all: I) -> ImportedRoles {
         let mut entries = ImportedRoles::default();
         for (role, at) in all {
             let name = entries.text.len();
-            // A string takes it.
+            // Writing to a string does not fail.
             let _ = write!(entries.text, "{role}");
             let value = entries.text.len();
             entries.text.push_str(at.as_str());
@@ -40,13 +40,13 @@ impl FromIterator<(Role, Where)> for ImportedRoles {
 }
 
 impl ImportedRoles {
-    /// How many there are.
+    /// How many roles there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no role.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
@@ -57,7 +57,7 @@ impl ImportedRoles {
         self.shown(&self.spans)
     }
 
-    /// The same, in portions of so many.
+    /// The same, in chunks of this size.
     pub(super) fn portions(
         &self,
         size: usize,
@@ -65,7 +65,7 @@ impl ImportedRoles {
         self.spans.chunks(size).map(|spans| self.shown(spans))
     }
 
-    /// Whether this role is among them.
+    /// Whether it has this role.
     #[must_use]
     pub fn contains(&self, role: &[u8]) -> bool {
         let bytes = self.text.as_bytes();
