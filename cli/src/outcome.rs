@@ -1,8 +1,10 @@
-//! How a verb ends: its exit code, and how text of strangers is printed.
+//! How a verb ends: its exit code, and what it prints.
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
+
+pub(crate) use cloudhosts_config::printable::Plain;
 
 /// What came of it, where nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,22 +62,6 @@ impl From<Failure> for ExitCode {
             Failure::Unreachable(_) => ExitCode::from(3),
             Failure::Refused(_) => ExitCode::from(5),
         }
-    }
-}
-
-/// Text of strangers: all but printable ASCII is escaped, since a terminal obeys
-/// more than control characters (some turn the line around).
-pub(crate) struct Plain<'t>(pub(crate) &'t str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                c if c.is_ascii_graphic() || c == ' ' => write!(f, "{c}")?,
-                c => write!(f, "{}", c.escape_default())?,
-            }
-        }
-        Ok(())
     }
 }
 

@@ -201,7 +201,7 @@ fn a_link_in_place_of_the_state_is_left_aside() {
     world.daemon.wait_for_state("live");
     world.sees("web", &["10.0.0.5"]);
     assert!(
-        world.daemon.log().contains("left aside"),
+        world.daemon.log().contains("ignoring /"),
         "{}",
         world.daemon.log()
     );

@@ -185,7 +185,7 @@ fn a_bad_last_good_table_is_left_aside() {
             status["reason"].to_string().contains("refused")
                 || status["redis"]["endpoint"].is_string()
         });
-        let said = format!("{LAST_GOOD} is left aside");
+        let said = format!("ignoring {LAST_GOOD}");
         assert!(
             world.daemon.log().contains(&said),
             "{what}: {}",
@@ -276,7 +276,7 @@ fn a_link_in_place_of_the_file_is_not_read_by_the_daemon() {
     std::fs::rename(&file, &elsewhere).unwrap();
     symlink(&elsewhere, &file).unwrap();
     world.daemon.start();
-    wait_for_log(&world, "is left aside");
+    wait_for_log(&world, "ignoring /");
 }
 
 const STATE_FILE: &str = "/var/lib/cloudhosts/state.json";
