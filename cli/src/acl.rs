@@ -3,7 +3,7 @@
 use cloudhosts_config::Config;
 use cloudhosts_registry::acl::{AclDialect, AclUser, redis_version};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 

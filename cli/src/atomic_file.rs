@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use cloudhosts_config::AtomicFile;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
 use rustix::io::Errno;
 
@@ -141,17 +142,16 @@ pub(crate) fn replace_by(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let temporary = TemporaryFile::new(directory, &path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = format!(".{name}.cloudhosts-{}", std::process::id());
+    let draft = AtomicFile::create(directory.join(new), 0o600)?;
+    let file = draft.file();
     match &old {
-        Some((metadata, file)) => inherit(&temporary.file, metadata, file)?,
-        None => temporary
-            .file
-            .set_permissions(Permissions::from_mode(NEW_MODE))?,
+        Some((metadata, old)) => inherit(file, metadata, old)?,
+        None => file.set_permissions(Permissions::from_mode(NEW_MODE))?,
     }
-    temporary.publish(write, &path)?;
-    // Not every file system supports it; the file is complete by now.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
-    Ok(())
+    write_to(file, write)?;
+    draft.publish(&path)
 }
 
 /// Overwrites a file that can't be replaced with what `write` writes. A reader may see a
@@ -181,54 +181,6 @@ fn write_to(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     let mut buffered = BufWriter::with_capacity(CHUNK, file);
     write(&mut buffered)?;
     buffered.flush()
-}
-
-/// The new file while it is being written; removed on drop unless it was published.
-struct TemporaryFile {
-    file: File,
-    path: Option<PathBuf>,
-}
-
-impl TemporaryFile {
-    fn new(directory: &Path, of: &Path) -> io::Result<TemporaryFile> {
-        let name = of.file_name().unwrap_or_default().to_string_lossy();
-        let path = directory.join(format!(".{name}.cloudhosts-{}", std::process::id()));
-        // An existing one is left over from a process that was killed.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        let path = Some(path);
-        Ok(TemporaryFile { file, path })
-    }
-
-    fn publish(
-        mut self,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-        to: &Path,
-    ) -> io::Result<()> {
-        write_to(&self.file, write)?;
-        self.file.sync_all()?;
-        if let Some(path) = &self.path {
-            fs::rename(path, to)?;
-        }
-        self.path = None;
-        Ok(())
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // There is nobody to report an error to.
-            let _ = fs::remove_file(path);
-        }
-    }
 }
 
 /// Copies the owner, the mode and the extended attributes (SELinux label, access lists) of

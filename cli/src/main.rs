@@ -4,10 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod acl;
-mod atomic_file;
+mod replace_file;
 mod child;
 mod completions;
-mod escape;
 mod getent;
 mod history;
 mod inspect;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 
 /// The search path if PATH is not set (execvp(3)).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";

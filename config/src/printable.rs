@@ -1,9 +1,9 @@
-//! Text from strangers, made fit for a terminal, a log line and a status file.
+//! Text from untrusted sources, made safe for a terminal, a log line and the status.
 
 use crate::counted::Counted;
 use std::fmt;
 
-/// Most bytes of foreign text that one message quotes.
+/// Most bytes of untrusted text that one message quotes.
 const MOST: usize = 80;
 
 /// Most bytes of a reason that comes from Redis or a library.
@@ -54,6 +54,24 @@ pub fn unescaped(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Untrusted text: all but printable ASCII is escaped, since a terminal interprets
+/// more than control characters (some reverse the direction of the line).
+pub struct Escaped<'t>(pub &'t str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| write_escaped(f, c))
+    }
+}
+
+fn write_escaped(to: &mut impl fmt::Write, c: char) -> fmt::Result {
+    if c.is_ascii_graphic() || c == ' ' {
+        to.write_char(c)
+    } else {
+        write!(to, "{}", c.escape_default())
+    }
+}
+
 /// A reason in somebody else's words: on one line, without control
 /// characters, and of bounded length.
 #[must_use]
@@ -64,11 +82,9 @@ pub fn reason(text: &str) -> String {
             line.push_str("...");
             break;
         }
-        match c {
-            '\n' | '\r' | '\t' => line.push(' '),
-            c if c.is_ascii_graphic() || c == ' ' => line.push(c),
-            c => line.extend(c.escape_default()),
-        }
+        let blank = matches!(c, '\n' | '\r' | '\t');
+        // Writing to a string cannot fail.
+        let _ = write_escaped(&mut line, if blank { ' ' } else { c });
     }
     line.trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! `status.json`: how the daemon is. It writes the file, the command reads it.
+//! The status document, `status.json`: the daemon writes it, the command reads it.
 
 use crate::printable::{escaped, unescaped};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct Status {
     pub version: String,
     /// The daemon's process.
     pub pid: u32,
-    /// How it is.
+    /// Its state.
     pub state: State,
     /// Since when.
     #[serde(with = "timestamp")]
@@ -42,7 +42,7 @@ pub struct Status {
     pub table_bytes: u64,
     /// Changes published since the daemon started.
     pub publishes: u64,
-    /// What in Redis can't be used.
+    /// What in Redis is rejected.
     pub rejected: Rejected,
     /// The configuration in effect.
     #[serde(default)]
@@ -60,18 +60,18 @@ pub struct ConfigStatus {
     /// When it was read.
     #[serde(with = "timestamp")]
     pub read: SystemTime,
-    /// The keys in which the file was another, that wait for a restart.
+    /// The keys that have changed in the file and take effect after a restart.
     pub pending: Vec<String>,
 }
 
-/// A file that outlives the daemon, and can't be written.
+/// A file of the state directory that can't be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unwritten {
-    /// Which.
+    /// The file.
     pub path: PathBuf,
     /// Why, for programs.
     pub code: UnwrittenCode,
-    /// Why, and what follows from it.
+    /// Why, and the consequences.
     pub reason: String,
     /// Since when.
     #[serde(with = "timestamp")]
@@ -92,23 +92,23 @@ pub enum UnwrittenCode {
     Denied,
     /// Its directory is missing.
     NoDirectory,
-    /// Something else stands in its place, such as a directory.
+    /// Something else is in its place, such as a directory.
     InTheWay,
     /// Another error.
     Other,
 }
 
-/// How the daemon is.
+/// The state of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It follows Redis.
     Live,
-    /// There is no connection; the last good table answers.
+    /// There is no connection; the last good table remains in use.
     Reconnecting,
-    /// Redis has lost fields, which are retained; or no newer table can be made.
+    /// Redis has lost fields, which are retained; or changes cannot be published.
     Guarded,
-    /// A hash can't be read: what it held before answers still.
+    /// A hash can't be read: its previous content remains in use.
     Unreadable,
 }
 
@@ -151,9 +151,9 @@ pub struct HashStatus {
     /// Of these, the fields of roles that `allow` leaves out.
     #[serde(default)]
     pub filtered: Option<usize>,
-    /// Why it can't be read; what it held before is used.
+    /// Why it can't be read; its previous content remains in use.
     pub unreadable: Option<String>,
-    /// The same for programs.
+    /// The same as a code.
     #[serde(default)]
     pub unreadable_code: Option<UnreadableCode>,
 }
@@ -208,8 +208,8 @@ pub struct RejectedField {
     pub length: usize,
     /// What it is that can't be used.
     pub code: RejectedCode,
-    /// What is wrong with it. Nothing of a value stands in it: everybody may
-    /// read this, but not everybody may read Redis.
+    /// What is wrong with it. It quotes nothing of the value: all users may read
+    /// this, but not all may read Redis.
     pub reason: String,
     /// What became of it.
     pub effect: Effect,
@@ -246,7 +246,7 @@ impl RejectedField {
     }
 }
 
-/// What it is about a field that can't be used.
+/// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectedCode {
@@ -256,7 +256,7 @@ pub enum RejectedCode {
     Value,
     /// An attribute in its value.
     Attribute,
-    /// It is there in another spelling too.
+    /// It is another spelling of a field that is there too.
     Spelling,
     /// Where its pointer leads.
     Pointer,
@@ -266,7 +266,7 @@ pub enum RejectedCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
-    /// It is as if it were not there.
+    /// It is ignored.
     Ignored,
     /// Its last good value is used.
     Retained,

@@ -1,12 +1,12 @@
 //! What in Redis can't be used, for the status file: all of it counted, the
-//! first of it named. A million bad fields shall not fill the status file.
+//! first of it named. A million bad fields must not fill the status file.
 
 use cloudhosts_config::status::{Effect, Rejected, RejectedCode, RejectedField};
-use cloudhosts_registry::record::Field as FieldName;
+use cloudhosts_registry::record::Field;
 
 use super::Mirror;
 use super::hash::Hash;
-use super::spelled::Spelled;
+use super::normal_name::NormalName;
 use super::unusable::Unusable;
 
 /// How many are named.
@@ -16,7 +16,7 @@ impl Mirror {
     /// What can't be used: first what is wrong with fields by themselves, in
     /// the order of the hashes, then where roles lead.
     #[must_use]
-    pub fn rejected(&self) -> Rejected {
+    pub(crate) fn rejected(&self) -> Rejected {
         let hashes = self.hashes.iter().enumerate();
         let fields = hashes.flat_map(|(number, hash)| self.of_hash(number, hash));
         Rejected {
@@ -64,14 +64,14 @@ impl Mirror {
     }
 
     fn unusable(&self, number: usize, hash: &Hash, raw: &[u8], why: &Unusable) -> RejectedField {
-        let field = FieldName::parse(raw);
+        let field = Field::parse(raw);
         let reason = match (why, &field) {
             (Unusable::Value(error), _) => Some(error.to_string()),
             (Unusable::Name, Err(error)) => Some(error.to_string()),
             (Unusable::Name, Ok(_)) => None,
         };
         let is_used = field.is_ok_and(|field| {
-            let name = Spelled::of(&field);
+            let name = NormalName::of(&field);
             self.fields
                 .get(name.role(), number, name.member())
                 .is_some()

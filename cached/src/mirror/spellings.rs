@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::normal_name::NormalName;
 use super::parsed::Parsed;
-use super::spelled::Spelled;
 
 /// The spellings of one field that are in Redis, each with its last value that
 /// could be used, if there was one.
@@ -41,7 +41,7 @@ impl Spellings {
     }
 
     /// Whether there is nothing but the normal spelling.
-    pub(super) fn is_plain(&self, name: &Spelled<'_>) -> bool {
+    pub(super) fn is_plain(&self, name: &NormalName<'_>) -> bool {
         self.values.keys().all(|raw| name.is_spelling(raw))
     }
 }

@@ -1,7 +1,9 @@
 //! The mirror alone: what a batch makes of what was there before.
 
 mod changes;
+mod cost;
 mod large;
+mod memory;
 mod random;
 mod restart;
 mod zones;
@@ -147,7 +149,7 @@ impl Fleet {
     fn restart(&mut self) {
         let mut file = Vec::new();
         self.publisher.snapshot().unwrap().write(&mut file).unwrap();
-        let written = self.mirror.written();
+        let written = self.mirror.raw_values();
         self.mirror = Mirror::new(&self.config);
         let table = TableFile::open(&file).unwrap();
         self.mirror.restore(&table.view(), &written);

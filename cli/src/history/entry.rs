@@ -6,7 +6,7 @@ use cloudhosts_registry::Field;
 use cloudhosts_registry::log::{DropScope, EntryId, LogEntry, Operation};
 use serde_json::{Map, Value, json};
 
-use crate::escape::{Escaped, utf8_or_escaped};
+use cloudhosts_config::printable::Escaped;
 
 /// Most operations that a terminal shows.
 const MAX_OPERATIONS: usize = 8;
@@ -16,6 +16,12 @@ const MAX_VALUE: usize = 200;
 
 /// The first moment that RFC 3339 has no year for, in ms since 1970.
 const YEAR_10000: u64 = 253_402_300_800_000;
+
+/// Bytes for JSON, which escapes control characters itself: as they are where they are UTF-8,
+/// else escaped.
+fn utf8_or_escaped(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned)
+}
 
 /// The part of an entry that is shown.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};
 
 use crate::completions;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::runtime::block_on;
 use entry::EntryView;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::changes::{RoleAnswer, RoleChange};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::table_roles::joined;
 
 /// Most bytes of a variable; the kernel's limit is 128 KiB (execve(2)).

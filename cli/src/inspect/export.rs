@@ -10,7 +10,7 @@ use cloudhosts_table::View;
 use super::formats::Format;
 use super::preserved_lines::PreservedLines;
 use super::table_watcher::TableWatcher;
-use crate::atomic_file;
+use crate::replace_file;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
@@ -104,13 +104,13 @@ impl ExportArgs {
         };
         let own = self.preserved_lines(path)?;
         let write = |out: &mut dyn Write| self.format.write(out, &roles, own.as_ref());
-        if atomic_file::has_content(path, write) {
+        if replace_file::has_content(path, write) {
             return Ok(());
         }
         let written = if self.in_place {
-            atomic_file::overwrite_by(path, write)
+            replace_file::overwrite_by(path, write)
         } else {
-            atomic_file::replace_by(path, write)
+            replace_file::replace_by(path, write)
         };
         written.map_err(|error| {
             let hint = match error.kind() {

@@ -6,7 +6,7 @@ use cloudhosts_config::Config;
 use cloudhosts_registry::register::{Holding, Role, holdings};
 use serde_json::{Value, json};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
 use crate::output::LabelledLines;
 use crate::runtime::block_on;

@@ -7,7 +7,7 @@ use cloudhosts_table::EntrySource;
 use serde_json::{Value, json};
 
 use super::fix_command;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;

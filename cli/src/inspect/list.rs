@@ -8,7 +8,7 @@ use wildmatch::WildMatch;
 
 use super::holdings;
 use crate::completions;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;

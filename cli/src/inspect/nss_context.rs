@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::nscd;
 use crate::nsswitch::file::{NsswitchFile, STANDARD};
 use crate::nsswitch::hosts::{self, Service};

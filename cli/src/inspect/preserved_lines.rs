@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
-use crate::atomic_file;
+use crate::replace_file;
 
 /// The first line of an exported file, except JSON.
 pub(super) const MADE: &str = "# Made by \"cloudhosts export\", which overwrites changes.";
@@ -39,7 +39,7 @@ impl PreservedLines {
     /// # Errors
     /// The file can't be read.
     pub(super) fn read(path: &Path, host: &str) -> io::Result<PreservedLines> {
-        match atomic_file::open(path)? {
+        match replace_file::open(path)? {
             Some(file) => PreservedLines::among(BufReader::new(file), host),
             None => Ok(PreservedLines::default()),
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::status::ago;
 use crate::completions;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};

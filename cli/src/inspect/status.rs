@@ -8,7 +8,7 @@ use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::file::NsswitchFile;
-use crate::atomic_file;
+use crate::replace_file;
 use crate::child;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
 
 /// The file that authselect generates.
@@ -28,7 +28,7 @@ const SET_BY_PROFILE: &str = "the authselect profile sets the hosts: line, so it
 
 /// Whether authselect generates this file.
 pub(crate) fn generates(path: &Path) -> bool {
-    atomic_file::target(path).is_ok_and(|target| target == Path::new(GENERATED))
+    replace_file::target(path).is_ok_and(|target| target == Path::new(GENERATED))
 }
 
 /// The user file, if it sets the `hosts:` line.

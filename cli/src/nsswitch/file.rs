@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::edit::{self, HostsLineState};
 use super::hosts::{self, Malformed};
-use crate::atomic_file;
+use crate::replace_file;
 use crate::outcome::Failure;
 
 /// The file of this machine.
@@ -31,7 +31,7 @@ impl NsswitchFile {
     /// # Errors
     /// It can't be read.
     pub(crate) fn read(path: &Path) -> Result<NsswitchFile, Failure> {
-        let text = atomic_file::read(path).map_err(|error| {
+        let text = replace_file::read(path).map_err(|error| {
             let path = path.display();
             Failure::Failed(format!("can't read {path}: {error}"))
         })?;
@@ -91,7 +91,7 @@ impl NsswitchFile {
             return Ok(false);
         };
         if self.made().is_ok_and(|made| made == *text) {
-            let path = atomic_file::target(&self.path).map_err(|error| self.unwritten(&error))?;
+            let path = replace_file::target(&self.path).map_err(|error| self.unwritten(&error))?;
             fs::remove_file(path).map_err(|error| self.unwritten(&error))?;
             self.text = None;
             return Ok(true);
@@ -105,7 +105,7 @@ impl NsswitchFile {
     }
 
     fn write(&mut self, text: Vec<u8>) -> Result<(), Failure> {
-        atomic_file::replace(&self.path, &text).map_err(|error| self.unwritten(&error))?;
+        replace_file::replace(&self.path, &text).map_err(|error| self.unwritten(&error))?;
         self.text = Some(text);
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 pub(crate) use cloudhosts_nsswitch::hosts;

@@ -10,7 +10,7 @@ use super::apply::{WriteOptions, print_lines};
 use super::wait;
 use super::{RegisterContext, WAITING_FOR_REDIS, role};
 use crate::completions;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 use crate::runtime::block_on;

@@ -8,7 +8,7 @@ use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
 
 use super::RegisterContext;
 use super::cloud_metadata::{self, Cloud};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
 
 #[derive(Debug, clap::Args)]

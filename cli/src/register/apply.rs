@@ -12,7 +12,7 @@ use super::addresses::AddressSource;
 use super::change::ChangeRequest;
 use super::wait::{self, Expectation, WaitResult};
 use super::{RegisterContext, WAITING_FOR_REDIS};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 use crate::progress::Progress;

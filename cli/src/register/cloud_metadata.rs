@@ -9,7 +9,7 @@ use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
 
 /// How long one answer may take.

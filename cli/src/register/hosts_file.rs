@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cloudhosts_registry::register::{ImportedRoles, Role, RoleError, Where, WhereError};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 
 /// Most errors that are shown one by one.
 const MAX_SHOWN: usize = 20;

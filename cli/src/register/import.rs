@@ -13,7 +13,7 @@ use super::apply::WriteOptions;
 use super::hosts_file::{self, HostsFile};
 use super::wait;
 use super::{RegisterContext, WAITING_FOR_REDIS};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
 use crate::progress::Progress;

@@ -23,7 +23,7 @@ pub(crate) use hold::become_command;
 use cloudhosts_config::Config;
 use cloudhosts_registry::register::{RegisterError, Role, Views};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use apply::apply;
 

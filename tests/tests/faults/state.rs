@@ -274,7 +274,7 @@ fn a_link_in_place_of_the_file_is_not_read_by_the_daemon() {
     std::fs::rename(&file, &elsewhere).unwrap();
     symlink(&elsewhere, &file).unwrap();
     world.daemon.start();
-    wait_for_log(&world, "is left aside");
+    wait_for_log(&world, "ignoring /");
 }
 
 const STATE_FILE: &str = "/var/lib/cloudhosts/state.json";

@@ -128,7 +128,7 @@ struct Simple<'m> {
 }
 
 #[derive(Debug, Default, PartialEq)]
-struct Found {
+struct Outcome {
     v4: Vec<[u8; 4]>,
     v6: Vec<[u8; 16]>,
     pick: u16,
@@ -136,19 +136,19 @@ struct Found {
 }
 
 impl Simple<'_> {
-    fn role(&mut self, role: &str, chain: &[&str]) -> Option<Found> {
+    fn role(&mut self, role: &str, chain: &[&str]) -> Option<Outcome> {
         let all = self.members(role, chain, false)?;
         // Those of this machine's zone by themselves, if they have an address.
         let near = self.mirror.zone.is_some();
         let near = near.then(|| self.members(role, chain, true)).flatten();
-        Some(Found {
+        Some(Outcome {
             canonical: all.canonical.clone(),
             ..near.unwrap_or(all)
         })
     }
 
-    fn members(&mut self, role: &str, chain: &[&str], near: bool) -> Option<Found> {
-        let mut found = Found::default();
+    fn members(&mut self, role: &str, chain: &[&str], near: bool) -> Option<Outcome> {
+        let mut found = Outcome::default();
         let (mut count, mut plain_pick) = (0, 0);
         for at in self.fields.deciding(role) {
             count += 1;
@@ -185,7 +185,7 @@ impl Simple<'_> {
         (!found.v4.is_empty() || !found.v6.is_empty()).then_some(found)
     }
 
-    fn name(&mut self, name: &str, chain: &[&str]) -> Option<Found> {
+    fn name(&mut self, name: &str, chain: &[&str]) -> Option<Outcome> {
         if chain.contains(&name) || chain.len() == 8 {
             self.cut = true;
             return None;
@@ -206,7 +206,7 @@ fn check_against_the_rules(mirror: &Mirror, answers: &BTreeMap<Box<str>, Answer>
             cut: false,
         };
         let expected = simple.role(role, &[]);
-        let answer = answers.get(role).map(|answer| Found {
+        let answer = answers.get(role).map(|answer| Outcome {
             // An alias of an entry has the addresses that stand there.
             v4: match &answer.end {
                 Some(end) if end.entry => answers[&end.name].addresses.v4.clone(),
@@ -221,7 +221,7 @@ fn check_against_the_rules(mirror: &Mirror, answers: &BTreeMap<Box<str>, Answer>
         });
         if simple.cut {
             // In a circle nobody gets less than what can be got at one by one.
-            let all = |found: &Option<Found>| -> BTreeSet<Vec<u8>> {
+            let all = |found: &Option<Outcome>| -> BTreeSet<Vec<u8>> {
                 let found = found.iter();
                 found
                     .flat_map(|f| f.v4.iter().map(|v4| v4.to_vec()))

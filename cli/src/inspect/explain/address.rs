@@ -8,7 +8,7 @@ use cloudhosts_table::View;
 use serde_json::{Value, json};
 
 use super::field::{self, ExplainedField};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::getent;
 use crate::inspect::holdings;
 use crate::inspect::nss_context::{NssContext, TableComparison};

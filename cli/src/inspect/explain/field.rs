@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use cloudhosts_registry::register::{Holding, HoldingState};
 use serde_json::{Value, json};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
 use crate::output::LabelledLines;
 use crate::table_roles::{self, TableRole};

@@ -10,7 +10,7 @@ use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
 use super::field::{self, ExplainedField};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::getent;
 use crate::inspect::holdings;
 use crate::inspect::nss_context::{self, NssContext};

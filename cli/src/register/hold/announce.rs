@@ -6,7 +6,7 @@ use cloudhosts_registry::register::{ChangeOutcome, Ended, EndedBy, Place, Role};
 use sd_notify::NotifyState;
 
 use super::membership::Membership;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 
 /// Announces the state, once each time it changes.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use super::script::{self, RunningScript};
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 
 /// When a hook is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

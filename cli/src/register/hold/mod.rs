@@ -30,7 +30,7 @@ use super::addresses::{AddressArgs, ZoneArgs};
 use super::apply::{places, print_lines};
 use super::{RegisterContext, member};
 use crate::completions;
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::runtime::block_on;
 use announce::Announcer;

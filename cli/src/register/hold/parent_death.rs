@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::process::Command;
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 
 /// The name (argv[0]) that makes this program execute a command.
 const NAME: &str = "cloudhosts: about to run the command of a holder";

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 
 /// Most bytes of each output stream that are stored; the rest is read and discarded.
 const MAX_OUTPUT: usize = 512;

@@ -11,7 +11,7 @@ use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::{Client, TableRevision, View, client};
 
-use crate::escape::Escaped;
+use cloudhosts_config::printable::Escaped;
 use crate::local_daemon::paths;
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;

@@ -1,4 +1,4 @@
-//! What the daemon says of itself in `status.json`.
+//! The status document, `status.json`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,25 +6,26 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::reason;
 use cloudhosts_config::status::{
     ConfigStatus, FullRead, HashStatus, RedisStatus, Rejected, State, Status, Unwritten,
 };
 use tracing::warn;
 
-use crate::keeper;
 use crate::last_good::{EVERYBODY, write_whole};
 use crate::mirror::Mirror;
+use crate::persistence::SaveError;
 
 /// Least time between two writes of the file.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a change waits for others to be written with it: connecting and
-/// what is read first are one.
+/// How long a change waits for others to be written with it, such as the first
+/// read after connecting.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// The status, and the file it is written to when it changed.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct StatusFile {
     path: PathBuf,
     status: Status,
     connected: bool,
@@ -38,11 +39,11 @@ pub struct Report {
     failing: bool,
 }
 
-impl Report {
-    /// The status of a daemon that starts.
+impl StatusFile {
+    /// The status of a starting daemon.
     #[must_use]
-    pub fn new(config: &Config, now: SystemTime) -> Report {
-        Report {
+    pub(crate) fn new(config: &Config, now: SystemTime) -> StatusFile {
+        StatusFile {
             path: config.status_file.clone(),
             status: Status {
                 version: env!("CARGO_PKG_VERSION").into(),
@@ -72,18 +73,18 @@ impl Report {
     }
 
     /// Connected. Live only once everything has been read.
-    pub fn connected(&mut self, endpoint: &str, mode: &str, now: SystemTime) {
+    pub(crate) fn connected(&mut self, endpoint: &str, mode: &str, now: SystemTime) {
         self.status.redis = Some(RedisStatus {
             endpoint: endpoint.into(),
             mode: Some(mode.into()),
             since: now,
         });
-        self.trouble = "connected, but not everything has been read yet".into();
+        self.trouble = "connected, but not all hashes have been read yet".into();
         self.change();
     }
 
     /// What could not be written to the state directory, if anything.
-    pub fn unwritten(&mut self, failure: Option<&keeper::Unwritten>, now: SystemTime) {
+    pub(crate) fn unwritten(&mut self, failure: Option<&SaveError>, now: SystemTime) {
         let before = self.status.unwritten.take();
         self.status.unwritten = failure.map(|failure| Unwritten {
             path: failure.path.clone(),
@@ -96,18 +97,17 @@ impl Report {
         }
     }
 
-    /// The hashes are followed anew, with another configuration, of which these
-    /// keys wait for a restart.
-    pub fn reloaded(&mut self, config: &Config, pending: &[&str], now: SystemTime) {
+    /// The configuration was reloaded; these keys of it take effect after a restart.
+    pub(crate) fn reloaded(&mut self, config: &Config, pending: &[&str], now: SystemTime) {
         let pending = pending.iter().map(|&key| key.into()).collect();
         self.status.config = Some(in_effect(config, pending, now));
         self.connected = false;
-        self.trouble = "the configuration was read again; not connected to Redis yet".into();
+        self.trouble = "configuration reloaded, not connected to Redis yet".into();
         self.change();
     }
 
-    /// There is no connection, for this reason.
-    pub fn disconnected(&mut self, endpoint: &str, why: &str, now: SystemTime) {
+    /// The connection was lost, or could not be made, for this reason.
+    pub(crate) fn disconnected(&mut self, endpoint: &str, why: &str, now: SystemTime) {
         let was = self.status.redis.take();
         let since = match was {
             Some(was) if was.mode.is_none() => was.since,
@@ -123,8 +123,8 @@ impl Report {
         self.change();
     }
 
-    /// Something was read, of which this can't be used.
-    pub fn read(&mut self, full: Option<Duration>, rejected: &Rejected, now: SystemTime) {
+    /// Something was read, of which these fields are rejected.
+    pub(crate) fn read(&mut self, full: Option<Duration>, rejected: &Rejected, now: SystemTime) {
         self.status.rejected.clone_from(rejected);
         if let Some(cost) = full {
             self.connected = true;
@@ -136,13 +136,13 @@ impl Report {
         self.change();
     }
 
-    /// A table could not be made.
-    pub fn failed(&mut self, why: &str) {
+    /// A table could not be published.
+    pub(crate) fn failed(&mut self, why: &str) {
         self.failure = Some(why.into());
     }
 
     /// A table was published.
-    pub fn published(&mut self, table: &TableFacts) {
+    pub(crate) fn published(&mut self, table: &TableFacts) {
         self.failure = None;
         self.status.generation = table.generation;
         self.status.names = table.names;
@@ -155,7 +155,7 @@ impl Report {
     /// The status in one line, for the service manager: how the daemon is, how
     /// much there is, and why it is not live.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let status = &self.status;
         let mut line = format!(
             "{}: {}, {}",
@@ -176,12 +176,12 @@ impl Report {
             line.push_str("; ");
             line.push_str(&status.reason);
         }
-        one_line(&line)
+        reason(&line)
     }
 
-    /// Takes over what the mirror knows, and works out the state. Returns the
-    /// state when it is another than before.
-    pub fn update(&mut self, mirror: &Mirror, now: SystemTime) -> Option<(State, &str)> {
+    /// Updates the hashes and the state from the mirror. Returns the state if it
+    /// has changed.
+    pub(crate) fn update(&mut self, mirror: &Mirror, now: SystemTime) -> Option<(State, &str)> {
         self.status.hashes = mirror.hashes();
         let unreadable = self.status.hashes.iter().find_map(|hash| {
             let why = hash.unreadable.as_ref()?;
@@ -190,7 +190,8 @@ impl Report {
         let (state, reason) = if !self.connected {
             (State::Reconnecting, self.trouble.clone())
         } else if let Some(failure) = &self.failure {
-            let reason = format!("no new table can be made, the last one answers: {failure}");
+            let reason =
+                format!("cannot publish changes, the previous table remains in use: {failure}");
             (State::Guarded, reason)
         } else if let Some(unreadable) = unreadable {
             (State::Unreadable, unreadable)
@@ -199,8 +200,8 @@ impl Report {
             let retained: usize = hashes.map(|hash| hash.retained).sum();
             let fields = Counted::new(retained as u64, "field");
             let reason = format!(
-                "Redis has lost {fields}, retained until written again; if that is meant to be \
-                 gone, run: cloudhosts accept [ROLE]"
+                "Redis has lost {fields}, retained until written again; to accept the loss, \
+                 run: cloudhosts accept [ROLE]"
             );
             (State::Guarded, reason)
         } else {
@@ -223,17 +224,16 @@ impl Report {
         self.changed.get_or_insert_with(Instant::now);
     }
 
-    /// When the file is to be written, if anything has changed: at once, or
-    /// when the last time is long enough ago.
+    /// When the file is to be written, if anything has changed.
     #[must_use]
-    pub fn wakes(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn wakes(&self, now: Instant) -> Option<Instant> {
         let gathered = self.changed? + GATHER;
         let rested = self.written.map_or(now, |written| written + INTERVAL);
         Some(gathered.max(rested))
     }
 
-    /// Writes the file if it is time to; true where it was.
-    pub fn write(&mut self, now: Instant) -> bool {
+    /// Writes the file if that is due; true if it was.
+    pub(crate) fn write(&mut self, now: Instant) -> bool {
         let due = self.wakes(now).is_some_and(|next| next <= now);
         if due {
             self.written = Some(now);
@@ -243,7 +243,7 @@ impl Report {
     }
 
     /// Writes the file.
-    pub fn write_now(&mut self) {
+    pub(crate) fn write_now(&mut self) {
         let written = serde_json::to_vec_pretty(&self.status)
             .map_err(std::io::Error::other)
             .and_then(|mut json| {
@@ -261,8 +261,8 @@ impl Report {
         }
     }
 
-    /// The daemon has left: says so in the file, once and for all.
-    pub fn stopped(&mut self, now: SystemTime) {
+    /// Writes that the daemon was stopped.
+    pub(crate) fn stopped(&mut self, now: SystemTime) {
         self.status.state = State::Reconnecting;
         self.status.since = now;
         self.status.reason = "the daemon was stopped".into();
@@ -278,35 +278,15 @@ fn in_effect(config: &Config, pending: Vec<String>, now: SystemTime) -> ConfigSt
     }
 }
 
-/// Longest line that the service manager is told, in characters.
-const LONGEST: usize = 300;
-
-/// The text without what would end its line, or go to a terminal as a control
-/// code, and not longer than [`LONGEST`].
-fn one_line(text: &str) -> String {
-    let mut line = String::new();
-    for (n, c) in text.chars().enumerate() {
-        match c {
-            _ if n == LONGEST => {
-                line.push_str("...");
-                break;
-            }
-            c if c.is_control() => line.extend(c.escape_default()),
-            c => line.push(c),
-        }
-    }
-    line
-}
-
-/// What is said of a table.
+/// Figures of a table.
 #[derive(Debug, Clone, Copy)]
-pub struct TableFacts {
+pub(crate) struct TableFacts {
     /// Its generation.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// Names in it.
-    pub names: u64,
+    pub(crate) names: u64,
     /// Addresses in it.
-    pub addresses: u64,
+    pub(crate) addresses: u64,
     /// Its size.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }

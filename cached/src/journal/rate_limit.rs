@@ -1,9 +1,9 @@
-//! How many lines one place in the program may write to the log.
+//! How many lines one call site may log.
 //!
 //! Whoever may write to Redis, or connect to the socket, decides how often some
-//! things happen, and each machine of a fleet logs them. So each place that
-//! logs has a bucket of [`BURST`] lines, and gets one more every [`REFILL`].
-//! What does not fit is counted.
+//! events happen, and each machine of a fleet logs them. So each call site has a
+//! token bucket of [`BURST`] lines, refilled by one every [`REFILL`]. Lines beyond
+//! that are counted.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,109 +12,109 @@ use std::time::{Duration, Instant};
 use tracing::callsite::Identifier;
 use tracing::{Level, Metadata};
 
-/// Lines that one place may write at once.
+/// Lines that one call site may log at once.
 const BURST: u32 = 30;
 
-/// How often it gets one more: 30 a minute.
+/// How often a call site gets one more: 30 a minute.
 const REFILL: Duration = Duration::from_secs(2);
 
-/// How often it is told how many lines were left out.
+/// How often suppressed lines are reported.
 const TOLD: Duration = Duration::from_secs(60);
 
 /// What to do with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Decision {
     Write,
-    /// Leave it out, and say so: it is the first that is.
-    BeginToLeaveOut,
-    LeaveOut,
+    /// Suppress it, and log that: it is the first.
+    BeginToSuppress,
+    Suppress,
 }
 
-/// Lines that were left out.
+/// Suppressed lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LeftOut {
+pub(super) struct Suppressed {
     pub(super) count: u64,
     /// The first of them.
     pub(super) first: String,
 }
 
-/// The buckets of all places that have logged.
+/// The buckets of all call sites that have logged.
 #[derive(Debug, Default)]
-pub(super) struct Limit(Mutex<HashMap<Identifier, Bucket>>);
+pub(super) struct RateLimit(Mutex<HashMap<Identifier, Bucket>>);
 
 #[derive(Debug)]
 struct Bucket {
     lines: u32,
-    /// Since when the next line is on its way.
+    /// Since when the next token is being gained.
     filling: Instant,
-    left_out: Option<(Instant, LeftOut)>,
+    suppressed: Option<(Instant, Suppressed)>,
 }
 
-impl Limit {
-    /// Whether a line of this place may be written now. What is only logged for
-    /// who looks for a fault (debug) always may.
-    pub(super) fn ask(&self, place: &Metadata<'_>, now: Instant) -> Verdict {
-        match *place.level() > Level::INFO {
-            true => Verdict::Write,
-            false => self.ask_for(place.callsite(), now),
+impl RateLimit {
+    /// Whether a line of this call site may be written now. Debug lines always may.
+    pub(super) fn ask(&self, place: &Metadata<'_>, now: Instant) -> Decision {
+        if *place.level() > Level::INFO {
+            Decision::Write
+        } else {
+            self.ask_for(place.callsite(), now)
         }
     }
 
-    fn ask_for(&self, place: Identifier, now: Instant) -> Verdict {
+    fn ask_for(&self, place: Identifier, now: Instant) -> Decision {
         let mut buckets = self.buckets();
         let bucket = buckets.entry(place).or_insert(Bucket {
             lines: BURST,
             filling: now,
-            left_out: None,
+            suppressed: None,
         });
         bucket.fill(now);
         if let Some(left) = bucket.lines.checked_sub(1) {
             bucket.lines = left;
-            return Verdict::Write;
+            return Decision::Write;
         }
-        match &mut bucket.left_out {
-            Some((_, left_out)) => {
-                left_out.count += 1;
-                Verdict::LeaveOut
+        match &mut bucket.suppressed {
+            Some((_, suppressed)) => {
+                suppressed.count += 1;
+                Decision::Suppress
             }
             none => {
                 let first = String::new();
-                *none = Some((now, LeftOut { count: 1, first }));
-                Verdict::BeginToLeaveOut
+                *none = Some((now, Suppressed { count: 1, first }));
+                Decision::BeginToSuppress
             }
         }
     }
 
-    /// Notes what the first line says that is left out.
+    /// Records the first suppressed line.
     pub(super) fn begins_with(&self, place: &Metadata<'_>, first: &str) {
         if let Some(bucket) = self.buckets().get_mut(&place.callsite())
-            && let Some((_, left_out)) = &mut bucket.left_out
+            && let Some((_, suppressed)) = &mut bucket.suppressed
         {
-            left_out.first = first.to_owned();
+            suppressed.first = first.to_owned();
         }
     }
 
-    /// When it is to be told next what was left out.
+    /// When suppressed lines are to be reported next.
     pub(super) fn due(&self) -> Option<Instant> {
         let buckets = self.buckets();
         let since = buckets
             .values()
-            .filter_map(|bucket| bucket.left_out.as_ref());
+            .filter_map(|bucket| bucket.suppressed.as_ref());
         since.map(|(since, _)| *since + TOLD).min()
     }
 
-    /// What was left out and is to be told by `now`; all of it without a time.
-    pub(super) fn take(&self, now: Option<Instant>) -> Vec<LeftOut> {
+    /// The suppressed lines that are due at `now`; all of them without a time.
+    pub(super) fn take(&self, now: Option<Instant>) -> Vec<Suppressed> {
         let mut buckets = self.buckets();
         let due = |bucket: &mut Bucket| {
-            let since = bucket.left_out.as_ref()?.0;
+            let since = bucket.suppressed.as_ref()?.0;
             let due = now.is_none_or(|now| since + TOLD <= now);
-            due.then(|| bucket.left_out.take())?
+            due.then(|| bucket.suppressed.take())?
         };
         buckets
             .values_mut()
             .filter_map(due)
-            .map(|(_, left_out)| left_out)
+            .map(|(_, suppressed)| suppressed)
             .collect()
     }
 
@@ -158,36 +158,36 @@ mod tests {
 
     #[test]
     fn a_place_that_logs_without_end_writes_thirty_lines_a_minute() {
-        let (limit, [busy, calm]) = (Limit::default(), places());
+        let (limit, [busy, calm]) = (RateLimit::default(), places());
         let start = Instant::now();
         let (mut written, mut noted) = (0, 0);
         // A thousand lines a second, for three minutes.
         for ms in 0..180_000 {
             let now = start + Duration::from_millis(ms);
             match limit.ask_for(busy.clone(), now) {
-                Verdict::Write => written += 1,
-                Verdict::BeginToLeaveOut => noted += 1,
-                Verdict::LeaveOut => {}
+                Decision::Write => written += 1,
+                Decision::BeginToSuppress => noted += 1,
+                Decision::Suppress => {}
             }
             // Others are not concerned.
             if ms % 3000 == 0 {
-                assert_eq!(limit.ask_for(calm.clone(), now), Verdict::Write);
+                assert_eq!(limit.ask_for(calm.clone(), now), Decision::Write);
             }
         }
         assert_eq!((written, noted), (30 + 89, 1));
-        let left_out: u64 = limit.take(None).iter().map(|one| one.count).sum();
-        assert_eq!(left_out, 180_000 - 119);
+        let suppressed: u64 = limit.take(None).iter().map(|one| one.count).sum();
+        assert_eq!(suppressed, 180_000 - 119);
         // Quiet for a while, and it has its thirty again.
         let later = start + Duration::from_secs(400);
         for _ in 0..30 {
-            assert_eq!(limit.ask_for(busy.clone(), later), Verdict::Write);
+            assert_eq!(limit.ask_for(busy.clone(), later), Decision::Write);
         }
-        assert_eq!(limit.ask_for(busy, later), Verdict::BeginToLeaveOut);
+        assert_eq!(limit.ask_for(busy, later), Decision::BeginToSuppress);
     }
 
     #[test]
-    fn what_was_left_out_is_told_after_a_minute() {
-        let (limit, [busy, _]) = (Limit::default(), places());
+    fn what_was_suppressed_is_told_after_a_minute() {
+        let (limit, [busy, _]) = (RateLimit::default(), places());
         let start = Instant::now();
         assert_eq!(limit.due(), None);
         for _ in 0..40 {

@@ -1,7 +1,6 @@
-//! Keeps the files up to date that outlive the daemon: the last good table, and
-//! the daemon's own state beside it.
+//! Writes the files that outlive the daemon: the last good table, and the daemon's
+//! own state beside it.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,31 +8,31 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_config::status::UnwrittenCode;
 use cloudhosts_table::Snapshot;
-
 use rustix::fs::IFlags;
+use thiserror::Error;
 
 use crate::last_good::LastGood;
-use crate::state::{State, StateFile};
+use crate::state::{SavedState, StateFile};
 
-/// After a write that took T, the next waits at least so many T: a storm of
-/// changes does not wear the disk out.
+/// After a write that took T, the next waits at least this many T, so that a storm
+/// of changes does not wear out the disk.
 const REST: u32 = 9;
-/// And at least so long.
+/// And at least this long.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// The files that outlive the daemon.
 #[derive(Debug, Clone)]
-pub struct Files {
+pub(crate) struct Files {
     /// The last good table.
-    pub table: LastGood,
-    /// What else the next daemon has to know.
-    pub state: StateFile,
+    pub(crate) table: LastGood,
+    /// What else the next daemon needs to know.
+    pub(crate) state: StateFile,
 }
 
 impl Files {
     /// The files in this state directory.
     #[must_use]
-    pub fn new(state_dir: &Path) -> Files {
+    pub(crate) fn new(state_dir: &Path) -> Files {
         Files {
             table: LastGood::new(state_dir),
             state: StateFile::new(state_dir),
@@ -41,56 +40,57 @@ impl Files {
     }
 }
 
-/// Knows when the files are to be written: soon after a change, but not too
-/// often, and touched while nothing changes.
+/// Decides when the files are written: soon after a change, but not too often;
+/// and touched while nothing changes.
 #[derive(Debug)]
-pub struct Keeper {
+pub(crate) struct Persistence {
     files: Files,
-    /// How often the table's file is touched, as a sign that a daemon stands
-    /// behind it; and a state saved that has no table of its own.
+    /// How often the table's file is touched, as a sign that a daemon maintains
+    /// it; and a state saved without a new table.
     touch: Duration,
-    /// Whether the table, and whether the state is another than in its file.
+    /// Whether the table, and whether the state differ from their files.
     table: bool,
     state: bool,
     rested: Option<Instant>,
     touched: Option<Instant>,
 }
 
-/// What is to be done with the files next. Done where it may take its time.
+/// The next write of the files, to be run on a thread that may block.
 #[derive(Debug)]
-pub struct Chore {
+pub(crate) struct SaveJob {
     files: Files,
     /// The table to write; none where its file is only touched.
     table: Option<Snapshot>,
     /// The state of the same moment, or of a later one with the same table.
-    state: Option<State>,
+    state: Option<SavedState>,
 }
 
-/// How a chore went.
+/// How a save went.
 #[derive(Debug)]
-pub struct Done {
-    /// Whether all is in the files now.
-    pub outcome: Result<(), Unwritten>,
+pub(crate) struct SaveDone {
+    /// Whether everything was written.
+    pub(crate) outcome: Result<(), SaveError>,
     took: Duration,
     /// Whether there was a state to write.
     state: bool,
 }
 
-/// A file could not be written. Displays with what follows from that.
-#[derive(Debug)]
-pub struct Unwritten {
-    /// Which.
-    pub path: PathBuf,
+/// A file could not be written. Displays with the consequences.
+#[derive(Debug, Error)]
+#[error("can't write {}: {error}; {meanwhile}", path.display())]
+pub(crate) struct SaveError {
+    /// The file.
+    pub(crate) path: PathBuf,
     /// Why, for programs.
-    pub code: UnwrittenCode,
+    pub(crate) code: UnwrittenCode,
     error: io::Error,
-    /// What happens as long as it is not.
+    /// The consequences while that lasts.
     meanwhile: &'static str,
 }
 
-impl Unwritten {
-    fn new(path: &Path, error: io::Error, meanwhile: &'static str) -> Unwritten {
-        Unwritten {
+impl SaveError {
+    fn new(path: &Path, error: io::Error, meanwhile: &'static str) -> SaveError {
+        SaveError {
             path: path.into(),
             code: code(path, &error),
             error,
@@ -130,27 +130,20 @@ fn is_immutable(path: &Path) -> bool {
     flags.is_ok_and(|flags| flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
 }
 
-impl fmt::Display for Unwritten {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        write!(f, "can't write {path}: {}; {}", self.error, self.meanwhile)
-    }
-}
-
-impl Chore {
-    /// Does it.
+impl SaveJob {
+    /// Writes the files.
     #[must_use]
-    pub fn run(self) -> Done {
+    pub(crate) fn run(self) -> SaveDone {
         let start = Instant::now();
-        Done {
+        SaveDone {
             outcome: self.write(),
             took: start.elapsed(),
             state: self.state.is_some(),
         }
     }
 
-    /// The table first: a state must never be ahead of it.
-    fn write(&self) -> Result<(), Unwritten> {
+    /// The table first: the state must never be ahead of it.
+    fn write(&self) -> Result<(), SaveError> {
         let Files { table, state } = &self.files;
         let written = match &self.table {
             Some(newest) => table.save(newest),
@@ -158,25 +151,25 @@ impl Chore {
         };
         written.map_err(|error| {
             let meanwhile =
-                "processes that start while there is no daemon have no names, or older ones";
-            Unwritten::new(table.path(), error, meanwhile)
+                "processes that start while the daemon is down get no names, or outdated ones";
+            SaveError::new(table.path(), error, meanwhile)
         })?;
         if let Some(newest) = &self.state {
             state.save(newest).map_err(|error| {
                 let meanwhile =
-                    "a daemon that starts may retain what is deleted while there is none";
-                Unwritten::new(state.path(), error, meanwhile)
+                    "after a restart the daemon may retain fields that were deleted meanwhile";
+                SaveError::new(state.path(), error, meanwhile)
             })?;
         }
         Ok(())
     }
 }
 
-impl Keeper {
-    /// Keeps these files, and touches the table's so often.
+impl Persistence {
+    /// Writes these files, and touches the table's at this interval.
     #[must_use]
-    pub fn new(files: Files, touch: Duration) -> Keeper {
-        Keeper {
+    pub(crate) fn new(files: Files, touch: Duration) -> Persistence {
+        Persistence {
             files,
             touch,
             table: false,
@@ -186,37 +179,40 @@ impl Keeper {
         }
     }
 
-    /// The table's file is to be touched so often from now on.
-    pub fn touch_each(&mut self, touch: Duration) {
+    /// Sets the interval at which the table's file is touched.
+    pub(crate) fn touch_each(&mut self, touch: Duration) {
         self.touch = touch;
     }
 
     /// The table has changed.
-    pub fn table_changed(&mut self) {
+    pub(crate) fn table_changed(&mut self) {
         self.table = true;
     }
 
-    /// The daemon knows something else of Redis than its file says.
-    pub fn state_changed(&mut self) {
+    /// The state has changed.
+    pub(crate) fn state_changed(&mut self) {
         self.state = true;
     }
 
-    /// What is to be done now, if anything. `newest` gives table and state as
-    /// they are.
-    pub fn chore(
+    /// What is to be written now, if anything. `newest` returns the table and the
+    /// state as they are.
+    pub(crate) fn save_job(
         &mut self,
         now: Instant,
-        newest: impl FnOnce() -> (Option<Snapshot>, State),
-    ) -> Option<Chore> {
+        newest: impl FnOnce() -> (Option<Snapshot>, SavedState),
+    ) -> Option<SaveJob> {
         if self.wakes(now).is_none_or(|wakes| now < wakes) {
             return None;
         }
         self.touched = Some(now);
-        Some(self.last_chore(newest))
+        Some(self.last_save(newest))
     }
 
-    /// What is left to be done at the end.
-    pub fn last_chore(&mut self, newest: impl FnOnce() -> (Option<Snapshot>, State)) -> Chore {
+    /// What is left to be written when the daemon exits.
+    pub(crate) fn last_save(
+        &mut self,
+        newest: impl FnOnce() -> (Option<Snapshot>, SavedState),
+    ) -> SaveJob {
         let (mut table, mut state) = (None, None);
         if self.table || self.state {
             let (newest, of_redis) = newest();
@@ -224,32 +220,32 @@ impl Keeper {
             state = Some(of_redis);
         }
         (self.table, self.state) = (false, false);
-        Chore {
+        SaveJob {
             files: self.files.clone(),
             table,
             state,
         }
     }
 
-    /// A chore is done, or failed: then it is tried again, with what is newest
-    /// by then.
+    /// Takes the result of a save. One that failed is tried again, with what is
+    /// newest by then.
     ///
     /// # Errors
     /// It failed.
-    pub fn done(&mut self, now: Instant, done: Done) -> Result<(), Unwritten> {
+    pub(crate) fn done(&mut self, now: Instant, done: SaveDone) -> Result<(), SaveError> {
         self.rested = Some(now + (done.took * REST).max(LEAST));
         if let Err(failure) = &done.outcome {
-            // A file that can't even be touched is not there, or not ours: it is
-            // written anew.
+            // A file that can't even be touched is missing, or not ours: it is
+            // rewritten.
             self.table |= failure.path == self.files.table.path();
             self.state |= done.state;
         }
         done.outcome
     }
 
-    /// When there is something to do.
+    /// When the next write is due.
     #[must_use]
-    pub fn wakes(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn wakes(&self, now: Instant) -> Option<Instant> {
         let touch = self.touched.map(|touched| touched + self.touch);
         let wanted = if self.table { Some(now) } else { touch };
         let wanted = wanted?;
@@ -266,11 +262,11 @@ mod tests {
 
     const TOUCH: Duration = Duration::from_secs(60);
 
-    fn keeper() -> Keeper {
-        Keeper::new(Files::new(&std::env::temp_dir()), TOUCH)
+    fn persistence() -> Persistence {
+        Persistence::new(Files::new(&std::env::temp_dir()), TOUCH)
     }
 
-    fn newest() -> (Option<Snapshot>, State) {
+    fn newest() -> (Option<Snapshot>, SavedState) {
         let settings = Settings {
             generation: 0,
             stale_max: None,
@@ -281,11 +277,11 @@ mod tests {
         };
         let mut writer = RegionWriter::create(settings, &Capacity::default(), monotonic()).unwrap();
         writer.commit(SystemTime::now()).unwrap();
-        (Some(writer.snapshot()), State::default())
+        (Some(writer.snapshot()), SavedState::default())
     }
 
-    fn done(took: Duration) -> Done {
-        Done {
+    fn done(took: Duration) -> SaveDone {
+        SaveDone {
             outcome: Ok(()),
             took,
             state: true,
@@ -294,52 +290,52 @@ mod tests {
 
     #[test]
     fn the_first_table_is_written_at_once_and_the_next_after_a_rest() {
-        let mut keeper = keeper();
+        let mut persistence = persistence();
         let start = Instant::now();
-        assert!(keeper.chore(start, newest).is_none());
-        keeper.table_changed();
-        assert!(keeper.chore(start, newest).unwrap().table.is_some());
+        assert!(persistence.save_job(start, newest).is_none());
+        persistence.table_changed();
+        assert!(persistence.save_job(start, newest).unwrap().table.is_some());
         let took = Duration::from_millis(500);
-        assert!(keeper.done(start, done(took)).is_ok());
-        keeper.table_changed();
+        assert!(persistence.done(start, done(took)).is_ok());
+        persistence.table_changed();
         let early = start + Duration::from_millis(4400);
-        assert!(keeper.chore(early, newest).is_none());
+        assert!(persistence.save_job(early, newest).is_none());
         let rested = start + Duration::from_millis(4500);
-        assert_eq!(keeper.wakes(early), Some(rested));
-        assert!(keeper.chore(rested, newest).is_some());
+        assert_eq!(persistence.wakes(early), Some(rested));
+        assert!(persistence.save_job(rested, newest).is_some());
     }
 
     #[test]
     fn the_file_is_touched_while_nothing_changes_and_the_state_saved() {
-        let mut keeper = keeper();
+        let mut persistence = persistence();
         let start = Instant::now();
-        keeper.table_changed();
-        assert!(keeper.chore(start, newest).is_some());
-        keeper.state_changed();
+        persistence.table_changed();
+        assert!(persistence.save_job(start, newest).is_some());
+        persistence.state_changed();
         let early = start + Duration::from_secs(59);
-        assert!(keeper.chore(early, newest).is_none());
-        assert_eq!(keeper.wakes(early), Some(start + TOUCH));
-        let touch = keeper.chore(start + TOUCH, newest).unwrap();
+        assert!(persistence.save_job(early, newest).is_none());
+        assert_eq!(persistence.wakes(early), Some(start + TOUCH));
+        let touch = persistence.save_job(start + TOUCH, newest).unwrap();
         assert!(touch.table.is_none() && touch.state.is_some());
-        keeper.touch_each(Duration::from_secs(5));
-        let wakes = keeper.wakes(start + TOUCH);
+        persistence.touch_each(Duration::from_secs(5));
+        let wakes = persistence.wakes(start + TOUCH);
         assert_eq!(wakes, Some(start + TOUCH + Duration::from_secs(5)));
     }
 
     #[test]
     fn a_table_that_cannot_be_written_leaves_the_state_as_it_is() {
-        let directory = std::env::temp_dir().join(format!("keeper-{}", std::process::id()));
-        let mut keeper = Keeper::new(Files::new(&directory), TOUCH);
-        let files = keeper.files.clone();
+        let directory = std::env::temp_dir().join(format!("persistence-{}", std::process::id()));
+        let mut persistence = Persistence::new(Files::new(&directory), TOUCH);
+        let files = persistence.files.clone();
         std::fs::create_dir_all(files.table.path()).unwrap();
-        keeper.table_changed();
-        keeper.state_changed();
-        let done = keeper.last_chore(newest).run();
+        persistence.table_changed();
+        persistence.state_changed();
+        let done = persistence.last_save(newest).run();
         assert!(done.outcome.is_err() && files.state.load().unwrap().is_none());
         std::fs::remove_dir(files.table.path()).unwrap();
-        assert!(keeper.done(Instant::now(), done).is_err());
+        assert!(persistence.done(Instant::now(), done).is_err());
         // Both are tried again.
-        let done = keeper.last_chore(newest).run();
+        let done = persistence.last_save(newest).run();
         assert!(done.outcome.is_ok() && files.state.load().unwrap().is_some());
         assert!(files.table.load().unwrap().is_some());
         std::fs::remove_dir_all(directory).unwrap();

@@ -4,22 +4,22 @@ use cloudhosts_registry::record::Field;
 use cloudhosts_table::name::MAX_NAME;
 
 /// A field's name in its normal form, made without allocating.
-pub(super) struct Spelled<'a> {
+pub(super) struct NormalName<'a> {
     role: [u8; MAX_NAME],
     len: usize,
     member: &'a str,
 }
 
-impl<'a> Spelled<'a> {
+impl<'a> NormalName<'a> {
     /// The normal form of a field.
-    pub(super) fn of(field: &Field<'a>) -> Spelled<'a> {
+    pub(super) fn of(field: &Field<'a>) -> NormalName<'a> {
         let star: &[u8] = if field.role.is_wildcard() { b"*." } else { b"" };
         let name = field.role.name().as_bytes();
         let mut role = [0; MAX_NAME];
         for (to, from) in role.iter_mut().zip(star.iter().chain(name)) {
             *to = *from;
         }
-        Spelled {
+        NormalName {
             role,
             len: star.len() + name.len(),
             member: field.member.unwrap_or_default(),
@@ -47,7 +47,7 @@ impl<'a> Spelled<'a> {
     }
 }
 
-impl std::fmt::Display for Spelled<'_> {
+impl std::fmt::Display for NormalName<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write_field(f, self.role(), self.member)
     }

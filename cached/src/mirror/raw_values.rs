@@ -1,19 +1,19 @@
-//! How fields stand in Redis that are not written in the normal form. A table
-//! holds what values say; whoever compares with Redis needs them as they are.
+//! Raw values of fields that are not in normal form in Redis. A table holds what
+//! values mean; comparing with Redis takes the values as they are written.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::spelled::write_field;
+use super::normal_name::write_field;
 
-/// The raw values of such fields, by hash and field. The daemon saves them in
-/// its state, and the one that starts next reads them.
+/// These raw values, by hash and field. The daemon saves them in its state, and
+/// the next daemon reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Written(BTreeMap<String, BTreeMap<String, String>>);
+pub(crate) struct RawValues(BTreeMap<String, BTreeMap<String, String>>);
 
-impl Written {
+impl RawValues {
     /// Adds a field. One that is no text is left out: it is read as if it were
     /// new.
     pub(super) fn add(&mut self, hash: &str, role: &str, member: &str, raw: &[u8]) {
@@ -32,7 +32,7 @@ impl Written {
 
 fn field(role: &str, member: &str) -> String {
     let mut name = String::new();
-    // A string takes it.
+    // Writing to a string cannot fail.
     let _ = write_field(&mut name, role, member);
     name
 }

@@ -1,15 +1,10 @@
 //! What one logged change costs the mirror: the same, however many names there
 //! are. Prints figures; run it by itself, optimised and on a quiet machine:
 //!
-//!     cargo test --release -p cloudhosts-cached --test mirror_cost -- --ignored --nocapture
-#![allow(clippy::unwrap_used)]
+//!     cargo test --release -p cloudhosts-cached cost -- --ignored --nocapture
 
+use super::*;
 use std::time::{Duration, Instant};
-
-use cloudhosts_cached::mirror::{Changed, Mirror};
-use cloudhosts_config::Config;
-use cloudhosts_registry::Pairs;
-use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
 
 /// How many changes are measured at each size.
 const CHANGES: usize = 20_000;
@@ -17,35 +12,17 @@ const CHANGES: usize = 20_000;
 /// How many aliases the hub has.
 const ALIASES: usize = 100_000;
 
-fn batch(fields: impl IntoIterator<Item = (String, String)>) -> Batch {
-    let mut set = Pairs::new();
+fn setting(fields: impl IntoIterator<Item = (String, String)>) -> Batch {
+    let mut changes = Changes::default();
     for (field, value) in fields {
+        let set = &mut changes.set;
         set.push(field.as_bytes(), value.as_bytes()).unwrap();
     }
-    let changes = Changes {
-        set,
-        ..Changes::default()
-    };
-    Batch {
-        hashes: vec![HashBatch {
-            hash: 0,
-            outcome: Ok(changes),
-        }],
-        full: None,
-        checkpoint: Checkpoint::default(),
-    }
+    batch(0, changes)
 }
 
 fn one(field: &str, value: String) -> Batch {
-    batch([(field.to_owned(), value)])
-}
-
-fn mirror() -> Mirror {
-    let path = std::env::temp_dir().join(format!("mirror-cost-{}", std::process::id()));
-    std::fs::write(&path, "").unwrap();
-    let config = Config::load(Some(&path)).unwrap();
-    std::fs::remove_file(path).unwrap();
-    Mirror::new(&config)
+    setting([(field.to_owned(), value)])
 }
 
 /// The middle and the worst of a hundred.
@@ -58,16 +35,16 @@ fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration) {
 #[ignore = "prints figures; see above"]
 fn what_a_change_costs() {
     for names in [1_000, 100_000, 1_000_000] {
-        let mut mirror = mirror();
+        let mut mirror = Mirror::new(&config(""));
         let name = |n: usize| format!("role-{:019}", n * 611_953 % names);
         let all =
-            batch((0..names).map(|n| (name(n), format!("10.0.{}.{}", n >> 8 & 255, n & 255))));
+            setting((0..names).map(|n| (name(n), format!("10.0.{}.{}", n >> 8 & 255, n & 255))));
         let start = Instant::now();
         mirror.apply(&all);
         let first = start.elapsed();
         drop(all);
         // Four of five roles are plain; the fifth is a farm with an alias.
-        mirror.apply(&batch((0..100).flat_map(|n| {
+        mirror.apply(&setting((0..100).flat_map(|n| {
             let farm = format!("farm-{n}");
             let member = (0..5).map(|m| (format!("farm-{n}/m{m}"), format!("10.1.{n}.{m}")));
             member
@@ -92,8 +69,8 @@ fn what_a_change_costs() {
         );
     }
 
-    let mut mirror = mirror();
-    mirror.apply(&batch(
+    let mut mirror = Mirror::new(&config(""));
+    mirror.apply(&setting(
         (0..ALIASES).map(|n| (format!("alias-{n}"), "hub".into())),
     ));
     let mut timed = |what: &str, field: &str, value: String| {
