@@ -3,9 +3,9 @@
 use cloudhosts_config::Config;
 use cloudhosts_registry::acl::{AclDialect, AclUser, redis_version};
 
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod acl;
-mod replace_file;
 mod child;
 mod completions;
 mod getent;
@@ -18,6 +17,7 @@ mod output;
 mod program;
 mod progress;
 mod register;
+mod replace_file;
 mod runtime;
 mod table_roles;
 mod wait_option;

@@ -34,7 +34,11 @@ pub(super) struct EntryView<'e> {
 
 impl<'e> EntryView<'e> {
     /// The part that concerns a role, if there is any; or everything.
-    pub(super) fn of(hash: &'e str, entry: &'e LogEntry, role: Option<&str>) -> Option<EntryView<'e>> {
+    pub(super) fn of(
+        hash: &'e str,
+        entry: &'e LogEntry,
+        role: Option<&str>,
+    ) -> Option<EntryView<'e>> {
         let concerns = |operation: &&Operation| role.is_none_or(|role| concerns(operation, role));
         let operations: Vec<&Operation> = entry.operations.iter().filter(concerns).collect();
         (role.is_none() || !operations.is_empty()).then_some(EntryView {

@@ -12,9 +12,9 @@ use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};
 
 use crate::completions;
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::runtime::block_on;
+use cloudhosts_config::printable::Escaped;
 use entry::EntryView;
 
 /// The time between attempts to reach Redis again.

@@ -10,10 +10,10 @@ use cloudhosts_table::View;
 use super::formats::Format;
 use super::preserved_lines::PreservedLines;
 use super::table_watcher::TableWatcher;
-use crate::replace_file;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
+use crate::replace_file;
 use crate::table_roles::SortedRoles;
 
 /// Time between attempts to write a file that could not be written.

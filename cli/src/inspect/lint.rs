@@ -7,11 +7,11 @@ use cloudhosts_table::EntrySource;
 use serde_json::{Value, json};
 
 use super::fix_command;
-use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 use crate::table_roles;
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

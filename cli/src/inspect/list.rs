@@ -8,11 +8,11 @@ use wildmatch::WildMatch;
 
 use super::holdings;
 use crate::completions;
-use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
 use crate::table_roles::{SortedRoles, TableRole, joined};
+use cloudhosts_config::printable::Escaped;
 
 /// The titles of the columns on a terminal.
 const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use cloudhosts_config::printable::Escaped;
 use crate::nscd;
 use crate::nsswitch::file::{NsswitchFile, STANDARD};
 use crate::nsswitch::hosts::{self, Service};
 use crate::output::LabelledLines;
 use crate::table_roles::joined;
+use cloudhosts_config::printable::Escaped;
 
 /// A lookup of addresses or of names in all services.
 #[derive(Debug)]

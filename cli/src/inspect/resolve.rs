@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::status::ago;
 use crate::completions;
-use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::{add_addresses, addresses};
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -8,10 +8,10 @@ use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
-use cloudhosts_config::printable::Escaped;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

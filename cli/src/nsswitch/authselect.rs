@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::file::NsswitchFile;
-use crate::replace_file;
 use crate::child;
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
+use crate::replace_file;
+use cloudhosts_config::printable::Escaped;
 
 /// The file that authselect generates.
 const GENERATED: &str = "/etc/authselect/nsswitch.conf";

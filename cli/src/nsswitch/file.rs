@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::edit::{self, HostsLineState};
 use super::hosts::{self, Malformed};
-use crate::replace_file;
 use crate::outcome::Failure;
+use crate::replace_file;
 
 /// The file of this machine.
 pub(crate) const STANDARD: &str = "/etc/nsswitch.conf";

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
+use cloudhosts_config::printable::Escaped;
 pub(crate) use cloudhosts_nsswitch::hosts;
 pub(crate) use edit::HostsLineState;
 use file::NsswitchFile;

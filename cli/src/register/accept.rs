@@ -10,10 +10,10 @@ use super::apply::{WriteOptions, print_lines};
 use super::wait;
 use super::{RegisterContext, WAITING_FOR_REDIS, role};
 use crate::completions;
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 use crate::runtime::block_on;
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -8,8 +8,8 @@ use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
 
 use super::RegisterContext;
 use super::cloud_metadata::{self, Cloud};
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AddressArgs {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudhosts_config::Counted;
 use cloudhosts_config::Config;
+use cloudhosts_config::Counted;
 use cloudhosts_registry::register::{Change, ChangeOutcome, Place, Registrar, Verb, Where};
 use serde_json::{Value, json};
 
@@ -12,11 +12,11 @@ use super::addresses::AddressSource;
 use super::change::ChangeRequest;
 use super::wait::{self, Expectation, WaitResult};
 use super::{RegisterContext, WAITING_FOR_REDIS};
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 use crate::progress::Progress;
 use crate::runtime::block_on;
+use cloudhosts_config::printable::Escaped;
 
 /// The options of every subcommand that writes to Redis.
 #[derive(Debug, clap::Args)]

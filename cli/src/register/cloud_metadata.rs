@@ -9,8 +9,8 @@ use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
+use cloudhosts_config::printable::Escaped;
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(1);

@@ -13,11 +13,11 @@ use super::apply::WriteOptions;
 use super::hosts_file::{self, HostsFile};
 use super::wait;
 use super::{RegisterContext, WAITING_FOR_REDIS};
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
 use crate::progress::Progress;
 use crate::runtime::block_on;
+use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

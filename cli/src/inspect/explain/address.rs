@@ -8,7 +8,6 @@ use cloudhosts_table::View;
 use serde_json::{Value, json};
 
 use super::field::{self, ExplainedField};
-use cloudhosts_config::printable::Escaped;
 use crate::getent;
 use crate::inspect::holdings;
 use crate::inspect::nss_context::{NssContext, TableComparison};
@@ -16,6 +15,7 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::TableRole;
+use cloudhosts_config::printable::Escaped;
 
 /// The holders of this many roles are looked up in Redis.
 const MAX_HELD: usize = 100;

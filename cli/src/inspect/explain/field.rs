@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use cloudhosts_registry::register::{Holding, HoldingState};
 use serde_json::{Value, json};
 
-use cloudhosts_config::printable::Escaped;
 use crate::outcome::Failure;
 use crate::output::LabelledLines;
 use crate::table_roles::{self, TableRole};
+use cloudhosts_config::printable::Escaped;
 
 /// One field of a role.
 #[derive(Debug)]

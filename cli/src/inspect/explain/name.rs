@@ -10,7 +10,6 @@ use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
 use super::field::{self, ExplainedField};
-use cloudhosts_config::printable::Escaped;
 use crate::getent;
 use crate::inspect::holdings;
 use crate::inspect::nss_context::{self, NssContext};
@@ -18,6 +17,7 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::{self, addresses};
+use cloudhosts_config::printable::Escaped;
 
 /// Most pointers in a row that are followed; one more than the daemon follows.
 const MAX_CHAIN: usize = 9;

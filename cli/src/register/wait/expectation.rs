@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cloudhosts_config::Allow;
-use cloudhosts_registry::register::{Accept, Change, ImportedRoles, Import, Role, Verb, Where};
+use cloudhosts_registry::register::{Accept, Change, Import, ImportedRoles, Role, Verb, Where};
 use cloudhosts_table::{RoleEntry, View};
 
 use super::Unpublished;

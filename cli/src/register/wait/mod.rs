@@ -11,10 +11,10 @@ use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::{Client, TableRevision, View, client};
 
-use cloudhosts_config::printable::Escaped;
 use crate::local_daemon::paths;
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
+use cloudhosts_config::printable::Escaped;
 pub(super) use expectation::{Expectation, after_accept, after_change, after_import};
 
 /// How many roles that `allow` leaves out are named.
