@@ -99,9 +99,17 @@ const SAID: &[(&str, &str, &str)] = &[
         REGISTRY,
         "A member ID consists of 1 to {n} letters",
     ),
-    ("MAX_VALUE", REGISTRY, "a value of more than {MiB} MiB or"),
-    ("MAX_ADDRESSES", REGISTRY, "MiB or {n} addresses"),
-    ("MAX_ADDRESSES", REGISTRY, "{n} addresses per family"),
+    (
+        "value.rs/MAX_VALUE",
+        REGISTRY,
+        "a value of more than {MiB} MiB or",
+    ),
+    ("value.rs/MAX_ADDRESSES", REGISTRY, "MiB or {n} addresses"),
+    (
+        "value.rs/MAX_ADDRESSES",
+        REGISTRY,
+        "{n} addresses per family",
+    ),
     ("MAX_ZONE", REGISTRY, "A zone is up to {n} letters"),
     (
         "resolve.rs/MAX_CHAIN",
@@ -129,7 +137,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("MAX_LEN", REGISTRY, "trimmed to about {n} entries"),
     ("MAX_LEN", COMMAND, "about the last {n} changes"),
     (
-        "MAX_OPERATIONS",
+        "log/mod.rs/MAX_OPERATIONS",
         REGISTRY,
         "too large to list (more than {n} fields)",
     ),
@@ -193,18 +201,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("keeper.rs/TOUCH", CACHED, "updated every {s} seconds while"),
     ("keeper.rs/TOUCH", CONFIG, "or every {s} seconds"),
     // the command
-    (
-        "getent.rs/LIMIT",
-        COMMAND,
-        "take up to {s} seconds for each query",
-    ),
-    (
-        "getent.rs/LIMIT",
-        COMMAND,
-        "separate process, which may take {s} seconds",
-    ),
     ("MAX_VARIABLE", COMMAND, "longer than {KiB} KiB is not set"),
-    ("completions.rs/MOST", COMMAND, "If more than {n} match"),
 ];
 
 #[test]
