@@ -178,7 +178,7 @@ fn addresses_are_left_to_others_where_that_is_wanted() {
 /// An upgrade while Redis is away: what the release before has left is answered.
 #[test]
 fn the_table_of_the_release_before_is_taken_up() {
-    const FILE: &[u8] = include_bytes!("../../cached/tests/version_1/last-good.table");
+    const FILE: &[u8] = include_bytes!("../../cached/src/last_good/version_1.table");
     let mut world = World::new()
         .config("hashes", "[\"cloudhosts\", \"base\"]")
         .config("domain", quote("prod.example"))
