@@ -11,7 +11,7 @@ use std::io::IsTerminal;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use rate_limit::{Decision, RateLimit};
+use rate_limit::{RateDecision, RateLimit};
 
 use cloudhosts_config::Counted;
 use cloudhosts_config::printable::{Escaped, Quoted};
@@ -102,10 +102,10 @@ where
     ) -> fmt::Result {
         let metadata = event.metadata();
         let decision = match metadata.target() {
-            SUPPRESSED => Decision::Write,
+            SUPPRESSED => RateDecision::Write,
             _ => LIMIT.ask(metadata, Instant::now()),
         };
-        if decision == Decision::Suppress {
+        if decision == RateDecision::Suppress {
             return Ok(());
         }
         let level = *metadata.level();
@@ -117,7 +117,7 @@ where
         }
         let mut line = FormattedFields::<N>::new(String::new());
         context.format_fields(line.as_writer(), event)?;
-        if decision == Decision::BeginToSuppress {
+        if decision == RateDecision::BeginToSuppress {
             let quoted: String = line.fields.chars().take(QUOTED).collect();
             LIMIT.begins_with(metadata, &quoted);
             line.fields = format!("suppressing further lines such as: {quoted}");

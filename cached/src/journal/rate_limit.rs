@@ -23,7 +23,7 @@ const TOLD: Duration = Duration::from_secs(60);
 
 /// What to do with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum RateDecision {
     Write,
     /// Suppress it, and log that: it is the first.
     BeginToSuppress,
@@ -52,15 +52,15 @@ struct Bucket {
 
 impl RateLimit {
     /// Whether a line of this call site may be written now. Debug lines always may.
-    pub(super) fn ask(&self, place: &Metadata<'_>, now: Instant) -> Decision {
+    pub(super) fn ask(&self, place: &Metadata<'_>, now: Instant) -> RateDecision {
         if *place.level() > Level::INFO {
-            Decision::Write
+            RateDecision::Write
         } else {
             self.ask_for(place.callsite(), now)
         }
     }
 
-    fn ask_for(&self, place: Identifier, now: Instant) -> Decision {
+    fn ask_for(&self, place: Identifier, now: Instant) -> RateDecision {
         let mut buckets = self.buckets();
         let bucket = buckets.entry(place).or_insert(Bucket {
             lines: BURST,
@@ -70,17 +70,17 @@ impl RateLimit {
         bucket.fill(now);
         if let Some(left) = bucket.lines.checked_sub(1) {
             bucket.lines = left;
-            return Decision::Write;
+            return RateDecision::Write;
         }
         match &mut bucket.suppressed {
             Some((_, suppressed)) => {
                 suppressed.count += 1;
-                Decision::Suppress
+                RateDecision::Suppress
             }
             none => {
                 let first = String::new();
                 *none = Some((now, Suppressed { count: 1, first }));
-                Decision::BeginToSuppress
+                RateDecision::BeginToSuppress
             }
         }
     }
@@ -165,13 +165,13 @@ mod tests {
         for ms in 0..180_000 {
             let now = start + Duration::from_millis(ms);
             match limit.ask_for(busy.clone(), now) {
-                Decision::Write => written += 1,
-                Decision::BeginToSuppress => noted += 1,
-                Decision::Suppress => {}
+                RateDecision::Write => written += 1,
+                RateDecision::BeginToSuppress => noted += 1,
+                RateDecision::Suppress => {}
             }
             // Others are not concerned.
             if ms % 3000 == 0 {
-                assert_eq!(limit.ask_for(calm.clone(), now), Decision::Write);
+                assert_eq!(limit.ask_for(calm.clone(), now), RateDecision::Write);
             }
         }
         assert_eq!((written, noted), (30 + 89, 1));
@@ -180,9 +180,9 @@ mod tests {
         // Quiet for a while, and it has its thirty again.
         let later = start + Duration::from_secs(400);
         for _ in 0..30 {
-            assert_eq!(limit.ask_for(busy.clone(), later), Decision::Write);
+            assert_eq!(limit.ask_for(busy.clone(), later), RateDecision::Write);
         }
-        assert_eq!(limit.ask_for(busy, later), Decision::BeginToSuppress);
+        assert_eq!(limit.ask_for(busy, later), RateDecision::BeginToSuppress);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use cloudhosts_config::printable::Escaped;
 pub(super) struct NssContext<T> {
     /// The services in the order in which glibc asks them; empty without a `hosts:` line.
     services: Vec<Service>,
-    decision: Decision,
+    decision: SearchEnd,
     /// What `/etc/hosts` has.
     files: io::Result<Vec<T>>,
     /// Whether nscd may answer instead of the services.
@@ -32,7 +32,7 @@ pub(super) struct NssContext<T> {
 
 /// The service at which the search ends, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Decision {
+enum SearchEnd {
     /// It answers.
     By(usize),
     /// It has no answer, and its actions end the search.
@@ -65,7 +65,7 @@ impl<T: ToString> NssContext<T> {
         let line = text.ok().and_then(|text| hosts::effective(&text));
         let mut context = NssContext {
             services: line.and_then(|line| line.services.ok()).unwrap_or_default(),
-            decision: Decision::Unknown,
+            decision: SearchEnd::Unknown,
             files: ask(Some("files")),
             nscd: nscd::caches_hosts(),
             programs_get: ask(None),
@@ -101,9 +101,13 @@ impl<T: ToString> NssContext<T> {
 
     /// The service that decides, given whether the table has an answer. Asks no more
     /// services than a program does.
-    fn decide(&self, ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>, in_table: bool) -> Decision {
+    fn decide(
+        &self,
+        ask: impl Fn(Option<&str>) -> io::Result<Vec<T>>,
+        in_table: bool,
+    ) -> SearchEnd {
         let Ok(got) = &self.programs_get else {
-            return Decision::Unknown;
+            return SearchEnd::Unknown;
         };
         let mut ended = None;
         for (n, service) in self.services.iter().enumerate() {
@@ -113,16 +117,16 @@ impl<T: ToString> NssContext<T> {
                 name => ask(Some(name)).is_ok_and(|answers| !answers.is_empty()),
             };
             match (answers, got.is_empty()) {
-                (true, false) => return Decision::By(n),
-                (true, true) => return ended.map_or(Decision::Unknown, Decision::EndedAt),
+                (true, false) => return SearchEnd::By(n),
+                (true, true) => return ended.map_or(SearchEnd::Unknown, SearchEnd::EndedAt),
                 (false, _) if service.ends_search() => ended = ended.or(Some(n)),
                 (false, _) => {}
             }
         }
         match (got.is_empty(), ended) {
-            (true, Some(n)) if self.ours().is_some_and(|ours| n < ours) => Decision::EndedAt(n),
-            (true, _) => Decision::Nobody,
-            (false, _) => Decision::Unknown,
+            (true, Some(n)) if self.ours().is_some_and(|ours| n < ours) => SearchEnd::EndedAt(n),
+            (true, _) => SearchEnd::Nobody,
+            (false, _) => SearchEnd::Unknown,
         }
     }
 
@@ -138,11 +142,11 @@ impl<T: ToString> NssContext<T> {
             Some(_) if self.nscd => "nscd may have an older answer (nscd -i hosts)".into(),
             Some(_) if !in_table => "another service has it".into(),
             Some(ours) => match self.decision {
-                Decision::EndedAt(n) if n < ours => format!(
+                SearchEnd::EndedAt(n) if n < ours => format!(
                     "{} comes before cloudhosts and ends the search (cloudhosts nsswitch enable)",
                     self.services.get(n).map_or("a service", |one| &one.name)
                 ),
-                Decision::By(n) if n < ours => "a service before cloudhosts has it".into(),
+                SearchEnd::By(n) if n < ours => "a service before cloudhosts has it".into(),
                 _ if got_nothing => "the module does not answer: see cloudhosts doctor".into(),
                 _ => "see cloudhosts doctor".into(),
             },
@@ -154,7 +158,7 @@ impl<T: ToString> NssContext<T> {
         let shown = self.services.iter().enumerate().map(|(n, service)| {
             let name = Escaped(&service.name);
             let ends: Vec<&str> = service.returns.without_answer().collect();
-            if self.decision == Decision::By(n) {
+            if self.decision == SearchEnd::By(n) {
                 format!("[{name}]")
             } else if ends.is_empty() {
                 name.to_string()
@@ -184,13 +188,13 @@ impl<T: ToString> NssContext<T> {
             lines.add("nscd", "caches hosts, and answers before the services");
         }
         match self.decision {
-            Decision::By(n) => lines.add("answered by", Escaped(name(n))),
-            Decision::EndedAt(n) => lines.add(
+            SearchEnd::By(n) => lines.add("answered by", Escaped(name(n))),
+            SearchEnd::EndedAt(n) => lines.add(
                 "answered by",
                 format_args!("no service: {} ends the search", Escaped(name(n))),
             ),
-            Decision::Nobody => lines.add("answered by", "no service"),
-            Decision::Unknown => {}
+            SearchEnd::Nobody => lines.add("answered by", "no service"),
+            SearchEnd::Unknown => {}
         }
         match &self.programs_get {
             Ok(got) if got.is_empty() => lines.add("programs get", "nothing"),
@@ -212,9 +216,9 @@ impl<T: ToString> NssContext<T> {
         });
         let name = |n: usize| self.services.get(n).map(|service| service.name.as_str());
         let (by, ended_at) = match self.decision {
-            Decision::By(n) => (name(n), None),
-            Decision::EndedAt(n) => (None, name(n)),
-            Decision::Nobody | Decision::Unknown => (None, None),
+            SearchEnd::By(n) => (name(n), None),
+            SearchEnd::EndedAt(n) => (None, name(n)),
+            SearchEnd::Nobody | SearchEnd::Unknown => (None, None),
         };
         let texts = |all: &io::Result<Vec<T>>| {
             let all = all.as_ref().ok()?;

@@ -34,7 +34,7 @@ enum Query {
 }
 
 /// The result of a lookup.
-struct Found {
+struct LookupResult {
     name: String,
     aliases: Vec<String>,
     addresses: Vec<IpAddr>,
@@ -92,11 +92,11 @@ enum NotFound {
     Address,
 }
 
-fn by_name(view: &View<'_>, name: &Name) -> Result<Found, NotFound> {
+fn by_name(view: &View<'_>, name: &Name) -> Result<LookupResult, NotFound> {
     let answer = View::lookup(view, name).ok_or(NotFound::Name)?;
     let canonical = answer.canonical().as_ref().to_owned();
     let other = (answer.asked() != canonical).then(|| answer.asked().to_owned());
-    Ok(Found {
+    Ok(LookupResult {
         name: canonical,
         aliases: other.into_iter().collect(),
         addresses: addresses(&answer),
@@ -104,9 +104,9 @@ fn by_name(view: &View<'_>, name: &Name) -> Result<Found, NotFound> {
     })
 }
 
-fn by_address(view: &View<'_>, address: IpAddr) -> Result<Found, NotFound> {
+fn by_address(view: &View<'_>, address: IpAddr) -> Result<LookupResult, NotFound> {
     let names = view.reverse(address).ok_or(NotFound::Address)?;
-    Ok(Found {
+    Ok(LookupResult {
         name: names.canonical().into(),
         aliases: names.aliases().map(|name| name.to_string()).collect(),
         addresses: vec![address],
@@ -114,7 +114,7 @@ fn by_address(view: &View<'_>, address: IpAddr) -> Result<Found, NotFound> {
     })
 }
 
-fn as_lines(found: &Found, generation: u64, published: &str) -> String {
+fn as_lines(found: &LookupResult, generation: u64, published: &str) -> String {
     let mut lines = LabelledLines::default();
     lines.add("name", &found.name);
     for alias in &found.aliases {
@@ -128,7 +128,7 @@ fn as_lines(found: &Found, generation: u64, published: &str) -> String {
     lines.0
 }
 
-fn as_json(found: &Found, generation: u64, age: f64) -> Value {
+fn as_json(found: &LookupResult, generation: u64, age: f64) -> Value {
     json!({
         "name": found.name,
         "aliases": found.aliases,

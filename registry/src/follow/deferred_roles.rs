@@ -37,7 +37,7 @@ pub(super) struct DeferredRoles(HashMap<Vec<u8>, DeferredRole>);
 
 /// What to do with a role.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum RoleDecision {
     /// Use it as it was read.
     Use,
     /// Keep its previous state.
@@ -88,10 +88,10 @@ impl DeferredRoles {
         missing: HashSet<Vec<u8>>,
         awaited: Vec<AwaitedScan>,
         completed: impl Fn(AwaitedScan) -> bool,
-    ) -> Decision {
+    ) -> RoleDecision {
         let before = self.0.remove(role);
         if missing.is_empty() || awaited.is_empty() {
-            return Decision::Use;
+            return RoleDecision::Use;
         }
         let mut deferred = DeferredRole {
             fields,
@@ -110,7 +110,7 @@ impl DeferredRoles {
                 known || enough
             };
             if complete && settled {
-                return Decision::Use;
+                return RoleDecision::Use;
             }
             deferred.waits = before.waits.saturating_add(u8::from(complete));
             if known && !complete {
@@ -118,7 +118,7 @@ impl DeferredRoles {
             }
         }
         self.0.insert(role.to_vec(), deferred);
-        Decision::Wait
+        RoleDecision::Wait
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     /// Decides about `web`, with scans of hash 0 up to `done` complete.
-    fn decide(of: &mut DeferredRoles, missing: &[&str], scan: u64, done: u64) -> Decision {
+    fn decide(of: &mut DeferredRoles, missing: &[&str], scan: u64, done: u64) -> RoleDecision {
         let fields = names(&["web", "web/1", "web/2"]);
         let awaited = vec![AwaitedScan {
             hash: 0,
@@ -149,31 +149,31 @@ mod tests {
     #[test]
     fn a_role_that_is_all_there_is_used_at_once() {
         let mut of = DeferredRoles::default();
-        assert_eq!(decide(&mut of, &[], 1, 1), Decision::Use);
+        assert_eq!(decide(&mut of, &[], 1, 1), RoleDecision::Use);
         assert!(of.is_empty());
     }
 
     #[test]
     fn what_is_missing_must_be_missed_by_a_scan_that_started_later() {
         let mut of = DeferredRoles::default();
-        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), RoleDecision::Wait);
         // The same scan, asked about once more.
-        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), RoleDecision::Wait);
         assert!(of.ready(|later| 1 > later.than).is_empty());
         let ready = of.ready(|later| 2 > later.than);
         assert_eq!(
             ready,
             [(b"web".to_vec(), names(&["web", "web/1", "web/2"]))]
         );
-        assert_eq!(decide(&mut of, &["web/1"], 2, 2), Decision::Use);
+        assert_eq!(decide(&mut of, &["web/1"], 2, 2), RoleDecision::Use);
         assert!(of.is_empty());
     }
 
     #[test]
     fn a_role_that_is_all_there_again_is_used() {
         let mut of = DeferredRoles::default();
-        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
-        assert_eq!(decide(&mut of, &[], 2, 2), Decision::Use);
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), RoleDecision::Wait);
+        assert_eq!(decide(&mut of, &[], 2, 2), RoleDecision::Use);
         assert!(of.is_empty());
     }
 
@@ -182,11 +182,15 @@ mod tests {
         let mut of = DeferredRoles::default();
         let missing = [["web/1"], ["web/2"], ["web/1"], ["web/2"]];
         for (scan, missing) in (1..).zip(missing) {
-            assert_eq!(decide(&mut of, &missing, scan, scan), Decision::Wait);
+            assert_eq!(decide(&mut of, &missing, scan, scan), RoleDecision::Wait);
         }
         let all = ["web", "web/1", "web/2"];
-        assert_eq!(decide(&mut of, &all, 5, 5), Decision::Wait, "none is left");
-        assert_eq!(decide(&mut of, &["web/1"], 6, 6), Decision::Use);
+        assert_eq!(
+            decide(&mut of, &all, 5, 5),
+            RoleDecision::Wait,
+            "none is left"
+        );
+        assert_eq!(decide(&mut of, &["web/1"], 6, 6), RoleDecision::Use);
     }
 
     #[test]
@@ -194,9 +198,13 @@ mod tests {
         let mut of = DeferredRoles::default();
         let all = ["web", "web/1", "web/2"];
         for scan in 1..=4 {
-            assert_eq!(decide(&mut of, &all, scan, scan), Decision::Wait, "{scan}");
+            assert_eq!(
+                decide(&mut of, &all, scan, scan),
+                RoleDecision::Wait,
+                "{scan}"
+            );
         }
-        assert_eq!(decide(&mut of, &all, 5, 5), Decision::Use);
+        assert_eq!(decide(&mut of, &all, 5, 5), RoleDecision::Use);
     }
 
     #[test]
@@ -208,15 +216,15 @@ mod tests {
             let fields = names(&["shop", "shop/1"]);
             of.decide(b"shop", fields, set(&["shop"]), vec![later], completed)
         };
-        assert_eq!(decide(&mut of, 4), Decision::Wait);
-        assert_eq!(decide(&mut of, 4), Decision::Wait);
-        assert_eq!(decide(&mut of, 5), Decision::Use);
+        assert_eq!(decide(&mut of, 4), RoleDecision::Wait);
+        assert_eq!(decide(&mut of, 4), RoleDecision::Wait);
+        assert_eq!(decide(&mut of, 5), RoleDecision::Use);
     }
 
     #[test]
     fn what_no_scan_finds_changed_is_settled() {
         let mut of = DeferredRoles::default();
-        assert_eq!(decide(&mut of, &["web/1"], 1, 1), Decision::Wait);
+        assert_eq!(decide(&mut of, &["web/1"], 1, 1), RoleDecision::Wait);
         of.retain(|role| role == b"web");
         assert!(!of.is_empty());
         of.retain(|_| false);

@@ -23,7 +23,7 @@ const STEP: usize = 250;
 const ATTEMPTS: usize = 10;
 
 /// The fields of a role in one hash.
-struct Found {
+struct RoleFields {
     /// The newest entry of the log at that time.
     position: Vec<u8>,
     /// The raw fields and their values.
@@ -40,7 +40,7 @@ impl Change {
         for _ in 0..ATTEMPTS {
             let mut all = Vec::new();
             for place in &self.places {
-                let found = Found::find(&place.hash, self.role.name(), registrar).await;
+                let found = RoleFields::find(&place.hash, self.role.name(), registrar).await;
                 let found = found.map_err(RegisterError::before_any_change)?;
                 if let Some(condition) = &self.only_if {
                     found.meets(condition, &place.hash)?;
@@ -80,7 +80,11 @@ impl Change {
     ///
     /// # Errors
     /// [`RegisterError::Dangling`] if the target has no address, and the role has one.
-    async fn aim(&self, all: &[Found], registrar: &mut Registrar) -> Result<Reach, RegisterError> {
+    async fn aim(
+        &self,
+        all: &[RoleFields],
+        registrar: &mut Registrar,
+    ) -> Result<Reach, RegisterError> {
         let at = self.places.iter().find_map(|place| place.at.as_ref());
         let pointer = at.and_then(|at| pointer_of(at.as_str().as_bytes()));
         let (Some(views), Some(pointer)) = (&self.views, pointer) else {
@@ -113,13 +117,13 @@ impl Change {
     }
 }
 
-impl Found {
+impl RoleFields {
     /// Scans the hash.
     async fn find(
         hash: &str,
         role: &str,
         registrar: &mut Registrar,
-    ) -> Result<Found, RegisterError> {
+    ) -> Result<RoleFields, RegisterError> {
         registrar.seek(hash).await?;
         let mut last = cmd("XREVRANGE");
         last.arg(log_key(hash)).arg("+").arg("-");
@@ -132,7 +136,7 @@ impl Found {
         };
         let id = items(&last).first().map(items);
         let id = id.and_then(|entry| bytes(entry.first()?));
-        let mut found = Found {
+        let mut found = RoleFields {
             position: id.unwrap_or(b"-").to_vec(),
             fields: BTreeMap::new(),
         };

@@ -33,10 +33,11 @@ fn role() -> impl Strategy<Value = Role> {
 
 fn roles() -> impl Strategy<Value = Roles> {
     let wildcard = prop::bool::weighted(0.25);
-    let field = (wildcard, name()).prop_map(|(wildcard, name)| match wildcard {
-        true => format!("*.{name}"),
-        false => name,
-    });
+    let field = (wildcard, name()).prop_map(
+        |(wildcard, name)| {
+            if wildcard { format!("*.{name}") } else { name }
+        },
+    );
     prop::collection::btree_map(field, role(), 0..20)
 }
 

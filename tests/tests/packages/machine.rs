@@ -198,10 +198,11 @@ impl Debian {
 
     fn enter(&self, mut command: Command, script: &str) -> Command {
         command.args(["-t", &self.leader.to_string()]);
-        match self.booted {
-            true => command.args(["-m", "-p", "-i", "-u", "-C", "-r", "-w", "--"]),
-            false => command.args(["-m", "-p", "--", "chroot"]).arg(&self.root),
-        };
+        if self.booted {
+            command.args(["-m", "-p", "-i", "-u", "-C", "-r", "-w", "--"]);
+        } else {
+            command.args(["-m", "-p", "--", "chroot"]).arg(&self.root);
+        }
         // the one inside, where our PATH means nothing
         command
             .args([

@@ -53,9 +53,10 @@ impl Registry {
     /// With that Redis, and more lines in the configuration.
     pub(crate) fn with(dir: Dir, redis: Redis, lines: &str) -> Registry {
         let config = dir.join("cloudhosts.toml");
-        let text = match lines.contains("urls") {
-            true => lines.to_owned(),
-            false => format!("{lines}\n[redis]\nurls = ['{}']\n", redis.unix_url()),
+        let text = if lines.contains("urls") {
+            lines.to_owned()
+        } else {
+            format!("{lines}\n[redis]\nurls = ['{}']\n", redis.unix_url())
         };
         std::fs::write(&config, text).unwrap();
         Registry {

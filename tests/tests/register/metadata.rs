@@ -213,9 +213,10 @@ fn claim_on_gcp(registry: &Registry, answer: Reply) -> String {
 fn a_machine_without_a_public_address_is_in_the_private_view_only() {
     let registry = Registry::new();
     let said = claim_on_gcp(&registry, |first, headers| {
-        match first.contains("external-ip") {
-            true => (404, ""),
-            false => gcp(first, headers),
+        if first.contains("external-ip") {
+            (404, "")
+        } else {
+            gcp(first, headers)
         }
     });
     assert!(said.contains("cloudhosts:public"), "{said}");
@@ -229,9 +230,10 @@ fn ipv6_addresses_are_registered_and_only_global_ones_in_public() {
     let registry = Registry::new();
     let side = |side: &str| registry.hash_called(&format!("cloudhosts:{side}"))["web"].clone();
     claim_on_gcp(&registry, |first, headers| {
-        match first.contains("/ipv6s ") {
-            true => (200, "fd20:1:2::3\n2600:1900:4000::7\n"),
-            false => gcp(first, headers),
+        if first.contains("/ipv6s ") {
+            (200, "fd20:1:2::3\n2600:1900:4000::7\n")
+        } else {
+            gcp(first, headers)
         }
     });
     assert_eq!(side("private"), "10.0.3.1 fd20:1:2::3 2600:1900:4000::7");

@@ -1,7 +1,7 @@
 //! The roles of a hash that a scan found changed.
 
 use super::{FieldsRead, Hash, ReadRole};
-use crate::follow::deferred_roles::{AwaitedScan, Decision};
+use crate::follow::deferred_roles::{AwaitedScan, RoleDecision};
 use crate::follow::pending_changes::Absence;
 use crate::follow::replica::Content;
 use crate::follow::role::{drops, role_of};
@@ -95,7 +95,7 @@ impl Hash {
         gone: Absence,
         awaited: Vec<AwaitedScan>,
         completed: impl Fn(AwaitedScan) -> bool,
-    ) -> Decision {
+    ) -> RoleDecision {
         let missing = read.fields.iter().filter(|(_, value)| value.is_none());
         let missing: HashSet<Vec<u8>> = missing.map(|(field, _)| field.clone()).collect();
         let fields = read.fields.iter().map(|(field, _)| field.clone()).collect();
@@ -109,7 +109,7 @@ impl Hash {
         };
         let deferred = &mut self.now.deferred;
         let decision = deferred.decide(&read.role, fields, missing, awaited, completed);
-        if decision == Decision::Use {
+        if decision == RoleDecision::Use {
             for (field, value) in read.fields {
                 match value {
                     Some(value) => {

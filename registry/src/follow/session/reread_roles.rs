@@ -2,7 +2,7 @@
 
 use super::{Session, turn};
 use crate::fault::Fault;
-use crate::follow::deferred_roles::{AwaitedScan, Decision};
+use crate::follow::deferred_roles::{AwaitedScan, RoleDecision};
 use crate::follow::hash::{Hash, ReadRole, ServerFacts};
 use crate::follow::pending_changes::Absence;
 use crate::follow::read_error::ReadError;
@@ -150,7 +150,7 @@ impl Session<'_> {
             });
         }
         let decision = hash.settle(changed.read, changed.gone, awaited, completed);
-        if decision == Decision::Wait && torn && !hash.is_suspected() {
+        if decision == RoleDecision::Wait && torn && !hash.is_suspected() {
             hash.schedule_scan(ScanCause::Change, turn(load, hash, now));
         }
     }
