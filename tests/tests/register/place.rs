@@ -24,10 +24,7 @@ fn an_address_that_means_nothing_elsewhere_is_not_guessed() {
     let tcp = Registry::with(dir, redis, &lines);
     for verb in ["claim", "join", "hold"] {
         let said = tcp.fails(2, &[verb, "web"]);
-        assert!(
-            said.contains("from 127.0.0.1") && said.contains("pass it"),
-            "{said}"
-        );
+        assert!(said.contains("127.0.0.1"), "{said}");
     }
     assert_eq!(tcp.redis.cli(&["DBSIZE"]), "0");
 }
