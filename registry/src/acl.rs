@@ -7,6 +7,7 @@
 use crate::connect::Connector;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
+use crate::reply::bytes;
 use crate::runtime::runtime;
 use cloudhosts_config::Config;
 use redis::{Value, cmd};
@@ -72,7 +73,7 @@ const REGISTRAR: &[&str] = &[
 pub enum AclUser {
     /// The daemon, which reads.
     Daemon,
-    /// Whoever registers.
+    /// The registering commands, which write.
     Registrar,
 }
 
@@ -209,18 +210,10 @@ fn version_in(answer: &Value) -> Option<RedisVersion> {
     };
     let mut pairs = words.chunks_exact(2);
     let (_, version) = pairs.find_map(|pair| match pair {
-        [name, version] if text(name) == Some("version") => Some((name, version)),
+        [name, version] if bytes(name) == Some(b"version") => Some((name, version)),
         _ => None,
     })?;
-    RedisVersion::parse(text(version)?)
-}
-
-fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
-    }
+    RedisVersion::parse(std::str::from_utf8(bytes(version)?).ok()?)
 }
 
 /// The hashes without those that the rules of another cover: `cloudhosts:*` covers

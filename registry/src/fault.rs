@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 pub struct Fault {
     /// Which of the known reasons it is.
     pub code: FaultCode,
-    /// The same in words for the operator, fit for a terminal.
+    /// The same for the operator. Safe to print.
     pub why: String,
-    /// The file it is about, where it is about one.
+    /// The file it is about, if any.
     pub path: Option<PathBuf>,
 }
 

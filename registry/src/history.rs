@@ -1,7 +1,8 @@
 //! Reads the change log for people (`cloudhosts history`).
 
-use crate::connect::{CommandError, Connection, Connector, SILENCE};
+use crate::connect::{CommandError, Connection, Connector, ErrorKind, SILENCE};
 use crate::log::{EntryId, LogEntry, log_key};
+use crate::reply::{bytes, items};
 use cloudhosts_config::Config;
 use cloudhosts_config::printable::Quoted;
 use redis::{Cmd, Value, cmd};
@@ -70,7 +71,7 @@ impl History {
     /// The next entry and its hash. None at the end.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no. It can be asked again.
+    /// Redis cannot be reached, or refuses. The caller may try again.
     pub async fn next(&mut self) -> Result<Option<(&str, LogEntry)>, HistoryError> {
         for at in 0..self.logs.len() {
             self.fill(at).await?;
@@ -81,7 +82,7 @@ impl History {
     /// Waits until there is a next entry, after the end was reached.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no. It can be asked again.
+    /// Redis cannot be reached, or refuses. The caller may try again.
     pub async fn follow(&mut self) -> Result<(&str, LogEntry), HistoryError> {
         while self.logs.iter().all(|log| log.ahead.is_empty()) {
             let mut question = cmd("XREAD");
@@ -162,7 +163,7 @@ impl History {
         }
         answer.map_err(|failure| match failure {
             CommandError::Lost(why) => HistoryError::Away(format!("{endpoint}: {why}")),
-            CommandError::ErrorReply(reply) if reply.is_wrong_type() => {
+            CommandError::ErrorReply(reply) if reply.kind == ErrorKind::WrongType => {
                 let keys = self.logs.iter().map(LogReader::key);
                 let all = || keys.collect::<Vec<_>>().join(" or ");
                 let key = key.map_or_else(all, str::to_owned);
@@ -187,10 +188,7 @@ impl LogReader {
     fn take(&mut self, answer: &Value) -> usize {
         self.ahead.extend(LogEntry::list(answer));
         self.last = self.ahead.back().map(|entry| entry.id).or(self.last);
-        match answer {
-            Value::Array(entries) => entries.len(),
-            _ => 0,
-        }
+        items(answer).len()
     }
 }
 
@@ -204,28 +202,18 @@ fn before(time: SystemTime) -> Option<EntryId> {
 
 /// The keys and entries in the reply to XREAD, in RESP2 or RESP3.
 fn streams(answer: &Value) -> Vec<(&[u8], &Value)> {
-    let pairs: Vec<(&Value, &Value)> = match answer {
+    match answer {
         Value::Map(streams) => streams
             .iter()
-            .map(|(key, entries)| (key, entries))
+            .filter_map(|(key, entries)| Some((bytes(key)?, entries)))
             .collect(),
-        Value::Array(streams) => streams.iter().filter_map(pair).collect(),
-        _ => Vec::new(),
-    };
-    pairs
-        .into_iter()
-        .filter_map(|(key, entries)| match key {
-            Value::BulkString(key) => Some((key.as_slice(), entries)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The two elements of an array.
-fn pair(value: &Value) -> Option<(&Value, &Value)> {
-    match value {
-        Value::Array(items) => items.first().zip(items.get(1)),
-        _ => None,
+        flat => items(flat)
+            .iter()
+            .filter_map(|stream| match items(stream) {
+                [key, entries, ..] => Some((bytes(key)?, entries)),
+                _ => None,
+            })
+            .collect(),
     }
 }
 

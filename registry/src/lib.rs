@@ -40,6 +40,7 @@ mod probe;
 mod read_values;
 pub mod record;
 pub mod register;
+mod reply;
 mod runtime;
 mod unreadable;
 

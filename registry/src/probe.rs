@@ -70,7 +70,7 @@ pub struct MissingRight {
     pub need: Need,
     /// The command, as ACL SETUSER takes it.
     pub command: &'static str,
-    /// The hash it is about, where it is about one.
+    /// The hash it is about, if any.
     pub hash: Option<String>,
     /// The error reply, and what to do.
     pub why: String,

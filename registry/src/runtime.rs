@@ -1,4 +1,4 @@
-//! The runtime for functions that ask Redis a few questions and return.
+//! The runtime for functions that send a few commands and return.
 
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;

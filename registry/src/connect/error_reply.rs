@@ -14,14 +14,14 @@ const RIGHTS: &str = "grant the Redis user the ACL rules that `cloudhosts acl` p
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code} {text}{}", Advice(*kind))]
 pub(crate) struct ErrorReply {
-    kind: ErrorKind,
+    pub(crate) kind: ErrorKind,
     code: String,
     text: String,
 }
 
 /// What an error reply says. Everything is decided by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ErrorKind {
+pub(crate) enum ErrorKind {
     /// A code of Redis, or an error that means nothing special here.
     Other,
     NoAuth,
@@ -124,8 +124,7 @@ impl ErrorReply {
         matches!(self.kind, ErrorKind::NoProto | ErrorKind::UnknownCommand)
     }
 
-    /// Whether Redis, or what stands in for one, says in this way that it does not
-    /// speak RESP3.
+    /// Whether this reply to HELLO means that the server does not support RESP3.
     pub(super) fn is_without_resp3(&self) -> bool {
         self.kind == ErrorKind::NoProto
             || self.code == "ERR" && self.kind != ErrorKind::TooManyClients
@@ -139,36 +138,6 @@ impl ErrorReply {
             ErrorKind::WrongType => Some(UnreadableCode::WrongType),
             _ => None,
         }
-    }
-
-    /// Whether Redis knows the command, but not with these arguments.
-    pub(crate) fn is_syntax(&self) -> bool {
-        self.kind == ErrorKind::Syntax
-    }
-
-    /// Whether the key holds something else than the command is for.
-    pub(crate) fn is_wrong_type(&self) -> bool {
-        self.kind == ErrorKind::WrongType
-    }
-
-    /// Whether the user may not do this, or not with this key.
-    pub(crate) fn is_no_perm(&self) -> bool {
-        self.kind == ErrorKind::NoPerm
-    }
-
-    /// Whether Redis wants a login first.
-    pub(crate) fn is_no_auth(&self) -> bool {
-        self.kind == ErrorKind::NoAuth
-    }
-
-    /// Whether Redis does not have the script of this digest.
-    pub(crate) fn is_no_script(&self) -> bool {
-        self.kind == ErrorKind::NoScript
-    }
-
-    /// Whether Redis has no memory left for it.
-    pub(crate) fn is_out_of_memory(&self) -> bool {
-        self.kind == ErrorKind::OutOfMemory
     }
 
     /// Whether a transaction was discarded.

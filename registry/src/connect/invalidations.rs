@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// What is told after these pushes before and during a question.
+    /// The pushes that are recorded before and during a request.
     fn around(before: &[&str], during: &[&str]) -> Pushes {
         let of = invalidations();
         push(&of, before);

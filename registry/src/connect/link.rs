@@ -38,6 +38,16 @@ pub(crate) enum CommandError {
     Lost(Fault),
 }
 
+impl CommandError {
+    /// The same as a fault, with the password struck out wherever Redis quotes it.
+    pub(super) fn without(self, secret: Option<&Secret>) -> Fault {
+        match self {
+            CommandError::ErrorReply(reply) => reply.without(secret).fault(),
+            CommandError::Lost(fault) => fault,
+        }
+    }
+}
+
 impl From<CommandError> for Fault {
     fn from(error: CommandError) -> Fault {
         match error {

@@ -5,6 +5,7 @@ use super::invalidations::Invalidations;
 use super::link::{CommandError, Link, Protocol};
 use super::stream::open;
 use crate::fault::Fault;
+use crate::reply::bytes;
 use cloudhosts_config::{Endpoint, Redis};
 use redis::{Value, cmd};
 use std::sync::Arc;
@@ -27,10 +28,7 @@ impl Login {
         limit: Duration,
     ) -> Result<Login, Fault> {
         let secret = credentials.password.as_ref();
-        let shown = |failure: CommandError| match failure {
-            CommandError::ErrorReply(reply) => reply.without(secret).fault(),
-            CommandError::Lost(fault) => fault,
-        };
+        let shown = |error: CommandError| error.without(secret);
         let pushed = invalidations.clone();
         let resp3 = Protocol::Resp3 {
             username: credentials.username.as_deref(),
@@ -69,10 +67,7 @@ impl Login {
         limit: Duration,
     ) -> Result<Login, Fault> {
         let secret = credentials.password.as_ref();
-        let shown = |failure: CommandError| match failure {
-            CommandError::ErrorReply(reply) => reply.without(secret).fault(),
-            CommandError::Lost(fault) => fault,
-        };
+        let shown = |error: CommandError| error.without(secret);
         let mut link = plain(endpoint, credentials, limit).await.map_err(shown)?;
         select(&mut link, endpoint, limit).await.map_err(shown)?;
         let no_tracking = Some("it was not requested".to_owned());
@@ -151,28 +146,22 @@ pub(crate) async fn is_master(
 ) -> Result<Option<bool>, Fault> {
     let hello = cmd("HELLO").arg(if tracking { 3 } else { 2 }).to_owned();
     let role = match link.send_within(&hello, silence).await {
-        Ok(Value::Map(pairs)) => pairs.into_iter().find(|(key, _)| is_text(key, "role")),
+        Ok(Value::Map(pairs)) => pairs
+            .into_iter()
+            .find(|(key, _)| bytes(key) == Some(b"role")),
         Ok(Value::Array(flat)) => flat
             .chunks_exact(2)
-            .find(|pair| is_text(&pair[0], "role"))
+            .find(|pair| bytes(&pair[0]) == Some(b"role"))
             .map(|pair| (pair[0].clone(), pair[1].clone())),
         Ok(_) | Err(CommandError::ErrorReply(_)) => None,
         Err(CommandError::Lost(fault)) => return Err(fault),
     };
     if let Some((_, role)) = role {
-        return Ok(Some(is_text(&role, "master")));
+        return Ok(Some(bytes(&role) == Some(b"master")));
     }
     match link.send_within(&cmd("ROLE"), silence).await {
-        Ok(Value::Array(parts)) => Ok(parts.first().map(|role| is_text(role, "master"))),
+        Ok(Value::Array(parts)) => Ok(parts.first().map(|role| bytes(role) == Some(b"master"))),
         Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(None),
         Err(CommandError::Lost(fault)) => Err(fault),
-    }
-}
-
-fn is_text(value: &Value, text: &str) -> bool {
-    match value {
-        Value::BulkString(bytes) => bytes == text.as_bytes(),
-        Value::SimpleString(string) => string == text,
-        _ => false,
     }
 }

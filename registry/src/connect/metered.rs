@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 /// (HSCAN). At 6,700 bytes a pair this is enough for the first: the longest
 /// field with 400 addresses in every one of them. A hash of even larger
 /// values is read in smaller steps (see `follow::read_plan`).
-pub(crate) const BUDGET: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_REPLY: u64 = 64 * 1024 * 1024;
 
 /// The first byte of a TLS alert (RFC 8446, 5.1), and of no reply of Redis: a port that speaks TLS
 /// only sends one.
@@ -31,7 +31,7 @@ pub(crate) struct Meter {
     start: Instant,
     /// When the last byte arrived or the last command was sent, in ms after `start`.
     last: AtomicU64,
-    budget: AtomicU64,
+    left: AtomicU64,
     overflowed: AtomicBool,
     /// Whether any byte has arrived.
     heard: AtomicBool,
@@ -44,7 +44,7 @@ impl Meter {
         Meter {
             start: Instant::now(),
             last: AtomicU64::new(0),
-            budget: AtomicU64::new(BUDGET),
+            left: AtomicU64::new(MAX_REPLY),
             overflowed: AtomicBool::new(false),
             heard: AtomicBool::new(false),
             ended: Mutex::new(None),
@@ -54,7 +54,7 @@ impl Meter {
 
     /// A command is about to be sent: its reply has the whole limit, and silence counts from now.
     pub(crate) fn asked(&self) {
-        self.budget.store(BUDGET, Ordering::Relaxed);
+        self.left.store(MAX_REPLY, Ordering::Relaxed);
         self.touch();
     }
 
@@ -77,15 +77,15 @@ impl Meter {
     fn received(&self, bytes: u64) -> io::Result<()> {
         self.heard.store(true, Ordering::Relaxed);
         self.touch();
-        let left = self.budget.load(Ordering::Relaxed);
+        let left = self.left.load(Ordering::Relaxed);
         match left.checked_sub(bytes) {
             Some(left) => {
-                self.budget.store(left, Ordering::Relaxed);
+                self.left.store(left, Ordering::Relaxed);
                 Ok(())
             }
             None => {
                 self.overflowed.store(true, Ordering::Relaxed);
-                let most = BUDGET / (1024 * 1024);
+                let most = MAX_REPLY / (1024 * 1024);
                 let why = format!("a reply was larger than {most} MiB");
                 Err(self.end(Fault::new(FaultCode::TooLarge, why)))
             }
@@ -200,7 +200,7 @@ mod tests {
         let mut read = vec![0; 1 << 20];
         for _ in 0..2 {
             meter.asked();
-            for _ in 0..BUDGET >> 20 {
+            for _ in 0..MAX_REPLY >> 20 {
                 peer.write_all(&chunk).await.unwrap();
                 metered.read_exact(&mut read).await.unwrap();
             }

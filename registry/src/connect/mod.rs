@@ -26,9 +26,9 @@ mod stream;
 
 pub(crate) use connection::Connection;
 pub(crate) use connector::Connector;
-pub(crate) use error_reply::ErrorReply;
+pub(crate) use error_reply::{ErrorKind, ErrorReply};
 pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{CommandError, Link, SILENCE};
 pub(crate) use login::{is_master, speaks_plainly, speaks_tls};
-pub(crate) use metered::BUDGET;
+pub(crate) use metered::MAX_REPLY;
 pub(crate) use sentinels::Sentinels;

@@ -64,7 +64,7 @@ pub struct HashBatch {
 }
 
 /// What changed in one hash. Applied in this order: dropped, removed, lost, set.
-/// A field stands in at most one of removed, lost and set.
+/// A field is in at most one of removed, lost and set.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// What is retained of these roles is no longer wanted.

@@ -2,6 +2,7 @@
 
 use super::verdict::LogEvidence;
 use crate::log::{EntryId, LogEntry, Position};
+use crate::reply::items;
 use redis::{Cmd, Value, cmd};
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ impl LogCursor {
     pub(super) fn read(&mut self, answer: &Value, page: usize) -> LogPage {
         let mut entries = LogEntry::list(answer);
         let newest = entries.last().map(LogEntry::position);
-        let more = length(answer) >= page;
+        let more = items(answer).len() >= page;
         match self {
             LogCursor::Unknown => {
                 *self = newest.map_or(LogCursor::After(EntryId::default()), LogCursor::At);
@@ -98,15 +99,6 @@ fn range(log: &str, from: EntryId) -> Cmd {
     let mut range = cmd("XRANGE");
     range.arg(log).arg(from.to_string()).arg("+");
     range
-}
-
-/// How many elements a reply has, entries or not.
-fn length(answer: &Value) -> usize {
-    match answer {
-        Value::Array(items) => items.len(),
-        Value::Attribute { data, .. } => length(data),
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

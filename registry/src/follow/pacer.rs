@@ -43,13 +43,13 @@ impl Default for Pacer {
     }
 }
 
-/// The work of so many fields and bytes, in fields.
+/// The work for this size, in fields.
 fn work(fields: usize, bytes: usize) -> f64 {
     (fields + bytes / BYTES_PER_FIELD) as f64
 }
 
 impl Pacer {
-    /// A reply with so many fields and bytes took `took`.
+    /// A reply of this size took `took`.
     pub(super) fn answered(&mut self, fields: usize, bytes: usize, took: Duration) {
         let work = work(fields, bytes);
         if work > 0.0 {
@@ -57,7 +57,7 @@ impl Pacer {
         }
     }
 
-    /// The hash has so many fields and bytes.
+    /// The hash has this size.
     pub(super) fn sized(&mut self, fields: usize, bytes: usize) {
         self.size = work(fields, bytes);
     }

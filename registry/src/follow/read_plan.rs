@@ -1,6 +1,6 @@
 //! How a hash is read: whole, or without values that are too large.
 //!
-//! The size of a reply is limited ([`BUDGET`]), and whoever may write to the hash may write a value,
+//! The size of a reply is limited ([`MAX_REPLY`]), and a user who may write to the hash may write a value,
 //! or a field name, that exceeds the limit. Then the connection is lost, and the same command would
 //! transfer as much again. So a hash is read
 //!
@@ -14,7 +14,7 @@
 //! The plan outlives a connection.
 
 use super::scan::{HGETALL_MAX_FIELDS, STEP};
-use crate::connect::BUDGET;
+use crate::connect::MAX_REPLY;
 use crate::unreadable::Unreadable;
 use cloudhosts_config::status::UnreadableCode;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 /// After this time without such a reply the doubling starts again.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
-/// What a pair takes in a reply beside its bytes, at most: two headers
+/// The most that a pair takes in a reply besides its bytes: two headers
 /// (`$1048576\r\n`) and two ends of line.
 const FRAMING: u64 = 24;
 
@@ -43,20 +43,20 @@ pub(super) enum ReadMethod {
     Measured,
 }
 
-/// What was seen of the sizes in one read.
+/// The sizes of one scan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sizes {
     fields: u64,
-    /// All that reading it whole would transfer, or has.
+    /// What reading the hash whole transfers.
     bytes: u64,
-    /// The same for the largest pair.
+    /// The size of the largest pair.
     largest: u64,
     /// Values longer than any that can be used.
     too_long: u64,
 }
 
 impl Sizes {
-    /// Counts a pair of a name and a value of so many bytes.
+    /// Counts a pair, by the lengths of its name and value.
     pub(super) fn count(&mut self, name: usize, value: u64, too_long: bool) {
         let pair = (name as u64).saturating_add(value).saturating_add(FRAMING);
         self.fields += 1;
@@ -65,13 +65,12 @@ impl Sizes {
         self.too_long += u64::from(too_long);
     }
 
-    /// Whether each reply is within the budget when the hash is read whole,
-    /// with room for what is added meanwhile. A step of HSCAN can give a few
-    /// times the fields it is asked for.
+    /// Whether each reply is within the limit if the hash is read whole, with a reserve for what is
+    /// added meanwhile. A step of HSCAN can return a few times COUNT.
     fn fit(&self) -> bool {
         let steps = self.fields > HGETALL_MAX_FIELDS;
         let step = self.largest.saturating_mul(4 * STEP as u64);
-        self.too_long == 0 && (self.bytes <= BUDGET / 2 || steps && step <= BUDGET)
+        self.too_long == 0 && (self.bytes <= MAX_REPLY / 2 || steps && step <= MAX_REPLY)
     }
 }
 
@@ -79,7 +78,7 @@ impl Sizes {
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReadPlan {
     state: PlanState,
-    /// Replies of late that passed the budget.
+    /// How many recent replies exceeded the limit.
     overflows: u32,
     /// The last of them.
     overflowed_at: Option<Instant>,
@@ -101,7 +100,7 @@ enum PlanState {
 }
 
 impl ReadPlan {
-    /// How to read it now. Ends a suspension whose time is over.
+    /// How to read it now. Ends a suspension that is over.
     ///
     /// # Errors
     /// Why it must not be read yet.
@@ -122,8 +121,7 @@ impl ReadPlan {
         })
     }
 
-    /// When it should be read although nothing has changed: the end of a
-    /// suspension. `None` where there is none.
+    /// When a suspension ends. None if it is not suspended.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         match self.state {
             PlanState::Suspended { until, .. } => Some(until),
@@ -131,7 +129,7 @@ impl ReadPlan {
         }
     }
 
-    /// It was read, and this is what was in it.
+    /// It was read, and had these sizes.
     pub(super) fn done(&mut self, way: ReadMethod, sizes: Sizes, now: Instant) {
         let until = match (way, &self.state) {
             (ReadMethod::Whole, _) if sizes.too_long == 0 => now,
@@ -145,7 +143,7 @@ impl ReadPlan {
         };
     }
 
-    /// A reply to one of its questions passed the budget.
+    /// A reply exceeded the limit.
     pub(super) fn overflowed(&mut self, way: ReadMethod, now: Instant) {
         let forgotten = |last| now.saturating_duration_since(last) > FORGOTTEN;
         if self.overflowed_at.is_some_and(forgotten) {
@@ -162,17 +160,17 @@ impl ReadPlan {
                 why: Unreadable {
                     code: UnreadableCode::TooLarge,
                     why: format!(
-                        "more than {} MiB came for its field names: one of them is far too \
-                         long, and nothing else can be read until it is deleted (HDEL)",
-                        BUDGET / (1024 * 1024)
+                        "its field names are larger than {} MiB: a field name is far too long, and \
+                         nothing can be read until it is deleted (HDEL)",
+                        MAX_REPLY / (1024 * 1024)
                     ),
                 },
             },
         };
     }
 
-    /// Measuring failed, for a reason that stays (a right is missing): after a
-    /// rest it is tried as a whole again.
+    /// Measuring failed for a lasting reason (a missing permission): after a pause it is read whole
+    /// again.
     pub(super) fn cannot_measure(&mut self, why: &Unreadable, now: Instant) {
         self.state = PlanState::Suspended {
             until: now + self.rest(),

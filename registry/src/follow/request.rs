@@ -5,7 +5,7 @@
 //! a cluster, the commands are sent without MULTI.
 
 use super::info::Section;
-use crate::connect::{CommandError, ErrorReply, Link};
+use crate::connect::{CommandError, ErrorKind, ErrorReply, Link};
 use crate::fault::Fault;
 use redis::{Cmd, Value, cmd};
 use std::time::Duration;
@@ -69,10 +69,10 @@ impl Replies {
         })
     }
 
-    /// The commands that are refused for want of a permission.
+    /// The commands that are refused because a permission is missing.
     pub(super) fn denied(&self) -> Vec<(CommandTag, ErrorReply)> {
         let denied = |(tag, reply): &(CommandTag, Option<Reply>)| match reply {
-            Some(Err(reply)) if reply.is_no_perm() => Some((*tag, reply.clone())),
+            Some(Err(reply)) if reply.kind == ErrorKind::NoPerm => Some((*tag, reply.clone())),
             _ => None,
         };
         self.0.iter().filter_map(denied).collect()
@@ -106,7 +106,7 @@ impl Request {
         let replies = link.send_all(&commands, silence).await?;
         let mut replies = replies.into_iter();
         match replies.next() {
-            Some(Err(reply)) if reply.is_no_perm() || reply.is_unknown_command() => {
+            Some(Err(reply)) if reply.kind == ErrorKind::NoPerm || reply.is_unknown_command() => {
                 return Ok(RequestOutcome::NoTransactions {
                     out_of_memory: false,
                 });
@@ -124,7 +124,11 @@ impl Request {
             Some(Ok(Value::Array(answers))) if answers.len() == tags.len() => {
                 Ok(RequestOutcome::Answered(Replies::new(tags, answers)))
             }
-            Some(Err(_)) if refused.iter().any(|(_, why)| why.is_out_of_memory()) => {
+            Some(Err(_))
+                if refused
+                    .iter()
+                    .any(|(_, why)| why.kind == ErrorKind::OutOfMemory) =>
+            {
                 Ok(RequestOutcome::NoTransactions {
                     out_of_memory: true,
                 })

@@ -13,7 +13,7 @@ use super::read_plan::{ReadMethod, Sizes};
 use super::replica::{Content, MOST_FIELDS, Replica, ReplicaFull};
 use super::request::Reply;
 use super::scheduled_scan::ScanCause;
-use crate::connect::ErrorReply;
+use crate::connect::{ErrorKind, ErrorReply};
 use crate::fault::{Fault, FaultCode};
 use crate::record::{MAX_FIELD, MAX_VALUE};
 use crate::unreadable::Unreadable;
@@ -220,7 +220,7 @@ impl Scan {
                 taken,
             } => match only(answers, "HSCAN")? {
                 // Redis 7.4 and later can leave the values out.
-                Err(reply) if reply.is_syntax() => Stage::Names {
+                Err(reply) if reply.kind == ErrorKind::Syntax => Stage::Names {
                     cursor: None,
                     names: Vec::new(),
                     taken: 0,
@@ -256,7 +256,7 @@ impl Scan {
         Ok(())
     }
 
-    /// The values of the last names have these lengths: which to ask for.
+    /// The values of the last names have these lengths. Returns which to read.
     fn measured(
         &mut self,
         mut names: Vec<Vec<u8>>,
@@ -271,7 +271,7 @@ impl Scan {
             };
             let length =
                 u64::try_from(length).map_err(|_| ReadError::unexpected_reply("HSTRLEN"))?;
-            // A name that was cut is asked for no more: nothing has that name.
+            // A truncated name is not read: no field has it.
             if name.len() > MAX_FIELD || length > MAX_VALUE as u64 {
                 self.stage_unread(&name, length)?;
                 continue;

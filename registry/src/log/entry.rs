@@ -2,18 +2,19 @@
 
 use super::{DropScope, EntryId, Operation, Position};
 use crate::record::Field;
+use crate::reply::{bytes, items};
 use redis::Value;
 
-/// The longest `.nonce`, `.verb`, `.by` or `.tx` that is read, in bytes. They
-/// are kept in the state of the daemon and shown to people.
+/// The longest `.nonce`, `.verb`, `.by` or `.tx` that is read, in bytes. They are stored in the state
+/// of the daemon and shown to people.
 const MAX_TEXT: usize = 256;
 
-/// One change, as it stands in the log.
+/// One entry of the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Its id, which says when it was appended.
+    /// Its ID, which includes the time.
     pub id: EntryId,
-    /// A random number of its writer's; empty if it has none.
+    /// A random number. Empty if it has none.
     pub nonce: String,
     /// What was done, as `claim`.
     pub verb: Option<String>,
@@ -21,23 +22,21 @@ pub struct LogEntry {
     pub by: Option<String>,
     /// How many fields the hash had afterwards.
     pub len: Option<u64>,
-    /// The same in all logs that one change was written to.
+    /// A number that is the same in all logs to which one change was written.
     pub tx: Option<String>,
-    /// What it did, in the order it is to be applied.
+    /// What it did, in the order of application.
     pub operations: Vec<Operation>,
 }
 
 impl LogEntry {
-    /// Reads the answer to XRANGE or XREVRANGE, in RESP2 or RESP3. What is not
-    /// an entry is left out.
+    /// Reads the reply to XRANGE or XREVRANGE, in RESP2 or RESP3. What is not an entry is skipped.
     #[must_use]
     pub fn list(answer: &Value) -> Vec<LogEntry> {
         items(answer).iter().filter_map(LogEntry::parse).collect()
     }
 
-    /// Reads one element of such an answer: the id, and a flat list of fields
-    /// and values. None if that has no id. What cannot be read within the entry
-    /// is skipped.
+    /// Reads one element of such a reply: the ID, and a flat list of fields and values. None if it has
+    /// no ID. Invalid parts of the entry are skipped.
     #[must_use]
     pub fn parse(element: &Value) -> Option<LogEntry> {
         let [id, fields] = items(element) else {
@@ -70,7 +69,7 @@ impl LogEntry {
         Some(entry)
     }
 
-    /// Where a reader is once it has taken this entry in.
+    /// The position of a reader after this entry.
     #[must_use]
     pub fn position(&self) -> Position {
         Position {
@@ -111,23 +110,6 @@ fn drop_scope(value: &[u8]) -> Option<DropScope> {
     }
     let Field { role, member } = Field::parse(value).ok()?;
     member.is_none().then(|| DropScope::Role(role.to_string()))
-}
-
-/// The elements of an array, without the attributes that RESP3 may put before it.
-fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(items) => items,
-        Value::Attribute { data, .. } => items(data),
-        _ => &[],
-    }
-}
-
-fn bytes(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.as_bytes()),
-        _ => None,
-    }
 }
 
 fn text(value: &[u8]) -> Option<String> {

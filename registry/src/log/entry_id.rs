@@ -39,16 +39,9 @@ impl fmt::Display for EntryId {
 }
 
 /// This is not the id of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the id of a stream entry, as in 1700000000000-0")]
 pub struct EntryIdError;
-
-impl fmt::Display for EntryIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the id of a stream entry, as in 1700000000000-0")
-    }
-}
-
-impl std::error::Error for EntryIdError {}
 
 impl FromStr for EntryId {
     type Err = EntryIdError;

@@ -4,12 +4,13 @@
 use super::change::{Change, Condition};
 use super::error::RegisterError;
 use super::registrar::Registrar;
-use super::reply::{bytes, items};
 use super::role::Where;
 use super::script::Script;
 use super::target::{Reach, Search, Witness};
+use crate::connect::ErrorKind;
 use crate::log::log_key;
 use crate::record::{Field, Target, Value as RoleValue};
+use crate::reply::{bytes, hscan_page, items};
 use cloudhosts_config::printable::Quoted;
 use cloudhosts_table::Name;
 use redis::{Value, cmd};
@@ -131,7 +132,7 @@ impl RoleFields {
         let last = match registrar.try_send(&last).await? {
             Ok(entries) => entries,
             // Of a key that is not a stream the script says more.
-            Err(refusal) if refusal.reply.is_wrong_type() => Value::Nil,
+            Err(refusal) if refusal.reply.kind == ErrorKind::WrongType => Value::Nil,
             Err(refusal) => return Err(refusal.into()),
         };
         let id = items(&last).first().map(items);
@@ -220,16 +221,15 @@ pub(super) async fn scan(
         step.arg(hash).arg(cursor).arg("MATCH").arg(pattern);
         step.arg("COUNT").arg(STEP);
         let answer = registrar.send(&step).await?;
-        let page = items(&answer).get(1).map(items).unwrap_or_default();
-        let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
-        for pair in words.chunks_exact(2) {
+        let (next, strings) = hscan_page(&answer);
+        for pair in strings.chunks_exact(2) {
             if let [field, value] = pair {
                 found.push((field.to_vec(), value.to_vec()));
             }
         }
-        match items(&answer).first().and_then(bytes) {
-            Some(next) if next != b"0" => cursor = next.to_vec(),
-            _ => return Ok(found),
+        match next {
+            Some(next) => cursor = next,
+            None => return Ok(found),
         }
     }
 }

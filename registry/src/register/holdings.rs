@@ -1,10 +1,10 @@
 //! Lists the leases, for people.
 
 use super::error::RegisterError;
-use super::reply::{bytes, items, number};
 use super::role::Role;
 use super::script::{held_key, times_key};
 use crate::connect::{CommandError, Connection, Connector};
+use crate::reply::{bytes, hscan_page, items, number};
 use cloudhosts_config::Config;
 use redis::{Cmd, Value, cmd};
 use std::sync::Arc;
@@ -138,16 +138,15 @@ impl Reader {
             step.arg(held_key(hash)).arg(cursor);
             step.arg("COUNT").arg(STEP);
             let answer = self.send(&step).await?;
-            let page = items(&answer).get(1).map(items).unwrap_or_default();
-            let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
-            for pair in words.chunks_exact(2) {
+            let (next, strings) = hscan_page(&answer);
+            for pair in strings.chunks_exact(2) {
                 if let [field, text] = pair {
                     records.push((field.to_vec(), text.to_vec()));
                 }
             }
-            match items(&answer).first().and_then(bytes) {
-                Some(next) if next != b"0" => cursor = next.to_vec(),
-                _ => break,
+            match next {
+                Some(next) => cursor = next,
+                None => break,
             }
         }
         // HSCAN may return a field twice.

@@ -55,7 +55,6 @@ mod holder;
 mod holdings;
 mod import;
 mod registrar;
-mod reply;
 mod role;
 mod script;
 mod target;

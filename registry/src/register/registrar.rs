@@ -3,9 +3,9 @@
 use super::author::Author;
 use super::change::{Change, Verb};
 use super::error::RegisterError;
-use super::reply::{items, number, texts};
 use super::script::{Call, Script};
-use crate::connect::{CommandError, Connection, Connector, ErrorReply, SILENCE};
+use crate::connect::{CommandError, Connection, Connector, ErrorKind, ErrorReply, SILENCE};
+use crate::reply::{items, number, texts};
 use cloudhosts_config::Config;
 use cloudhosts_config::status::UnreadableCode;
 use redis::{Cmd, Value, cmd};
@@ -105,14 +105,14 @@ impl Registrar {
     pub(super) async fn run(&mut self, call: &Call) -> Result<Value, RegisterError> {
         match self.send_to_owner(&call.by_digest()).await? {
             Ok(answer) => Ok(answer),
-            Err(refusal) if refusal.reply.is_no_script() => {
+            Err(refusal) if refusal.reply.kind == ErrorKind::NoScript => {
                 Ok(self.send_to_owner(&call.in_full()).await??)
             }
             Err(refusal) => Err(refusal.into()),
         }
     }
 
-    /// Who the change log says makes the changes.
+    /// The author of the changes in the log.
     pub(super) fn author(&self) -> &Author {
         &self.author
     }
@@ -209,7 +209,7 @@ impl Registrar {
 /// ten words with a protocol error.
 async fn check_login(connection: &mut Connection, patience: Duration) -> Result<(), RegisterError> {
     match connection.link.send_within(&cmd("TIME"), patience).await {
-        Err(CommandError::ErrorReply(reply)) if reply.is_no_auth() => {
+        Err(CommandError::ErrorReply(reply)) if reply.kind == ErrorKind::NoAuth => {
             let endpoint = connection.endpoint.clone();
             Err(Refusal { endpoint, reply }.into())
         }

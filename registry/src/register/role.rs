@@ -70,29 +70,15 @@ impl fmt::Display for Role {
 }
 
 /// Why a role is invalid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoleError {
     /// The text, quoted, and what is wrong.
+    #[error("{0}: {1}")]
     Role(String, FieldError),
     /// The text, quoted, has a member.
+    #[error("{0}: write the role alone, and the member as --member")]
     Member(String),
 }
-
-impl fmt::Display for RoleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RoleError::Role(quoted, why) => write!(f, "{quoted}: {why}"),
-            RoleError::Member(quoted) => {
-                write!(
-                    f,
-                    "{quoted}: write the role alone, and the member as --member"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for RoleError {}
 
 /// The value of a field that is to be written, in its normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,46 +153,21 @@ impl fmt::Display for Where {
 }
 
 /// Why a value cannot be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhereError {
     /// It is invalid.
-    Value(ValueError),
+    #[error(transparent)]
+    Value(#[from] ValueError),
     /// A name instead of addresses.
+    #[error("{0} is a name, not an address; `cloudhosts point` lets a role point at one")]
     Pointer(String),
     /// Addresses instead of a name.
+    #[error("a role points at a name; `cloudhosts claim` puts it at addresses")]
     Addresses,
     /// An unknown attribute, quoted.
+    #[error("unknown attribute {0}; there are pick=N and zone=ZONE")]
     Attribute(String),
 }
-
-impl From<ValueError> for WhereError {
-    fn from(error: ValueError) -> WhereError {
-        WhereError::Value(error)
-    }
-}
-
-impl fmt::Display for WhereError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WhereError::Value(error) => error.fmt(f),
-            WhereError::Pointer(name) => write!(
-                f,
-                "{name} is a name, not an address; `cloudhosts point` lets a role point at one"
-            ),
-            WhereError::Addresses => {
-                f.write_str("a role points at a name; `cloudhosts claim` puts it at addresses")
-            }
-            WhereError::Attribute(attribute) => {
-                write!(
-                    f,
-                    "unknown attribute {attribute}; there are pick=N and zone=ZONE"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for WhereError {}
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,8 @@
 use super::claim::{pattern, role_of, scan};
 use super::error::RegisterError;
 use super::registrar::Registrar;
-use super::reply::{bytes, items};
 use crate::record::{Target, Value as RoleValue};
+use crate::reply::{bytes, items};
 use cloudhosts_table::Name;
 use cloudhosts_table::rule::{Namespace, decide};
 use redis::cmd;

@@ -82,12 +82,13 @@ fn survives(
 ) {
     let mut world = start.build();
     hosts(&world.sandbox);
-    let mut nscd = match nscd {
-        true => match Nscd::start(&world.sandbox) {
-            Some(nscd) => Some(nscd),
-            None => return,
-        },
-        false => None,
+    let mut nscd = if nscd {
+        let Some(nscd) = Nscd::start(&world.sandbox) else {
+            return;
+        };
+        Some(nscd)
+    } else {
+        None
     };
     world.daemon.start();
     world.daemon.wait_for_state("live");

@@ -154,8 +154,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The connection was lost over this request. Where that was because a reply was too large, it
-    /// is asked for in another way next time.
+    /// The connection was lost during this request. If a reply was too large, the same is read in
+    /// another way next time.
     fn note_overflow(&mut self, plan: &RequestPlan) {
         if !self.connection.link.overflowed() {
             return;

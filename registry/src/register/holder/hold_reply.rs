@@ -2,7 +2,7 @@
 
 use super::renewal::EndedBy;
 use crate::register::registrar::ChangeOutcome;
-use crate::register::reply::{bytes, items, number, text, texts};
+use crate::reply::{bytes, items, number, text, texts};
 use redis::Value;
 
 /// The reply.

@@ -4,7 +4,7 @@ use super::{Import, PORTION};
 use crate::log::MAX_OPERATIONS;
 use crate::register::error::RegisterError;
 use crate::register::registrar::Registrar;
-use crate::register::reply::{bytes, items};
+use crate::reply::{bytes, hscan_page, items};
 use redis::{Value, cmd};
 use std::collections::BTreeMap;
 
@@ -83,14 +83,13 @@ impl Difference {
             command.arg(&import.hash).arg(cursor);
             command.arg("COUNT").arg(PORTION);
             let answer = registrar.send(&command).await?;
-            let next = items(&answer).first().and_then(bytes);
-            let page = items(&answer).get(1).map(items).unwrap_or_default();
-            let fields = page.iter().step_by(2).filter_map(bytes);
+            let (next, strings) = hscan_page(&answer);
+            let fields = strings.into_iter().step_by(2);
             for field in fields.filter(|field| !import.roles.contains(field)) {
                 self.operations.insert([b"-", field].concat(), Vec::new());
             }
             match next {
-                Some(next) if next != b"0" && !self.is_too_large() => cursor = next.to_vec(),
+                Some(next) if !self.is_too_large() => cursor = next,
                 _ => return Ok(()),
             }
         }
