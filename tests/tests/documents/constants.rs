@@ -72,14 +72,13 @@ const SAID: &[(&str, &str, &str)] = &[
     ("LAST_GOOD", MODULE, ".It Pa {text}"),
     ("LAST_GOOD", CACHED, ".It Pa {text}"),
     // the configuration
-    ("config.rs/STANDARD", CONFIG, ".Nm {text}"),
-    ("config.rs/STANDARD", CACHED, "The default is .Pa {text} ,"),
-    (
-        "config.rs/STANDARD",
-        COMMAND,
-        "Otherwise it is .Pa {text} ,",
-    ),
-    ("REGISTER", CONFIG, ".Nm {text}"),
+    ("CONFIG_FILE", CONFIG, ".Nm {text}"),
+    ("CONFIG_FILE", CACHED, "The default is .Pa {text} ,"),
+    ("CONFIG_FILE", COMMAND, "Otherwise it is .Pa {text} ,"),
+    ("REGISTER_FILE", CONFIG, ".Nm {text}"),
+    ("STATUS_FILE", CACHED, ".It Pa {text}"),
+    ("STATUS_FILE", COMMAND, ".It Pa {text}"),
+    ("STATE_DIR", CACHED, "and .Pa {text} ."),
     ("MAX_HASHES", CONFIG, "1 to {n} different keys"),
     ("MAX_KEY", CONFIG, "keys of at most {n} bytes each"),
     ("MAX_SOCKET_PATH", CONFIG, "Path of at most {n} bytes"),
@@ -123,11 +122,15 @@ const SAID: &[(&str, &str, &str)] = &[
         "fields and {GiB} GiB per hash",
     ),
     (
-        "SCAN_ABOVE",
+        "HGETALL_MAX_FIELDS",
         REGISTRY,
         "A hash of at most {n} fields is read with",
     ),
-    ("SCAN_ABOVE", GUIDE, "Hashes of more than {n} fields"),
+    (
+        "HGETALL_MAX_FIELDS",
+        GUIDE,
+        "Hashes of more than {n} fields",
+    ),
     (
         "scan.rs/STEP",
         REGISTRY,
@@ -198,10 +201,34 @@ const SAID: &[(&str, &str, &str)] = &[
     ),
     ("rejected.rs/NAMED", CACHED, "the first {n} of them"),
     ("rejected.rs/NAMED", COMMAND, "reports the first {n} fields"),
-    ("keeper.rs/TOUCH", CACHED, "updated every {s} seconds while"),
-    ("keeper.rs/TOUCH", CONFIG, "or every {s} seconds"),
     // the command
+    (
+        "getent.rs/TIMEOUT",
+        COMMAND,
+        "take up to {s} seconds for each query",
+    ),
+    (
+        "getent.rs/TIMEOUT",
+        COMMAND,
+        "separate process, which may take {s} seconds",
+    ),
     ("MAX_VARIABLE", COMMAND, "longer than {KiB} KiB is not set"),
+    (
+        "exec_hook.rs/SLOW",
+        COMMAND,
+        "one that takes longer than {s} seconds; it is not killed",
+    ),
+    (
+        "hosts_file.rs/MAX_SHOWN",
+        COMMAND,
+        "up to {n} of them are listed",
+    ),
+    ("MAX_OFFERED", COMMAND, "If more than {n} match"),
+    (
+        "authselect.rs/TIMEOUT",
+        COMMAND,
+        "run, for at most {s} seconds",
+    ),
 ];
 
 #[test]
@@ -303,12 +330,7 @@ fn value(sources: &[(PathBuf, String)], constant: &str) -> Value {
         Some((file, name)) => (Some(file), name),
         None => (None, constant),
     };
-    let wanted = |path: &Path| match file {
-        // the configuration is to move from config/mod.rs to config.rs
-        Some("config.rs") => path.ends_with("config.rs") || path.ends_with("config/mod.rs"),
-        Some(file) => path.ends_with(file),
-        None => true,
-    };
+    let wanted = |path: &Path| file.is_none_or(|file| path.ends_with(file));
     let start = format!("const {name}: ");
     let files = sources.iter().filter(|(path, _)| wanted(path));
     let definitions = files.flat_map(|(_, text)| text.split(&start).skip(1));

@@ -1,4 +1,4 @@
-//! Links between documents lead to a file, and to a heading in it.
+//! Links between documents lead to a file, and to a heading in it; files that are named are there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,55 @@ fn each_link_leads_to_a_heading_that_is_there() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// `follow/reread.rs` stands for any file whose path ends so; `connect/{link,login}.rs` for two.
+#[test]
+fn each_file_that_the_architecture_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("it is there");
+    let files = source_files(&root);
+    let named = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.ends_with(".rs"));
+    let named: BTreeSet<String> = named.flat_map(alternatives).collect();
+    let missing: Vec<&String> = named
+        .iter()
+        .filter(|name| !files.iter().any(|path| path.ends_with(name)))
+        .collect();
+    assert!(named.len() > 40 && missing.is_empty(), "{missing:?}");
+}
+
+fn source_files(root: &Path) -> Vec<PathBuf> {
+    let mut directories = vec![root.to_owned()];
+    let mut files = Vec::new();
+    while let Some(directory) = directories.pop() {
+        let entries = std::fs::read_dir(&directory).expect("a directory");
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// `a/{b,c}.rs` is `a/b.rs` and `a/c.rs`.
+fn alternatives(name: &str) -> Vec<String> {
+    let parts = name.split_once('{').and_then(|(before, rest)| {
+        let (names, after) = rest.split_once('}')?;
+        Some(
+            names
+                .split(',')
+                .map(move |name| format!("{before}{name}{after}"))
+                .collect(),
+        )
+    });
+    parts.unwrap_or_else(|| vec![name.to_owned()])
 }
 
 fn documents(root: &Path) -> Vec<PathBuf> {

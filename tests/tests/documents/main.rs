@@ -127,6 +127,33 @@ fn each_option_of_the_daemon_is_explained_with_its_value_and_default() {
 fn the_exit_codes_are_in_the_page() {
     let page = Page::read("cloudhosts.1").exit_codes();
     assert_eq!(page, Help::of(programs::COMMAND, &[]).exit_codes());
+    assert_eq!(
+        page,
+        exit_codes_of(&source_of("cli")),
+        "the page, and the code"
+    );
+    let page = Page::read("cloudhosts-cached.8").exit_codes();
+    assert_eq!(
+        page,
+        exit_codes_of(&source_of("cached")),
+        "the page, and the code"
+    );
+}
+
+/// The codes that are written as such: `ExitCode::from(2)`, `ExitCode::SUCCESS`.
+fn exit_codes_of(source: &str) -> Names {
+    let uses = source.split("ExitCode::").skip(1);
+    let codes = uses.filter_map(|rest| {
+        if rest.starts_with("SUCCESS") {
+            Some("0")
+        } else if rest.starts_with("FAILURE") {
+            Some("1")
+        } else {
+            let code = rest.strip_prefix("from(")?.split_once(')')?.0;
+            code.chars().all(|c| c.is_ascii_digit()).then_some(code)
+        }
+    });
+    codes.map(str::to_owned).collect()
 }
 
 /// Variables by which the programs talk to themselves or to a shell.
