@@ -1,5 +1,5 @@
-//! The subcommands that show what the daemon leaves on this machine. None of them
-//! needs Redis; [`doctor`], and whoever asks who [`holdings`] a role, visit it.
+//! The subcommands that show what the daemon leaves on this machine. They do not need
+//! Redis; [`doctor`], [`lint`] and [`holdings`] ask it for more.
 
 mod changes;
 mod doctor;

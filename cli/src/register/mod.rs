@@ -1,7 +1,7 @@
 //! The subcommands that register: they write to Redis.
 //!
 //! - [`change`]: claim, join, leave, point and release, as the command line asks for them;
-//!   [`apply`]: making such a change and reporting it
+//!   [`mod@apply`]: making such a change and reporting it
 //! - [`addresses`]: the addresses of a role; [`cloud_metadata`]: those that a cloud assigned
 //! - [`hold`]: a membership that lasts as long as a process
 //! - [`import`]: many roles at once, from a [`hosts_file`]
