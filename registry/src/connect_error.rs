@@ -1,12 +1,12 @@
 //! Why none of the configured Redis could be used.
 
 use crate::connect::CommandError;
-use crate::fault::Fault;
-use std::fmt;
+use crate::fault::{Fault, FaultCode};
 
 /// None of the configured Redis could be connected to, or the one that was did not do what was
 /// asked of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.each())]
 pub struct ConnectError {
     /// Each Redis that was tried, by its URL without a password, and what happened there.
     pub faults: Vec<(String, Fault)>,
@@ -38,7 +38,7 @@ impl ConnectError {
         } else {
             let why = self.each();
             let code = self.faults.first().map(|(_, fault)| fault.code);
-            Fault::new(code.unwrap_or(crate::fault::FaultCode::Lost), why)
+            Fault::new(code.unwrap_or(FaultCode::Lost), why)
         }
     }
 
@@ -47,11 +47,3 @@ impl ConnectError {
         self.faults.iter().map(each).collect::<Vec<_>>().join("; ")
     }
 }
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.each())
-    }
-}
-
-impl std::error::Error for ConnectError {}

@@ -240,6 +240,61 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_code_decides_and_the_text_where_there_is_none() {
+        for (code, text, kind, fault) in [
+            (
+                "WRONGPASS",
+                "invalid",
+                ErrorKind::WrongPass,
+                FaultCode::LoginRefused,
+            ),
+            (
+                "NOAUTH",
+                "max number of clients",
+                ErrorKind::NoAuth,
+                FaultCode::LoginWanted,
+            ),
+            (
+                "DENIED",
+                "protected mode",
+                ErrorKind::Protected,
+                FaultCode::Protected,
+            ),
+            ("ASK", "1 h:1", ErrorKind::Moved, FaultCode::ErrorReply),
+            (
+                "ERR",
+                "max number of clients reached",
+                ErrorKind::TooManyClients,
+                FaultCode::TooManyClients,
+            ),
+            (
+                "ERR",
+                "AUTH called without any password configured",
+                ErrorKind::NoPasswordSet,
+                FaultCode::LoginRefused,
+            ),
+            (
+                "ERR",
+                "unknown command",
+                ErrorKind::UnknownCommand,
+                FaultCode::ErrorReply,
+            ),
+            (
+                "ERR",
+                "Syntax error",
+                ErrorKind::Syntax,
+                FaultCode::ErrorReply,
+            ),
+            ("ERR", "WRONGPASS", ErrorKind::Other, FaultCode::ErrorReply),
+        ] {
+            let reply = ErrorReply::new(code, text);
+            assert_eq!((reply.kind, reply.fault().code), (kind, fault), "{reply}");
+        }
+        let aborted = ErrorReply::new("EXECABORT", "discarded because of: NOPERM");
+        assert!(aborted.is_exec_abort() && aborted.to_string().contains(RIGHTS));
+    }
+
+    #[test]
     fn a_password_that_redis_quotes_is_not_shown() {
         let args = "unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'hunter2' ";
         let reply = ErrorReply::new("ERR", args);

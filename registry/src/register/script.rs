@@ -5,7 +5,7 @@ use crate::log::log_key;
 use redis::{Cmd, cmd};
 use sha1_smol::Sha1;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 /// Which script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,38 +69,20 @@ pub(super) struct Call {
 
 impl Script {
     fn text(self) -> &'static ScriptText {
-        static CLAIM: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::leases(include_str!("lua/claim.lua")));
-        static JOIN: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::leases(include_str!("lua/join.lua")));
-        static LEAVE: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::leases(include_str!("lua/leave.lua")));
-        static RENEW: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::new(&[TIMING, include_str!("lua/renew.lua")]));
-        static HOLD: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::leases(include_str!("lua/hold.lua")));
-        static END: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::leases(include_str!("lua/end.lua")));
-        static EXPIRE: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::leases(include_str!("lua/expire.lua")));
-        static IMPORT: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::plain(include_str!("lua/import.lua")));
-        static RESET: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::plain(include_str!("lua/reset.lua")));
-        static ACCEPT: LazyLock<ScriptText> =
-            LazyLock::new(|| ScriptText::plain(include_str!("lua/accept.lua")));
-        match self {
-            Script::Claim => &CLAIM,
-            Script::Join => &JOIN,
-            Script::Leave => &LEAVE,
-            Script::Renew => &RENEW,
-            Script::Hold => &HOLD,
-            Script::End => &END,
-            Script::Expire => &EXPIRE,
-            Script::Import => &IMPORT,
-            Script::Reset => &RESET,
-            Script::Accept => &ACCEPT,
-        }
+        const COUNT: usize = Script::Accept as usize + 1;
+        static TEXTS: [OnceLock<ScriptText>; COUNT] = [const { OnceLock::new() }; COUNT];
+        TEXTS[self as usize].get_or_init(|| match self {
+            Script::Claim => ScriptText::leases(include_str!("lua/claim.lua")),
+            Script::Join => ScriptText::leases(include_str!("lua/join.lua")),
+            Script::Leave => ScriptText::leases(include_str!("lua/leave.lua")),
+            Script::Renew => ScriptText::new(&[TIMING, include_str!("lua/renew.lua")]),
+            Script::Hold => ScriptText::leases(include_str!("lua/hold.lua")),
+            Script::End => ScriptText::leases(include_str!("lua/end.lua")),
+            Script::Expire => ScriptText::leases(include_str!("lua/expire.lua")),
+            Script::Import => ScriptText::plain(include_str!("lua/import.lua")),
+            Script::Reset => ScriptText::plain(include_str!("lua/reset.lua")),
+            Script::Accept => ScriptText::plain(include_str!("lua/accept.lua")),
+        })
     }
 
     /// A call that changes these hashes. `verb` and `author` are for the log.
