@@ -312,7 +312,8 @@ fn a_claim_takes_the_role_from_its_holder_until_it_is_released() {
     assert_eq!(registry.hash(), map(&[("db", "10.0.0.9")]));
     // the claim is over: whoever comes first, the one that was ended before included
     registry.run(&["release", "db"]);
-    assert!(one.holds().1);
+    // on a slow machine its time as a standby has run out, and it queues anew
+    until_taken_over(&mut one, || {});
     assert_eq!(two.stands_by(), "db/a");
 }
 
