@@ -423,7 +423,7 @@ mod tests {
             ("ff02::1", "multicast"),
             ("::ffff:10.0.0.5", "IPv4 address itself"),
             ("*.apps.internal", "neither an address nor a name"),
-            ("localhost", "this machine"),
+            ("localhost", "local machine"),
             ("w\u{e9}b", "neither an address nor a name"),
         ] {
             let shown = normal(raw);
