@@ -8,9 +8,9 @@ use std::time::SystemTime;
 /// Most bytes of a field that are shown.
 const MAX_SHOWN: usize = 120;
 
-/// Most bytes of a field that are written as they are in Redis. Fields that can
-/// be used are shorter.
-const MAX_RAW: usize = 512;
+/// Most bytes of a field that are written as they are in Redis. No field that can
+/// be used is longer.
+pub const MAX_RAW: usize = 321;
 
 /// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -200,10 +200,11 @@ pub struct RejectedField {
     /// The field as it is shown: with what can't be printed escaped, and cut
     /// when it is long.
     pub field: String,
-    /// The field as it is in Redis, escaped, and up to 512 bytes of it.
+    /// The field as it is in Redis, escaped, and up to [`MAX_RAW`] bytes of it.
     #[serde(default)]
     pub raw: Option<String>,
-    /// How many bytes the field has in Redis.
+    /// How many bytes the field has in Redis; one more than [`MAX_RAW`] for any
+    /// longer one.
     #[serde(default)]
     pub length: usize,
     /// What it is that can't be used.
@@ -225,12 +226,14 @@ impl RejectedField {
         reason: String,
         effect: Effect,
     ) -> RejectedField {
-        let shown = field.get(..MAX_SHOWN);
+        let shown = field
+            .get(..MAX_SHOWN)
+            .filter(|shown| shown.len() < field.len());
         RejectedField {
             hash: hash.to_owned(),
             field: shown.map_or_else(|| escaped(field), |shown| escaped(shown) + "..."),
             raw: Some(escaped(field.get(..MAX_RAW).unwrap_or(field))),
-            length: field.len(),
+            length: field.len().min(MAX_RAW + 1),
             code,
             reason,
             effect,
@@ -324,7 +327,7 @@ mod tests {
             assert_eq!(rejected(field).name().as_deref(), Some(field));
         }
         assert!(rejected(&[b'a'; MAX_SHOWN]).field.ends_with('a'));
-        let long = rejected(&[b'a'; MAX_RAW + 1]);
+        let long = rejected(&[b'a'; 2 * MAX_RAW]);
         assert_eq!((long.name(), long.length), (None, MAX_RAW + 1));
         assert_eq!(long.field.len(), MAX_SHOWN + "...".len());
     }

@@ -1,13 +1,16 @@
 //! What in Redis can't be used, for the status file: all of it counted, the
 //! first of it named. A million bad fields must not fill the status file.
 
-use cloudhosts_config::status::{Effect, Rejected, RejectedCode, RejectedField};
-use cloudhosts_registry::record::Field;
+use cloudhosts_config::status::{Effect, MAX_RAW, Rejected, RejectedCode, RejectedField};
+use cloudhosts_registry::record::{Field, MAX_FIELD};
 
 use super::Mirror;
 use super::hash::Hash;
 use super::normal_name::NormalName;
 use super::unusable::Unusable;
+
+/// The follower cuts fields that are longer: none of them may pass for a whole one.
+const _: () = assert!(MAX_RAW <= MAX_FIELD);
 
 /// How many are named.
 const NAMED: usize = 100;
