@@ -398,7 +398,7 @@ fn a_daemon_without_descriptors_goes_on() {
     let pid = world.daemon.id().to_string();
     inside(&world, &["prlimit", "--pid", &pid, "--nofile=3:"]);
     let newcomers = Newcomers::start(&world, "db", "10.0.0.6");
-    wait_for_log(&world, "can't accept");
+    wait_for_log(&world, "os error 24");
     // long enough for many attempts
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(2) {
