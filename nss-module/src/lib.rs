@@ -7,7 +7,7 @@
 //! - [`abi`]: all memory of the caller's, and so all `unsafe` of a lookup: the
 //!   nine exported functions ([`abi::entry`]), the boundary that no panic
 //!   crosses ([`abi::boundary`]), and the writers of glibc's structures
-//!   ([`abi::hostent`], [`abi::addrtuple`], over [`abi::buffer_writer`]).
+//!   ([`abi::hostent`], [`abi::addrtuple`], over `abi::buffer_writer`).
 //! - [`lookup`]: names and addresses, looked up in the table.
 //! - [`enumeration`]: `gethostent`, and how far this process has read.
 //! - [`random`]: which address comes first.
