@@ -14,6 +14,7 @@ use cloudhosts_config::{Config, ConfigError};
 use cloudhosts_registry::follow::{Attribution, Baseline, Batch, Checkpoint, Event, Mode};
 use cloudhosts_table::Snapshot;
 use cloudhosts_table::client::touch_interval;
+use follower_task::{FollowerTask, next_event};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -28,7 +29,6 @@ use crate::publisher::{Published, Publisher};
 use crate::server::{Server, ServerError};
 use crate::state::SavedState;
 use crate::status_file::StatusFile;
-use follower_task::{FollowerTask, next_event};
 
 /// Least time between two notifications of systemd's watchdog.
 const WATCHDOG_LEAST: Duration = Duration::from_millis(100);

@@ -11,10 +11,9 @@ use std::io::IsTerminal;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use rate_limit::{RateDecision, RateLimit};
-
 use cloudhosts_config::Counted;
 use cloudhosts_config::printable::{Escaped, Quoted};
+use rate_limit::{RateDecision, RateLimit};
 use thiserror::Error;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;

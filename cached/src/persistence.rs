@@ -255,10 +255,12 @@ impl Persistence {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::SystemTime;
+
     use cloudhosts_table::clock::monotonic;
     use cloudhosts_table::{Capacity, Order, RegionWriter, Settings};
-    use std::time::SystemTime;
+
+    use super::*;
 
     const TOUCH: Duration = Duration::from_secs(60);
 

@@ -244,12 +244,14 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use cloudhosts_config::Config;
     use cloudhosts_registry::Pairs;
     use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
     use cloudhosts_table::Name;
-    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
 
     fn mirror() -> Mirror {
         let thread = std::thread::current().id();

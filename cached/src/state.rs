@@ -77,9 +77,10 @@ impl StateFile {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
 
     #[test]
     fn what_is_saved_is_read_again_and_what_is_damaged_is_an_error() {

@@ -1,11 +1,11 @@
 //! `cloudhosts acl`: the ACL rules of the Redis users.
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::acl::{AclDialect, AclUser, redis_version};
 
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -29,7 +29,6 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use cloudhosts_config::{Config, ConfigError, hide_passwords};
-
 use outcome::{Failure, Outcome};
 
 /// Role names for machines that come and go, kept in a Redis hash

@@ -5,9 +5,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
-
 use cloudhosts_config::printable::Escaped;
+use rustix::fs::{Access, access};
 
 /// The search path if PATH is not set (execvp(3)).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";

@@ -223,8 +223,9 @@ fn copy_xattrs(to: &File, from: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::symlink;
+
+    use super::*;
 
     /// A directory of a test's own, removed at its end.
     struct Own(PathBuf);

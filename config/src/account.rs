@@ -4,13 +4,15 @@
 //! which runs as another user. On Linux each thread has credentials of its own: a
 //! thread that takes on those of another user sees what that user would see.
 
-use crate::unit::Unit;
-use rustix::process::{Gid, Uid, geteuid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use crate::unit::Unit;
 
 /// The daemon's user where no unit says.
 const USER: &str = "cloudhosts";

@@ -79,8 +79,9 @@ fn directory(file: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
+
+    use super::*;
 
     #[test]
     fn a_draft_replaces_the_file_or_leaves_nothing_behind() {

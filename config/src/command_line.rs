@@ -1,13 +1,14 @@
 //! Passwords on the command line, which all users can see in the list of processes:
 //! they are overwritten there.
 
-use crate::endpoint::Endpoint;
-use crate::exposure::Exposure;
-use crate::printable::reason;
 use std::fs::{File, OpenOptions, read, read_to_string};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+
+use crate::endpoint::Endpoint;
+use crate::exposure::Exposure;
+use crate::printable::reason;
 
 /// Where the arguments begin in memory, as a field of `/proc/PID/stat`
 /// (`arg_start` in proc_pid_stat(5)), counted from the third, which is the

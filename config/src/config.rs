@@ -3,6 +3,12 @@
 //! Everything is checked while it is parsed, by the types of the values, so that
 //! each error has its line.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cloudhosts_table::{Name, Order};
+use serde::Deserialize;
+
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, ConfigText, Places};
 use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
@@ -13,10 +19,6 @@ use crate::values::{
     UrlsError, ZoneText, standard_urls,
 };
 use crate::zone::Zone;
-use cloudhosts_table::{Name, Order};
-use serde::Deserialize;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The configuration, from `cloudhosts.toml` or the defaults.
 #[derive(Debug, Clone)]

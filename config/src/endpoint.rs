@@ -1,11 +1,13 @@
 //! Where a Redis is and how to log in, read from a URL.
 
-use crate::printable::{Quoted, reason};
-use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use url::{Host, Url};
+
+use crate::printable::{Quoted, reason};
 
 /// The port of a Redis whose URL names none.
 const REDIS_PORT: u16 = 6379;

@@ -1,10 +1,12 @@
 //! Errors of the configuration, each with its file and line.
 
-use crate::printable::reason;
-use crate::secrets::{FileError, FileErrorCode};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
 use thiserror::Error;
+
+use crate::printable::reason;
+use crate::secrets::{FileError, FileErrorCode};
 
 /// What to do if this user may not read what registering takes.
 pub(crate) const RUN_AS_ANOTHER: &str =

@@ -1,10 +1,11 @@
 //! Passwords that other users can read.
 
-use crate::config::Config;
-use crate::error::shown;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::shown;
 
 /// What others may do, as mode bits (inode(7)).
 const READ: u32 = 0o004;

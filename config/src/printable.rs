@@ -1,7 +1,8 @@
 //! Text from untrusted sources, made safe for a terminal, a log line and the status.
 
-use crate::counted::Counted;
 use std::fmt;
+
+use crate::counted::Counted;
 
 /// Most bytes of untrusted text that one message quotes.
 const MOST: usize = 80;
@@ -91,8 +92,9 @@ pub fn reason(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn nothing_reaches_a_terminal_unescaped() {

@@ -1,13 +1,15 @@
 //! The table `[redis]` as it is written in a file.
 
+use std::mem::take;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
 use crate::config::Redis;
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, ConfigText, Places};
 use crate::values::{AbsolutePath, Interval, Urls, UrlsError};
-use serde::Deserialize;
-use std::mem::take;
-use std::ops::Range;
-use toml::Spanned;
 
 /// The keys of the table: each may be missing, an unknown one is an error.
 #[derive(Deserialize, Default)]

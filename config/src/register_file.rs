@@ -1,15 +1,17 @@
 //! `/etc/cloudhosts/register.toml`: overrides `cloudhosts.toml` for whoever
 //! registers.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Deserialize;
+
 use crate::config::Config;
 use crate::error::{ConfigError, ConfigText, Places};
 use crate::paths::REGISTER_FILE;
 use crate::redis_table::RedisTable;
 use crate::secrets::{self, PasswordReader};
 use crate::values::Hashes;
-use serde::Deserialize;
-use std::io::ErrorKind;
-use std::path::Path;
 
 /// The file as written: every key may be missing, an unknown one is an error.
 #[derive(Deserialize, Default)]

@@ -1,16 +1,18 @@
 //! The files the configuration names: the password and the CA.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use thiserror::Error;
+
 use crate::config::Config;
 use crate::config::Redis;
 use crate::endpoint::Secret;
 use crate::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
 use crate::unit::{Credential, Unit};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// Most bytes of a password file or a CA file that are read.
 const MOST: u64 = 4 * 1024 * 1024;

@@ -1,9 +1,11 @@
 //! The status document, `status.json`: the daemon writes it, the command reads it.
 
-use crate::printable::{escaped, unescaped};
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::printable::{escaped, unescaped};
 
 /// Most bytes of a field that are shown.
 const MAX_SHOWN: usize = 120;

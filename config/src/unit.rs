@@ -1,11 +1,12 @@
 //! The installed unit of the daemon, read from its files, since systemd may not be
 //! running, or may not have read them yet.
 
-use crate::secrets::CREDENTIAL;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::secrets::CREDENTIAL;
 
 /// The unit's name.
 const NAME: &str = "cloudhosts-cached.service";

@@ -1,21 +1,23 @@
 //! The values of the configuration: types that check themselves while they
 //! are parsed.
 
-use crate::endpoint::{Endpoint, EndpointError, MAX_SOCKET_PATH};
-use crate::paths::SOCKET;
-use crate::printable::Quoted;
-use crate::zone::Zone;
-use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 use thiserror::Error;
 use toml::Spanned;
 use wildmatch::WildMatch;
+
+use crate::endpoint::{Endpoint, EndpointError, MAX_SOCKET_PATH};
+use crate::paths::SOCKET;
+use crate::printable::Quoted;
+use crate::zone::Zone;
 
 /// The longest time a setting takes; for "for ever" there is 0.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);

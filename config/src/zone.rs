@@ -1,8 +1,10 @@
 //! Zones of machines.
 
-use crate::printable::Quoted;
 use std::fmt;
+
 use thiserror::Error;
+
+use crate::printable::Quoted;
 
 /// Most bytes of a zone.
 const MAX_ZONE: usize = 63;

@@ -4,15 +4,17 @@
 //! HELLO and AUTH need no permission. What works without one of them, and at what cost, is in
 //! cloudhosts-registry(7).
 
+use std::fmt;
+use std::sync::Arc;
+
+use cloudhosts_config::Config;
+use redis::{Value, cmd};
+
 use crate::connect::Connector;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
 use crate::reply::bytes;
 use crate::runtime::runtime;
-use cloudhosts_config::Config;
-use redis::{Value, cmd};
-use std::fmt;
-use std::sync::Arc;
 
 /// The commands of the daemon, and of inspecting: `HLEN`, `HGETALL` and `HSCAN` read
 /// hashes, `HKEYS`, `HSTRLEN` and `HMGET` those in which something is too large, `PTTL`

@@ -1,11 +1,12 @@
 //! Why there is no connection to Redis, with a code.
 
-use cloudhosts_config::printable::reason;
-use cloudhosts_config::{FileError, FileErrorCode};
-use rustls::{AlertDescription, CertificateError, Error as TlsError, OtherError};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use cloudhosts_config::printable::reason;
+use cloudhosts_config::{FileError, FileErrorCode};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, OtherError};
 
 /// Why there is no connection, or none any more. Callers decide on the code; its text is for the
 /// operator.

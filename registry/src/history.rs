@@ -1,14 +1,16 @@
 //! Reads the change log for people (`cloudhosts history`).
 
-use crate::connect::{CommandError, Connection, Connector, ErrorKind, SILENCE};
-use crate::log::{EntryId, LogEntry, log_key};
-use crate::reply::{bytes, items};
-use cloudhosts_config::Config;
-use cloudhosts_config::printable::Quoted;
-use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cloudhosts_config::Config;
+use cloudhosts_config::printable::Quoted;
+use redis::{Cmd, Value, cmd};
+
+use crate::connect::{CommandError, Connection, Connector, ErrorKind, SILENCE};
+use crate::log::{EntryId, LogEntry, log_key};
+use crate::reply::{bytes, items};
 
 /// How many entries are read at once. An entry may list a thousand fields.
 const PAGE: usize = 100;

@@ -1,11 +1,13 @@
 //! Which master the sentinels name, for `cloudhosts doctor`.
 
+use std::sync::Arc;
+
+use cloudhosts_config::Config;
+
 use crate::connect::Sentinels;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
 use crate::runtime::runtime;
-use cloudhosts_config::Config;
-use std::sync::Arc;
 
 /// The masters that the sentinels name. URLs are without passwords.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! Raw fields and values of one hash, in little memory.
 
-use crate::record::MAX_VALUE;
 use std::fmt;
 use std::sync::LazyLock;
+
+use crate::record::MAX_VALUE;
 
 /// Raw fields and values of one hash, in one piece of memory: a million pairs
 /// of 24 and 11 bytes take 43 MB, where a `Vec<(Vec<u8>, Vec<u8>)>` takes 120.

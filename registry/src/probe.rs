@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Config, Endpoint};
 use redis::{Cmd, Value, cmd};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -17,8 +19,6 @@ use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
 use crate::runtime::runtime;
 use crate::unreadable::Unreadable;
-use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_config::{Config, Endpoint};
 
 /// How long reading all hashes may take.
 const READING: Duration = Duration::from_secs(60);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use cloudhosts_config::Config;
 use redis::{Value, cmd};
 
 use crate::connect::Connector;
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
 use crate::runtime::runtime;
-use cloudhosts_config::Config;
 
 /// Reads fields, each by the key of its hash and its raw name. The result is None for a field that is
 /// None or does not exist.

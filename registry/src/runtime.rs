@@ -1,8 +1,9 @@
 //! The runtime for functions that send a few commands and return.
 
+use tokio::runtime::{Builder, Runtime};
+
 use crate::connect_error::ConnectError;
 use crate::fault::Fault;
-use tokio::runtime::{Builder, Runtime};
 
 /// A runtime on this thread.
 ///

@@ -1,7 +1,8 @@
 //! Why a hash cannot be read, although the connection works.
 
-use cloudhosts_config::status::UnreadableCode;
 use std::fmt;
+
+use cloudhosts_config::status::UnreadableCode;
 
 /// Why a hash cannot be read. Callers decide on the code; the text is for the operator, and safe to
 /// print.

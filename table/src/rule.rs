@@ -111,8 +111,9 @@ fn longest_suffix_at<N: Namespace>(names: &N, depths: u32, name: &str) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     struct Set(BTreeSet<&'static str>);
 

@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 use cloudhosts_table::clock::{Monotonic, monotonic};
 use cloudhosts_table::{Client, Paths, RegionWriter, Unavailable};
 use cloudhosts_testkit::Dir;
-
 use common::{ask, region};
 
 /// Runs a test that holds the client to the times of its contract (50, 20 and

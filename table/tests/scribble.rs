@@ -14,12 +14,11 @@ use std::time::{Duration, Instant};
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Client, Paths};
 use cloudhosts_testkit::{Dir, Peer};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap};
-
 use common::everything::{NAMES, ask_everything, ask_name};
 use common::peer::{message, send_raw};
 use common::{file_of, region};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
 
 /// A sealed memory file of a table, and its words, which only children of this
 /// process can write to.

@@ -5,7 +5,6 @@ mod common;
 
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Capacity, RegionWriter, Role, RoleAnswer, Source, SourceValue};
-
 use common::{commit, settings};
 
 const NAMES: u32 = 100_000;

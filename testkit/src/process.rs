@@ -5,9 +5,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 
-use rustix::process::{Pid, kill_process};
-
 pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 
 use crate::wait;
 

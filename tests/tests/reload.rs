@@ -3,12 +3,11 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Redis, World, wait};
+use serde_json::{Value, json};
 
 /// Another configuration at the same Redis, and SIGHUP.
 fn reload(world: &mut World, top: &str) {

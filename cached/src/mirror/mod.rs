@@ -34,24 +34,23 @@ mod spellings;
 mod tests;
 mod unusable;
 
+pub(crate) use apply::Changed;
 use cloudhosts_config::Zone;
 use cloudhosts_config::status::HashStatus;
 use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::follow::{Baseline, Checkpoint};
 use cloudhosts_registry::pairs::Pairs;
 use cloudhosts_table::{MAX_HASHES, Settings, View};
-
-pub(crate) use apply::Changed;
-pub(crate) use raw_values::RawValues;
-
-use crate::last_good::version_1;
 use directory::Directory;
 use fault::Faults;
 use fields::{Bulk, FieldRef, Fields, StoredField};
 use graph::{Graph, Names};
 use hash::Hash;
 use parsed::Parsed;
+pub(crate) use raw_values::RawValues;
 use resolve::Resolver;
+
+use crate::last_good::version_1;
 
 /// The state of all hashes.
 #[derive(Debug)]

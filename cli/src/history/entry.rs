@@ -2,11 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::Field;
 use cloudhosts_registry::log::{DropScope, EntryId, LogEntry, Operation};
 use serde_json::{Map, Value, json};
-
-use cloudhosts_config::printable::Escaped;
 
 /// Most operations that a terminal shows.
 const MAX_OPERATIONS: usize = 8;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::log::log_key;
 use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};
+use entry::EntryView;
 
 use crate::completions;
 use crate::outcome::{Failure, Outcome};
 use crate::runtime::block_on;
-use cloudhosts_config::printable::Escaped;
-use entry::EntryView;
 
 /// The time between attempts to reach Redis again.
 const RETRY: Duration = Duration::from_secs(1);

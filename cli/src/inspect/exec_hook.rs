@@ -8,12 +8,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
+use cloudhosts_config::printable::Escaped;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::changes::{RoleAnswer, RoleChange};
 use crate::table_roles::joined;
-use cloudhosts_config::printable::Escaped;
 
 /// Most bytes of a variable; the kernel's limit is 128 KiB (execve(2)).
 const MAX_VARIABLE: usize = 64 << 10;

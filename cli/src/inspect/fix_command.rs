@@ -104,10 +104,12 @@ fn quoted(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::process::Command;
+
     use cloudhosts_config::status::Effect;
     use proptest::prelude::*;
-    use std::process::Command;
+
+    use super::*;
 
     const HERE: &str = "redis://127.0.0.1:6379";
 

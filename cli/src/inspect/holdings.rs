@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Holding, Role, holdings};
 use serde_json::{Value, json};
 
 use crate::outcome::Failure;
 use crate::output::LabelledLines;
 use crate::runtime::block_on;
-use cloudhosts_config::printable::Escaped;
 
 /// The holders of these roles, or of all.
 ///

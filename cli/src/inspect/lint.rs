@@ -1,6 +1,7 @@
 //! `cloudhosts lint`: the fields in Redis that can't be used, and commands that fix them.
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_config::status::{Effect, RejectedCode, RejectedField, Status};
 use cloudhosts_registry::{read_values, record};
 use cloudhosts_table::EntrySource;
@@ -11,7 +12,6 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 use crate::table_roles;
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
@@ -12,7 +13,6 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
 use crate::table_roles::{SortedRoles, TableRole, joined};
-use cloudhosts_config::printable::Escaped;
 
 /// The titles of the columns on a terminal.
 const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];

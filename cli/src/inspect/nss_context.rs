@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use cloudhosts_config::printable::Escaped;
 use serde_json::{Value, json};
 
 use crate::nscd;
@@ -12,7 +13,6 @@ use crate::nsswitch::file::{NsswitchFile, STANDARD};
 use crate::nsswitch::hosts::{self, Service};
 use crate::output::LabelledLines;
 use crate::table_roles::joined;
-use cloudhosts_config::printable::Escaped;
 
 /// A lookup of addresses or of names in all services.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
@@ -12,7 +13,6 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::{add_addresses, addresses};
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

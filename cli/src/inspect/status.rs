@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
@@ -11,7 +12,6 @@ use cloudhosts_table::handover::HandoverError;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use cloudhosts_config::printable::Escaped;
+
 use super::file::NsswitchFile;
 use crate::child;
 use crate::outcome::Failure;
 use crate::replace_file;
-use cloudhosts_config::printable::Escaped;
 
 /// The file that authselect generates.
 const GENERATED: &str = "/etc/authselect/nsswitch.conf";

@@ -12,14 +12,14 @@ pub(crate) mod file;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
-use crate::outcome::{Failure, Outcome};
-use crate::output::print;
 use cloudhosts_config::printable::Escaped;
 pub(crate) use cloudhosts_nsswitch::hosts;
 pub(crate) use edit::HostsLineState;
 use file::NsswitchFile;
+use serde_json::json;
+
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Accept, Registrar, Role};
 use serde_json::json;
 
@@ -13,7 +14,6 @@ use crate::completions;
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 use crate::runtime::block_on;
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

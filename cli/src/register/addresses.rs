@@ -4,12 +4,12 @@
 use std::net::IpAddr;
 
 use cloudhosts_config::Zone;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
 
 use super::RegisterContext;
 use super::cloud_metadata::{self, Cloud};
 use crate::outcome::Failure;
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AddressArgs {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Change, ChangeOutcome, Place, Registrar, Verb, Where};
 use serde_json::{Value, json};
 
@@ -16,7 +17,6 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 use crate::progress::Progress;
 use crate::runtime::block_on;
-use cloudhosts_config::printable::Escaped;
 
 /// The options of every subcommand that writes to Redis.
 #[derive(Debug, clap::Args)]

@@ -6,11 +6,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use cloudhosts_config::printable::Escaped;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::outcome::Failure;
-use cloudhosts_config::printable::Escaped;
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(1);

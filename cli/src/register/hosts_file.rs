@@ -3,9 +3,8 @@
 use std::io::{self, BufRead};
 use std::net::IpAddr;
 
-use cloudhosts_registry::register::{ImportedRoles, Role, RoleError, Where, WhereError};
-
 use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{ImportedRoles, Role, RoleError, Where, WhereError};
 
 /// Most errors that are shown one by one.
 const MAX_SHOWN: usize = 20;

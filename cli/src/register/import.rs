@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
@@ -17,7 +18,6 @@ use crate::outcome::{Failure, Outcome};
 use crate::output::print_by;
 use crate::progress::Progress;
 use crate::runtime::block_on;
-use cloudhosts_config::printable::Escaped;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -18,14 +18,13 @@ mod hosts_file;
 mod import;
 mod wait;
 
+use apply::apply;
+use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{RegisterError, Role, Views};
 pub(crate) use hold::become_command;
 
-use cloudhosts_config::Config;
-use cloudhosts_registry::register::{RegisterError, Role, Views};
-
 use crate::outcome::{Failure, Outcome};
-use apply::apply;
-use cloudhosts_config::printable::Escaped;
 
 /// What a terminal shows while Redis is asked.
 const WAITING_FOR_REDIS: &str = "Waiting for Redis...";

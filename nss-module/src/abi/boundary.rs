@@ -66,9 +66,11 @@ static AT_LOAD: extern "C" fn() = silence;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use libc::ENOENT;
     use std::ptr;
+
+    use libc::ENOENT;
+
+    use super::*;
 
     #[test]
     fn a_panic_is_reported_as_a_missing_table() {

@@ -1,16 +1,18 @@
 //! A connection, and whether another server should be used instead.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::status::UnreadableCode;
+use tokio::sync::watch;
+
 use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
 use super::link::Link;
 use super::server_watch::ServerWatch;
 use crate::fault::{Fault, FaultCode};
 use crate::unreadable::may_be_read_elsewhere;
-use cloudhosts_config::Endpoint;
-use cloudhosts_config::status::UnreadableCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// How often a hash that can't be read is tried again, here and at the other URLs: Redis does not
 /// push that a right was granted, or that a slot has moved.

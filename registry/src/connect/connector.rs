@@ -1,5 +1,10 @@
 //! Tries the configured URLs until one works.
 
+use std::sync::Arc;
+
+use cloudhosts_config::{Config, Endpoint};
+use tokio::sync::watch;
+
 use super::connection::{Choice, Connection};
 use super::credentials::Credentials;
 use super::hash_access::HashAccess;
@@ -10,9 +15,6 @@ use super::server_watch::ServerWatch;
 use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::log::log_key;
-use cloudhosts_config::{Config, Endpoint};
-use std::sync::Arc;
-use tokio::sync::watch;
 
 /// Connects, and remembers which URL worked.
 ///
@@ -228,11 +230,12 @@ impl Connector {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
     use std::path::Path;
     use std::time::Duration;
+
+    use super::*;
 
     fn descriptors() -> usize {
         std::fs::read_dir("/proc/self/fd").unwrap().count()

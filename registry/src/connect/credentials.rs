@@ -1,11 +1,13 @@
 //! Password and TLS configuration. They are read from disk at each connect, so that both can be
 //! rotated.
 
-use crate::fault::{Fault, FaultCode};
+use std::sync::Arc;
+
 use cloudhosts_config::{Address, Endpoint, Redis, Secret};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use std::sync::Arc;
 use tokio_rustls::TlsConnector;
+
+use crate::fault::{Fault, FaultCode};
 
 /// What it takes to connect and log in.
 #[derive(Default)]

@@ -1,11 +1,13 @@
 //! Error replies of Redis: what they mean, and what the operator can do.
 
-use crate::fault::{Fault, FaultCode};
+use std::fmt;
+
 use cloudhosts_config::Secret;
 use cloudhosts_config::printable::reason;
 use cloudhosts_config::status::UnreadableCode;
 use redis::ServerError;
-use std::fmt;
+
+use crate::fault::{Fault, FaultCode};
 
 /// What to do where a right is missing.
 const RIGHTS: &str = "grant the Redis user the ACL rules that `cloudhosts acl` prints";

@@ -1,12 +1,14 @@
 //! A subscription to the failover events of a sentinel.
 
+use std::sync::Arc;
+
+use cloudhosts_config::{Endpoint, Redis};
+use redis::{PushInfo, PushKind, Value, cmd};
+use tokio::sync::Notify;
+
 use super::credentials::Credentials;
 use super::link::{CommandError, Link, Protocol};
 use super::stream::open;
-use cloudhosts_config::{Endpoint, Redis};
-use redis::{PushInfo, PushKind, Value, cmd};
-use std::sync::Arc;
-use tokio::sync::Notify;
 
 /// The channels on which a sentinel announces a new master: when the failover is complete, and
 /// before that, when the new master has been promoted.

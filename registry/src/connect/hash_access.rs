@@ -1,14 +1,16 @@
 //! Which hashes can be read at a URL. Asked of each of several URLs before one is chosen.
 
+use std::time::Duration;
+
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Config, Endpoint};
+use redis::cmd;
+
 use super::credentials::Credentials;
 use super::link::{CommandError, Link};
 use super::login::Login;
 use crate::fault::Fault;
 use crate::unreadable::may_be_read_elsewhere;
-use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_config::{Config, Endpoint};
-use redis::cmd;
-use std::time::Duration;
 
 /// For each configured hash, why it can't be read, if it can't.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,9 @@
 //! A push that arrives while a request is in progress may be from before or after the moment at
 //! which the request was executed. So these are recorded separately.
 
-use redis::{PushInfo, PushKind, Value};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
 /// What was pushed of one hash and its log.
@@ -179,8 +180,9 @@ impl Invalidations {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use Pushed::{Hash, Log, LogThenHash, Nothing};
+
+    use super::*;
 
     fn invalidations() -> Invalidations {
         let key = |hash: &str| (hash.to_owned(), format!("{hash}:log"));

@@ -1,9 +1,10 @@
 //! One connection to Redis: commands, replies, and timeouts.
 
-use super::error_reply::ErrorReply;
-use super::metered::{Meter, Metered};
-use super::stream::Stream;
-use crate::fault::{Fault, FaultCode};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use cloudhosts_config::Secret;
 use cloudhosts_config::printable::reason;
 use redis::aio::MultiplexedConnection;
@@ -11,11 +12,12 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,
     RedisConnectionInfo, RedisError, Value,
 };
-use std::net::IpAddr;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+
+use super::error_reply::ErrorReply;
+use super::metered::{Meter, Metered};
+use super::stream::Stream;
+use crate::fault::{Fault, FaultCode};
 
 /// A peer that owes a reply and sends no byte for this long is dead.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);

@@ -1,15 +1,17 @@
 //! Logs in, and enables client tracking.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudhosts_config::{Endpoint, Redis};
+use redis::{Value, cmd};
+
 use super::credentials::Credentials;
 use super::invalidations::Invalidations;
 use super::link::{CommandError, Link, Protocol};
 use super::stream::open;
 use crate::fault::Fault;
 use crate::reply::bytes;
-use cloudhosts_config::{Endpoint, Redis};
-use redis::{Value, cmd};
-use std::sync::Arc;
-use std::time::Duration;
 
 /// A connection that is logged in.
 pub(crate) struct Login {

@@ -4,15 +4,17 @@
 //! whether the peer is alive shows in bytes that arrive, not in how long a large reply takes on a
 //! slow link.
 
-use crate::fault::{Fault, FaultCode};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+
+use crate::fault::{Fault, FaultCode};
 
 /// Most bytes of one reply.
 ///
@@ -188,8 +190,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
 
     #[tokio::test]
     async fn a_reply_has_a_budget_and_a_question_renews_it() {

@@ -1,17 +1,19 @@
 //! Asks all sentinels for the master, and decides which answer counts.
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Config, Endpoint, Redis};
+use redis::{Value, cmd};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
 use super::credentials::Credentials;
 use super::link::{CommandError, Link};
 use super::login::plain;
 use crate::fault::{Fault, FaultCode};
-use cloudhosts_config::printable::Quoted;
-use cloudhosts_config::{Config, Endpoint, Redis};
-use redis::{Value, cmd};
-use std::cmp::Reverse;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
 
 /// Once one sentinel has answered, the others have this long: a dead one must not delay a
 /// failover.

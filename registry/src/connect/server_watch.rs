@@ -1,16 +1,18 @@
 //! Looks for a better server while a connection is in use.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudhosts_config::{Config, Endpoint};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
 use super::connection::RETRY_UNREADABLE;
 use super::failover_events::FailoverEvents;
 use super::hash_access::HashAccess;
 use super::sentinels::Sentinels;
 use crate::fault::{Fault, FaultCode};
 use crate::jitter;
-use cloudhosts_config::{Config, Endpoint};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// A failover is announced to all machines at once; they ask the sentinels within this time.
 const ASKED_WITHIN: Duration = Duration::from_millis(200);

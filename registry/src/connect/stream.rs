@@ -1,19 +1,21 @@
 //! Opens the stream to Redis: TCP, TLS, or a Unix socket.
 
-use super::credentials::Credentials;
-use crate::fault::{Fault, FaultCode};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
 use cloudhosts_config::printable::Quoted;
 use cloudhosts_config::{Address, Endpoint, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use rustls::pki_types::ServerName;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
+
+use super::credentials::Credentials;
+use crate::fault::{Fault, FaultCode};
 
 /// How long sent data may remain unacknowledged (TCP_USER_TIMEOUT, tcp(7)).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(4);

@@ -1,13 +1,15 @@
 //! What is saved so that a later daemon can go on from here.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use super::log_cursor::LogCursor;
 use super::loss_counters::LossCounters;
 use super::replication_identity::ReplicationIdentity;
 use super::verdict::LogEvidence;
 use crate::log::DropScope;
 use crate::pairs::Pairs;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Which state of Redis the daemon's table shows. A follower that starts from that table can tell
 /// what was deleted meanwhile from what was lost.

@@ -1,11 +1,12 @@
 //! What the follower reports to the daemon.
 
+use std::time::Duration;
+
 use super::checkpoint::Checkpoint;
 use crate::fault::Fault;
 use crate::log::DropScope;
 use crate::pairs::Pairs;
 use crate::unreadable::Unreadable;
-use std::time::Duration;
 
 /// How the follower learns of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,11 @@
 //! The loop over connections.
 
+use std::sync::Arc;
+use std::time::Instant;
+
+use cloudhosts_config::Config;
+use tokio::sync::mpsc::Sender;
+
 use super::backoff::Backoff;
 use super::checkpoint::Baseline;
 use super::event::{Event, Mode};
@@ -8,10 +14,6 @@ use super::hash::Hash;
 use super::session::{Session, publish};
 use crate::connect::Connector;
 use crate::jitter::random;
-use cloudhosts_config::Config;
-use std::sync::Arc;
-use std::time::Instant;
-use tokio::sync::mpsc::Sender;
 
 /// Follows the configured hashes and sends [`Event`]s, until the receiver of `events` is dropped. A
 /// slow receiver slows it down.

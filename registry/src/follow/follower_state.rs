@@ -1,8 +1,9 @@
 //! What outlives a connection.
 
+use std::time::Instant;
+
 use super::hash::Hash;
 use super::load::Load;
-use std::time::Instant;
 
 /// What a follower keeps from one connection to the next.
 pub(super) struct FollowerState {

@@ -1,7 +1,8 @@
 //! How many clients Redis has, and how a follower adapts to that.
 
-use crate::connect::SILENCE;
 use std::time::Duration;
+
+use crate::connect::SILENCE;
 
 /// How many clients may scan at once without a noticeable load.
 const HANDFUL: u64 = 8;

@@ -1,10 +1,11 @@
 //! Up to where the change log of a hash has been read.
 
+use redis::{Cmd, Value, cmd};
+use serde::{Deserialize, Serialize};
+
 use super::verdict::LogEvidence;
 use crate::log::{EntryId, LogEntry, Position};
 use crate::reply::items;
-use redis::{Cmd, Value, cmd};
-use serde::{Deserialize, Serialize};
 
 /// Up to where a log has been read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

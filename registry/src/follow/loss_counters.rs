@@ -1,7 +1,8 @@
 //! The counters of INFO for the ways in which data is lost.
 
-use super::info::Info;
 use serde::{Deserialize, Serialize};
+
+use super::info::Info;
 
 /// Counters of INFO. If one has changed between two reads, something of that kind happened in
 /// between, to any key; it may have been ours.

@@ -1,7 +1,8 @@
 //! Pacing: how soon after a scan of a hash the next one may start. The only place for that rule.
 
-use super::load::Load;
 use std::time::{Duration, Instant};
+
+use super::load::Load;
 
 /// A scan that takes the time T of Redis is followed by a pause of this many T, so that following
 /// one hash takes at most a tenth of the time of Redis.

@@ -1,12 +1,14 @@
 //! The changes of one hash that have not been reported yet.
 
+use std::collections::{HashMap, HashSet};
+
+use cloudhosts_config::printable::reason;
+
 use super::event::{Attribution, Changes};
 use super::replica::{Content, Replica};
 use super::role::{drops, role_of};
 use crate::log::{DropScope, LogEntry, Operation};
 use crate::pairs::Pairs;
-use cloudhosts_config::printable::reason;
-use std::collections::{HashMap, HashSet};
 
 /// The most roles of which it is recorded who changed them.
 const MOST_ATTRIBUTIONS: usize = 100;

@@ -13,11 +13,13 @@
 //!
 //! The plan outlives a connection.
 
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::status::UnreadableCode;
+
 use super::scan::{HGETALL_MAX_FIELDS, STEP};
 use crate::connect::MAX_REPLY;
 use crate::unreadable::Unreadable;
-use cloudhosts_config::status::UnreadableCode;
-use std::time::{Duration, Instant};
 
 /// How long a hash is measured after something too large was last seen, and the first suspension.
 /// It doubles with each reply that exceeded the limit, so that writing and deleting a large value in

@@ -1,10 +1,12 @@
 //! A copy of one hash.
 
-use crate::pairs::Pairs;
-use crate::record::{MAX_FIELD, MAX_VALUE};
-use hashbrown::HashTable;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+
+use crate::pairs::Pairs;
+use crate::record::{MAX_FIELD, MAX_VALUE};
 
 /// The most fields of a hash that are stored; far more than a table can serve.
 pub(super) const MOST_FIELDS: usize = 10_000_000;
@@ -404,9 +406,11 @@ impl fmt::Debug for Replica {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     fn bytes(text: &str) -> Content<'_> {
         Content::Bytes(text.as_bytes())

@@ -1,7 +1,8 @@
 //! Which data set a Redis serves, by INFO.
 
-use super::info::Info;
 use serde::{Deserialize, Serialize};
+
+use super::info::Info;
 
 /// Which data set a Redis has, and how much of it, by INFO about its process and its
 /// [replication](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/).

@@ -4,11 +4,13 @@
 //! is before or after it. If the user may not use transactions, or the keys are on several nodes of
 //! a cluster, the commands are sent without MULTI.
 
+use std::time::Duration;
+
+use redis::{Cmd, Value, cmd};
+
 use super::info::Section;
 use crate::connect::{CommandError, ErrorKind, ErrorReply, Link};
 use crate::fault::Fault;
-use redis::{Cmd, Value, cmd};
-use std::time::Duration;
 
 /// The reply to one command.
 pub(super) type Reply = Result<Value, ErrorReply>;

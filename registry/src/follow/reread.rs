@@ -1,11 +1,13 @@
 //! Roles that changed while their hash was scanned, to be read again at one moment.
 
+use std::collections::VecDeque;
+
+use redis::{Value, cmd};
+
 use super::hash::ReadRole;
 use super::pending_changes::Absence;
 use super::read_error::ReadError;
 use super::request::{CommandTag, Replies, Request};
-use redis::{Value, cmd};
-use std::collections::VecDeque;
 
 /// Fields of one HMGET.
 const CHUNK: usize = 1_000;

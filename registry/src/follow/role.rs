@@ -1,7 +1,8 @@
 //! Which role a raw field belongs to.
 
-use crate::log::DropScope;
 use std::borrow::Cow;
+
+use crate::log::DropScope;
 
 /// The role of a raw field, so that fields of one role compare equal: the part before the slash, in
 /// lower case and without a final dot. It is defined for invalid fields too.

@@ -8,6 +8,11 @@
 //! A scan does not write to the replica: the differences are staged, so that a scan that is
 //! abandoned has no effect.
 
+use std::collections::VecDeque;
+
+use cloudhosts_config::status::UnreadableCode;
+use redis::{Cmd, Value, cmd};
+
 use super::read_error::ReadError;
 use super::read_plan::{ReadMethod, Sizes};
 use super::replica::{Content, MOST_FIELDS, Replica, ReplicaFull};
@@ -17,9 +22,6 @@ use crate::connect::{ErrorKind, ErrorReply};
 use crate::fault::{Fault, FaultCode};
 use crate::record::{MAX_FIELD, MAX_VALUE};
 use crate::unreadable::Unreadable;
-use cloudhosts_config::status::UnreadableCode;
-use redis::{Cmd, Value, cmd};
-use std::collections::VecDeque;
 
 /// A hash of more fields is read by HSCAN: HGETALL of 100,000 fields blocks Redis for 40 ms.
 pub(super) const HGETALL_MAX_FIELDS: u64 = 10_000;

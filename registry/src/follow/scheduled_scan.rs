@@ -62,8 +62,9 @@ impl ScheduledScan {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
+
+    use super::*;
 
     #[test]
     fn the_weightier_cause_and_the_earlier_time_count() {

@@ -3,12 +3,13 @@
 //! tokio keeps its timers in a wheel, which also wakes the process before a deadline: for an idle
 //! daemon that is half of all wakeups. A timer of timerfd_create(2) wakes it at the deadline only.
 
+use std::io;
+use std::time::{Duration, Instant};
+
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use std::io;
-use std::time::{Duration, Instant};
 use tokio::net::unix::pipe::Receiver;
 
 /// One timer, set again at each wait.

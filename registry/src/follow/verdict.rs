@@ -1,9 +1,10 @@
 //! Whether fields that are missing from a hash were deleted or lost.
 
+use serde::{Deserialize, Serialize};
+
 use super::loss_counters::LossCounters;
 use super::pending_changes::Absence;
 use super::replication_identity::ReplicationIdentity;
-use serde::{Deserialize, Serialize};
 
 /// What the log shows about whether the data continues from the known state. A later variant
 /// outweighs an earlier one.

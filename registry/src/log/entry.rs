@@ -1,9 +1,10 @@
 //! One entry of the log.
 
+use redis::Value;
+
 use super::{DropScope, EntryId, Operation, Position};
 use crate::record::Field;
 use crate::reply::{bytes, items};
-use redis::Value;
 
 /// The longest `.nonce`, `.verb`, `.by` or `.tx` that is read, in bytes. They are stored in the state
 /// of the daemon and shown to people.
@@ -121,8 +122,9 @@ fn text(value: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn bulk(text: impl AsRef<[u8]>) -> Value {
         Value::BulkString(text.as_ref().to_vec())

@@ -1,8 +1,9 @@
 //! The id of an entry in a stream.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// The id that Redis gives an entry: the time in milliseconds since 1970 by
 /// the clock of Redis, and a sequence number within the millisecond. Ids of

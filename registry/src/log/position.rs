@@ -1,7 +1,8 @@
 //! The position of a reader in a log.
 
-use super::EntryId;
 use serde::{Deserialize, Serialize};
+
+use super::EntryId;
 
 /// The last entry that was read. A log that was flushed, failed over or restored may have another
 /// entry with the same ID, but it has another nonce.

@@ -1,8 +1,9 @@
 //! A field of the hash: a role, or one member of a role.
 
+use std::fmt;
+
 use cloudhosts_table::name::MAX_NAME;
 use cloudhosts_table::{NameError, Pattern};
-use std::fmt;
 
 /// Most bytes of a member.
 pub const MAX_MEMBER: usize = 64;
@@ -104,8 +105,9 @@ pub enum FieldError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn parse(raw: &str) -> Result<String, FieldError> {
         Field::parse(raw.as_bytes()).map(|field| field.to_string())

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Target, Value};
 use cloudhosts_config::Zone;
+
+use super::{Target, Value};
 
 /// The value that was probably meant: without ports, brackets, scopes and the prefix lengths of hosts,
 /// with IPv4-mapped addresses as IPv4, each attribute once, and without unknown ones. None if that is
@@ -80,8 +81,9 @@ fn is_network(mended: &Value, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn mended(raw: &str) -> String {
         mend(raw.as_bytes()).map_or("nothing".into(), |value| value.to_string())

@@ -1,11 +1,12 @@
 //! A value of the hash: addresses or a pointer, with attributes.
 
-use cloudhosts_config::printable::Quoted;
-use cloudhosts_config::{Zone, ZoneError};
-use cloudhosts_table::{Name, NameError};
 use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Zone, ZoneError};
+use cloudhosts_table::{Name, NameError};
 
 /// Most bytes of a value.
 pub const MAX_VALUE: usize = 1024 * 1024;
@@ -338,8 +339,9 @@ fn not_a_name(token: &str, error: NameError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn normal(raw: &str) -> String {
         match Value::parse(raw.as_bytes()) {

@@ -1,6 +1,13 @@
 //! Claim, point and release. All fields of the role, in every spelling, are looked up before the
 //! script runs: doing that in the script blocked Redis for 0.7 s with a million fields.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_table::Name;
+use redis::{Value, cmd};
+
 use super::change::{Change, Condition};
 use super::error::RegisterError;
 use super::registrar::Registrar;
@@ -11,11 +18,6 @@ use crate::connect::ErrorKind;
 use crate::log::log_key;
 use crate::record::{Field, Target, Value as RoleValue};
 use crate::reply::{bytes, hscan_page, items};
-use cloudhosts_config::printable::Quoted;
-use cloudhosts_table::Name;
-use redis::{Value, cmd};
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// COUNT of HSCAN.
 const STEP: usize = 250;

@@ -1,14 +1,16 @@
 //! Lists the leases, for people.
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cloudhosts_config::Config;
+use redis::{Cmd, Value, cmd};
+
 use super::error::RegisterError;
 use super::role::Role;
 use super::script::{held_key, times_key};
 use crate::connect::{CommandError, Connection, Connector};
 use crate::reply::{bytes, hscan_page, items, number};
-use cloudhosts_config::Config;
-use redis::{Cmd, Value, cmd};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The limit for connecting, and for each reply: the caller shows other things as well.
 const PATIENCE: Duration = Duration::from_secs(2);

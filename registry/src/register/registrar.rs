@@ -1,17 +1,19 @@
 //! Makes changes: connects, runs scripts, and handles failures.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudhosts_config::Config;
+use cloudhosts_config::status::UnreadableCode;
+use redis::{Cmd, Value, cmd};
+
 use super::author::Author;
 use super::change::{Change, Verb};
 use super::error::RegisterError;
 use super::script::{Call, Script};
 use crate::connect::{CommandError, Connection, Connector, ErrorKind, ErrorReply, SILENCE};
 use crate::reply::{items, number, texts};
-use cloudhosts_config::Config;
-use cloudhosts_config::status::UnreadableCode;
-use redis::{Cmd, Value, cmd};
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// The result of a change in one hash.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,10 +1,12 @@
 //! Roles and values that are to be written, checked by the grammar of reading.
 
-use crate::record::{Field, FieldError, Target, Value, ValueError};
-use cloudhosts_config::Zone;
-use cloudhosts_config::printable::Quoted;
 use std::fmt;
 use std::net::IpAddr;
+
+use cloudhosts_config::Zone;
+use cloudhosts_config::printable::Quoted;
+
+use crate::record::{Field, FieldError, Target, Value, ValueError};
 
 /// A role in its normal form, and the member if one is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! The Lua scripts.
 
-use super::author::Author;
-use crate::log::log_key;
-use redis::{Cmd, cmd};
-use sha1_smol::Sha1;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
+
+use redis::{Cmd, cmd};
+use sha1_smol::Sha1;
+
+use super::author::Author;
+use crate::log::log_key;
 
 /// Which script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

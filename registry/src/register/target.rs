@@ -2,15 +2,17 @@
 //! runs, because no script iterates over a hash; the script that writes the pointer checks that the
 //! fields which were found are still there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use cloudhosts_table::Name;
+use cloudhosts_table::rule::{Namespace, decide};
+use redis::cmd;
+
 use super::claim::{pattern, role_of, scan};
 use super::error::RegisterError;
 use super::registrar::Registrar;
 use crate::record::{Target, Value as RoleValue};
 use crate::reply::{bytes, items};
-use cloudhosts_table::Name;
-use cloudhosts_table::rule::{Namespace, decide};
-use redis::cmd;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The most pointers in a chain, as in the daemon.
 const MAX_CHAIN: usize = 8;

@@ -1,12 +1,14 @@
 //! Users, passwords and TLS.
 
-use crate::certs;
-use crate::server::{Dir, Redis};
-use crate::watcher::{Mirrored, Watcher};
+use std::fs;
+
 use cloudhosts_config::Config;
 use cloudhosts_registry::Mode;
 use cloudhosts_registry::acl::{AclDialect, AclUser};
-use std::fs;
+
+use crate::certs;
+use crate::server::{Dir, Redis};
+use crate::watcher::{Mirrored, Watcher};
 
 /// The line that the documentation gives for the daemon.
 fn acl() -> String {

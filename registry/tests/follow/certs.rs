@@ -1,7 +1,8 @@
 //! A private CA and certificates of its making, by openssl.
 
-use cloudhosts_testkit::Dir;
 use std::process::Command;
+
+use cloudhosts_testkit::Dir;
 
 /// Makes `ca.crt`, and `NAME.crt` and `NAME.key` for this name and as long.
 pub fn make(dir: &Dir, name: &str, san: &str, days: &str) {

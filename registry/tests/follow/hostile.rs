@@ -1,13 +1,15 @@
 //! Peers that break every rule.
 
-use crate::peer::{Peer, manners};
-use crate::server::{Redis, wait_for};
-use crate::watcher::Watcher;
-use cloudhosts_registry::Event;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use cloudhosts_registry::Event;
+
+use crate::peer::{Peer, manners};
+use crate::server::{Redis, wait_for};
+use crate::watcher::Watcher;
 
 /// The peak of this process's memory, in KiB.
 fn peak() -> u64 {

@@ -1,8 +1,9 @@
 //! Where Redis pushes nothing.
 
+use cloudhosts_registry::Mode;
+
 use crate::server::Redis;
 use crate::watcher::Watcher;
-use cloudhosts_registry::Mode;
 
 const USER: &str = "ACL SETUSER cloudhosts on >secret resetkeys %R~cloudhosts \
                     resetchannels -@all +hlen +hgetall +hscan +hkeys +hstrlen +hmget +ping";

@@ -1,11 +1,13 @@
 //! Finding the master through sentinels.
 
-use crate::server::{Redis, free_port, wait_for};
-use crate::watcher::Watcher;
+use std::time::{Duration, Instant};
+
 use cloudhosts_registry::Event;
 use cloudhosts_testkit::Sentinel;
 use cloudhosts_testkit::sentinel::MASTER;
-use std::time::{Duration, Instant};
+
+use crate::server::{Redis, free_port, wait_for};
+use crate::watcher::Watcher;
 
 /// The rights that cloudhosts-registry(7) gives a user at a sentinel.
 const RIGHTS: &str = "-@all resetchannels +auth +hello +sentinel|get-master-addr-by-name \

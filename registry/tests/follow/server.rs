@@ -1,12 +1,12 @@
 //! A private Redis, and what its administrator does there.
 
-use rustix::process::Signal;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 /// How long anything may take before its test fails.
 pub use cloudhosts_testkit::wait::DEADLINE as PATIENCE;
 pub use cloudhosts_testkit::{Dir, eventually as wait_for, redis::free_port};
+use rustix::process::Signal;
 
 /// A Redis with an administrator's connection.
 pub struct Redis {

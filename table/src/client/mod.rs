@@ -23,10 +23,9 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
-use rustix::thread::{Timespec, nanosleep};
-
 pub use attach::AttachError;
 pub use paths::{LAST_GOOD, LAST_GOOD_NAME, Paths, SOCKET};
+use rustix::thread::{Timespec, nanosleep};
 
 use crate::clock::{Monotonic, monotonic};
 use crate::format::{Layout, LiveWord, State};

@@ -11,6 +11,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::index::replace;
+use super::{RegionWriter, WriteError, table};
 use crate::format::{
     ALIAS, CANONICAL, LIST, RecordFields, UNANSWERED, WILDCARD, encode_record, hash_address,
     hash_aliases,
@@ -20,9 +22,6 @@ use crate::reverse::MAX_NAMES;
 use crate::roles::addresses;
 use crate::shm::Words;
 use crate::table::{Record, Table};
-
-use super::index::replace;
-use super::{RegionWriter, WriteError, table};
 
 /// What the writer knows about the reverse index besides the table itself.
 #[derive(Debug, Default)]

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use crate::format::{MAX_TABLE, WORD, record_words};
-
 use super::{Role, RoleAnswer};
+use crate::format::{MAX_TABLE, WORD, record_words};
 
 /// How much a region must have room for: the sum of the roles that it begins with.
 /// Room for changes is added to that.

@@ -1,8 +1,7 @@
 //! Writes an index, while others read it.
 
-use crate::format::{MAX_PROBES, MAX_SAME_TAG, Part, Slot, home_slot};
-
 use super::Region;
+use crate::format::{MAX_PROBES, MAX_SAME_TAG, Part, Slot, home_slot};
 
 /// An index, and how full it is.
 #[derive(Debug)]

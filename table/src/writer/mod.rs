@@ -22,6 +22,11 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use address_holders::AddressHolders;
+pub use capacity::Capacity;
+use index::{IndexFull, IndexWriter};
+pub use role::{Role, RoleAnswer, Source, SourceValue};
+pub use snapshot::Snapshot;
 use zerocopy::IntoBytes;
 
 use crate::choice::Order;
@@ -37,12 +42,6 @@ use crate::rule::depth_bit;
 use crate::shm::{MemoryFile, Words, page_size};
 use crate::table::{Record, Table};
 use crate::view::View;
-
-use address_holders::AddressHolders;
-pub use capacity::Capacity;
-use index::{IndexFull, IndexWriter};
-pub use role::{Role, RoleAnswer, Source, SourceValue};
-pub use snapshot::Snapshot;
 
 /// The settings of a table, which every reader sees.
 #[derive(Debug, Clone, PartialEq, Eq)]

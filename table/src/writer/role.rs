@@ -1,13 +1,12 @@
 //! A role, as the daemon passes it to the writer.
 
+use super::{WriteError, split};
 use crate::format::{
     ALIAS, CANONICAL, RecordFields, SOURCES, SourceHead, UNANSWERED, WILDCARD, encode_record,
     encode_source, is_name,
 };
 use crate::name::MAX_NAME;
 use crate::roles::MAX_HASHES;
-
-use super::{WriteError, split};
 
 /// A resolved role: its pointers are followed, and its members put together.
 #[derive(Debug, Clone, Copy)]

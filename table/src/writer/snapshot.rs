@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
+use super::Region;
 use crate::format::{Layout, LiveWord, Part, State, WORD};
 use crate::memory::FIXED_WORDS;
-
-use super::Region;
 
 /// How many words are written at once.
 const CHUNK: usize = 1 << 13;

@@ -20,7 +20,6 @@ use cloudhosts_config::Config;
 use cloudhosts_tests::dir::Dir;
 use cloudhosts_tests::process::{bounded, run, stderr, succeed};
 use cloudhosts_tests::programs;
-
 use help::{Entry, Help, Syntax};
 use page::{Mention, Page, document, mentions};
 

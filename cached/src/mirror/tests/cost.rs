@@ -3,8 +3,9 @@
 //!
 //!     cargo test --release -p cloudhosts-cached cost -- --ignored --nocapture
 
-use super::*;
 use std::time::{Duration, Instant};
+
+use super::*;
 
 /// How many changes are measured at each size.
 const CHANGES: usize = 20_000;

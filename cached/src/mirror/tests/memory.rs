@@ -1,8 +1,10 @@
 //! What a name costs in the mirror.
 
-use super::*;
-use cloudhosts_registry::Pairs;
 use std::process::Command;
+
+use cloudhosts_registry::Pairs;
+
+use super::*;
 
 const NAMES: usize = 1_000_000;
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use cloudhosts_config::printable::Escaped;
 use serde_json::{Value, json};
 
 use super::code::Code;
-use cloudhosts_config::printable::Escaped;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

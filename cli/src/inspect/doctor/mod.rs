@@ -38,11 +38,11 @@ mod unit;
 mod urls;
 
 use cloudhosts_config::{Account, Config, ConfigError, Unit};
-
-use crate::outcome::{Failure, Outcome};
 use code::Code;
 use daemon::DaemonHealth;
 use report::DoctorReport;
+
+use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Holding, Role};
 use cloudhosts_table::View;
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::TableRole;
-use cloudhosts_config::printable::Escaped;
 
 /// The holders of this many roles are looked up in Redis.
 const MAX_HELD: usize = 100;

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Holding, HoldingState};
 use serde_json::{Value, json};
 
 use crate::outcome::Failure;
 use crate::output::LabelledLines;
 use crate::table_roles::{self, TableRole};
-use cloudhosts_config::printable::Escaped;
 
 /// One field of a role.
 #[derive(Debug)]

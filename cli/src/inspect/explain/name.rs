@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_config::status::RejectedField;
 use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::record::Field;
@@ -17,7 +18,6 @@ use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
 use crate::table_roles::{self, addresses};
-use cloudhosts_config::printable::Escaped;
 
 /// Most pointers in a row that are followed; one more than the daemon follows.
 const MAX_CHAIN: usize = 9;

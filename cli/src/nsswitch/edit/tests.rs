@@ -1,6 +1,7 @@
 //! What is put on comes off again, whatever the file.
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn enabled(text: &str) -> String {
     String::from_utf8(enable(text.as_bytes()).unwrap()).unwrap()

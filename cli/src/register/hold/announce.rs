@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{ChangeOutcome, Ended, EndedBy, Place, Role};
 use sd_notify::NotifyState;
 
 use super::membership::Membership;
-use cloudhosts_config::printable::Escaped;
 
 /// Announces the state, once each time it changes.
 #[derive(Debug, Default)]

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::time::Duration;
 
-use super::script::{self, RunningScript};
 use cloudhosts_config::printable::Escaped;
+
+use super::script::{self, RunningScript};
 
 /// When a hook is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,16 @@ mod supervisor;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use announce::Announcer;
+use check::{Check, HealthMonitor};
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+use hooks::{HookCommands, Hooks};
+use job::Job;
+use membership::Membership;
+pub(crate) use parent_death::become_command;
+use signals::Signals;
+use supervisor::{HoldPolicy, Supervisor, SupervisorState};
 
 use super::addresses::{AddressArgs, ZoneArgs};
 use super::apply::{places, print_lines};
@@ -32,15 +41,6 @@ use super::{RegisterContext, member};
 use crate::completions;
 use crate::outcome::{Failure, Outcome};
 use crate::runtime::block_on;
-use announce::Announcer;
-use check::{Check, HealthMonitor};
-use cloudhosts_config::printable::Escaped;
-use hooks::{HookCommands, Hooks};
-use job::Job;
-use membership::Membership;
-pub(crate) use parent_death::become_command;
-use signals::Signals;
-use supervisor::{HoldPolicy, Supervisor, SupervisorState};
 
 /// The longest time that an option takes.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -8,12 +8,11 @@ use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use cloudhosts_config::printable::Escaped;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
-
-use cloudhosts_config::printable::Escaped;
 
 /// Most bytes of each output stream that are stored; the rest is read and discarded.
 const MAX_OUTPUT: usize = 512;

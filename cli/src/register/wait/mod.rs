@@ -5,17 +5,17 @@ mod expectation;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_config::{Allow, Config};
 use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::{Client, TableRevision, View, client};
+pub(super) use expectation::{Expectation, after_accept, after_change, after_import};
 
 use crate::local_daemon::paths;
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
-use cloudhosts_config::printable::Escaped;
-pub(super) use expectation::{Expectation, after_accept, after_change, after_import};
 
 /// How many roles that `allow` leaves out are named.
 const MAX_NAMED: usize = 3;

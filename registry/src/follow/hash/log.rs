@@ -1,5 +1,9 @@
 //! Applies the change log to a hash.
 
+use std::time::Instant;
+
+use redis::{Value, cmd};
+
 use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, SetOutcome};
 use crate::connect::ErrorReply;
 use crate::fault::Fault;
@@ -13,8 +17,6 @@ use crate::follow::scan::cannot_measure;
 use crate::follow::scheduled_scan::ScanCause;
 use crate::follow::verdict::LogEvidence;
 use crate::log::{LogEntry, Operation};
-use redis::{Value, cmd};
-use std::time::Instant;
 
 impl Hash {
     /// Adds the commands for its length and the new entries of its log.

@@ -9,6 +9,11 @@ mod scan_result;
 mod scanning;
 mod schedule;
 
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::Allow;
+
 use super::checkpoint::HashCheckpoint;
 use super::deferred_roles::DeferredRoles;
 use super::event::{Changes, Extent};
@@ -24,9 +29,6 @@ use crate::log::log_key;
 use crate::pairs::Pairs;
 use crate::record::Field;
 use crate::unreadable::Unreadable;
-use cloudhosts_config::Allow;
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
 
 /// How long a hash is read by HGETALL after it changed during a scan.
 const TURBULENT: Duration = Duration::from_secs(10);

@@ -1,11 +1,12 @@
 //! The roles of a hash that a scan found changed.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{FieldsRead, Hash, ReadRole};
 use crate::follow::deferred_roles::{AwaitedScan, RoleDecision};
 use crate::follow::pending_changes::Absence;
 use crate::follow::replica::Content;
 use crate::follow::role::{drops, role_of};
-use std::collections::{HashMap, HashSet};
 
 impl Hash {
     /// The roles that the scan found changed, with all their fields and values as the scan read

@@ -1,11 +1,12 @@
 //! Applies a scan that has read everything.
 
+use std::time::Instant;
+
 use super::{Hash, ServerFacts};
 use crate::follow::load::Load;
 use crate::follow::pending_changes::Absence;
 use crate::follow::scheduled_scan::ScanCause;
 use crate::follow::verdict::{LogEvidence, LossEvidence, ThenAndNow};
-use std::time::Instant;
 
 impl Hash {
     /// How many fields the scan did not find.

@@ -1,5 +1,7 @@
 //! The scan of a hash in progress.
 
+use std::time::Instant;
+
 use super::{Hash, Obstacle, TURBULENT};
 use crate::fault::Fault;
 use crate::follow::read_error::ReadError;
@@ -9,7 +11,6 @@ use crate::follow::scan::{
     HGETALL_MAX_FIELDS, Scan, UNSTABLE_HGETALL_MAX_BYTES, UNSTABLE_HGETALL_MAX_FIELDS,
 };
 use crate::follow::scheduled_scan::{ScanCause, ScheduledScan};
-use std::time::Instant;
 
 impl Hash {
     /// Begins the scheduled scan.

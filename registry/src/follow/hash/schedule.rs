@@ -1,9 +1,10 @@
 //! Invalidations, and the scan that they schedule.
 
+use std::time::Instant;
+
 use super::{Hash, Obstacle};
 use crate::connect::{Pushed, Pushes};
 use crate::follow::scheduled_scan::{ScanCause, ScheduledScan};
-use std::time::Instant;
 
 impl Hash {
     /// Takes the pushes around a request. `operated`: its reply had logged changes. `begins`: it was

@@ -1,5 +1,9 @@
 //! The end of a scan: whether it shows one moment.
 
+use std::time::Instant;
+
+use redis::Value;
+
 use super::request_plan::{InfoDepth, RequestPlan};
 use super::{Session, turn};
 use crate::follow::deferred_roles::AwaitedScan;
@@ -9,8 +13,6 @@ use crate::follow::request::{CommandTag, Replies};
 use crate::follow::reread::{Reread, RereadReason};
 use crate::follow::scan::Scan;
 use crate::follow::scheduled_scan::ScanCause;
-use redis::Value;
-use std::time::Instant;
 
 /// How often a hash that was never read is scanned again before it is reported, because it changed
 /// meanwhile.

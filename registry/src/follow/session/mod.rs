@@ -37,6 +37,13 @@ mod reread_roles;
 mod resync;
 mod send;
 
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::Config;
+use request_plan::{InfoDepth, RequestPlan};
+use resync::IDLE;
+use tokio::sync::mpsc::Sender;
+
 use super::event::Event;
 use super::follower_state::FollowerState;
 use super::hash::Hash;
@@ -48,11 +55,6 @@ use super::timerfd::TimerFd;
 use crate::connect::{Connection, Pushed};
 use crate::fault::Fault;
 use crate::jitter;
-use cloudhosts_config::Config;
-use request_plan::{InfoDepth, RequestPlan};
-use resync::IDLE;
-use std::time::{Duration, Instant};
-use tokio::sync::mpsc::Sender;
 
 /// What to do next.
 enum Task {

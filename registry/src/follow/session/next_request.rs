@@ -1,5 +1,7 @@
 //! Chooses the next request.
 
+use std::time::Instant;
+
 use super::Session;
 use super::request_plan::{InfoDepth, RequestPlan};
 use crate::connect::Pushed;
@@ -8,7 +10,6 @@ use crate::follow::reread::Reread;
 use crate::follow::round::Round;
 use crate::follow::scan::{HGETALL_MAX_FIELDS, UNSTABLE_HGETALL_MAX_FIELDS};
 use crate::follow::scheduled_scan::ScanCause;
-use std::time::Instant;
 
 impl Session<'_> {
     /// The request to send now, if any.

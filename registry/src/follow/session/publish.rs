@@ -1,12 +1,14 @@
 //! Reports changes as events.
 
+use std::time::Instant;
+
+use tokio::sync::mpsc::Sender;
+
 use super::Session;
 use crate::fault::Fault;
 use crate::follow::checkpoint::Checkpoint;
 use crate::follow::event::{Batch, Event, HashBatch};
 use crate::follow::hash::Hash;
-use std::time::Instant;
-use tokio::sync::mpsc::Sender;
 
 impl Session<'_> {
     /// Reports the changes, if they show one moment.

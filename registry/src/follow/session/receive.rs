@@ -1,5 +1,7 @@
 //! Takes in the replies to a request.
 
+use std::time::{Duration, Instant};
+
 use super::request_plan::RequestPlan;
 use super::{Session, turn};
 use crate::fault::Fault;
@@ -9,7 +11,6 @@ use crate::follow::loss_counters::LossCounters;
 use crate::follow::replication_identity::ReplicationIdentity;
 use crate::follow::request::Replies;
 use crate::jitter;
-use std::time::{Duration, Instant};
 
 impl Session<'_> {
     /// Takes in the replies to a request.

@@ -1,5 +1,7 @@
 //! Roles that are not used as a scan found them: they are read again, or deferred.
 
+use std::time::Instant;
+
 use super::{Session, turn};
 use crate::fault::Fault;
 use crate::follow::deferred_roles::{AwaitedScan, RoleDecision};
@@ -9,7 +11,6 @@ use crate::follow::read_error::ReadError;
 use crate::follow::request::Replies;
 use crate::follow::reread::{self, Reread, RereadReason};
 use crate::follow::scheduled_scan::ScanCause;
-use std::time::Instant;
 
 impl Session<'_> {
     /// Reads deferred roles of other hashes again that have waited for these.

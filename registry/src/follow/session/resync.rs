@@ -1,13 +1,15 @@
 //! Periodic work: resync, and PING on an idle connection.
 
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+
 use super::{Denied, Session};
 use crate::connect::{CommandError, SILENCE, is_master};
 use crate::fault::{Fault, FaultCode};
 use crate::follow::round::Round;
 use crate::follow::scheduled_scan::ScanCause;
 use crate::jitter;
-use redis::cmd;
-use std::time::{Duration, Instant};
 
 /// PING is sent after this time without a byte.
 pub(super) const IDLE: Duration = Duration::from_millis(2_800);

@@ -1,5 +1,9 @@
 //! Sends a request.
 
+use std::time::{Duration, Instant};
+
+use redis::cmd;
+
 use super::Session;
 use super::receive::compare;
 use super::request_plan::RequestPlan;
@@ -7,8 +11,6 @@ use crate::connect::ErrorReply;
 use crate::fault::Fault;
 use crate::follow::request::{CommandTag, Replies, Request, RequestOutcome};
 use crate::follow::reread;
-use redis::cmd;
-use std::time::{Duration, Instant};
 
 /// How long no transaction is tried while Redis is out of state.
 const OUT_OF_MEMORY: Duration = Duration::from_secs(5);

@@ -1,9 +1,10 @@
 //! The reply of `lua/hold.lua`.
 
+use redis::Value;
+
 use super::renewal::EndedBy;
 use crate::register::registrar::ChangeOutcome;
 use crate::reply::{bytes, items, number, text, texts};
-use redis::Value;
 
 /// The reply.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Other member IDs for a holder whose own is taken.
 
-use crate::register::role::{Role, RoleError};
 use sha1_smol::Sha1;
+
+use crate::register::role::{Role, RoleError};
 
 /// The longest member ID to which a suffix can be appended.
 const LONGEST: usize = 64 - 7;

@@ -4,6 +4,12 @@ mod hold_reply;
 mod member_name;
 mod renewal;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::Config;
+use hold_reply::{HoldReply, HoldState, hold_reply};
+use redis::Value;
 pub use renewal::{Ended, EndedBy, HoldOptions, Renewal};
 
 use super::change::{Place, logged, quoted};
@@ -13,11 +19,6 @@ use super::role::{Role, Where};
 use super::script::{Call, Script, lease_keys, nonce};
 use crate::jitter;
 use crate::reply::{bytes, items, number, text};
-use cloudhosts_config::Config;
-use hold_reply::{HoldReply, HoldState, hold_reply};
-use redis::Value;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// The shortest lease: half of it must suffice to reconnect to Redis.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(3);

@@ -1,8 +1,9 @@
 //! How a role is held, and the result of a renewal.
 
+use std::time::Duration;
+
 use crate::register::error::RegisterError;
 use crate::register::registrar::ChangeOutcome;
-use std::time::Duration;
 
 /// How a role is held.
 #[derive(Debug, Clone, PartialEq, Eq)]

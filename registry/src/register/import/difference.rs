@@ -1,12 +1,14 @@
 //! What an import has to change.
 
+use std::collections::BTreeMap;
+
+use redis::{Value, cmd};
+
 use super::{Import, PORTION};
 use crate::log::MAX_OPERATIONS;
 use crate::register::error::RegisterError;
 use crate::register::registrar::Registrar;
 use crate::reply::{bytes, hscan_page, items};
-use redis::{Value, cmd};
-use std::collections::BTreeMap;
 
 /// The changes, few enough for one entry of the log.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! The roles of an import, in little memory.
 
-use crate::register::role::{Role, Where};
 use std::fmt::Write as _;
+
+use crate::register::role::{Role, Where};
 
 /// Roles and their values, sorted by name. They are stored in one string, so that a million take
 /// little memory.

@@ -3,7 +3,9 @@
 mod difference;
 mod imported_roles;
 
+use difference::Difference;
 pub use imported_roles::ImportedRoles;
+use redis::{Cmd, Value, cmd};
 
 use super::author::Author;
 use super::change::{logged, quoted};
@@ -11,8 +13,6 @@ use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::script::Script;
 use crate::log::MAX_OPERATIONS;
-use difference::Difference;
-use redis::{Cmd, Value, cmd};
 
 /// How many fields one HSET sets.
 const PORTION: usize = 1_000;
