@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use crate::escape::Escaped;
 
-/// The name (argv[0]) that makes this program execute a command.
+/// The name (`argv[0]`) that makes this program execute a command.
 const NAME: &str = "cloudhosts: about to run the command of a holder";
 
 /// A command that leads its own process group and dies with this thread.
