@@ -13,7 +13,9 @@ use cloudhosts_config::printable::Escaped;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::process::Command;
 
-/// The name (argv[0]) that makes this program execute a command.
+use crate::escape::Escaped;
+
+/// The name (`argv[0]`) that makes this program execute a command.
 const NAME: &str = "cloudhosts: about to run the command of a holder";
 
 /// A command that leads its own process group and dies with this thread.
