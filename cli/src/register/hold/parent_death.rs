@@ -13,8 +13,6 @@ use cloudhosts_config::printable::Escaped;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::process::Command;
 
-use crate::escape::Escaped;
-
 /// The name (`argv[0]`) that makes this program execute a command.
 const NAME: &str = "cloudhosts: about to run the command of a holder";
 
