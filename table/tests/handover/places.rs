@@ -104,42 +104,45 @@ fn a_process_that_has_shut_itself_in_follows_on() {
 /// daemon's heart by the clock it told; also one that was attached before.
 #[test]
 fn clocks_of_other_time_namespaces_are_told_apart() {
-    for offset in [200_000i64, 3_600, -1] {
-        let setup = Setup::new();
-        let region = nth(1);
-        let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
-        assert_eq!(setup.web(), is(1));
-        in_child(|| {
-            become_root_of_a_namespace();
-            // SAFETY: no arguments but a number.
-            if unsafe { libc::unshare(0x80) } != 0 {
-                eprintln!("skipped: no time namespaces here");
-                return true;
-            }
-            let offsets = format!("monotonic {offset} 0\n");
-            fs::write("/proc/self/timens_offsets", offsets).unwrap();
-            // It is in force for children.
+    undisturbed(|| {
+        for offset in [200_000i64, 3_600, -1] {
+            let setup = Setup::new();
+            let region = nth(1);
+            let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
+            assert_eq!(setup.web(), is(1));
             in_child(|| {
-                let inherited = setup.web() == is(1);
-                let fresh = cloudhosts_table::Client::new();
-                let ask = || {
-                    let ask = |view: &cloudhosts_table::View<'_>| crate::common::ask(view, "web");
-                    fresh.with(|| setup.paths(), monotonic(), ask)
-                };
-                let mut right = inherited && ask() == is(1);
-                for _ in 0..13 {
-                    std::thread::sleep(Duration::from_millis(100));
-                    right &= ask() == is(1) && setup.web() == is(1);
+                become_root_of_a_namespace();
+                // SAFETY: no arguments but a number.
+                if unsafe { libc::unshare(0x80) } != 0 {
+                    eprintln!("skipped: no time namespaces here");
+                    return true;
                 }
-                right
+                let offsets = format!("monotonic {offset} 0\n");
+                fs::write("/proc/self/timens_offsets", offsets).unwrap();
+                // It is in force for children.
+                in_child(|| {
+                    let inherited = setup.web() == is(1);
+                    let fresh = cloudhosts_table::Client::new();
+                    let ask = || {
+                        let ask =
+                            |view: &cloudhosts_table::View<'_>| crate::common::ask(view, "web");
+                        fresh.with(|| setup.paths(), monotonic(), ask)
+                    };
+                    let mut right = inherited && ask() == is(1);
+                    for _ in 0..13 {
+                        std::thread::sleep(Duration::from_millis(100));
+                        right &= ask() == is(1) && setup.web() == is(1);
+                    }
+                    right
+                });
+                true
             });
-            true
-        });
-        // One for this process, one for the client that the child inherited, if
-        // the offset is not too small to matter, one for the fresh one.
-        let clients = daemon.clients();
-        assert!((1..=3).contains(&clients), "{offset}: {clients}");
-    }
+            // One for this process, one for the client that the child inherited, if
+            // the offset is not too small to matter, one for the fresh one.
+            let clients = daemon.clients();
+            assert!((1..=3).contains(&clients), "{offset}: {clients}");
+        }
+    });
 }
 
 /// With all memory to be locked and little that may be, a region can't be
