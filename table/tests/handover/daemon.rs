@@ -13,8 +13,8 @@ use crate::{Setup, descriptors, is, mappings, nth, undisturbed};
 #[test]
 fn the_first_lookup_attaches_and_keeps_nothing_open() {
     undisturbed(|| {
-        let (descriptors_before, mappings_before) = (descriptors(), mappings());
         let setup = Setup::new();
+        let (descriptors_before, mappings_before) = (descriptors(), mappings());
         let region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region);
         assert_eq!(setup.web(), is(1));

@@ -39,8 +39,8 @@ fn set_age(setup: &Setup, age: Duration) {
 #[test]
 fn without_a_daemon_the_file_answers_and_is_followed() {
     undisturbed(|| {
-        let before = descriptors();
         let setup = Setup::new();
+        let before = descriptors();
         for n in 4..60 {
             setup.save(&nth(n));
             assert_eq!(setup.web(), is(n), "each lookup sees the file as it is");

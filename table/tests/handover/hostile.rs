@@ -27,8 +27,8 @@ use crate::{Setup, descriptors, is, mappings, nth, undisturbed};
 /// what the client says. No mapping may stay, and of the descriptors only those
 /// that it takes no risk with.
 fn told(text: &[u8], files: Vec<OwnedFd>, left_open: usize) -> AttachError {
-    let (before, mapped) = (descriptors() - files.len(), mappings());
     let setup = Setup::new();
+    let (before, mapped) = (descriptors() - files.len(), mappings());
     let text = text.to_vec();
     let peer = Peer::new(&setup.socket(), move |client| {
         let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
@@ -343,7 +343,7 @@ fn nobody_waits_for_long() {
         let refused = AttachError::Handover(HandoverError::Connect(Errno::AGAIN));
         assert_eq!(setup.web(), Err(Unavailable::NoTable(refused)));
         assert!(start.elapsed() < Duration::from_secs(1));
-        drop((full, waiting));
+        drop((full, waiting, setup));
         eventually("all is closed", || descriptors() == before);
     });
 }

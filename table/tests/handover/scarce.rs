@@ -136,8 +136,8 @@ extern "C" fn count_signal(_: libc::c_int) {
 #[test]
 fn signals_neither_break_nor_stretch_an_attach() {
     undisturbed(|| {
-        let before = descriptors();
         let setup = Setup::new();
+        let before = descriptors();
         let peer = Peer::new(&setup.socket(), |client| {
             std::thread::sleep(Duration::from_millis(300));
             drop(client);
