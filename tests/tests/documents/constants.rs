@@ -189,7 +189,7 @@ const SAID: &[(&str, &str, &str)] = &[
         GUIDE,
         "as long as the read took, up to {s} seconds",
     ),
-    ("BUDGET", ARCHITECTURE, "{MiB} MiB for one request"),
+    ("MAX_REPLY", ARCHITECTURE, "{MiB} MiB for one request"),
     // the daemon
     ("RATE", CACHED, "more than {n} times a second"),
     ("RATE", ARCHITECTURE, "gets {n} replies a second"),

@@ -286,8 +286,8 @@ fn what_cannot_be_used_is_told_and_what_was_good_stays() {
     assert_eq!(listed.len() as u64, total);
     for one in listed {
         assert!(!one["reason"].as_str().unwrap().is_empty(), "{one}");
-        // the reason and the value each quote some of it
-        assert!(one.to_string().len() < 2000, "as short as it can be: {one}");
+        // the reason quotes some of it, and the field stands there twice, in both cases cut
+        assert!(one.to_string().len() < 3000, "as short as it can be: {one}");
     }
     for name in &names {
         assert!(
