@@ -14,6 +14,11 @@ TOOLS := $(TARGET)/tools
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
 CARGO_GENERATE_RPM := 0.21.1
+CARGO_FUZZ := 0.13.2
+CHECK_JSONSCHEMA := 0.39.0
+ZIZMOR := 1.32.0
+# the last one that Rust 1.88 builds
+CARGO_NEXTEST := 0.9.114
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
 SHIPPED := -p cloudhosts-cached -p cloudhosts-dns -p cloudhosts -p nss-cloudhosts
@@ -33,32 +38,40 @@ demo: ## watch real programs follow a role, in a private corner of this machine 
 	@$(CARGO) build --quiet --release $(SHIPPED) -p cloudhosts-tests
 	@$(call only,demo) $(RELEASE)/demo
 
+.PHONY: demo-picture
+demo-picture: ## draw docs/img/demo.svg from what the demonstration prints
+	$(MAKE) --no-print-directory demo >$(TARGET)/demo.txt
+	docs/img/demo.py $(TARGET)/demo.txt docs/img/demo.svg
+
 .PHONY: build
 build: ## build what is installed, into target/release
 	$(CARGO) build --release $(SHIPPED)
 
-# Most of these tests wait for something most of the time, so more of them run than there are cores.
-.PHONY: test
-test: deps build ## run all tests, with a real redis-server, daemon and glibc
-	$(call only,all) RUST_TEST_THREADS=8 $(CARGO) test --workspace
-	$(call only,all) $(CARGO) test --release -p nss-cloudhosts --test linkage
+# A process for each test; .config/nextest.toml says how many at a time.
+NEXTEST := $(TOOLS)/bin/cargo-nextest nextest run
 
-# Hundreds of daemons and long storms measure something, so few of these run at a time.
+.PHONY: test
+test: deps cargo-nextest build ## run all tests, with a real redis-server, daemon and glibc
+	$(call only,all) $(NEXTEST) --workspace
+	$(call only,all) $(NEXTEST) --release -p nss-cloudhosts --test linkage
+
+.PHONY: test-quick
+test-quick: cargo-nextest ## run the tests that need no Redis and no namespace (under a minute once built)
+	$(NEXTEST) --profile quick --workspace --exclude cloudhosts-tests
+
 .PHONY: soak
-soak: deps build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
-	$(call only,all) CLOUDHOSTS_SOAK=1 RUST_TEST_THREADS=2 $(CARGO) test --release -p cloudhosts-tests --test faults --test host -- --nocapture
-	$(call only,all) PROPTEST_CASES=20000 $(CARGO) test --release -p cloudhosts-table
+soak: deps cargo-nextest build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
+	$(call only,all) CLOUDHOSTS_SOAK=1 $(NEXTEST) --profile soak --release -p cloudhosts-tests --test faults --test host
+	$(call only,all) PROPTEST_CASES=20000 $(NEXTEST) --profile soak --release -p cloudhosts-table
 
 # With the stable toolchain, which has the runtime but not the flag. The standard library is not built with
-# it: table/tests/tsan.supp says what that means. A process for each test, because addresses are used again.
+# it: table/tests/tsan.supp says what that means.
 TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 .PHONY: tsan
-tsan: ## a writer and the threads of a client under ThreadSanitizer
-	for test in every_answer_is_one_that_was_written a_forked_child_goes_on_by_itself what_is_read_settled_is_of_one_change; do \
-		RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-		TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(CARGO) test --target $(TSAN_TARGET) \
-		--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads $$test -- --exact --test-threads=1; \
-	done
+tsan: cargo-nextest ## a writer and the threads of a client under ThreadSanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+	TSAN_OPTIONS="suppressions=$(CURDIR)/table/tests/tsan.supp" $(NEXTEST) --profile soak --target $(TSAN_TARGET) \
+	--target-dir $(TARGET)/tsan -p cloudhosts-table --test threads
 
 # Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
 .PHONY: bench
@@ -121,17 +134,16 @@ $(ROOTS)/%-systemd.tar:
 $(ROOTS)/%.tar:
 	$(MMDEBSTRAP) $* $@
 
-# They wait for other programs most of the time.
-TEST_PACKAGES = $(call only,packages) RUST_TEST_THREADS=3 CLOUDHOSTS_PACKAGES=$(PACKAGES) $(CARGO) test -p cloudhosts-tests --test packages --
+TEST_PACKAGES = $(call only,packages) CLOUDHOSTS_PACKAGES=$(PACKAGES) $(NEXTEST) --profile packages -p cloudhosts-tests --test packages
 BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
 
 .PHONY: packages
-packages: package-deps packages-before $(BOOKWORM) ## install, upgrade and remove both packages in a Debian of their own (root)
+packages: package-deps cargo-nextest packages-before $(BOOKWORM) ## install, upgrade and remove both packages in a Debian of their own (root)
 	$(TEST_PACKAGES)
 
 .PHONY: package-matrix
-package-matrix: package-deps packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
-	$(TEST_PACKAGES) --include-ignored
+package-matrix: package-deps cargo-nextest packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
+	$(TEST_PACKAGES) --run-ignored all
 
 # Everything is built anew in there, so it is not for every commit: before a release, and before an issue is closed.
 .PHONY: fresh
@@ -140,7 +152,7 @@ fresh: ## run `make demo` and `make test` of HEAD in a Debian that has nothing e
 	@tests/fresh.sh $(TARGET)
 
 .PHONY: ci
-ci: deps fmt-check lint test packages doc man-lint deny ## all that CI checks
+ci: deps fmt-check lint test packages doc man-lint workflow-lint deny ## all that CI checks
 
 .PHONY: fmt
 fmt: ## format the code
@@ -169,15 +181,70 @@ man-lint: ## check the man pages
 deny: cargo-deny ## check the licences and sources of all crates
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
+# This fetches the database, so it is not part of `make ci`; it runs each night.
+.PHONY: advisories
+advisories: cargo-deny ## check all crates for known vulnerabilities (fetches the database of advisories)
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check advisories
+
+# The schemas are part of the tool, and zizmor looks for what an attacker could use. (actionlint is not in any
+# package registry as a program: its Python package downloads it from GitHub when it is installed.)
+WORKFLOWS := .github/workflows/*.yml
+LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)
+CHECK_SCHEMA = PYTHONPATH=$(LINTERS) python3 $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
+.PHONY: workflow-lint
+workflow-lint: $(LINTERS) ## check what GitHub runs and shows: workflows, issue forms, Dependabot
+	$(CHECK_SCHEMA) vendor.github-workflows $(WORKFLOWS)
+	$(CHECK_SCHEMA) custom.github-workflows-require-timeout $(WORKFLOWS)
+	$(CHECK_SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(CHECK_SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(CHECK_SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(LINTERS)/bin/zizmor --offline --quiet --pedantic .github
+
+$(LINTERS):
+	@tests/deps.sh lint $(TARGET)
+	rm -rf $(TOOLS)/python
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
+		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR)
+	mv $@.new $@
+
+.PHONY: msrv
+msrv: ## see that the oldest Rust that Cargo.toml names builds everything (needs rustup)
+	RUSTUP_TOOLCHAIN=$$(sed -n 's/^rust-version = "\(.*\)"$$/\1/p' Cargo.toml) \
+	$(CARGO) check --locked --workspace --all-targets --target-dir $(TARGET)/msrv
+
+FUZZ_SECONDS ?= 300
+.PHONY: fuzz
+fuzz: cargo-fuzz ## fuzz the reader of tables for FUZZ_SECONDS (needs a nightly toolchain)
+	cd table && PATH="$(TOOLS)/bin:$$PATH" RUSTUP_TOOLCHAIN=nightly $(CARGO) fuzz run table -- -max_total_time=$(FUZZ_SECONDS)
+
+# What a release consists of. With TAG, that must be the version of the workspace.
+VERSION = $$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+RELEASE_FILES := $(TARGET)/release-files
+.PHONY: release-files
+release-files: deb rpm ## packages, checksums and notes of a release, into target/release-files
+	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$(VERSION)" ] || { echo "$(TAG) is not v$(VERSION)" >&2; exit 1; }
+	rm -rf $(RELEASE_FILES)
+	mkdir -p $(RELEASE_FILES)
+	cp $(PACKAGES)/*.deb $(PACKAGES)/*.rpm $(RELEASE_FILES)
+	cd $(RELEASE_FILES) && sha256sum -- *.deb *.rpm >SHA256SUMS
+	awk -v heading="## [$(VERSION)]" 'index($$0, heading) == 1 { found = 1; next } /^## |^\[/ { if (found) exit } found' \
+		CHANGELOG.md >$(RELEASE_FILES)/NOTES.md
+	@[ -s $(RELEASE_FILES)/NOTES.md ] || { echo "CHANGELOG.md has no section [$(VERSION)]" >&2; exit 1; }
+
 # Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-.PHONY: cargo-deny cargo-deb cargo-generate-rpm
+TOOL_NAMES := cargo-nextest cargo-deny cargo-deb cargo-generate-rpm
+.PHONY: tools cargo-fuzz $(TOOL_NAMES)
+tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
+cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
+cargo-nextest: FEATURES = --no-default-features --features default-no-update
 cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
 cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
 cargo-generate-rpm: TOOL = cargo-generate-rpm@$(CARGO_GENERATE_RPM)
-cargo-deny cargo-deb cargo-generate-rpm:
+cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
+$(TOOL_NAMES) cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \
-	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --root $(TOOLS) --target-dir $(TARGET) "$(TOOL)"
+	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked $(FEATURES) --root $(TOOLS) --target-dir $(TARGET) "$(TOOL)"
 
 .PHONY: deps
 deps: ## install the programs the tests need, or say which command does

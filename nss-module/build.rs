@@ -1,25 +1,20 @@
 //! How the module is linked: its name, and its unwinder inside it.
 //!
-//! What it exports needs no version script of ours: rustc writes one for a
-//! cdylib that keeps everything but the `no_mangle` functions local
-//! (`tests/linkage.rs` holds it to that).
+//! It needs no version script: for a cdylib rustc writes one that keeps
+//! everything local but the `no_mangle` functions (`tests/linkage.rs` checks it).
 
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-/// A linker script that takes the place of libgcc's shared library.
-///
-/// The standard library asks for `-lgcc_s`, which would make every process
-/// that resolves a name load libgcc_s.so.1: about 130 us more at the first
-/// look-up. The archive holds the same unwinder.
-const STATIC_UNWINDER: &str = "INPUT(-lgcc_eh)\n";
+/// The linker script that links the unwinder statically, and says why.
+const STATIC_UNWINDER: &str = "src/compat/libgcc_s.ld";
 
-/// - `soname`: what glibc asks for, `libnss_NAME.so.2`.
+/// - `soname`: the name glibc loads, `libnss_NAME.so.2`.
 /// - `nodelete`: a program may dlclose the module while a thread is in it, and
-///   a module that is loaded anew would map the table once more.
+///   a module that is loaded again would map the table a second time.
 /// - `Bsymbolic`: its functions call each other, not a namesake in the program.
-/// - `now`, `relro`: a guest in sshd and sudo has no writable pointers to
-///   functions. There are few enough symbols for it to cost nothing.
+/// - `now`, `relro`: no writable function pointers in sshd and sudo. There are
+///   so few symbols that resolving them at once costs nothing.
 const ARGUMENTS: [&str; 5] = [
     "-Wl,-soname,libnss_cloudhosts.so.2",
     "-Wl,-z,nodelete",
@@ -30,9 +25,10 @@ const ARGUMENTS: [&str; 5] = [
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={STATIC_UNWINDER}");
     let out = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
     let out = PathBuf::from(out);
-    fs::write(out.join("libgcc_s.so"), STATIC_UNWINDER)?;
+    fs::write(out.join("libgcc_s.so"), fs::read(STATIC_UNWINDER)?)?;
     println!("cargo:rustc-link-search=native={}", out.display());
     for argument in ARGUMENTS {
         println!("cargo:rustc-cdylib-link-arg={argument}");

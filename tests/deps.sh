@@ -1,6 +1,7 @@
 #!/bin/sh
-# deps.sh demo|all|bench|packages|fresh TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the packages and their tests, or `make fresh` need.
+# deps.sh demo|all|bench|packages|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages and their tests, `make fresh`, or the
+# linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
 #
@@ -83,6 +84,10 @@ util-linux pivot_root unshare
 coreutils chroot
 mount mount umount
 '
+lint='
+python3 python3
+python3-pip pip3
+'
 
 case "${1:-}:${2:+target}" in
     demo:target) declared=$demo ;;
@@ -90,7 +95,8 @@ case "${1:-}:${2:+target}" in
     bench:target) declared=$bench ;;
     packages:target) declared=$packages ;;
     fresh:target) declared=$fresh ;;
-    *) echo "usage: deps.sh demo|all|bench|packages|fresh TARGET" >&2; exit 64 ;;
+    lint:target) declared=$lint ;;
+    *) echo "usage: deps.sh demo|all|bench|packages|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2

@@ -1,10 +1,9 @@
-//! Who is served at the socket: everybody, but nobody at the cost of others.
+//! Who is served at the socket: every user, but none at the expense of others.
 //!
 //! What a client has not read yet counts as a descriptor in flight, of which the
-//! kernel lets the daemon have so many as its limit of open files says
-//! (unix(7)). So each user may have only a part of them, and only so many
-//! connections a second are worth an answer. Who is turned away takes the last
-//! good table.
+//! kernel allows the daemon as many as its limit of open files (unix(7)).
+//! So each user has a share of them, and a limit of connections a second. A
+//! client that is turned away takes the last good table.
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
@@ -14,15 +13,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// Most clients of one user that are served in a second.
 const RATE: u32 = 2000;
 
-/// Most unread messages of one user, and least where descriptors are few.
+/// Fewest and most unread messages of one user, however many descriptors.
 const UNREAD: (usize, usize) = (16, 4096);
 
-/// The part of all descriptors that may be unread messages of one user.
+/// The fraction of all descriptors that may be unread messages of one user.
 const SHARE: usize = 16;
 
 /// Users, and what they have not read yet.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// Most unread messages of one user.
     most: usize,
     /// Most of all users. Who has none yet may have one beyond that.
@@ -41,9 +40,9 @@ struct User {
 }
 
 impl Admission {
-    /// Nobody has connected yet; the daemon may have so many descriptors.
+    /// Admission for a daemon with this many descriptors.
     #[must_use]
-    pub fn new(descriptors: usize) -> Admission {
+    pub(crate) fn new(descriptors: usize) -> Admission {
         let (least, most) = UNREAD;
         Admission {
             most: (descriptors / SHARE).clamp(least, most),
@@ -54,7 +53,7 @@ impl Admission {
     }
 
     /// Whether a client of this user, who has connected, is served.
-    pub fn admits(&mut self, user: u32) -> bool {
+    pub(crate) fn admits(&mut self, user: u32) -> bool {
         let crowded = self.unread >= self.most_of_all;
         let most = if crowded { 1 } else { self.most };
         let user = self.users.entry(user).or_default();
@@ -63,23 +62,23 @@ impl Admission {
             return false;
         }
         if user.unread.len() >= most {
-            self.unread -= user.let_go();
+            self.unread -= user.drop_closed();
         }
         user.unread.len() < most
     }
 
     /// A message was sent to a client of this user.
-    pub fn sent(&mut self, user: u32, client: UnixStream) {
+    pub(crate) fn sent(&mut self, user: u32, client: UnixStream) {
         let user = self.users.entry(user).or_default();
         user.unread.push(client);
         self.unread += 1;
     }
 
-    /// Lets go of clients that have closed; to be done now and then. A new
-    /// second begins when `second` says so.
-    pub fn tend(&mut self, second: bool) {
+    /// Drops clients that have closed; to be called now and then. `second` starts
+    /// a new second.
+    pub(crate) fn tend(&mut self, second: bool) {
         if self.unread > 0 {
-            let gone = self.users.values_mut().map(User::let_go);
+            let gone = self.users.values_mut().map(User::drop_closed);
             self.unread -= gone.sum::<usize>();
         }
         if second {
@@ -92,15 +91,15 @@ impl Admission {
 }
 
 impl User {
-    /// Lets go of clients that have closed; returns how many.
-    fn let_go(&mut self) -> usize {
+    /// Drops clients that have closed; returns how many.
+    fn drop_closed(&mut self) -> usize {
         let before = self.unread.len();
         let mut waiting: Vec<PollFd<'_>> = self
             .unread
             .iter()
             .map(|client| PollFd::new(client, PollFlags::empty()))
             .collect();
-        // Where that fails none of them is known to have closed.
+        // If that fails, none of them is known to have closed.
         let _ = poll(&mut waiting, Some(&Timespec::default()));
         let mut closed = waiting
             .iter()
@@ -114,7 +113,6 @@ impl User {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn connect(admission: &mut Admission, user: u32) -> Option<UnixStream> {

@@ -1,7 +1,7 @@
-//! The daemon's one loop: what follows from what happens.
+//! The event loop of the daemon.
 
 mod begin;
-mod following;
+mod follower_task;
 
 use std::io;
 use std::path::PathBuf;
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cloudhosts_config::Counted;
-use cloudhosts_config::status::{Rejected, State as Standing};
+use cloudhosts_config::status::{Rejected, State};
 use cloudhosts_config::{Config, ConfigError};
 use cloudhosts_registry::follow::{Attribution, Baseline, Batch, Checkpoint, Event, Mode};
 use cloudhosts_table::Snapshot;
 use cloudhosts_table::client::touch_interval;
+use follower_task::{FollowerTask, next_event};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -22,32 +23,30 @@ use tracing::{debug, error, info, warn};
 
 use crate::exposures::Exposures;
 use crate::journal;
-use crate::keeper::{Done, Files, Keeper};
 use crate::mirror::Mirror;
+use crate::persistence::{Files, Persistence, SaveDone};
 use crate::publisher::{Published, Publisher};
-use crate::report::Report;
 use crate::server::{Server, ServerError};
-use crate::state::State;
-use following::{Following, happened};
+use crate::state::SavedState;
+use crate::status_file::StatusFile;
 
-/// Least time between two signs of life for systemd's watchdog.
+/// Least time between two notifications of systemd's watchdog.
 const WATCHDOG_LEAST: Duration = Duration::from_millis(100);
 
-/// Most problems that one batch writes to the log; all are counted in the
-/// status.
+/// Most problems of one batch that are logged; the status counts all.
 const LOGGED: usize = 10;
 
 /// Runs until SIGTERM or SIGINT. On SIGHUP `reload` reads the configuration
 /// again.
 ///
 /// # Errors
-/// The socket can't be served: nothing of this is worth starting without it.
-pub async fn run(
+/// The socket can't be served, without which the daemon is of no use.
+pub(crate) async fn run(
     config: Config,
     reload: impl Fn() -> Result<Config, ConfigError>,
 ) -> Result<(), ServerError> {
     let system = |error| ServerError::System {
-        what: "take the signals for",
+        what: "handle signals for",
         path: config.socket.clone(),
         error,
     };
@@ -65,18 +64,18 @@ pub async fn run(
         let idle = daemon.work.is_none();
         tokio::select! {
             () = tick(&mut watchdog) => notify(&[NotifyState::Watchdog]),
-            Some(event) = happened(&mut daemon.following), if idle => daemon.take(event),
-            done = finished(&mut daemon.work) => daemon.digested(done),
-            done = finished(&mut daemon.chore) => daemon.chore_done(done),
-            () = until(daemon.keeper.wakes(Instant::now())), if idle && daemon.chore.is_none() => {}
-            () = until(daemon.report.wakes(Instant::now())) => {}
-            () = until(journal::due()) => journal::tell_left_out(Some(Instant::now())),
+            Some(event) = next_event(&mut daemon.following), if idle => daemon.take(event),
+            done = finished(&mut daemon.work) => daemon.applied(done),
+            done = finished(&mut daemon.save) => daemon.save_done(done),
+            () = until(daemon.persistence.wakes(Instant::now())), if idle && daemon.save.is_none() => {}
+            () = until(daemon.status.wakes(Instant::now())) => {}
+            () = until(journal::due()) => journal::tell_suppressed(Some(Instant::now())),
             _ = hangup.recv(), if idle => daemon.reload(reload()),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        daemon.start_chore();
-        if daemon.report.write(Instant::now()) {
+        daemon.start_save();
+        if daemon.status.write(Instant::now()) {
             daemon.tell_status();
         }
     }
@@ -85,7 +84,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Waits for a task that may not be there.
+/// Waits for a task; for ever where there is none.
 async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> io::Result<T> {
     let Some(running) = task else {
         return std::future::pending().await;
@@ -95,7 +94,7 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> io::Result<T> {
     done.map_err(io::Error::other)
 }
 
-/// Waits for the next tick of a clock that may not be there.
+/// Waits for the next tick of a timer; for ever where there is none.
 async fn tick(clock: &mut Option<Interval>) {
     match clock {
         Some(clock) => drop(clock.tick().await),
@@ -103,7 +102,7 @@ async fn tick(clock: &mut Option<Interval>) {
     }
 }
 
-/// Waits until a moment that may not be set.
+/// Waits until a moment; for ever where there is none.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
@@ -111,45 +110,45 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// The mirror, and the one that publishes what is in it.
-struct Tools {
+/// From changes to the region: the mirror, and the publisher of what is in it.
+struct Pipeline {
     mirror: Mirror,
     publisher: Publisher,
 }
 
-/// What a digestion gives back: the tools, and what follows from it.
-struct Digested {
-    tools: Tools,
+/// The result of work on the pipeline, which it gives back.
+struct Applied {
+    pipeline: Pipeline,
     /// What is published now, where that is something else.
     published: io::Result<Option<Published>>,
-    /// How long the last full read took, where this was one.
+    /// How long the full read took, if this was one.
     full: Option<Duration>,
-    /// The state of Redis that the mirror stands for now.
+    /// The state of Redis that the mirror reflects now.
     checkpoint: Checkpoint,
-    /// Who changed what, as far as the change log says so.
+    /// Who changed what, as far as the change log says.
     attributions: Vec<Attribution>,
-    /// What a new follower is to start from, where one is to be started.
+    /// Where a new follower starts from, if one is to be started.
     baseline: Option<Baseline>,
 }
 
-/// The state of the daemon. While `work` runs, it has the tools.
+/// The daemon. While `work` runs, it has the pipeline.
 struct Daemon {
     config: Arc<Config>,
     server: Server,
-    following: Option<Following>,
-    tools: Option<Tools>,
-    work: Option<JoinHandle<Digested>>,
-    keeper: Keeper,
-    chore: Option<JoinHandle<Done>>,
-    report: Report,
+    following: Option<FollowerTask>,
+    pipeline: Option<Pipeline>,
+    work: Option<JoinHandle<Applied>>,
+    persistence: Persistence,
+    save: Option<JoinHandle<SaveDone>>,
+    status: StatusFile,
     exposures: Exposures,
     files: Files,
-    /// The state of Redis that the mirror stands for.
+    /// The state of Redis that the mirror reflects.
     checkpoint: Checkpoint,
-    /// What was logged last, so that nothing is logged twice.
+    /// What was logged last, to log nothing twice.
     problems: Rejected,
     trouble: String,
-    /// What the service manager was told last of how it is.
+    /// The last status sent to the service manager.
     told: String,
     published: bool,
     /// The last change could not be published.
@@ -165,14 +164,14 @@ impl Daemon {
             config: Arc::clone(config),
             server,
             following: None,
-            tools: Some(Tools {
+            pipeline: Some(Pipeline {
                 mirror: Mirror::new(config),
                 publisher: Publisher::default(),
             }),
             work: None,
-            keeper: Keeper::new(files.clone(), touch_interval(config.stale_max)),
-            chore: None,
-            report: Report::new(config, SystemTime::now()),
+            persistence: Persistence::new(files.clone(), touch_interval(config.stale_max)),
+            save: None,
+            status: StatusFile::new(config, SystemTime::now()),
             exposures: Exposures::new(Arc::clone(config)),
             files,
             checkpoint: Checkpoint::default(),
@@ -185,33 +184,35 @@ impl Daemon {
         }
     }
 
-    /// Has something done with the tools on a thread of its own.
-    fn work_on(&mut self, work: impl FnOnce(Tools, Checkpoint) -> Digested + Send + 'static) {
-        if let Some(tools) = self.tools.take() {
+    /// Runs work on the pipeline in another thread.
+    fn work_on(&mut self, work: impl FnOnce(Pipeline, Checkpoint) -> Applied + Send + 'static) {
+        if let Some(pipeline) = self.pipeline.take() {
             let checkpoint = self.checkpoint.clone();
-            self.work = Some(tokio::task::spawn_blocking(move || work(tools, checkpoint)));
+            self.work = Some(tokio::task::spawn_blocking(move || {
+                work(pipeline, checkpoint)
+            }));
         }
     }
 
-    /// Tells systemd that processes can attach.
+    /// Notifies systemd that processes can attach.
     fn ready(&mut self) {
         notify(&[NotifyState::Ready]);
         self.exposures.look();
-        self.report.write_now();
+        self.status.write_now();
         self.tell_status();
     }
 
-    /// Tells systemd how it is, if that has changed. As often as the file is
-    /// written, at most.
+    /// Sends the status to systemd if it has changed; at most as often as the file
+    /// is written.
     fn tell_status(&mut self) {
-        let line = self.report.line();
+        let line = self.status.line();
         if self.told != line {
             notify(&[NotifyState::Status(&line)]);
             self.told = line;
         }
     }
 
-    /// Takes in what the follower tells.
+    /// Handles an event of the follower.
     fn take(&mut self, event: Event) {
         let now = SystemTime::now();
         match event {
@@ -223,40 +224,40 @@ impl Daemon {
                 info!("connected to {endpoint}, {mode}");
                 self.exposures.look();
                 self.trouble.clear();
-                self.report.connected(&endpoint, &mode, now);
+                self.status.connected(&endpoint, &mode, now);
                 self.update();
             }
             Event::Disconnected {
                 endpoint,
-                why,
+                fault,
                 retry_in,
             } => {
-                // The same trouble at each attempt is one event.
-                let trouble = format!("{endpoint}: {why}");
+                // The same failure at each attempt is logged once.
+                let trouble = format!("{endpoint}: {fault}");
                 if self.trouble != trouble {
-                    warn!("no connection to {trouble}; trying again in {retry_in:.1?}");
+                    warn!("no connection to {trouble}; retrying in {retry_in:.1?}");
                     self.trouble = trouble;
                 }
-                self.report.disconnected(&endpoint, &why, now);
+                self.status.disconnected(&endpoint, &fault.why, now);
                 self.update();
             }
-            Event::Changes(batch) => self.digest(batch),
+            Event::Changes(batch) => self.apply(batch),
         }
     }
 
-    /// Begins to work out what follows from a batch.
-    fn digest(&mut self, batch: Batch) {
-        // What was never read anywhere is not published as if it were empty.
+    /// Starts to apply a batch.
+    fn apply(&mut self, batch: Batch) {
+        // A hash that was never read is not published as if it were empty.
         let first = !self.published && batch.hashes.iter().any(|hash| hash.outcome.is_ok());
         let anew = first || self.failing;
-        self.work_on(move |mut tools, _| {
-            let changed = tools.mirror.apply(&batch);
-            let published = tools.publisher.publish(&tools.mirror, &changed, anew);
+        self.work_on(move |mut pipeline, _| {
+            let changed = pipeline.mirror.apply(&batch);
+            let published = pipeline.publisher.publish(&pipeline.mirror, &changed, anew);
             let hashes = batch.hashes.into_iter();
             let read = hashes.filter_map(|hash| hash.outcome.ok());
-            Digested {
+            Applied {
                 attributions: read.flat_map(|changes| changes.attributions).collect(),
-                tools,
+                pipeline,
                 published,
                 full: batch.full,
                 checkpoint: batch.checkpoint,
@@ -265,29 +266,29 @@ impl Daemon {
         });
     }
 
-    /// Publishes what was worked out.
-    fn digested(&mut self, done: io::Result<Digested>) {
+    /// Takes the result of work on the pipeline.
+    fn applied(&mut self, done: io::Result<Applied>) {
         let done = match done {
             Ok(done) => done,
             Err(error) => {
-                // The mirror went with it. Starting anew from the last good
-                // table is what is left, and the service manager does that.
-                error!("the mirror is lost: {error}");
+                // The mirror is gone with it. The service manager restarts the
+                // daemon, which restores the last good table.
+                error!("the worker thread failed, exiting: {error}");
                 std::process::exit(1);
             }
         };
-        self.tools = Some(done.tools);
+        self.pipeline = Some(done.pipeline);
         self.checkpoint = done.checkpoint;
         self.failing = done.published.is_err();
         match done.published {
             // The mirror is ahead of what is published.
             Err(error) => {
-                error!("changes can't be published, what was there answers: {error}");
-                self.report.failed(&error.to_string());
+                error!("cannot publish changes, the previous table remains in use: {error}");
+                self.status.failed(&error.to_string());
             }
             Ok(published) => {
                 if let Some(published) = published {
-                    // What it begins with is told as a whole.
+                    // The first table is not logged role by role.
                     if self.published && done.baseline.is_none() {
                         let names = published.facts.names;
                         published.roles.log(&done.attributions, names);
@@ -295,28 +296,28 @@ impl Daemon {
                     self.publish(published);
                 }
                 if self.published {
-                    self.keeper.state_changed();
+                    self.persistence.state_changed();
                 }
             }
         }
         self.log_problems();
         let now = SystemTime::now();
-        self.report.read(done.full, &self.problems, now);
+        self.status.read(done.full, &self.problems, now);
         self.update();
         if let Some(baseline) = done.baseline {
-            self.following = Some(Following::start(&self.config, baseline));
+            self.following = Some(FollowerTask::start(&self.config, baseline));
             notify(&[NotifyState::Ready]);
         }
     }
 
-    /// Makes known what was published.
+    /// Announces what was published.
     fn publish(&mut self, published: Published) {
         if let Some(region) = published.region {
             self.server.publish(region);
         }
         let facts = published.facts;
-        self.report.published(&facts);
-        self.keeper.table_changed();
+        self.status.published(&facts);
+        self.persistence.table_changed();
         if self.published {
             let names = Counted::new(facts.names, "name");
             debug!("published generation {}: {names}", facts.generation);
@@ -334,8 +335,10 @@ impl Daemon {
 
     /// Logs what can't be used and was not logged before.
     fn log_problems(&mut self) {
-        let Some(tools) = &self.tools else { return };
-        let problems = tools.mirror.rejected();
+        let Some(pipeline) = &self.pipeline else {
+            return;
+        };
+        let problems = pipeline.mirror.rejected();
         let known = &self.problems.fields;
         let mut new = problems
             .fields
@@ -358,10 +361,12 @@ impl Daemon {
         self.problems = problems;
     }
 
-    /// Brings the status up to date, and logs when the state has changed.
+    /// Updates the status, and logs a change of the state.
     fn update(&mut self) {
-        let Some(tools) = &self.tools else { return };
-        let Some((state, reason)) = self.report.update(&tools.mirror, SystemTime::now()) else {
+        let Some(pipeline) = &self.pipeline else {
+            return;
+        };
+        let Some((state, reason)) = self.status.update(&pipeline.mirror, SystemTime::now()) else {
             return;
         };
         let line = match reason {
@@ -369,34 +374,34 @@ impl Daemon {
             reason => format!("{state}: {reason}"),
         };
         match state {
-            Standing::Live => info!("{line}"),
-            Standing::Guarded | Standing::Unreadable => warn!("{line}"),
-            // Why there is no connection is logged as it happens.
-            Standing::Reconnecting => {}
+            State::Live => info!("{line}"),
+            State::Guarded | State::Unreadable => warn!("{line}"),
+            // The reason is logged when the connection is lost.
+            State::Reconnecting => {}
         }
     }
 
-    fn start_chore(&mut self) {
-        let Some(tools) = self.tools.as_ref().filter(|_| self.chore.is_none()) else {
+    fn start_save(&mut self) {
+        let Some(pipeline) = self.pipeline.as_ref().filter(|_| self.save.is_none()) else {
             return;
         };
         let checkpoint = &self.checkpoint;
-        let newest = || newest(tools, checkpoint);
-        if let Some(chore) = self.keeper.chore(Instant::now(), newest) {
-            self.chore = Some(tokio::task::spawn_blocking(|| chore.run()));
+        let newest = || newest(pipeline, checkpoint);
+        if let Some(save) = self.persistence.save_job(Instant::now(), newest) {
+            self.save = Some(tokio::task::spawn_blocking(|| save.run()));
         }
     }
 
-    fn chore_done(&mut self, done: io::Result<Done>) {
+    fn save_done(&mut self, done: io::Result<SaveDone>) {
         let written = match done {
-            Ok(done) => self.keeper.done(Instant::now(), done),
+            Ok(done) => self.persistence.done(Instant::now(), done),
             Err(error) => {
-                error!("what was to be written to the state directory is not: {error}");
+                error!("cannot write to the state directory: {error}");
                 return;
             }
         };
         let failure = written.as_ref().err();
-        self.report.unwritten(failure, SystemTime::now());
+        self.status.unwritten(failure, SystemTime::now());
         match (written, self.unwritten.take()) {
             (Ok(()), Some(path)) => info!("{} is written again", path.display()),
             (Ok(()), None) => {}
@@ -409,7 +414,7 @@ impl Daemon {
         }
     }
 
-    /// Exits: clients keep what they have, and new ones take the file.
+    /// Shuts down: clients retain their table, and new ones take the file.
     async fn retire(mut self) {
         notify(&[NotifyState::Stopping]);
         info!("exiting");
@@ -418,39 +423,41 @@ impl Daemon {
             && let Ok(done) = work.await
         {
             if matches!(done.published, Ok(Some(_))) {
-                self.keeper.table_changed();
+                self.persistence.table_changed();
             }
             self.checkpoint = done.checkpoint;
-            self.tools = Some(done.tools);
+            self.pipeline = Some(done.pipeline);
         }
-        if let Some(chore) = self.chore.take()
-            && let Ok(done) = chore.await
+        if let Some(save) = self.save.take()
+            && let Ok(done) = save.await
         {
-            // What it could not do is tried once more.
-            let _ = self.keeper.done(Instant::now(), done);
+            // What failed is tried once more below.
+            let _ = self.persistence.done(Instant::now(), done);
         }
         if self.published
-            && let Some(tools) = &self.tools
-            && let chore = self.keeper.last_chore(|| newest(tools, &self.checkpoint))
-            && let Err(failure) = chore.run().outcome
+            && let Some(pipeline) = &self.pipeline
+            && let save = self
+                .persistence
+                .last_save(|| newest(pipeline, &self.checkpoint))
+            && let Err(failure) = save.run().outcome
         {
             warn!("{failure}");
         }
-        self.report.stopped(SystemTime::now());
-        journal::tell_left_out(None);
+        self.status.stopped(SystemTime::now());
+        journal::tell_suppressed(None);
     }
 }
 
-/// What the files are to hold.
-fn newest(tools: &Tools, checkpoint: &Checkpoint) -> (Option<Snapshot>, State) {
-    let state = State {
+/// The newest content of the files.
+fn newest(pipeline: &Pipeline, checkpoint: &Checkpoint) -> (Option<Snapshot>, SavedState) {
+    let state = SavedState {
         checkpoint: checkpoint.clone(),
-        written: tools.mirror.written(),
+        raw_values: pipeline.mirror.raw_values(),
     };
-    (tools.publisher.snapshot(), state)
+    (pipeline.publisher.snapshot(), state)
 }
 
-/// Tells systemd, where it listens.
+/// Notifies systemd, if it runs the daemon.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         debug!("can't notify the service manager: {error}");

@@ -1,20 +1,20 @@
-//! The log: one line on stderr for each thing that happened, with the level in
-//! front as the journal takes it (sd-daemon(3)) when that is who listens.
+//! The log: one line on stderr for each event, with the priority prefix of
+//! sd-daemon(3) when stderr is the journal.
 //!
-//! Much of what happens is up to others. So no place in the program writes more
-//! than its share of lines ([`limit`]); the rest is counted, and told once a
-//! minute.
+//! Others decide how often some events happen. So each call site is rate-limited
+//! ([`rate_limit`]); suppressed lines are counted, and reported once a minute.
 
-mod limit;
+mod rate_limit;
 
 use std::fmt;
 use std::io::IsTerminal;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use limit::{Limit, Verdict};
-
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::{Escaped, Quoted};
+use rate_limit::{RateDecision, RateLimit};
+use thiserror::Error;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -22,30 +22,30 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What was written and what was not, of the one log that a process has.
-static LIMIT: LazyLock<Limit> = LazyLock::new(Limit::default);
+/// The rate limit of the log of this process.
+static LIMIT: LazyLock<RateLimit> = LazyLock::new(RateLimit::default);
 
-/// The target of lines about lines, which are not limited themselves.
-const LEFT_OUT: &str = "left_out";
+/// The target of lines about suppressed lines, which are not limited themselves.
+const SUPPRESSED: &str = "suppressed";
 
 /// Characters of a line that are quoted.
 const QUOTED: usize = 120;
 
-/// When it is to be told next how many lines were left out, if any were.
+/// When suppressed lines are to be reported next, if there are any.
 #[must_use]
-pub fn due() -> Option<Instant> {
+pub(crate) fn due() -> Option<Instant> {
     LIMIT.due()
 }
 
-/// Tells how many lines were left out by `now`; all of them without a time, for
-/// who ends.
-pub fn tell_left_out(now: Option<Instant>) {
-    for left_out in LIMIT.take(now) {
+/// Reports the suppressed lines that are due at `now`; all of them without a
+/// time, when the daemon exits.
+pub(crate) fn tell_suppressed(now: Option<Instant>) {
+    for suppressed in LIMIT.take(now) {
         tracing::warn!(
-            target: LEFT_OUT,
-            "left out: {} such as: {}",
-            Counted::new(left_out.count, "line"),
-            left_out.first
+            target: SUPPRESSED,
+            "suppressed {} such as: {}",
+            Counted::new(suppressed.count, "line"),
+            suppressed.first
         );
     }
 }
@@ -54,8 +54,8 @@ pub fn tell_left_out(now: Option<Instant>) {
 /// `info` (the default), `debug` or `off`.
 ///
 /// # Errors
-/// It says something else.
-pub fn level() -> Result<LevelFilter, UnknownLevel> {
+/// It is set to something else.
+pub(crate) fn level() -> Result<LevelFilter, UnknownLevel> {
     let wanted = std::env::var_os("CLOUDHOSTS_LOG").unwrap_or_default();
     let wanted = wanted.to_string_lossy();
     match &*wanted {
@@ -65,39 +65,30 @@ pub fn level() -> Result<LevelFilter, UnknownLevel> {
 }
 
 /// What `CLOUDHOSTS_LOG` says, and is no level.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownLevel(String);
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "CLOUDHOSTS_LOG={} is not one of off, error, warn, info and debug; set one of them, or unset it",
+    Quoted(.0.as_bytes())
+)]
+pub(crate) struct UnknownLevel(String);
 
-impl fmt::Display for UnknownLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "CLOUDHOSTS_LOG={} in the environment is none of off, error, warn, info and debug; \
-             write one of them, or leave it out",
-            self.0.escape_debug()
-        )
-    }
-}
-
-impl std::error::Error for UnknownLevel {}
-
-/// Begins to log.
-pub fn start(level: LevelFilter) {
+/// Starts to log.
+pub(crate) fn start(level: LevelFilter) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .event_format(Line { journal })
+        .event_format(LineFormat { journal })
         .init();
 }
 
 /// How a line looks.
-struct Line {
+struct LineFormat {
     journal: bool,
 }
 
-impl<S, N> FormatEvent<S, N> for Line
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -109,11 +100,11 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let verdict = match metadata.target() {
-            LEFT_OUT => Verdict::Write,
+        let decision = match metadata.target() {
+            SUPPRESSED => RateDecision::Write,
             _ => LIMIT.ask(metadata, Instant::now()),
         };
-        if verdict == Verdict::LeaveOut {
+        if decision == RateDecision::Suppress {
             return Ok(());
         }
         let level = *metadata.level();
@@ -125,20 +116,14 @@ where
         }
         let mut line = FormattedFields::<N>::new(String::new());
         context.format_fields(line.as_writer(), event)?;
-        if verdict == Verdict::BeginToLeaveOut {
+        if decision == RateDecision::BeginToSuppress {
             let quoted: String = line.fields.chars().take(QUOTED).collect();
             LIMIT.begins_with(metadata, &quoted);
-            line.fields = format!("lines such as this one are left out, and counted: {quoted}");
+            line.fields = format!("suppressing further lines such as: {quoted}");
         }
         // One event is one line, and nothing of it reaches a terminal as a
         // control code, wherever its words came from.
-        for c in line.fields.chars() {
-            match c {
-                c if c.is_control() => write!(writer, "{}", c.escape_default())?,
-                c => writer.write_char(c)?,
-            }
-        }
-        writeln!(writer)
+        writeln!(writer, "{}", Escaped(&line.fields))
     }
 }
 

@@ -7,35 +7,36 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use cloudhosts_config::AtomicFile;
 use cloudhosts_table::client::LAST_GOOD_NAME;
 use cloudhosts_table::format::MAX_TABLE;
 use cloudhosts_table::{OpenError, Snapshot, TableFile};
 
-pub mod version_1;
+pub(crate) mod version_1;
 
-/// The mode of a file that everybody may read.
-pub const EVERYBODY: u32 = 0o644;
+/// The mode of a file that every user may read.
+pub(crate) const EVERYBODY: u32 = 0o644;
 
 /// What a file holds.
 #[derive(Debug)]
-pub enum Loaded {
+pub(crate) enum Loaded {
     /// A table.
     Table(Box<TableFile>),
-    /// One of a release before this.
+    /// One of format 1, of an earlier release.
     Version1(version_1::Table),
 }
 
 /// The file in its directory.
 #[derive(Debug, Clone)]
-pub struct LastGood {
+pub(crate) struct LastGood {
     path: PathBuf,
 }
 
 impl LastGood {
-    /// The file in this state directory, which is made where it is missing.
+    /// The file in this state directory, which is created if it is missing.
     #[must_use]
-    pub fn new(state_dir: &Path) -> LastGood {
-        // Should it fail, so will what is done with the file, and say so.
+    pub(crate) fn new(state_dir: &Path) -> LastGood {
+        // If this fails, so will the operations on the file, with a message.
         let _ = fs::create_dir_all(state_dir);
         LastGood {
             path: state_dir.join(LAST_GOOD_NAME),
@@ -44,7 +45,7 @@ impl LastGood {
 
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -52,7 +53,7 @@ impl LastGood {
     ///
     /// # Errors
     /// It can't be read, or is not a whole table.
-    pub fn load(&self) -> io::Result<Option<Loaded>> {
+    pub(crate) fn load(&self) -> io::Result<Option<Loaded>> {
         let Some(file) = open_regular(&self.path)? else {
             return Ok(None);
         };
@@ -76,15 +77,15 @@ impl LastGood {
     ///
     /// # Errors
     /// The directory is missing, full or not ours to write to.
-    pub fn save(&self, table: &Snapshot) -> io::Result<()> {
+    pub(crate) fn save(&self, table: &Snapshot) -> io::Result<()> {
         write_whole(&self.path, EVERYBODY, |file| table.write(file))
     }
 
-    /// Says that a daemon stands behind the file as of now.
+    /// Marks the file as maintained by a daemon as of now.
     ///
     /// # Errors
-    /// There is none, or it is not ours.
-    pub fn touch(&self) -> io::Result<()> {
+    /// There is no file, or it is not ours.
+    pub(crate) fn touch(&self) -> io::Result<()> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let file = File::options()
             .append(true)
@@ -99,7 +100,7 @@ impl LastGood {
 ///
 /// # Errors
 /// It can't be opened, or is something else.
-pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let opened = File::options()
         .read(true)
@@ -116,44 +117,25 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Writes a file under another name, and renames it, so that a reader finds the
-/// old or the new one, whole, even after a power cut.
+/// Replaces a file atomically ([`AtomicFile`]).
 ///
 /// # Errors
-/// Names the step that failed; the file is as it was.
-pub fn write_whole(
+/// It can't be written; the old file is untouched.
+pub(crate) fn write_whole(
     path: &Path,
     mode: u32,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
+    write: impl FnOnce(&mut &File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let new = path.with_extension("new");
-    // Never through a link that somebody put there.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)?;
-    let written = write(&mut file)
-        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-        return written;
-    }
-    match path.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
+    let draft = AtomicFile::create(path.with_extension("new"), mode)?;
+    let mut file = draft.file();
+    write(&mut file)?;
+    // Whatever the umask is.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    draft.publish(path)
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

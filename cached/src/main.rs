@@ -1,12 +1,38 @@
-//! `cloudhosts-cached`: reads the command line and the configuration, and runs
-//! the daemon.
+//! `cloudhosts-cached`, the daemon, one on each machine: mirrors Redis hashes of
+//! role names, and hands the table that follows from them to every process.
+//!
+//! The parts, in the order in which data passes them:
+//!
+//! - [`mirror`]: what the hashes hold, as far as it can be trusted and used;
+//! - [`publisher`]: the region that they are written into, as they change;
+//! - [`server`]: the socket at which processes fetch it, and [`admission`] who
+//!   is served there.
+//!
+//! [`persistence`] writes the files that outlive the daemon, [`last_good`] and
+//! [`state`]; [`status_file`] is the status document, [`journal`] the log,
+//! [`role_changes`] what it says of roles, [`reload`] what another configuration
+//! changes, [`exposures`] warns of passwords that others can read, and [`daemon`]
+//! is the loop that ties them together.
 #![forbid(unsafe_code)]
+
+mod admission;
+mod daemon;
+mod exposures;
+mod journal;
+mod last_good;
+mod mirror;
+mod persistence;
+mod publisher;
+mod reload;
+mod role_changes;
+mod server;
+mod state;
+mod status_file;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cloudhosts_cached::{daemon, journal};
 use cloudhosts_config::{Account, Unit};
 use cloudhosts_config::{Config, ConfigError, Exposure, hide_passwords};
 
@@ -32,13 +58,14 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// The configuration. Passwords and certificates are read when it is only
-    /// to be checked: the daemon reads them at each connect, and those that are
-    /// not there yet may come.
+    /// The configuration. Passwords and certificates are read only for
+    /// --check-config: the daemon reads them at each connect, and they may be
+    /// created later.
     fn config(&self) -> Result<Config, ConfigError> {
-        let load = match self.check_config {
-            true => Config::load,
-            false => Config::load_without_secrets,
+        let load = if self.check_config {
+            Config::load
+        } else {
+            Config::load_without_secrets
         };
         let mut config = load(self.config.as_deref())?;
         config.override_with(&self.redis_urls, &self.hashes)?;
@@ -46,8 +73,8 @@ impl Arguments {
     }
 }
 
-/// Says whether the configuration is right, for the user who runs the daemon:
-/// root, who asks, may read what that user may not.
+/// Checks the configuration as the user who runs the daemon: root may read what
+/// that user may not.
 fn check(arguments: &Arguments, on_command_line: Option<Exposure>) -> ExitCode {
     let unit = Unit::installed().unwrap_or_default();
     let account = Account::of_unit(&unit);
@@ -55,7 +82,7 @@ fn check(arguments: &Arguments, on_command_line: Option<Exposure>) -> ExitCode {
         Some(account) => account.act(|| arguments.config()),
         None => Ok(arguments.config()),
     };
-    // Who may not become that user sees for itself.
+    // Without the privilege to become that user it is checked as this one.
     let mut config = match read.unwrap_or_else(|_| arguments.config()) {
         Ok(config) => config,
         Err(error) => {
@@ -107,28 +134,27 @@ fn main() -> ExitCode {
     if let Some(exposure) = on_command_line {
         tracing::warn!("{exposure}; {}", exposure.remedy());
     }
-    // Everybody attaches to the socket and reads the files, whatever the mask
-    // this was started with.
+    // Every user may attach to the socket and read the files, whatever the umask
+    // of whoever started the daemon.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    // One thread: the daemon mostly sleeps, and what takes time is done on
-    // threads that come and go.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // One thread: the daemon mostly sleeps, and long work runs on threads of its
+    // own.
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let done = match runtime {
-        Ok(runtime) => {
-            let done = runtime.block_on(daemon::run(config, || arguments.config()));
-            // A name look-up of Redis's host may still be waiting for DNS.
-            runtime.shutdown_background();
-            done.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(format!("can't start: {error}")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+        .build()
+    {
+        Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
         }
+    };
+    let done = runtime.block_on(daemon::run(config, || arguments.config()));
+    // A lookup of Redis's host may still be waiting for DNS.
+    runtime.shutdown_background();
+    if let Err(error) = done {
+        tracing::error!("{error}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

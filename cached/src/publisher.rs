@@ -1,5 +1,5 @@
-//! From the mirror to the processes: writes what has changed into the region
-//! that they read, in place, and makes a new region where there is no room left.
+//! From the mirror to the processes: writes changes into the region in place, and
+//! creates a new region where there is no room left.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -15,29 +15,28 @@ use cloudhosts_table::{
 use tracing::{debug, warn};
 
 use crate::mirror::{Changed, Mirror};
-use crate::report::TableFacts;
 use crate::role_changes::RoleChanges;
+use crate::status_file::TableFacts;
 
-/// The one that writes the region.
+/// Writes the region.
 #[derive(Debug, Default)]
-pub struct Publisher {
+pub(crate) struct Publisher {
     writer: Option<RegionWriter>,
-    /// What the region says of itself.
+    /// The settings of the region.
     settings: Option<Settings>,
-    /// A larger region could not be had, which was said.
+    /// That a larger region could not be created was logged.
     cramped: bool,
 }
 
 /// What was published.
 #[derive(Debug)]
-pub struct Published {
-    /// What to say of it.
-    pub facts: TableFacts,
-    /// The region it is in, where that is another than before: it is to be
-    /// handed out from now on.
-    pub region: Option<Arc<Region>>,
-    /// Whose answers are others than before.
-    pub roles: RoleChanges,
+pub(crate) struct Published {
+    /// Figures for the status.
+    pub(crate) facts: TableFacts,
+    /// The region, if it is a new one, which is to be handed out from now on.
+    pub(crate) region: Option<Arc<Region>>,
+    /// The roles whose answers have changed.
+    pub(crate) roles: RoleChanges,
 }
 
 impl Publisher {
@@ -47,7 +46,7 @@ impl Publisher {
     ///
     /// # Errors
     /// There is no memory for the region it needs.
-    pub fn publish(
+    pub(crate) fn publish(
         &mut self,
         mirror: &Mirror,
         changed: &Changed,
@@ -87,13 +86,13 @@ impl Publisher {
 
     /// What the file of the last good table is to hold now.
     #[must_use]
-    pub fn snapshot(&self) -> Option<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         self.writer.as_ref().map(RegionWriter::snapshot)
     }
 
     /// The table as it is, if there is one.
     #[must_use]
-    pub fn view(&self) -> Option<View<'_>> {
+    pub(crate) fn view(&self) -> Option<View<'_>> {
         self.writer.as_ref().map(RegionWriter::view)
     }
 
@@ -167,7 +166,7 @@ impl Publisher {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.cramped, true) {
-                    warn!("can't make a new region, the one at hand goes on: {error}");
+                    warn!("cannot create a larger region, the current one remains in use: {error}");
                 }
                 false
             }
@@ -236,7 +235,7 @@ fn has_addresses(writer: &RegionWriter, role: &str) -> bool {
 fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
     match writer.set(role) {
         Err(error @ (WriteError::Name(_) | WriteError::Answer(_) | WriteError::Source(_))) => {
-            warn!("{} can't be published: {error}", role.name);
+            warn!("cannot publish {}: {error}", role.name);
             Ok(())
         }
         written => written,
@@ -245,13 +244,14 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use cloudhosts_config::Config;
     use cloudhosts_registry::Pairs;
     use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
     use cloudhosts_table::Name;
-    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
 
     fn mirror() -> Mirror {
         let thread = std::thread::current().id();

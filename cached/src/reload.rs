@@ -1,29 +1,29 @@
-//! What another configuration changes in a daemon that runs.
+//! What a new configuration changes in a running daemon.
 
 use cloudhosts_config::Config;
 
 /// The keys in which a new configuration differs from the one in effect.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Those that take effect at once.
-    pub applied: Vec<&'static str>,
+    pub(crate) applied: Vec<&'static str>,
     /// Those that take effect when the daemon is restarted.
-    pub pending: Vec<&'static str>,
+    pub(crate) pending: Vec<&'static str>,
 }
 
 impl Difference {
-    /// Compares a new configuration with the one in effect, and leaves in it
-    /// what cannot be changed as it is.
+    /// Compares a new configuration with the one in effect, and resets in it
+    /// the keys that cannot be changed at run time.
     #[must_use]
-    pub fn settle(old: &Config, new: &mut Config) -> Difference {
-        let mut pending = Changes::default();
+    pub(crate) fn settle(old: &Config, new: &mut Config) -> Difference {
+        let mut pending = ChangedKeys::default();
         pending.note("socket", replace(&mut new.socket, &old.socket));
         pending.note("state_dir", replace(&mut new.state_dir, &old.state_dir));
         pending.note(
             "status_file",
             replace(&mut new.status_file, &old.status_file),
         );
-        let mut applied = Changes::default();
+        let mut applied = ChangedKeys::default();
         applied.note("hashes", old.hashes != new.hashes);
         applied.note("domain", old.domain != new.domain);
         applied.note("zone", old.zone != new.zone);
@@ -58,11 +58,11 @@ impl Difference {
 
 /// The keys that differ.
 #[derive(Default)]
-struct Changes {
+struct ChangedKeys {
     keys: Vec<&'static str>,
 }
 
-impl Changes {
+impl ChangedKeys {
     fn note(&mut self, key: &'static str, differs: bool) {
         if differs {
             self.keys.push(key);
@@ -70,7 +70,7 @@ impl Changes {
     }
 }
 
-/// Puts the value in effect in place of a new one; true when that was another.
+/// Resets a new value to the one in effect; true if they differ.
 fn replace<T: Clone + PartialEq>(new: &mut T, old: &T) -> bool {
     let differs = new != old;
     new.clone_from(old);
@@ -79,7 +79,6 @@ fn replace<T: Clone + PartialEq>(new: &mut T, old: &T) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn config(text: &str) -> Config {

@@ -1,6 +1,5 @@
-//! What a publication changes in the answers of roles, for the log: each of
-//! them where they are few, and how many where they are not. Only roles that
-//! change are looked at.
+//! What a publication changes in the answers of roles, for the log: each one
+//! where they are few, else their number. Only roles that change are looked at.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,34 +11,34 @@ use tracing::info;
 
 use crate::mirror::Changed;
 
-/// More roles than that are not told one by one.
+/// More roles than this are not logged one by one.
 const FEW: usize = 30;
 
-/// Of more roles, so many are named.
+/// Of more roles, this many are named.
 const NAMED: usize = 10;
 
-/// Most addresses of one role that are told.
+/// Most addresses of one role that are logged.
 const SHOWN: usize = 8;
 
 /// What a publication changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RoleChanges {
+pub(crate) enum RoleChanges {
     /// These answers, one role each.
     Few(Vec<RoleChange>),
-    /// The answers of so many roles, the first of which are named.
+    /// The answers of this many roles, of which the first are named.
     Many {
         /// How many.
         count: usize,
         /// The first of them.
         first: Vec<Box<str>>,
     },
-    /// All that there is may be another.
+    /// Every answer may have changed.
     All,
 }
 
-/// One role that answers something else.
+/// A role whose answer has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoleChange {
+pub(crate) struct RoleChange {
     role: Box<str>,
     before: Answered,
     after: Answered,
@@ -88,8 +87,8 @@ impl RoleChanges {
         self
     }
 
-    /// Writes them to the log: one line for each role, or one for all. Who did
-    /// it is told where the change log says so.
+    /// Logs them: one line for each role, or one for all, with who did it if the
+    /// change log says so.
     pub(crate) fn log(&self, attributions: &[Attribution], names: u64) {
         match self {
             RoleChanges::Few(roles) => {
@@ -115,7 +114,7 @@ impl RoleChanges {
                 );
             }
             RoleChanges::All => info!(
-                "too much changed at once to tell each role: {} now",
+                "too many changes to log each role; now {}",
                 Counted::new(names, "name")
             ),
         }
@@ -173,7 +172,7 @@ impl fmt::Display for Answered {
     }
 }
 
-/// Who did it, as the end of a line.
+/// Who did it, at the end of a line.
 struct Who<'a>(Option<&'a Attribution>);
 
 impl fmt::Display for Who<'_> {

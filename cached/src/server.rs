@@ -1,8 +1,8 @@
 //! The handover server: hands the region to whoever connects.
 //!
-//! It has a thread of its own that does nothing else but beat the heart, so
-//! that neither Redis nor the making of a large region delays a process that
-//! attaches; and it never reads, so that no client does.
+//! It has a thread of its own, which also updates the heartbeat, so that neither
+//! Redis nor building a large region delays a process that attaches. It never
+//! reads from clients, so none can block it.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -21,11 +21,12 @@ use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::admission::Admission;
 
-/// How often the heart beats; clients take a daemon for dead after three.
+/// Interval of the heartbeat; clients consider a daemon dead after three.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Most clients that are served before the clock is looked at again.
@@ -36,33 +37,33 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(20);
 
 /// The socket, bound and served.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     path: PathBuf,
     shared: Arc<Shared>,
-    /// Held as long as the daemon lives: who has it locked serves the socket.
+    /// Held while the daemon runs: whoever has it locked serves the socket.
     _lock: File,
 }
 
-/// The region that is handed out, and beaten the heart in.
+/// The region that is handed out, and has the heartbeat.
 #[derive(Debug, Default)]
 struct Shared {
     region: RwLock<Option<Arc<Region>>>,
 }
 
 impl Server {
-    /// Binds the socket and begins to serve it. There is no region yet: until
-    /// there is one, connections are closed without a word.
+    /// Binds the socket and starts to serve it. Until there is a region,
+    /// connections are closed without a message.
     ///
     /// # Errors
     /// Another daemon serves this socket, or it can't be bound.
-    pub fn start(path: &Path) -> Result<Server, ServerError> {
+    pub(crate) fn start(path: &Path) -> Result<Server, ServerError> {
         let error = |what, error| ServerError::System {
             what,
             path: path.into(),
             error,
         };
         if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory).map_err(|e| error("make the directory of", e))?;
+            fs::create_dir_all(directory).map_err(|e| error("create the directory of", e))?;
         }
         let lock = lock(path).map_err(|e| match e.kind() {
             io::ErrorKind::WouldBlock => ServerError::Taken(path.into()),
@@ -83,9 +84,9 @@ impl Server {
         })
     }
 
-    /// Hands this region out from now on. Only then are those told who have the
-    /// one before.
-    pub fn publish(&self, region: Arc<Region>) {
+    /// Hands out this region from now on, and then tells the clients of the
+    /// previous one.
+    pub(crate) fn publish(&self, region: Arc<Region>) {
         region.beat(monotonic());
         let mut newest = self
             .shared
@@ -99,20 +100,20 @@ impl Server {
         }
     }
 
-    /// Says that the daemon exits, and removes the socket: whoever comes now
-    /// shall take the last good table without waiting.
-    pub fn retire(&self) {
+    /// Tells clients that the daemon exits, and removes the socket, so that new
+    /// clients take the last good table without waiting.
+    pub(crate) fn retire(&self) {
         if let Some(region) = self.shared.region().as_ref() {
             region.retire();
         }
         if let Err(error) = fs::remove_file(&self.path) {
-            warn!("can't remove {}: {error}", self.path.display());
+            warn!("cannot remove {}: {error}", self.path.display());
         }
     }
 }
 
-/// Locks the file beside the socket that says who serves it. A socket that a
-/// killed daemon left behind is not locked, and is replaced.
+/// Takes the lock file beside the socket. The socket of a killed daemon is not
+/// locked, and is replaced.
 fn lock(socket: &Path) -> io::Result<File> {
     let path = socket.with_extension("lock");
     let file = File::options()
@@ -126,8 +127,8 @@ fn lock(socket: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Binds under another name and renames, so that at no moment there is no
-/// socket, nor one that not everybody may connect to.
+/// Binds under another name and renames, so that there is a socket that every
+/// user may connect to at any moment.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {
@@ -160,7 +161,7 @@ fn raise_descriptor_limit() -> usize {
 }
 
 fn serve(listener: &UnixListener, shared: &Shared, admission: Admission) {
-    let mut door = Door {
+    let mut acceptor = Acceptor {
         admission,
         crowded: false,
         starved: false,
@@ -175,17 +176,17 @@ fn serve(listener: &UnixListener, shared: &Shared, admission: Admission) {
             }
             beat_at = now + HEARTBEAT;
         }
-        door.admission.tend(beats);
+        acceptor.admission.tend(beats);
         let left = Timespec::try_from(beat_at - now).unwrap_or_default();
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
         // An interrupted wait is only a shorter one.
         let _ = poll(&mut waiting, Some(&left));
         for _ in 0..BATCH {
             match listener.accept() {
-                Ok((client, _)) => door.serve(client, shared),
+                Ok((client, _)) => acceptor.serve(client, shared),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
-                    door.starved(&error);
+                    acceptor.starved(&error);
                     break;
                 }
             }
@@ -199,17 +200,18 @@ impl Shared {
     }
 }
 
-/// Where clients come in.
-struct Door {
+/// Accepts clients.
+struct Acceptor {
     admission: Admission,
-    /// What was said already: that the kernel takes no more messages, and that
-    /// there is no descriptor to accept clients with.
+    /// Already logged: that the kernel takes no more messages, and that there is
+    /// no descriptor to accept clients with.
     crowded: bool,
     starved: bool,
 }
 
-impl Door {
-    /// Hands the region to one client, if there is one and it is its turn.
+impl Acceptor {
+    /// Hands the region to one client, if there is a region and the client is
+    /// admitted.
     fn serve(&mut self, client: UnixStream, shared: &Shared) {
         if std::mem::take(&mut self.starved) {
             info!("clients are accepted again");
@@ -232,7 +234,7 @@ impl Door {
             self.crowded = refused;
             if refused {
                 warn!(
-                    "too many clients have connected and not read what they were sent; \
+                    "too many clients have not read what they were sent; \
                      new ones take the last good table"
                 );
             } else {
@@ -247,7 +249,7 @@ impl Door {
 
     /// There is no descriptor to accept a client with.
     fn starved(&mut self, error: &io::Error) {
-        // Fifty times a second, as long as it lasts: said once.
+        // Fifty times a second while it lasts: logged once.
         if !std::mem::replace(&mut self.starved, true) {
             warn!("can't accept clients: {error}; new ones take the last good table");
         }
@@ -256,11 +258,16 @@ impl Door {
 }
 
 /// Why the socket is not served.
-#[derive(Debug)]
-pub enum ServerError {
+#[derive(Debug, Error)]
+pub(crate) enum ServerError {
     /// Another daemon serves it.
+    #[error(
+        "another cloudhosts-cached serves {}; stop that one first, or set another socket",
+        .0.display()
+    )]
     Taken(PathBuf),
     /// The system refused.
+    #[error("cannot {what} the socket {}: {error}", path.display())]
     System {
         /// What was tried.
         what: &'static str,
@@ -270,20 +277,3 @@ pub enum ServerError {
         error: io::Error,
     },
 }
-
-impl std::fmt::Display for ServerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ServerError::Taken(path) => write!(
-                f,
-                "another cloudhosts-cached serves {}; stop that one first, or set another socket",
-                path.display()
-            ),
-            ServerError::System { what, path, error } => {
-                write!(f, "can't {what} the socket {}: {error}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for ServerError {}

@@ -1,8 +1,7 @@
-//! What the next daemon has to know besides the last good table, as a file
-//! beside it that nobody else may read: which state of Redis the table stands
-//! for, and how values are written there.
+//! What the next daemon needs to know besides the last good table, in a file
+//! beside it that nobody else may read: which state of Redis the table reflects,
+//! and how values are written there.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use cloudhosts_registry::follow::Checkpoint;
 use serde::{Deserialize, Serialize};
 
 use crate::last_good::{open_regular, write_whole};
-use crate::mirror::Written;
+use crate::mirror::RawValues;
 
 /// The file's name in the state directory.
 const NAME: &str = "state.json";
@@ -23,24 +22,24 @@ const MODE: u32 = 0o600;
 
 /// The daemon's own state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct State {
-    /// Which state of Redis the table stands for.
-    pub checkpoint: Checkpoint,
-    /// The values that are not written in the normal form.
-    #[serde(default)]
-    pub written: Written,
+pub(crate) struct SavedState {
+    /// Which state of Redis the table reflects.
+    pub(crate) checkpoint: Checkpoint,
+    /// The raw values that are not in normal form.
+    #[serde(default, rename = "written")]
+    pub(crate) raw_values: RawValues,
 }
 
 /// The file in its directory.
 #[derive(Debug, Clone)]
-pub struct StateFile {
+pub(crate) struct StateFile {
     path: PathBuf,
 }
 
 impl StateFile {
     /// The file in this state directory.
     #[must_use]
-    pub fn new(state_dir: &Path) -> StateFile {
+    pub(crate) fn new(state_dir: &Path) -> StateFile {
         StateFile {
             path: state_dir.join(NAME),
         }
@@ -48,7 +47,7 @@ impl StateFile {
 
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -56,7 +55,7 @@ impl StateFile {
     ///
     /// # Errors
     /// It can't be read, or does not hold a state.
-    pub fn load(&self) -> io::Result<Option<State>> {
+    pub(crate) fn load(&self) -> io::Result<Option<SavedState>> {
         let Some(file) = open_regular(&self.path)? else {
             return Ok(None);
         };
@@ -69,19 +68,19 @@ impl StateFile {
     ///
     /// # Errors
     /// The directory is missing, full or not ours to write to.
-    pub fn save(&self, state: &State) -> io::Result<()> {
+    pub(crate) fn save(&self, state: &SavedState) -> io::Result<()> {
         let mut text = serde_json::to_vec(state)?;
         text.push(b'\n');
-        write_whole(&self.path, MODE, |file: &mut File| file.write_all(&text))
+        write_whole(&self.path, MODE, |file| file.write_all(&text))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
 
     #[test]
     fn what_is_saved_is_read_again_and_what_is_damaged_is_an_error() {
@@ -89,7 +88,7 @@ mod tests {
         fs::create_dir_all(&directory).unwrap();
         let file = StateFile::new(&directory);
         assert!(file.load().unwrap().is_none());
-        file.save(&State::default()).unwrap();
+        file.save(&SavedState::default()).unwrap();
         assert!(file.load().unwrap().is_some());
         let mode = fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

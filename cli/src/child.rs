@@ -1,4 +1,4 @@
-//! Running another program to its end, within a time.
+//! Running another program with a timeout.
 
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -6,18 +6,18 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often to see whether it has ended.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How often to check whether it has exited.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How long to wait for the end of its output once it has ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long to wait for the end of its output once it has exited.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Most bytes of each stream that are kept.
+/// Most bytes of each stream that are stored.
 const MAX_OUTPUT: u64 = 1 << 20;
 
-/// What came of it.
+/// Its exit status and output.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct ChildOutput {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -26,8 +26,8 @@ pub(crate) struct Done {
 /// Runs a command with no input.
 ///
 /// # Errors
-/// It can't be started, or did not end in that time, and was killed then.
-pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Done> {
+/// It can't be started, or did not exit in time and was killed.
+pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<ChildOutput> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -38,22 +38,22 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Done> {
     let Some(status) = wait(&mut child, limit)? else {
         child.kill()?;
         child.wait()?;
-        let text = format!("no end within {}", humantime::format_duration(limit));
+        let text = format!("no exit within {}", humantime::format_duration(limit));
         return Err(io::Error::new(io::ErrorKind::TimedOut, text));
     };
-    // What it has started may hold the pipes for longer than it lives.
+    // Its descendants may hold the pipes open.
     let text = |reader: Option<Receiver<String>>| {
-        let text = reader.and_then(|reader| reader.recv_timeout(LAST_WORDS).ok());
+        let text = reader.and_then(|reader| reader.recv_timeout(OUTPUT_TIMEOUT).ok());
         text.unwrap_or_default()
     };
-    Ok(Done {
+    Ok(ChildOutput {
         status,
         stdout: text(stdout),
         stderr: text(stderr),
     })
 }
 
-/// How the child ended; none when the time is over.
+/// Its exit status; none after the timeout.
 fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
@@ -63,18 +63,18 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
         if start.elapsed() >= limit {
             return Ok(None);
         }
-        thread::sleep(PAUSE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 /// Reads a pipe to its end, on a thread of its own.
 fn collect(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What could be read counts; and nobody may wait for it any more.
+        // On an error, what was read counts. The receiver may be gone.
         let _ = pipe.take(MAX_OUTPUT).read_to_end(&mut bytes);
-        let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
-    told
+    receiver
 }

@@ -1,6 +1,5 @@
-//! `cloudhosts completions`: what a shell needs to complete the words of this
-//! command, which the packages install. It makes the shell run this program at each
-//! TAB, so names are those of now: they come from this machine's table.
+//! `cloudhosts completions`: the completion scripts, which the packages install. They make
+//! the shell run this program at each TAB, so names are those of the table at that time.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -12,25 +11,26 @@ use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
 use cloudhosts_config::Config;
 use cloudhosts_table::View;
 
-use crate::inspect::roles;
-use crate::outcome::{Failure, Outcome, print};
-use crate::{configuration, local};
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
+use crate::table_roles;
+use crate::{configuration, local_daemon};
 
 /// This program, as the shell finds it.
 const NAME: &str = "cloudhosts";
 
-/// With this in its environment the program answers a shell: it has its name.
+/// Set to the name of the shell when a shell asks for completions.
 const VARIABLE: &str = "CLOUDHOSTS_COMPLETE";
 
-/// The shells that are known.
+/// The supported shells.
 const SHELLS: [&dyn EnvCompleter; 3] = [&Bash, &Zsh, &Fish];
 
-/// Most names that are offered. Of more none is: a part of them would look like
-/// all, and a shell would go on with what that part has in common.
-const MOST: usize = 1_000;
+/// Most names that are offered. If there are more, none is: the shell would complete the
+/// common prefix of those it is given.
+const MAX_OFFERED: usize = 1_000;
 
-/// At its first completion zsh runs the file as a function of its own name, and what
-/// clap writes only defines another.
+/// At the first completion zsh runs the file as a function named after it, and clap's
+/// script only defines another function.
 const ZSH_FIRST: &str = "\
 if [[ ${funcstack[1]} == _cloudhosts ]]; then
     _clap_dynamic_completer_cloudhosts \"$@\"
@@ -42,15 +42,15 @@ fi
     source <(cloudhosts completions bash)\n  \
     cloudhosts completions zsh >/usr/local/share/zsh/site-functions/_cloudhosts\n  \
     cloudhosts completions fish >~/.config/fish/completions/cloudhosts.fish")]
-pub(crate) struct Arguments {
-    /// The shell
+pub(crate) struct CompletionsArgs {
+    /// Shell
     #[arg(value_enum)]
-    shell: Known,
+    shell: Shell,
 }
 
-/// The shells that are known.
+/// A supported shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Known {
+enum Shell {
     /// bash(1)
     Bash,
     /// zsh(1)
@@ -59,11 +59,11 @@ enum Known {
     Fish,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let (shell, more): (&dyn EnvCompleter, &str) = match arguments.shell {
-        Known::Bash => (&Bash, ""),
-        Known::Zsh => (&Zsh, ZSH_FIRST),
-        Known::Fish => (&Fish, ""),
+pub(crate) fn run(args: &CompletionsArgs) -> Result<Outcome, Failure> {
+    let (shell, more): (&dyn EnvCompleter, &str) = match args.shell {
+        Shell::Bash => (&Bash, ""),
+        Shell::Zsh => (&Zsh, ZSH_FIRST),
+        Shell::Fish => (&Fish, ""),
     };
     let mut text = Vec::new();
     shell
@@ -73,8 +73,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Yes)
 }
 
-/// Answers a shell that asks how a word may go on; none where no shell asks. What
-/// goes wrong is nothing to offer: its message would stand in the line being typed.
+/// Answers a shell that asks for completions; none if no shell asks. Errors offer nothing:
+/// a message would end up in the line being typed.
 pub(crate) fn answer(command: fn() -> clap::Command) -> Option<ExitCode> {
     let asking = std::env::var_os(VARIABLE)?;
     if !SHELLS.iter().any(|shell| asking == shell.name()) {
@@ -110,7 +110,7 @@ pub(crate) fn member() -> ArgValueCompleter {
             return Vec::new();
         };
         offered(start, |view| {
-            let role = roles::one(*view, &role.to_ascii_lowercase());
+            let role = table_roles::one(*view, &role.to_ascii_lowercase());
             let fields = role.map(|role| role.fields).unwrap_or_default();
             let members = fields.into_iter().filter_map(|field| field.member);
             members.collect()
@@ -118,38 +118,37 @@ pub(crate) fn member() -> ArgValueCompleter {
     })
 }
 
-/// Those of these names that begin so, in order. None where the table has none, or
-/// cannot be had.
+/// The names with this prefix, in order. Empty where there is no table.
 fn offered(start: &OsStr, names: impl Fn(&View<'_>) -> Vec<String>) -> Vec<CompletionCandidate> {
     let found = start.to_str().and_then(|start| {
         let file = line().and_then(|line| line.get_one::<PathBuf>("config").cloned());
         let config = Config::load_without_secrets(configuration(file).as_deref()).ok()?;
-        let mut names = local::table(&config, |view| view.settled(|| names(view))).ok()?;
+        let mut names = local_daemon::table(&config, |view| view.settled(|| names(view))).ok()?;
         names.retain(|name| name.starts_with(start));
         names.sort_unstable();
         names.dedup();
         Some(names)
     });
     match found {
-        Some(names) if names.len() <= MOST => {
+        Some(names) if names.len() <= MAX_OFFERED => {
             names.into_iter().map(CompletionCandidate::new).collect()
         }
         _ => Vec::new(),
     }
 }
 
-/// What the line says so far, which the shell hands over behind a `--`.
+/// The command line so far, which the shell passes after a `--`.
 fn line() -> Option<ArgMatches> {
     let words: Vec<OsString> = std::env::args_os()
         .skip_while(|word| word != "--")
         .skip(1)
         .collect();
-    let command = crate::Arguments::command().ignore_errors(true);
+    let command = crate::Cli::command().ignore_errors(true);
     command.try_get_matches_from(words).ok()
 }
 
-/// The role of the verb.
+/// The role of the subcommand.
 fn role_in(line: &ArgMatches) -> Option<String> {
-    let (_, verb) = line.subcommand()?;
-    verb.try_get_one::<String>("role").ok()?.cloned()
+    let (_, subcommand) = line.subcommand()?;
+    subcommand.try_get_one::<String>("role").ok()?.cloned()
 }

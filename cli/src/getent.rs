@@ -1,5 +1,5 @@
-//! What getent(1) is told: in a process of its own, so that a broken module can't
-//! take this one down with it.
+//! Lookups by getent(1), in a process of its own, so that a broken module can't crash
+//! this one.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,16 +10,15 @@ use cloudhosts_table::Name;
 
 use crate::child;
 
-/// How long a look-up may take: longer than glibc waits for a DNS server that
-/// does not answer (5 s, twice).
-pub(crate) const LIMIT: Duration = Duration::from_secs(12);
+/// How long a lookup may take: longer than glibc waits for a DNS server that does not
+/// answer (5 s, twice).
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The addresses that programs are given for a name, each once and in order of
-/// their numbers; by one service alone where that is named. Empty when there is
-/// no such name.
+/// The addresses that programs get for a name, sorted, each once; by a single service
+/// where one is given. Empty if there is no such name.
 ///
 /// # Errors
-/// getent is missing, takes longer than [`LIMIT`], or crashes.
+/// getent is missing, takes longer than [`TIMEOUT`], or crashes.
 pub(crate) fn addresses(name: &Name, service: Option<&str>) -> io::Result<Vec<IpAddr>> {
     let mut command = getent(service);
     command.args(["--", "ahosts", name.as_str()]);
@@ -30,8 +29,8 @@ pub(crate) fn addresses(name: &Name, service: Option<&str>) -> io::Result<Vec<Ip
     Ok(all)
 }
 
-/// The names that programs are given for an address, the canonical one first; by
-/// one service alone where that is named. Empty when it has none.
+/// The names that programs get for an address, the canonical one first; by a single
+/// service where one is given. Empty if there are none.
 ///
 /// # Errors
 /// As [`addresses`].
@@ -53,14 +52,14 @@ fn getent(service: Option<&str>) -> Command {
     command
 }
 
-/// What it prints; nothing where nothing is found.
+/// Its output; empty where nothing is found.
 fn answer(command: &mut Command) -> io::Result<String> {
-    let done = child::run(command, LIMIT)?;
+    let done = child::run(command, TIMEOUT)?;
     match done.status.code() {
         // 2: not found (getent(1)).
         Some(0 | 2) => Ok(done.stdout),
         _ => Err(io::Error::other(format!(
-            "getent ended with {}: {}",
+            "getent failed with {}: {}",
             done.status,
             done.stderr.trim()
         ))),

@@ -1,6 +1,6 @@
 //! `cloudhosts`: the command for start-up scripts and operators. It registers
-//! roles in Redis; and it shows what the daemon leaves behind (its status and
-//! its table), for which it needs no Redis.
+//! roles in Redis, and it shows the daemon's status and table, for which it does
+//! not need Redis.
 #![forbid(unsafe_code)]
 
 mod acl;
@@ -9,15 +9,18 @@ mod completions;
 mod getent;
 mod history;
 mod inspect;
-mod local;
+mod local_daemon;
 mod nscd;
 mod nsswitch;
 mod outcome;
+mod output;
 mod program;
 mod progress;
 mod register;
-mod replace;
-mod wait_word;
+mod replace_file;
+mod runtime;
+mod table_roles;
+mod wait_option;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -26,60 +29,59 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use cloudhosts_config::{Config, ConfigError, hide_passwords};
-
 use outcome::{Failure, Outcome};
 
-/// Role names for machines that come and go, by way of a Redis hash.
+/// Role names for machines that come and go, kept in a Redis hash
 #[derive(Debug, Parser)]
 #[command(
     name = "cloudhosts",
     version,
-    after_help = "Exit codes: 0 done; 1 the answer is no, or the daemon is not well; \
-                  2 usage or configuration; 3 Redis or the daemon is out of reach; \
+    after_help = "Exit codes: 0 success; 1 the answer is no, or the daemon is not well; \
+                  2 usage or configuration error; 3 Redis or the daemon can't be reached; \
                   4 the role was claimed from its holders; \
-                  5 refused, since a role that works would not any more (--force)."
+                  5 refused, since a role that works would stop working (--force)."
 )]
-struct Arguments {
+struct Cli {
     #[command(flatten)]
-    common: Common,
+    global: GlobalOptions,
     #[command(subcommand)]
-    verb: Verb,
+    command: CliCommand,
 }
 
-/// What all verbs take.
+/// The heading of the options that all subcommands have.
 const GLOBAL: &str = "Global options";
 
-/// Those that are run whatever the configuration is like, and show no option for it.
+/// The subcommands that do not read the configuration, and do not show these options.
 const UNCONFIGURED: [&str; 2] = ["nsswitch", "completions"];
 
 #[derive(Debug, Args)]
-struct Common {
-    /// The configuration [default: $CLOUDHOSTS_CONFIG, or /etc/cloudhosts/cloudhosts.toml if it
+struct GlobalOptions {
+    /// Configuration file [default: $CLOUDHOSTS_CONFIG, or /etc/cloudhosts/cloudhosts.toml if it
     /// exists, and to register /etc/cloudhosts/register.toml]
     #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     config: Option<PathBuf>,
-    /// Where Redis is, instead of `redis.urls`; may be repeated
+    /// URL of Redis, instead of `redis.urls`; may be repeated
     #[arg(long, value_name = "URL", global = true, help_heading = GLOBAL)]
     redis_url: Vec<String>,
-    /// The hash, instead of `hashes`; may be repeated
+    /// Redis hash, instead of `hashes`; may be repeated
     #[arg(long, value_name = "KEY", global = true, help_heading = GLOBAL)]
     hash: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum CliCommand {
     #[command(flatten)]
-    Register(register::Verb),
+    Register(register::RegisterCommand),
     /// Print the change log: when, who, what
-    History(history::Arguments),
-    /// Print what Redis must be told so that the daemon and those who register may do what they do
-    Acl(acl::Arguments),
+    History(history::HistoryArgs),
+    /// Print the ACL rules that Redis needs for the daemon and for registering
+    Acl(acl::AclArgs),
     #[command(flatten)]
-    Inspect(inspect::Verb),
-    /// Put cloudhosts on the hosts: line of nsswitch.conf, or take it off
-    Nsswitch(nsswitch::Arguments),
-    /// Print the completions of this command for a shell
-    Completions(completions::Arguments),
+    Inspect(inspect::InspectCommand),
+    /// Add cloudhosts to the hosts: line of nsswitch.conf, or remove it
+    Nsswitch(nsswitch::NsswitchArgs),
+    /// Print the completion script for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 fn main() -> ExitCode {
@@ -89,11 +91,11 @@ fn main() -> ExitCode {
     if let Some(code) = completions::answer(command) {
         return code;
     }
-    let arguments = parse();
-    if let Some(exposure) = hide_passwords(&arguments.common.redis_url) {
+    let cli = parse();
+    if let Some(exposure) = hide_passwords(&cli.global.redis_url) {
         eprintln!("cloudhosts: {exposure}; {}", exposure.remedy());
     }
-    match run(&arguments) {
+    match run(&cli) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
             eprintln!("cloudhosts: {failure}");
@@ -102,12 +104,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line, read; or its end, where it is wrong or asks for help.
-fn parse() -> Arguments {
+/// Parses the command line. Exits where it is wrong or asks for help.
+fn parse() -> Cli {
     let mut command = command();
-    let words = wait_word::join(&command, std::env::args_os());
+    let words = wait_option::join(&command, std::env::args_os());
     let matches = command.try_get_matches_from_mut(&words);
-    let parsed = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.unwrap_or_else(|error| {
         let unknown = error.kind() == ErrorKind::UnknownArgument;
         let error = error.format(&mut command);
@@ -115,7 +117,7 @@ fn parse() -> Arguments {
             // Nobody may read it; the exit code says it too.
             let _ = error.print();
             eprintln!(
-                "cloudhosts: the command of hold follows --: cloudhosts hold ROLE -- COMMAND"
+                "cloudhosts: put -- before the command of hold: cloudhosts hold ROLE -- COMMAND"
             );
             std::process::exit(error.exit_code());
         }
@@ -125,7 +127,7 @@ fn parse() -> Arguments {
 
 /// Whether this is `hold` with an option that may be one of its command's.
 fn holds_without_dashes(words: &[OsString]) -> bool {
-    let command = Arguments::command().ignore_errors(true);
+    let command = Cli::command().ignore_errors(true);
     let matches = command.try_get_matches_from(words);
     let holds = matches.is_ok_and(|matches| matches.subcommand_name() == Some("hold"));
     holds && !words.iter().any(|word| word == "--")
@@ -133,18 +135,18 @@ fn holds_without_dashes(words: &[OsString]) -> bool {
 
 /// What clap knows of the command line.
 fn command() -> clap::Command {
-    let mut command = Arguments::command();
-    // From here on each verb has the global options.
+    let mut command = Cli::command();
+    // From here on each subcommand has the global options.
     command.build();
-    let hide = |verb: clap::Command| {
-        verb.mut_args(|argument| {
+    let hide = |subcommand: clap::Command| {
+        subcommand.mut_args(|argument| {
             let hidden = argument.is_global_set() || argument.is_hide_set();
             argument.hide(hidden)
         })
     };
     UNCONFIGURED
         .into_iter()
-        .fold(command, |command, verb| command.mut_subcommand(verb, hide))
+        .fold(command, |command, name| command.mut_subcommand(name, hide))
 }
 
 /// The file that is the whole configuration: the one of `--config`, or else of the
@@ -156,53 +158,52 @@ fn configuration(given: Option<PathBuf>) -> Option<PathBuf> {
     })
 }
 
-fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let common = &arguments.common;
-    let file = configuration(common.config.clone());
+fn run(cli: &Cli) -> Result<Outcome, Failure> {
+    let global = &cli.global;
+    let file = configuration(global.config.clone());
     let load = |load: fn(Option<&Path>) -> Result<Config, ConfigError>| -> Result<_, ConfigError> {
         let mut config = load(file.as_deref())?;
-        config.override_with(&common.redis_url, &common.hash)?;
+        config.override_with(&global.redis_url, &global.hash)?;
         Ok(config)
     };
-    let refused = |error: ConfigError| Failure::Usage(error.to_string());
-    match &arguments.verb {
-        Verb::Register(verb) => {
-            let config = load(if verb.waits() {
+    let usage = |error: ConfigError| Failure::Usage(error.to_string());
+    match &cli.command {
+        CliCommand::Register(command) => {
+            let config = load(if command.waits() {
                 Config::load_to_register_without_secrets
             } else {
                 Config::load_to_register
             });
-            register::run(verb, config.map_err(refused)?, &common.hash)
+            register::run(command, config.map_err(usage)?, &global.hash)
         }
-        Verb::History(arguments) => {
-            let config = load(Config::load_to_register).map_err(refused)?;
-            history::run(arguments, config)
+        CliCommand::History(args) => {
+            let config = load(Config::load_to_register).map_err(usage)?;
+            history::run(args, config)
         }
-        Verb::Acl(_) => {
-            let daemon = load(Config::load_without_secrets).map_err(refused)?;
-            let registrar = load(Config::load_to_register_without_secrets).map_err(refused)?;
+        CliCommand::Acl(_) => {
+            let daemon = load(Config::load_without_secrets).map_err(usage)?;
+            let registrar = load(Config::load_to_register_without_secrets).map_err(usage)?;
             acl::run(&daemon, &registrar)
         }
-        Verb::Inspect(verb) => inspect::run(verb, load(Config::load_without_secrets)),
+        CliCommand::Inspect(command) => inspect::run(command, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.
-        Verb::Nsswitch(arguments) => nsswitch::run(arguments),
-        Verb::Completions(arguments) => completions::run(arguments),
+        CliCommand::Nsswitch(args) => nsswitch::run(args),
+        CliCommand::Completions(args) => completions::run(args),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
-    /// The lines of the help that show how a verb is called.
-    fn examples(verb: &clap::Command) -> Vec<String> {
-        let help = verb.get_after_help().map(ToString::to_string);
+    /// The lines of the help that show how a subcommand is called.
+    fn examples(subcommand: &clap::Command) -> Vec<String> {
+        let help = subcommand.get_after_help().map(ToString::to_string);
         let help = help.unwrap_or_default();
         let lines = help.lines().skip_while(|line| *line != "Examples:").skip(1);
         lines.map(|line| line.trim().to_owned()).collect()
@@ -225,21 +226,21 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_each_verb_has_examples_that_are_understood() {
+    fn the_help_of_each_subcommand_has_examples_that_are_understood() {
         let command = command();
-        for verb in command.get_subcommands() {
-            let name = verb.get_name();
+        for subcommand in command.get_subcommands() {
+            let name = subcommand.get_name();
             if name == "help" {
                 continue;
             }
-            let examples = examples(verb);
+            let examples = examples(subcommand);
             assert!(examples.len() >= 2, "{name}: {examples:?}");
             for line in examples {
                 assert!(line.len() < 78, "{line}: too long for a terminal");
                 // behind a pipe, or in a shell's own command
                 let (_, line) = line.split_at(line.find("cloudhosts ").unwrap());
                 let words = words(line.trim_end_matches(')')).into_iter();
-                let words = wait_word::join(&command, words.map(OsString::from));
+                let words = wait_option::join(&command, words.map(OsString::from));
                 let matches = command.clone().try_get_matches_from(words);
                 let matches = matches.unwrap_or_else(|error| panic!("{line}: {error}"));
                 assert_eq!(matches.subcommand_name(), Some(name), "{line}");
@@ -250,8 +251,11 @@ mod tests {
     #[test]
     fn what_is_not_configured_shows_no_option_for_it() {
         let mut command = command();
-        for verb in command.get_subcommands_mut() {
-            let (name, help) = (verb.get_name().to_owned(), verb.render_help().to_string());
+        for subcommand in command.get_subcommands_mut() {
+            let (name, help) = (
+                subcommand.get_name().to_owned(),
+                subcommand.render_help().to_string(),
+            );
             if name != "help" {
                 let shown = !UNCONFIGURED.contains(&name.as_str());
                 assert_eq!(help.contains(GLOBAL), shown, "{name}");

@@ -1,5 +1,4 @@
-//! nscd(8), which answers in the place of all modules for as long as it has an
-//! answer in its cache.
+//! nscd(8), which answers before all services from its cache.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,23 +7,23 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-/// Where glibc asks it.
+/// Its socket.
 const SOCKET: &str = "/var/run/nscd/socket";
 
 /// Its configuration.
 const CONFIG: &str = "/etc/nscd.conf";
 
-/// How long to wait for it.
-const LIMIT: Duration = Duration::from_secs(1);
+/// How long to wait for a connection.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What is known of its cache of hosts.
+/// The state of its cache of hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cache {
-    /// There is none.
+    /// It does not run, or does not cache hosts.
     None,
-    /// It caches them.
+    /// It caches hosts.
     Hosts,
-    /// It does not by its configuration, which has changed since it has read it.
+    /// Its configuration disables the cache, but was changed since it was read.
     Unknown,
 }
 
@@ -43,13 +42,13 @@ pub(crate) fn cache() -> Cache {
     }
 }
 
-/// Whether it runs and caches hosts, for all that is known.
+/// Whether it is known to cache hosts.
 pub(crate) fn caches_hosts() -> bool {
     cache() == Cache::Hosts
 }
 
-/// Whether the configuration has changed since nscd was started, which reads it
-/// then alone, and makes its socket.
+/// Whether the configuration has changed since nscd started, when it read it and created
+/// its socket.
 fn is_newer() -> bool {
     let (Ok(config), Ok(socket)) = (fs::metadata(CONFIG), fs::metadata(SOCKET)) else {
         return false;
@@ -57,15 +56,15 @@ fn is_newer() -> bool {
     (config.ctime(), config.ctime_nsec()) > (socket.mtime(), socket.mtime_nsec())
 }
 
-/// Whether somebody listens. One that is too busy to be reached runs too: a
-/// connection that finds its backlog full waits without end (unix(7)).
+/// Whether it accepts connections. A timeout counts as yes: a connection waits without
+/// limit while the backlog is full (unix(7)).
 fn runs() -> bool {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     thread::spawn(move || {
-        // Nobody may wait for it any more.
-        let _ = tell.send(UnixStream::connect(SOCKET).is_ok());
+        // The receiver may be gone.
+        let _ = sender.send(UnixStream::connect(SOCKET).is_ok());
     });
-    told.recv_timeout(LIMIT).unwrap_or(true)
+    receiver.recv_timeout(TIMEOUT).unwrap_or(true)
 }
 
 /// Whether a configuration enables the cache of hosts, which is off by default.

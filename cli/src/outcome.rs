@@ -1,10 +1,8 @@
-//! How a verb ends: its exit code, and how text of strangers is printed.
+//! How a subcommand ends: its exit code, and the message of an error.
 
-use std::fmt;
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-/// What came of it, where nothing went wrong.
+/// What a subcommand came to, where nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Done, or yes.
@@ -13,7 +11,7 @@ pub(crate) enum Outcome {
     No,
     /// The exit code of a command that was run.
     Code(u8),
-    /// Somebody has taken the role from its holders.
+    /// Somebody has claimed the role from its holders.
     Ended,
 }
 
@@ -28,28 +26,21 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// What went wrong: what, with which, and what to do.
-#[derive(Debug)]
+/// What went wrong, by exit code: what happened, to what, and what to do.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The command line or the configuration.
+    #[error("{0}")]
     Usage(String),
     /// It could not be done.
+    #[error("{0}")]
     Failed(String),
     /// It would do harm that is seldom meant; it can be forced.
+    #[error("{0}")]
     Refused(String),
-    /// Redis, or the daemon, or what it leaves behind, can't be had.
+    /// Redis, the daemon or one of its files can't be reached.
+    #[error("{0}")]
     Unreachable(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Usage(text)
-            | Failure::Failed(text)
-            | Failure::Refused(text)
-            | Failure::Unreachable(text) => f.write_str(text),
-        }
-    }
 }
 
 impl From<Failure> for ExitCode {
@@ -60,59 +51,5 @@ impl From<Failure> for ExitCode {
             Failure::Unreachable(_) => ExitCode::from(3),
             Failure::Refused(_) => ExitCode::from(5),
         }
-    }
-}
-
-/// Text of strangers: all but printable ASCII is escaped, since a terminal obeys
-/// more than control characters (some turn the line around).
-pub(crate) struct Plain<'t>(pub(crate) &'t str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                c if c.is_ascii_graphic() || c == ' ' => write!(f, "{c}")?,
-                c => write!(f, "{}", c.escape_default())?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Lines of a word and what it says.
-#[derive(Debug, Default)]
-pub(crate) struct Lines(pub(crate) String);
-
-impl Lines {
-    /// Adds a line.
-    pub(crate) fn add(&mut self, word: &str, says: impl fmt::Display) {
-        self.0.push_str(&format!("{word:<13}{says}\n"));
-    }
-}
-
-/// How much of what is long is written at once.
-const CHUNK: usize = 64 << 10;
-
-/// Prints to stdout. A reader that has seen enough (`| head`) is no failure.
-///
-/// # Errors
-/// Stdout can't be written to.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    print_by(|out| out.write_all(text.as_bytes()))
-}
-
-/// Prints what `write` writes, as it comes: what may be too long to be held.
-///
-/// # Errors
-/// As [`print()`].
-pub(crate) fn print_by(
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), Failure> {
-    let mut out = BufWriter::with_capacity(CHUNK, io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Unreachable(format!("can't print: {error}")))
-        }
-        _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
-//! What is waited for, or how far something is, where that takes longer than a
-//! second. Told on a terminal only, and wiped away at the end.
+//! A progress line on a terminal, for what takes longer than a second. It is erased at the
+//! end.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -7,39 +7,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Nothing is said before, and then so often.
-const FIRST: Duration = Duration::from_secs(1);
-const EVERY: Duration = Duration::from_millis(200);
+/// Nothing is shown before this time.
+const DELAY: Duration = Duration::from_secs(1);
+/// The interval of updates.
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// How many steps there are between two words about them.
+/// The number of steps between updates of their count.
 const STRIDE: usize = 1024;
 
-/// A line on standard error, for as long as this lives. Whoever prints something
-/// else there drops it first.
+/// A line on standard error, until it is dropped. Drop it before anything else is printed
+/// there.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// None where nobody looks.
-    line: Option<Line>,
+    /// None if standard error is not a terminal.
+    line: Option<ProgressLine>,
 }
 
-/// The line, and the thread that shows it: what is waited for may block this one.
+/// The text, and the thread that shows it: the work may block this thread.
 #[derive(Debug)]
-struct Line {
+struct ProgressLine {
     text: Arc<Mutex<String>>,
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Something is waited for: `Waiting for Redis...`.
+    /// Shows what is waited for: `Waiting for Redis...`.
     pub(crate) fn waiting(what: &str) -> Progress {
-        let line = io::stderr().is_terminal().then(|| Line::show(what));
+        let line = io::stderr().is_terminal().then(|| ProgressLine::show(what));
         Progress {
             line: line.and_then(Result::ok),
         }
     }
 
-    /// So many of all are done, from now on.
+    /// Shows a count from now on.
     pub(crate) fn reach(&self, done: usize, all: usize, what: &str) {
         if let Some(line) = &self.line {
             let mut text = line.text.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,13 +49,13 @@ impl Progress {
     }
 }
 
-impl Line {
-    fn show(text: &str) -> io::Result<Line> {
+impl ProgressLine {
+    fn show(text: &str) -> io::Result<ProgressLine> {
         let text = Arc::new(Mutex::new(text.to_owned()));
         let (end, ended) = channel();
         let shown = text.clone();
         let thread = thread::Builder::new().spawn(move || show(&shown, &ended))?;
-        Ok(Line {
+        Ok(ProgressLine {
             text,
             end: Some(end),
             thread: Some(thread),
@@ -62,11 +63,11 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.end = None;
         if let Some(thread) = self.thread.take() {
-            // It has wiped the line when it ends, and cannot panic.
+            // It erases the line before it ends, and does not panic.
             let _ = thread.join();
         }
     }
@@ -74,24 +75,24 @@ impl Drop for Line {
 
 fn show(text: &Mutex<String>, ended: &Receiver<()>) {
     let start = Instant::now();
-    let mut pause = FIRST;
+    let mut pause = DELAY;
     while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        pause = EVERY;
+        pause = INTERVAL;
         let text = text.lock().unwrap_or_else(PoisonError::into_inner).clone();
         write(&format!("{text} ({} s)", start.elapsed().as_secs()));
     }
-    if pause == EVERY {
+    if pause == INTERVAL {
         write("");
     }
 }
 
-/// Puts a text in place of the line.
+/// Replaces the line.
 fn write(text: &str) {
-    // It is only for the eye.
+    // An error does not matter here.
     let _ = io::stderr().write_all(format!("\r{text}\x1b[K").as_bytes());
 }
 
-/// A count of steps, which are many and short.
+/// Progress by a count of many short steps.
 #[derive(Debug)]
 pub(crate) struct Steps {
     done: usize,
@@ -101,7 +102,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Of so many things.
+    /// A count of `all` steps.
     pub(crate) fn of(all: usize, what: &'static str) -> Steps {
         Steps {
             done: 0,
@@ -111,7 +112,7 @@ impl Steps {
         }
     }
 
-    /// One more is done.
+    /// Counts one more step.
     pub(crate) fn next(&mut self) {
         self.done += 1;
         if self.done.is_multiple_of(STRIDE) {

@@ -1,30 +1,32 @@
 //! A user of this machine, and what that user may do.
 //!
-//! Root may read everything, so what root sees says nothing of the daemon, which
-//! runs as another user. The kernel gives each thread rights of its own: a thread
-//! that has put on those of another user is told what that user would be.
+//! Root may read everything, so what root can read says nothing about the daemon,
+//! which runs as another user. On Linux each thread has credentials of its own: a
+//! thread that takes on those of another user sees what that user would see.
 
-use crate::unit::Unit;
-use rustix::process::{Gid, Uid, geteuid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Who runs the daemon where no unit says.
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use crate::unit::Unit;
+
+/// The daemon's user where no unit says.
 const USER: &str = "cloudhosts";
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// The user and the group that stand for nobody in particular.
+/// The user and the group `nobody`.
 const NOBODY: u32 = 65534;
 
-/// What a process is called, of which the kernel keeps 15 bytes (proc(5)).
+/// The daemon's process name, which the kernel cuts at 15 bytes (proc(5)).
 const DAEMON: &str = "cloudhosts-cach";
 
-/// A user with the groups that count.
+/// A user and its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The name; where none is known, the number.
@@ -35,8 +37,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Who the installed unit runs the daemon as, or else the user `cloudhosts`.
-    /// None where there is no such user.
+    /// The user as whom the installed unit runs the daemon, or else `cloudhosts`.
+    /// None if there is no such user.
     #[must_use]
     pub fn of_unit(unit: &Unit) -> Option<Account> {
         let named = unit.user.as_deref().unwrap_or(USER);
@@ -51,8 +53,8 @@ impl Account {
         Some(account)
     }
 
-    /// Who runs the daemon whose process this is. None where the process is no
-    /// daemon of ours.
+    /// The user of a daemon's process. None if the process is not a daemon of
+    /// ours.
     #[must_use]
     pub fn of_daemon(process: u32) -> Option<Account> {
         let called = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
@@ -75,7 +77,7 @@ impl Account {
         })
     }
 
-    /// A user without any right of its own, as programs may be run by.
+    /// A user without any privileges.
     #[must_use]
     pub fn ordinary() -> Account {
         Account {
@@ -101,23 +103,23 @@ impl Account {
         })
     }
 
-    /// The number of the user.
+    /// The user ID.
     #[must_use]
     pub fn user(&self) -> u32 {
         self.user
     }
 
-    /// The number of the group that files of this user's have.
+    /// The ID of the primary group.
     #[must_use]
     pub fn group(&self) -> u32 {
         self.group
     }
 
-    /// Does something with the rights of this user alone, on a thread of its own.
-    /// Only root can; another user does it as whoever that is.
+    /// Runs `f` with the credentials of this user, in a thread of its own. Only root
+    /// can; for any other user, `f` runs with the credentials of the process.
     ///
     /// # Errors
-    /// This process is not allowed to, as in a container that has but one user.
+    /// The process may not change users, as in a container with only one user.
     pub fn act<R: Send>(&self, f: impl FnOnce() -> R + Send) -> io::Result<R> {
         if !geteuid().is_root() || self.user == 0 {
             return Ok(f());
@@ -137,8 +139,8 @@ impl Account {
         })
     }
 
-    /// The command that lets this user read a file: that opens the first directory
-    /// on the way that is closed, or else the file to the user's group.
+    /// The command that lets this user read a file: it opens the first directory on
+    /// the path that is closed to the user, or else the file to the user's group.
     #[must_use]
     pub fn grant(&self, file: &Path) -> String {
         let above: Vec<&Path> = file.ancestors().skip(1).collect();
@@ -152,16 +154,18 @@ impl Account {
         }
     }
 
-    /// Whether the mode of a directory lets this user go through it.
+    /// Whether the mode of a directory lets this user traverse it.
     fn enters(&self, directory: &Path) -> bool {
         let Ok(found) = fs::metadata(directory) else {
             return true;
         };
         let in_group = found.gid() == self.group || self.groups.contains(&found.gid());
-        let right = match found.uid() == self.user {
-            true => 0o100,
-            false if in_group => 0o010,
-            false => 0o001,
+        let right = if found.uid() == self.user {
+            0o100
+        } else if in_group {
+            0o010
+        } else {
+            0o001
         };
         found.mode() & right != 0
     }
@@ -175,7 +179,7 @@ impl Account {
     }
 }
 
-/// The groups that a user is a member of, besides the own.
+/// The supplementary groups of a user.
 fn groups_of(name: &str) -> Vec<u32> {
     let text = fs::read_to_string(GROUP).unwrap_or_default();
     let number = |line: &str| {

@@ -1,13 +1,14 @@
-//! Passwords on the command line, which everybody can see in the list of
-//! processes: they are overwritten there.
+//! Passwords on the command line, which all users can see in the list of processes:
+//! they are overwritten there.
 
-use crate::endpoint::Endpoint;
-use crate::exposure::Exposure;
-use crate::printable::reason;
 use std::fs::{File, OpenOptions, read, read_to_string};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+
+use crate::endpoint::Endpoint;
+use crate::exposure::Exposure;
+use crate::printable::reason;
 
 /// Where the arguments begin in memory, as a field of `/proc/PID/stat`
 /// (`arg_start` in proc_pid_stat(5)), counted from the third, which is the
@@ -17,10 +18,10 @@ const ARGUMENTS: usize = 48 - 3;
 /// Overwrites the passwords in these values of `--redis-url` where others see
 /// them. `None`: there are none.
 ///
-/// A process that others look at shows its own memory, so that is what is
-/// written to, by `/proc/self/mem`: Rust has no way to it, and nothing of Rust
-/// refers to it. Call it once the arguments are parsed, since who asks for them
-/// later gets what is there then.
+/// The kernel shows others the memory of the process itself, so that memory is
+/// overwritten, through `/proc/self/mem`: Rust has no access to it, and holds no
+/// reference to it. Call this after the arguments are parsed, since later readers
+/// of them get what is there then.
 #[must_use]
 pub fn hide_passwords(urls: &[String]) -> Option<Exposure> {
     let secret = |url: &&String| Endpoint::parse(url).is_ok_and(|url| url.password.is_some());
@@ -44,12 +45,13 @@ fn overwrite(urls: &[&String]) -> io::Result<()> {
         }
     }
     let line = read("/proc/self/cmdline")?;
-    match urls
+    if urls
         .iter()
         .any(|url| !found(&line, url.as_bytes()).is_empty())
     {
-        true => Err(io::Error::other("it is still there")),
-        false => Ok(()),
+        Err(io::Error::other("it is still there"))
+    } else {
+        Ok(())
     }
 }
 
@@ -99,7 +101,7 @@ fn secret_parts(url: &str) -> Vec<Range<usize>> {
         at += parameter.len() + 1;
     }
     parts.retain(|part| !part.is_empty());
-    // Written in a way that the parser understands and this does not.
+    // Written in a way that the URL parser understands and this code does not.
     if parts.is_empty() {
         parts.push(0..url.len());
     }
@@ -108,7 +110,6 @@ fn secret_parts(url: &str) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,67 +1,63 @@
-//! The configuration file, `/etc/cloudhosts/cloudhosts.toml`, and what differs from
-//! it for who registers, `/etc/cloudhosts/register.toml`.
+//! The configuration file, `/etc/cloudhosts/cloudhosts.toml`.
 //!
-//! Everything is checked when it is read: the types of the values check
-//! themselves while they are parsed, which is how an error knows its line.
+//! Everything is checked while it is parsed, by the types of the values, so that
+//! each error has its line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cloudhosts_table::{Name, Order};
+use serde::Deserialize;
 
 use crate::dns_table::{Dns, DnsTable};
 use crate::endpoint::Endpoint;
-use crate::error::{ConfigError, Places, Source};
+use crate::error::{ConfigError, ConfigText, Places};
+use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
 use crate::secrets::{self, PasswordReader};
 use crate::values::{
     self, AbsolutePath, Allow, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax,
-    ZoneText, standard_urls,
+    UrlsError, ZoneText, standard_urls,
 };
 use crate::zone::Zone;
-use cloudhosts_table::{Name, Order};
-use serde::Deserialize;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// Where the configuration is when no other file is named.
-pub const STANDARD: &str = "/etc/cloudhosts/cloudhosts.toml";
-
-/// What `cloudhosts.toml` says, or the defaults.
+/// The configuration, from `cloudhosts.toml` or the defaults.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The hashes to mirror; the first that has a role decides it. At least
     /// one, each once.
     pub hashes: Vec<String>,
-    /// The hashes that the file names, whatever the command line says.
+    /// The hashes of the file, whatever the command line says.
     pub mirrored: Vec<String>,
-    /// The domain in which the roles answer as well.
+    /// The domain below which the roles answer too.
     pub domain: Option<Name>,
-    /// Where this machine stands: of a role the members of this zone are
-    /// answered, while there are any.
+    /// The zone of this machine: the members of a role in this zone are preferred.
     pub zone: Option<Zone>,
     /// Which names are mirrored.
     pub allow: Allow,
-    /// The socket at which tables are handed over.
+    /// The daemon's socket.
     pub socket: PathBuf,
     /// The directory of the last good table.
     pub state_dir: PathBuf,
-    /// Where the daemon writes how it is.
+    /// The status document.
     pub status_file: PathBuf,
-    /// How often everything is read although nothing was pushed.
+    /// How often everything is read even if no change was pushed.
     pub resync_interval: Duration,
-    /// How often everything is read where nothing can be pushed.
+    /// How often everything is read where changes cannot be pushed.
     pub poll_interval: Duration,
-    /// How long a table is served with no daemon behind it; `None`: for ever.
+    /// How long a table is used without a daemon; `None`: for ever.
     pub stale_max: Option<Duration>,
     /// How several addresses are ordered.
     pub order: Order,
-    /// Whether addresses are looked up too.
+    /// Whether lookups by address are answered.
     pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
     /// How cloudhosts-dns answers.
     pub dns: Dns,
-    /// The file all this was read from; none where there is none and the defaults
-    /// count.
+    /// The file this was read from; none if the defaults apply.
     file: Option<PathBuf>,
-    /// The file that `redis.urls` was read from; none where the command line
-    /// says.
+    /// The file that `redis.urls` was read from; none for the command line.
     pub(crate) urls_from: Option<PathBuf>,
 }
 
@@ -73,18 +69,18 @@ pub struct Redis {
     pub urls: Vec<Endpoint>,
     /// Who to log in as, where the URL does not say.
     pub username: Option<String>,
-    /// The file with the password, where the URL has none. It is read anew at
-    /// each connect. systemd's credential `redis-password` stands in for it.
+    /// The file with the password, where the URL has none. It is read again at
+    /// each connect. The systemd credential `redis-password` replaces it.
     pub password_file: Option<PathBuf>,
     /// The CA to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The master the sentinels watch; `urls` are theirs then.
+    /// The master that sentinels watch; `urls` are then those of the sentinels.
     pub sentinel: Option<String>,
-    /// The time to look the host up, connect and agree on TLS.
+    /// The time limit for the lookup of the host, connecting and the TLS handshake.
     pub connect_timeout: Duration,
-    /// The password that the unit hands to the daemon, where this is another
+    /// The password that the unit passes to the daemon, where this is another
     /// program.
-    pub(crate) handed: Option<secrets::Handed>,
+    pub(crate) adopted: Option<secrets::AdoptedPassword>,
     /// Whose file `password_file` is.
     pub(crate) password_reader: PasswordReader,
 }
@@ -92,7 +88,7 @@ pub struct Redis {
 /// The file as written: every key may be missing, an unknown one is an error.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-struct File {
+struct ConfigFile {
     hashes: Hashes,
     domain: Domain,
     zone: ZoneText,
@@ -111,7 +107,7 @@ struct File {
 
 impl Config {
     /// Reads the file, or the defaults where `path` is `None` and there is no
-    /// [`STANDARD`] file; and sees that the password and the CA can be read.
+    /// [`CONFIG_FILE`]; and checks that the password and the CA can be read.
     ///
     /// # Errors
     /// Names the file and the line, and says what to do.
@@ -121,9 +117,9 @@ impl Config {
         Ok(config)
     }
 
-    /// The same for programs that never connect to Redis and may be run by
-    /// people who are not allowed to read its password; and for those that go
-    /// on trying, to which the password may come later.
+    /// The same without that check: for programs that never connect to Redis and
+    /// may be run by users who may not read its password; and for those that keep
+    /// trying, since the password may be created later.
     ///
     /// # Errors
     /// Names the file and the line, and says what to do.
@@ -132,7 +128,7 @@ impl Config {
     }
 
     pub(crate) fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
-        let file = path.unwrap_or(Path::new(STANDARD));
+        let file = path.unwrap_or(Path::new(CONFIG_FILE));
         let (text, from) = match std::fs::read_to_string(file) {
             Ok(text) => (text, Some(file.to_owned())),
             Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
@@ -145,7 +141,7 @@ impl Config {
         Ok((config, source))
     }
 
-    /// The file it was read from; none where there is none, and the defaults count.
+    /// The file it was read from; none if the defaults apply.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -154,8 +150,9 @@ impl Config {
     /// Reads the text of a configuration that came from `file`.
     pub(crate) fn parse(file: &Path, text: String) -> Result<(Config, Places), ConfigError> {
         let urls_from = Some(file.to_owned());
-        let source = Source::new(file, text);
-        let file: File = toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
+        let source = ConfigText::new(file, text);
+        let file: ConfigFile =
+            toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
         let mut redis = Redis::standard();
         let mut places = source.places();
         file.redis.put_into(&mut redis, &mut places, &source)?;
@@ -171,8 +168,8 @@ impl Config {
             zone: file.zone.0,
             allow: file.allow,
             socket: file.socket.unwrap_or_default().0,
-            state_dir: path(file.state_dir, "/var/lib/cloudhosts"),
-            status_file: path(file.status_file, "/run/cloudhosts/status.json"),
+            state_dir: path(file.state_dir, STATE_DIR),
+            status_file: path(file.status_file, STATUS_FILE),
             resync_interval: interval(file.resync_interval, Duration::from_secs(60)),
             poll_interval: interval(file.poll_interval, Duration::from_secs(2)),
             stale_max: file.stale_max.0,
@@ -186,17 +183,17 @@ impl Config {
         Ok((config, places))
     }
 
-    /// Whom it logs in as, where it says so: the user of the first URL, or of all.
+    /// The user who logs in, if one is set: that of the first URL, or of all.
     #[must_use]
     pub fn login(&self) -> Option<&str> {
         let redis = &self.redis;
         let of_url = redis.urls.first().and_then(|url| url.username.as_deref());
-        // With sentinels it is theirs.
+        // With sentinels the user of the URL is theirs.
         let of_url = of_url.filter(|_| redis.sentinel.is_none());
         of_url.or(redis.username.as_deref())
     }
 
-    /// The same for who does not log in.
+    /// The same without a login.
     #[must_use]
     pub fn without_login(&self) -> Config {
         let mut config = self.clone();
@@ -208,15 +205,14 @@ impl Config {
         config
     }
 
-    /// Puts what `--redis-url` and `--hash` say in place of what the file
-    /// says. Nothing given changes nothing.
+    /// Overrides the file with `--redis-url` and `--hash`, if given.
     ///
     /// # Errors
     /// Names the option and says what to do.
     pub fn override_with(&mut self, urls: &[String], hashes: &[String]) -> Result<(), ConfigError> {
         if !urls.is_empty() {
-            let read = |url: &String| Endpoint::parse(url).map_err(|why| why.to_string());
-            let read: Result<Vec<Endpoint>, String> = urls.iter().map(read).collect();
+            let read = |url: &String| Endpoint::parse(url).map_err(UrlsError::from);
+            let read: Result<Vec<Endpoint>, UrlsError> = urls.iter().map(read).collect();
             let read = match self.redis.sentinel {
                 Some(_) => read.and_then(sentinels),
                 None => read,
@@ -233,7 +229,7 @@ impl Config {
 }
 
 impl Redis {
-    /// What counts where nothing is written.
+    /// The defaults.
     fn standard() -> Redis {
         Redis {
             urls: standard_urls(),
@@ -242,7 +238,7 @@ impl Redis {
             ca_file: None,
             sentinel: None,
             connect_timeout: Duration::from_secs(2),
-            handed: None,
+            adopted: None,
             password_reader: PasswordReader::Daemon,
         }
     }

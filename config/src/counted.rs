@@ -1,18 +1,18 @@
-//! Numbers of things, in words.
+//! Counts with their noun.
 
 use std::fmt;
 
-/// So many things, as they are said: "1 name", "2 names", "0 addresses".
+/// A count with its noun: "1 name", "2 names", "0 addresses".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted<'n> {
     /// How many there are.
     count: u64,
-    /// What one of them is called.
+    /// The noun, in the singular.
     noun: &'n str,
 }
 
 impl<'n> Counted<'n> {
-    /// So many; `noun` is what one of them is called.
+    /// A count; `noun` is the singular.
     #[must_use]
     pub const fn new(count: u64, noun: &'n str) -> Counted<'n> {
         Counted { count, noun }

@@ -104,7 +104,7 @@ struct ZoneName(Name);
 
 impl<'de> Deserialize<'de> for ZoneName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ZoneName, D::Error> {
-        let text = from.deserialize_str(Text("the name of a zone in quotes"))?;
+        let text = from.deserialize_str(TextVisitor("the name of a zone in quotes"))?;
         let name = Name::parse(text.as_bytes()).map_err(|why| {
             D::Error::custom(format!(
                 "{why}; write a zone such as \"10.in-addr.arpa\" or \"internal\""

@@ -1,9 +1,13 @@
 //! Where a Redis is and how to log in, read from a URL.
 
-use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
 use url::{Host, Url};
+
+use crate::printable::{Quoted, reason};
 
 /// The port of a Redis whose URL names none.
 const REDIS_PORT: u16 = 6379;
@@ -225,9 +229,10 @@ impl fmt::Display for Endpoint {
             Address::Tcp { host, port, tls } => {
                 let scheme = if *tls { "rediss" } else { "redis" };
                 let port = port_or_default(*port);
-                match host.contains(':') {
-                    true => write!(f, "{scheme}://[{}]:{port}", host.escape_default())?,
-                    false => write!(f, "{scheme}://{}:{port}", host.escape_default())?,
+                if host.contains(':') {
+                    write!(f, "{scheme}://[{}]:{port}", host.escape_default())?;
+                } else {
+                    write!(f, "{scheme}://{}:{port}", host.escape_default())?;
                 }
                 match self.db {
                     0 => Ok(()),
@@ -250,78 +255,49 @@ impl fmt::Display for Endpoint {
 }
 
 /// Why a URL cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EndpointError {
     /// Not a URL.
+    #[error(
+        "this is no URL ({}); write it as redis://HOST:PORT, rediss://HOST:PORT \
+         or redis+unix:///PATH",
+        reason(.0)
+    )]
     Syntax(String),
-    /// A scheme nobody here knows.
+    /// An unknown scheme.
+    #[error("unknown scheme {}; use redis://, rediss:// or redis+unix://", Quoted(.0.as_bytes()))]
     Scheme(String),
     /// No host in it.
+    #[error("the URL names no host; write it as redis://HOST:PORT")]
     NoHost,
     /// A host, or a relative path, in the URL of a Unix socket.
+    #[error(
+        "the URL of a Unix socket holds an absolute path and no host; \
+         write it with three slashes, as redis+unix:///run/redis/redis.sock"
+    )]
     UnixHost,
     /// A path longer than the system's addresses hold.
+    #[error("the path of the socket is longer than {MAX_SOCKET_PATH} bytes")]
     UnixTooLong,
     /// A database that is no number.
+    #[error("{} is no database number; write 0, 1, 2 ...", Quoted(.0.as_bytes()))]
     Database(String),
-    /// A parameter nobody here knows.
+    /// An unknown parameter.
+    #[error("unknown parameter {} in the URL", Quoted(.0.as_bytes()))]
     Query(String),
     /// A `#fragment`, as other clients use for `#insecure`.
+    #[error(
+        "a URL with '#' is not supported; there is no insecure TLS \
+         (to trust a private CA set ca_file; a '#' in a password is written %23)"
+    )]
     Fragment,
     /// Percent-encoded bytes that are not UTF-8.
+    #[error("the percent-encoded part of the URL is not UTF-8")]
     NotUtf8,
 }
 
-impl fmt::Display for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::printable::{Quoted, reason};
-        match self {
-            EndpointError::Syntax(why) => write!(
-                f,
-                "this is no URL ({}); write it as redis://HOST:PORT, rediss://HOST:PORT \
-                 or redis+unix:///PATH",
-                reason(why)
-            ),
-            EndpointError::Scheme(scheme) => write!(
-                f,
-                "unknown scheme {}; use redis://, rediss:// or redis+unix://",
-                Quoted(scheme.as_bytes())
-            ),
-            EndpointError::NoHost => {
-                f.write_str("the URL names no host; write it as redis://HOST:PORT")
-            }
-            EndpointError::UnixHost => f.write_str(
-                "the URL of a Unix socket holds an absolute path and no host; \
-                 write it with three slashes, as redis+unix:///run/redis/redis.sock",
-            ),
-            EndpointError::UnixTooLong => write!(
-                f,
-                "the path of the socket is longer than {MAX_SOCKET_PATH} bytes"
-            ),
-            EndpointError::Database(db) => write!(
-                f,
-                "{} is no database number; write 0, 1, 2 ...",
-                Quoted(db.as_bytes())
-            ),
-            EndpointError::Query(key) => {
-                write!(f, "unknown parameter {} in the URL", Quoted(key.as_bytes()))
-            }
-            EndpointError::Fragment => f.write_str(
-                "a URL with '#' is not supported; there is no insecure TLS \
-                 (to trust a private CA set ca_file; a '#' in a password is written %23)",
-            ),
-            EndpointError::NotUtf8 => {
-                f.write_str("the percent-encoded part of the URL is not UTF-8")
-            }
-        }
-    }
-}
-
-impl std::error::Error for EndpointError {}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn shown(url: &str) -> String {

@@ -1,33 +1,28 @@
-//! Errors of the configuration, each with the place it is at.
+//! Errors of the configuration, each with its file and line.
 
-use crate::printable::reason;
-use crate::secrets::{FileError, FileErrorCode};
-use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What to do where this user may not read what registering takes.
+use thiserror::Error;
+
+use crate::printable::reason;
+use crate::secrets::{FileError, FileErrorCode};
+
+/// What to do if this user may not read what registering takes.
 pub(crate) const RUN_AS_ANOTHER: &str =
     "run this with sudo, or as a member of the group that may read the file (id, ls -l)";
 
 /// What is wrong with the configuration, where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{place}: {why}")]
 pub struct ConfigError {
     place: String,
     why: String,
     denied: Option<PathBuf>,
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.why)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 impl ConfigError {
-    /// The file that this user may not read, where it is that which is wrong.
+    /// The file that this user may not read, if that is what is wrong.
     #[must_use]
     pub fn denied(&self) -> Option<&Path> {
         self.denied.as_deref()
@@ -45,7 +40,7 @@ impl ConfigError {
         }
     }
 
-    /// The file that says as whom to register is there, and cannot be read.
+    /// `register.toml` exists and cannot be read.
     pub(crate) fn may_not_register(file: &Path, error: &std::io::Error) -> ConfigError {
         let what_to_do = match error.kind() {
             std::io::ErrorKind::PermissionDenied => RUN_AS_ANOTHER,
@@ -68,10 +63,10 @@ impl ConfigError {
     }
 
     /// An option of the command line.
-    pub(crate) fn option(option: &str, why: &str) -> ConfigError {
+    pub(crate) fn option(option: &str, why: &impl ToString) -> ConfigError {
         ConfigError {
             place: option.to_owned(),
-            why: why.to_owned(),
+            why: why.to_string(),
             denied: None,
         }
     }
@@ -82,22 +77,22 @@ pub(crate) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
-/// Where the files are named that hold secrets, for errors about them.
+/// Where `password_file` and `ca_file` are set, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
     pub(crate) ca_file: String,
 }
 
 /// The text of a configuration file.
-pub(crate) struct Source {
+pub(crate) struct ConfigText {
     file: PathBuf,
     text: String,
 }
 
-impl Source {
-    pub(crate) fn new(file: &Path, text: String) -> Source {
+impl ConfigText {
+    pub(crate) fn new(file: &Path, text: String) -> ConfigText {
         let file = file.to_owned();
-        Source { file, text }
+        ConfigText { file, text }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -131,7 +126,7 @@ impl Source {
         }
     }
 
-    /// The places as long as nothing is named: the file as a whole.
+    /// The places while nothing is set: the file as a whole.
     pub(crate) fn places(&self) -> Places {
         Places {
             password_file: self.place(None),

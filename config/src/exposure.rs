@@ -1,10 +1,11 @@
-//! Passwords that can be read by those who must not.
+//! Passwords that other users can read.
 
-use crate::config::Config;
-use crate::error::shown;
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::shown;
 
 /// What others may do, as mode bits (inode(7)).
 const READ: u32 = 0o004;
@@ -14,8 +15,8 @@ const ENTER: u32 = 0o001;
 /// Displays as what is wrong, without the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exposure {
-    /// The command line: anybody can list processes. The program has
-    /// overwritten it there, so that it was seen for a moment only.
+    /// The command line, since every user can list processes. The program has
+    /// overwritten it, so it was visible for a moment only.
     CommandLineHidden,
     /// The same, and it cannot be overwritten, for this reason.
     CommandLine(String),
@@ -42,13 +43,13 @@ impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exposure::CommandLineHidden => f.write_str(
-                "there is a password in --redis-url, which everybody could see in the list \
-                 of processes until it was overwritten",
+                "the password in --redis-url was visible to all users in the list of processes \
+                 until it was overwritten",
             ),
             Exposure::CommandLine(why) => write!(
                 f,
-                "there is a password in --redis-url, which everybody can see in the list \
-                 of processes (it cannot be overwritten: {why})"
+                "the password in --redis-url is visible to all users in the list of processes \
+                 (it cannot be overwritten: {why})"
             ),
             Exposure::PasswordFile(path) => {
                 write!(f, "everybody can read the password file {}", shown(path))
@@ -84,8 +85,8 @@ impl Config {
     }
 }
 
-/// Whether the modes of a file, and of the directories above it, let everybody
-/// read it. Not where that cannot be told.
+/// Whether the modes of a file, and of the directories above it, let every user
+/// read it. False where that cannot be determined.
 fn everybody_reads(path: &Path) -> bool {
     let allows = |path: &Path, right: u32| {
         std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & right != 0)

@@ -2,17 +2,18 @@
 //! What the programs of cloudhosts agree on. It knows files and their grammar, and
 //! talks to nobody: the daemon, the command and whoever reads the table share it.
 //!
-//! - [`Config`]: the configuration file, and what differs from it for who
-//!   registers; [`Endpoint`]: a URL in it; [`Zone`]: where a machine stands;
+//! - [`Config`]: the configuration file, and what `register.toml`
+//!   overrides; [`Endpoint`]: a URL in it; [`Zone`]: the zone of a machine;
 //!   [`Dns`]: how cloudhosts-dns answers.
 //! - [`Exposure`]: a password that others can read.
 //! - [`status`]: the status document, which the daemon writes.
-//! - [`Unit`] and [`Account`]: as whom the daemon runs, and what that user may
-//!   read.
-//! - [`printable`]: text from strangers, made fit for a terminal; [`Counted`]:
-//!   numbers of things, in words.
+//! - [`Unit`] and [`Account`]: the daemon's user, and what that user may read.
+//! - [`paths`]: where everything is by default; [`AtomicFile`]: a file that is replaced as a whole.
+//! - [`printable`]: untrusted text, made safe for a terminal; [`Counted`]: a count
+//!   with its noun.
 
 mod account;
+mod atomic_file;
 mod command_line;
 mod config;
 mod counted;
@@ -20,6 +21,7 @@ mod dns_table;
 mod endpoint;
 mod error;
 mod exposure;
+pub mod paths;
 pub mod printable;
 mod redis_table;
 mod register_file;
@@ -30,14 +32,14 @@ mod values;
 mod zone;
 
 pub use account::Account;
+pub use atomic_file::AtomicFile;
 pub use command_line::hide_passwords;
-pub use config::{Config, Redis, STANDARD};
+pub use config::{Config, Redis};
 pub use counted::Counted;
 pub use dns_table::Dns;
 pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;
-pub use register_file::REGISTER;
 pub use secrets::{FileError, FileErrorCode};
 pub use unit::{Credential, Unit};
 pub use values::Allow;

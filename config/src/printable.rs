@@ -1,9 +1,10 @@
-//! Text from strangers, made fit for a terminal, a log line and a status file.
+//! Text from untrusted sources, made safe for a terminal, a log line and the status.
 
-use crate::counted::Counted;
 use std::fmt;
 
-/// Most bytes of foreign text that one message quotes.
+use crate::counted::Counted;
+
+/// Most bytes of untrusted text that one message quotes.
 const MOST: usize = 80;
 
 /// Most bytes of a reason that comes from Redis or a library.
@@ -24,6 +25,54 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Bytes as text that can be printed, and read back by [`unescaped`].
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// The bytes that [`escaped`] made text of; none where it did not.
+#[must_use]
+pub fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'x' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            same => same,
+        });
+    }
+    Some(bytes)
+}
+
+/// Untrusted text: all but printable ASCII is escaped, since a terminal interprets
+/// more than control characters (some reverse the direction of the line).
+pub struct Escaped<'t>(pub &'t str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| write_escaped(f, c))
+    }
+}
+
+fn write_escaped(to: &mut impl fmt::Write, c: char) -> fmt::Result {
+    if c.is_ascii_graphic() || c == ' ' {
+        to.write_char(c)
+    } else {
+        write!(to, "{}", c.escape_default())
+    }
+}
+
 /// A reason in somebody else's words: on one line, without control
 /// characters, and of bounded length.
 #[must_use]
@@ -34,17 +83,17 @@ pub fn reason(text: &str) -> String {
             line.push_str("...");
             break;
         }
-        match c {
-            '\n' | '\r' | '\t' => line.push(' '),
-            c if c.is_ascii_graphic() || c == ' ' => line.push(c),
-            c => line.extend(c.escape_default()),
-        }
+        let blank = matches!(c, '\n' | '\r' | '\t');
+        // Writing to a string cannot fail.
+        let _ = write_escaped(&mut line, if blank { ' ' } else { c });
     }
     line.trim().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -57,6 +106,15 @@ mod tests {
             reason("a\x1b]0;x\x07\r\nb\u{202e}"),
             "a\\u{1b}]0;x\\u{7}  b\\u{202e}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_is_read_back(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let text = escaped(&bytes);
+            prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
+            prop_assert_eq!(unescaped(&text), Some(bytes));
+        }
     }
 
     #[test]

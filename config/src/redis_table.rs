@@ -1,13 +1,15 @@
 //! The table `[redis]` as it is written in a file.
 
-use crate::config::Redis;
-use crate::endpoint::Endpoint;
-use crate::error::{ConfigError, Places, Source};
-use crate::values::{AbsolutePath, Interval, Urls};
-use serde::Deserialize;
 use std::mem::take;
 use std::ops::Range;
+
+use serde::Deserialize;
 use toml::Spanned;
+
+use crate::config::Redis;
+use crate::endpoint::Endpoint;
+use crate::error::{ConfigError, ConfigText, Places};
+use crate::values::{AbsolutePath, Interval, Urls, UrlsError};
 
 /// The keys of the table: each may be missing, an unknown one is an error.
 #[derive(Deserialize, Default)]
@@ -22,14 +24,13 @@ pub(crate) struct RedisTable {
 }
 
 impl RedisTable {
-    /// Puts what is written in place of what was known before. A user that is
-    /// written comes with the password that is written, or with none: the one
-    /// that was known is another user's.
+    /// Overrides the settings with those that are written. A new user name also
+    /// resets the password, since the previous one is another user's.
     pub(crate) fn put_into(
         self,
         redis: &mut Redis,
         places: &mut Places,
-        source: &Source,
+        source: &ConfigText,
     ) -> Result<(), ConfigError> {
         if self.username.is_some() {
             redis.password_file = None;
@@ -57,30 +58,29 @@ impl RedisTable {
         }
         let urls_at = self.urls.as_ref().map(Spanned::span);
         if let Some(urls) = self.urls {
-            let refused = |(at, why): (Option<Range<usize>>, String)| {
-                source.error(at.as_ref().or(urls_at.as_ref()), why)
+            let refused = |(at, error): (Option<Range<usize>>, UrlsError)| {
+                source.error(at.as_ref().or(urls_at.as_ref()), error.to_string())
             };
             redis.urls = urls.into_inner().check().map_err(refused)?;
         }
         if redis.sentinel.is_some() {
             redis.urls = sentinels(take(&mut redis.urls))
-                .map_err(|why| source.error(urls_at.as_ref(), why))?;
+                .map_err(|error| source.error(urls_at.as_ref(), error.to_string()))?;
         }
         Ok(())
     }
 
-    /// Whether it says where Redis is.
+    /// Whether `urls` is set.
     pub(crate) fn has_urls(&self) -> bool {
         self.urls.is_some()
     }
 
-    /// Whether it says where the password is.
+    /// Whether `password_file` is set.
     pub(crate) fn has_password_file(&self) -> bool {
         self.password_file.is_some()
     }
 
-    /// Where it names a master that sentinels watch, or says that there are no
-    /// sentinels.
+    /// Where `sentinel` is set, if it is.
     pub(crate) fn sentinel_at(&self) -> Option<Range<usize>> {
         self.sentinel.as_ref().map(Spanned::span)
     }
@@ -91,13 +91,9 @@ fn some(text: String) -> Option<String> {
 }
 
 /// The URLs as those of sentinels.
-pub(crate) fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, String> {
+pub(crate) fn sentinels(urls: Vec<Endpoint>) -> Result<Vec<Endpoint>, UrlsError> {
     if urls.iter().any(Endpoint::is_unix) {
-        return Err(
-            "with `sentinel` set, urls are those of the sentinels, and these are reached \
-                    over redis:// or rediss:// only"
-                .to_owned(),
-        );
+        return Err(UrlsError::SentinelOverUnix);
     }
     Ok(urls.into_iter().map(Endpoint::into_sentinel).collect())
 }

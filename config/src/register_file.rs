@@ -1,17 +1,17 @@
-//! `/etc/cloudhosts/register.toml`: what differs from `cloudhosts.toml` for who
+//! `/etc/cloudhosts/register.toml`: overrides `cloudhosts.toml` for whoever
 //! registers.
 
-use crate::config::Config;
-use crate::error::{ConfigError, Places, Source};
-use crate::redis_table::RedisTable;
-use crate::secrets::{self, PasswordReader};
-use crate::values::Hashes;
-use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Where that file is, if there is one.
-pub const REGISTER: &str = "/etc/cloudhosts/register.toml";
+use serde::Deserialize;
+
+use crate::config::Config;
+use crate::error::{ConfigError, ConfigText, Places};
+use crate::paths::REGISTER_FILE;
+use crate::redis_table::RedisTable;
+use crate::secrets::{self, PasswordReader};
+use crate::values::Hashes;
 
 /// The file as written: every key may be missing, an unknown one is an error.
 #[derive(Deserialize, Default)]
@@ -22,9 +22,9 @@ struct RegisterFile {
 }
 
 impl Config {
-    /// Reads the configuration of who registers: as [`Config::load`], and where
-    /// `path` is `None` with what [`REGISTER`] says, if there is such a file. A
-    /// file that is named is the whole configuration.
+    /// Reads the configuration of whoever registers: as [`Config::load`], and where
+    /// `path` is `None` overridden by [`REGISTER_FILE`], if that exists. A file that
+    /// is named is the whole configuration.
     ///
     /// # Errors
     /// Names the file and the line, and says what to do.
@@ -34,8 +34,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The same for programs that go on trying, to which the password may come
-    /// later; and for those that only want to know what is configured.
+    /// The same without checking the password: for programs that keep trying, and
+    /// those that only show the configuration.
     ///
     /// # Errors
     /// Names the file and the line, and says what to do.
@@ -43,14 +43,14 @@ impl Config {
         Ok(read(path)?.0)
     }
 
-    /// Puts in place what the text of a `register.toml` says.
+    /// Applies the text of a `register.toml`.
     fn register_as(
         &mut self,
         places: &mut Places,
         file: &Path,
         text: String,
     ) -> Result<(), ConfigError> {
-        let source = Source::new(file, text);
+        let source = ConfigText::new(file, text);
         let written: RegisterFile =
             toml::from_str(source.text()).map_err(|error| source.refused(&error))?;
         let table = written.redis;
@@ -79,7 +79,7 @@ fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
     if path.is_some() {
         return Ok((config, places));
     }
-    let file = Path::new(REGISTER);
+    let file = Path::new(REGISTER_FILE);
     match std::fs::read_to_string(file) {
         Ok(text) => config.register_as(&mut places, file, text)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -90,13 +90,12 @@ fn read(path: Option<&Path>) -> Result<(Config, Places), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn read(cloudhosts: &str, register: &str) -> Result<Config, ConfigError> {
         let file = Path::new("/etc/cloudhosts/cloudhosts.toml");
         let (mut config, mut places) = Config::parse(file, cloudhosts.to_owned())?;
-        config.register_as(&mut places, Path::new(REGISTER), register.to_owned())?;
+        config.register_as(&mut places, Path::new(REGISTER_FILE), register.to_owned())?;
         Ok(config)
     }
 
@@ -148,7 +147,7 @@ mod tests {
             ("hashes = []\n", 1),
         ] {
             let said = read(DAEMON, text).unwrap_err().to_string();
-            let start = format!("{REGISTER}:{line}: ");
+            let start = format!("{REGISTER_FILE}:{line}: ");
             assert!(said.starts_with(&start), "{said}");
         }
     }

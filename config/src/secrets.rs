@@ -1,16 +1,18 @@
 //! The files the configuration names: the password and the CA.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use thiserror::Error;
+
 use crate::config::Config;
 use crate::config::Redis;
 use crate::endpoint::Secret;
 use crate::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
 use crate::unit::{Credential, Unit};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// Most bytes of a password file or a CA file that are read.
 const MOST: u64 = 4 * 1024 * 1024;
@@ -19,14 +21,14 @@ const MOST: u64 = 4 * 1024 * 1024;
 /// empty one where there is no file to load, so an empty one is none.
 pub(crate) const CREDENTIAL: &str = "redis-password";
 
-/// Where systemd puts the credentials of a unit that runs.
+/// Where systemd puts the credentials of the running unit.
 const RUNNING: &str = "/run/credentials/cloudhosts-cached.service";
 
 /// A file that the configuration names, and that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{key} {}: {why}; {remedy}", shown(path))]
 pub struct FileError {
-    /// What it is about the file.
+    /// What is wrong with the file.
     pub code: FileErrorCode,
     /// Which file.
     pub path: PathBuf,
@@ -37,12 +39,12 @@ pub struct FileError {
     remedy: &'static str,
 }
 
-/// What it is about a file that can't be used.
+/// What is wrong with a file that can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileErrorCode {
     /// This user may not read it.
     Denied,
-    /// It is missing, or does not hold what it should.
+    /// It is missing, or its content is not what it should be.
     Unusable,
 }
 
@@ -55,16 +57,16 @@ impl From<&io::Error> for FileErrorCode {
     }
 }
 
-/// The password that the unit hands to the daemon, for a program that is not the
-/// daemon and is to visit Redis as the daemon does.
+/// The password that the unit passes to the daemon, for another program that
+/// connects to Redis as the daemon does.
 #[derive(Debug, Clone)]
-pub(crate) struct Handed {
+pub(crate) struct AdoptedPassword {
     /// The file that it comes from.
     path: PathBuf,
     password: Secret,
 }
 
-/// Whose file the password file is.
+/// Who reads the password file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PasswordReader {
     /// `cloudhosts.toml` names it, and the daemon can read it.
@@ -84,11 +86,11 @@ impl Redis {
                 }
                 PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
             },
-            None => credential().or_else(|| Some(self.handed.as_ref()?.path.clone())),
+            None => credential().or_else(|| Some(self.adopted.as_ref()?.path.clone())),
         }
     }
 
-    /// Whether something is known that logs in.
+    /// Whether there is a password.
     fn has_password(&self) -> bool {
         self.password_path().is_some() || self.urls.iter().any(|url| url.password.is_some())
     }
@@ -101,8 +103,8 @@ impl Redis {
         let Some(path) = self.password_path() else {
             return Ok(None);
         };
-        match &self.handed {
-            // Which this user need not be able to read.
+        match &self.adopted {
+            // This user may not be able to read the file.
             Some(handed) if handed.path == path => Ok(Some(handed.password.clone())),
             _ => read_password(&path, self.password_reader).map(Some),
         }
@@ -136,9 +138,9 @@ impl Redis {
 }
 
 impl Config {
-    /// Takes over the password that the installed unit hands to the daemon as a
-    /// credential, where the configuration names no password file and this user may
-    /// read it. This blocks on the disk.
+    /// Adopts the password that the installed unit passes to the daemon as a
+    /// credential, if the configuration names no password file and this user may
+    /// read the credential. This blocks on the disk.
     pub fn adopt_credential(&mut self, unit: &Unit) {
         if self.redis.password_path().is_some() {
             return;
@@ -149,21 +151,21 @@ impl Config {
         }
         let handed = files.into_iter().find_map(|path| {
             let password = read_password(&path, PasswordReader::Daemon).ok()?;
-            Some(Handed { path, password })
+            Some(AdoptedPassword { path, password })
         });
-        // What is warned of is the file that an administrator wrote.
+        // Warnings name the file that an administrator wrote.
         let source = match &unit.credential {
             Some(Credential::File(file)) if File::open(file).is_ok() => Some(file.clone()),
             _ => None,
         };
-        self.redis.handed = handed.map(|handed| Handed {
+        self.redis.adopted = handed.map(|handed| AdoptedPassword {
             path: source.unwrap_or(handed.path),
             password: handed.password,
         });
     }
 
-    /// Whether a user is named who logs in without a password, which no Redis
-    /// accepts. The daemon may still be handed one.
+    /// Whether there is a user name without a password, which no Redis accepts. The
+    /// unit may still pass one to the daemon.
     #[must_use]
     pub fn lacks_password(&self) -> bool {
         let named = self.redis.urls.iter().any(|url| url.username.is_some());
@@ -171,7 +173,7 @@ impl Config {
     }
 }
 
-/// Reads a password from a file, which is this one's.
+/// Reads the password from a file.
 fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, FileError> {
     let refuse = |code, why: &str| FileError {
         code,
@@ -213,7 +215,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sees that both files can be read.
+/// Checks that both files can be read.
 pub(crate) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()

@@ -1,9 +1,18 @@
-//! `status.json`: how the daemon is. It writes the file, the command reads it.
+//! The status document, `status.json`: the daemon writes it, the command reads it.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+
+use crate::printable::{escaped, unescaped};
+
+/// Most bytes of a field that are shown.
+const MAX_SHOWN: usize = 120;
+
+/// Most bytes of a field that are written as they are in Redis. No field that can
+/// be used is longer.
+pub const MAX_RAW: usize = 321;
 
 /// What `/run/cloudhosts/status.json` holds. Times are RFC 3339, in UTC.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -12,7 +21,7 @@ pub struct Status {
     pub version: String,
     /// The daemon's process.
     pub pid: u32,
-    /// How it is.
+    /// Its state.
     pub state: State,
     /// Since when.
     #[serde(with = "timestamp")]
@@ -35,7 +44,7 @@ pub struct Status {
     pub table_bytes: u64,
     /// Changes published since the daemon started.
     pub publishes: u64,
-    /// What in Redis can't be used.
+    /// What in Redis is rejected.
     pub rejected: Rejected,
     /// The configuration in effect.
     #[serde(default)]
@@ -53,18 +62,18 @@ pub struct ConfigStatus {
     /// When it was read.
     #[serde(with = "timestamp")]
     pub read: SystemTime,
-    /// The keys in which the file was another, that wait for a restart.
+    /// The keys that have changed in the file and take effect after a restart.
     pub pending: Vec<String>,
 }
 
-/// A file that outlives the daemon, and can't be written.
+/// A file of the state directory that can't be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unwritten {
-    /// Which.
+    /// The file.
     pub path: PathBuf,
     /// Why, for programs.
     pub code: UnwrittenCode,
-    /// Why, and what follows from it.
+    /// Why, and the consequences.
     pub reason: String,
     /// Since when.
     #[serde(with = "timestamp")]
@@ -85,23 +94,23 @@ pub enum UnwrittenCode {
     Denied,
     /// Its directory is missing.
     NoDirectory,
-    /// Something else stands in its place, such as a directory.
+    /// Something else is in its place, such as a directory.
     InTheWay,
     /// Another error.
     Other,
 }
 
-/// How the daemon is.
+/// The state of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It follows Redis.
     Live,
-    /// There is no connection; the last good table answers.
+    /// There is no connection; the last good table remains in use.
     Reconnecting,
-    /// Redis has lost fields, which are retained; or no newer table can be made.
+    /// Redis has lost fields, which are retained; or changes cannot be published.
     Guarded,
-    /// A hash can't be read: what it held before answers still.
+    /// A hash can't be read: its previous content remains in use.
     Unreadable,
 }
 
@@ -144,9 +153,9 @@ pub struct HashStatus {
     /// Of these, the fields of roles that `allow` leaves out.
     #[serde(default)]
     pub filtered: Option<usize>,
-    /// Why it can't be read; what it held before is used.
+    /// Why it can't be read; its previous content remains in use.
     pub unreadable: Option<String>,
-    /// The same for programs.
+    /// The same as a code.
     #[serde(default)]
     pub unreadable_code: Option<UnreadableCode>,
 }
@@ -190,18 +199,59 @@ pub struct Rejected {
 pub struct RejectedField {
     /// The hash.
     pub hash: String,
-    /// The field, with what can't be printed escaped.
+    /// The field as it is shown: with what can't be printed escaped, and cut
+    /// when it is long.
     pub field: String,
+    /// The field as it is in Redis, escaped, and up to [`MAX_RAW`] bytes of it.
+    #[serde(default)]
+    pub raw: Option<String>,
+    /// How many bytes the field has in Redis; one more than [`MAX_RAW`] for any
+    /// longer one.
+    #[serde(default)]
+    pub length: usize,
     /// What it is that can't be used.
     pub code: RejectedCode,
-    /// What is wrong with it. Nothing of a value stands in it: everybody may
-    /// read this, but not everybody may read Redis.
+    /// What is wrong with it. It quotes nothing of the value: all users may read
+    /// this, but not all may read Redis.
     pub reason: String,
     /// What became of it.
     pub effect: Effect,
 }
 
-/// What it is about a field that can't be used.
+impl RejectedField {
+    /// What is wrong with this field of Redis.
+    #[must_use]
+    pub fn new(
+        hash: &str,
+        field: &[u8],
+        code: RejectedCode,
+        reason: String,
+        effect: Effect,
+    ) -> RejectedField {
+        let shown = field
+            .get(..MAX_SHOWN)
+            .filter(|shown| shown.len() < field.len());
+        RejectedField {
+            hash: hash.to_owned(),
+            field: shown.map_or_else(|| escaped(field), |shown| escaped(shown) + "..."),
+            raw: Some(escaped(field.get(..MAX_RAW).unwrap_or(field))),
+            length: field.len().min(MAX_RAW + 1),
+            code,
+            reason,
+            effect,
+        }
+    }
+
+    /// The field as it is in Redis. None where it is longer than what is written
+    /// of it, or a daemon of another release wrote this.
+    #[must_use]
+    pub fn name(&self) -> Option<Vec<u8>> {
+        let raw = unescaped(self.raw.as_deref()?)?;
+        (raw.len() == self.length).then_some(raw)
+    }
+}
+
+/// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectedCode {
@@ -211,7 +261,7 @@ pub enum RejectedCode {
     Value,
     /// An attribute in its value.
     Attribute,
-    /// It is there in another spelling too.
+    /// It is another spelling of a field that is there too.
     Spelling,
     /// Where its pointer leads.
     Pointer,
@@ -221,7 +271,7 @@ pub enum RejectedCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
-    /// It is as if it were not there.
+    /// It is ignored.
     Ignored,
     /// Its last good value is used.
     Retained,
@@ -252,5 +302,35 @@ mod timestamp {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
         let text = String::deserialize(from)?;
         humantime::parse_rfc3339(&text).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_named_as_it_is_in_redis_unless_it_is_too_long() {
+        let rejected = |field: &[u8]| {
+            RejectedField::new(
+                "h",
+                field,
+                RejectedCode::Field,
+                String::new(),
+                Effect::Ignored,
+            )
+        };
+        for field in [
+            &b""[..],
+            b"w\xe9b\n...",
+            &[b'\\'; MAX_SHOWN],
+            &[0xff; MAX_RAW],
+        ] {
+            assert_eq!(rejected(field).name().as_deref(), Some(field));
+        }
+        assert!(rejected(&[b'a'; MAX_SHOWN]).field.ends_with('a'));
+        let long = rejected(&[b'a'; 2 * MAX_RAW]);
+        assert_eq!((long.name(), long.length), (None, MAX_RAW + 1));
+        assert_eq!(long.field.len(), MAX_SHOWN + "...".len());
     }
 }

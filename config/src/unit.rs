@@ -1,16 +1,17 @@
-//! The unit that runs the daemon, as it is installed: read from its files, as
-//! systemd need not run, and need not have read them yet.
+//! The installed unit of the daemon, read from its files, since systemd may not be
+//! running, or may not have read them yet.
 
-use crate::secrets::CREDENTIAL;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::secrets::CREDENTIAL;
+
 /// The unit's name.
 const NAME: &str = "cloudhosts-cached.service";
 
-/// Where units are, that first which counts most (systemd.unit(5)).
+/// The unit search path, in order of precedence (systemd.unit(5)).
 const PLACES: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -19,10 +20,10 @@ const PLACES: [&str; 5] = [
     "/lib/systemd/system",
 ];
 
-/// Where a credential is looked for that is loaded without a path.
+/// Where a credential is searched that is loaded by name.
 const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
 
-/// What the unit and its drop-ins say of what concerns us.
+/// The settings of the unit and its drop-ins that concern us.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
     /// The file of the unit.
@@ -31,22 +32,22 @@ pub struct Unit {
     pub masked: bool,
     /// A target starts it at boot.
     pub enabled: bool,
-    /// Who runs the daemon; none where root does.
+    /// The daemon's user; none for root.
     pub user: Option<String>,
     /// The daemon's group, where it is not the user's.
     pub group: Option<String>,
-    /// Groups besides.
+    /// `SupplementaryGroups=`.
     pub supplementary_groups: Vec<String>,
-    /// The password that the daemon is handed.
+    /// The password that is passed to the daemon.
     pub credential: Option<Credential>,
 }
 
-/// Where a password comes from that the unit hands to the daemon.
+/// Where the password comes from that the unit passes to the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// A file, which root reads.
     File(PathBuf),
-    /// It is encrypted, or stands in the unit.
+    /// It is encrypted, or is in the unit itself.
     Hidden,
 }
 
@@ -64,20 +65,20 @@ impl Unit {
             file,
             ..Unit::default()
         };
-        let mut said = Said::default();
-        said.read(&unit.file);
+        let mut assignments = Assignments::default();
+        assignments.read(&unit.file);
         for file in drop_ins() {
-            said.read(&file);
+            assignments.read(&file);
         }
-        unit.user = said.last("User");
-        unit.group = said.last("Group");
-        let groups = said.all("SupplementaryGroups");
+        unit.user = assignments.last("User");
+        unit.group = assignments.last("Group");
+        let groups = assignments.all("SupplementaryGroups");
         unit.supplementary_groups = groups
             .iter()
             .flat_map(|line| line.split_whitespace())
             .map(str::to_owned)
             .collect();
-        unit.credential = credential(&said);
+        unit.credential = credential(&assignments);
         Some(unit)
     }
 }
@@ -98,8 +99,8 @@ fn is_enabled() -> bool {
     PLACES.iter().any(wanted)
 }
 
-/// The drop-ins in the order of their names; of two with one name, that one counts
-/// which is in the place that counts more.
+/// The drop-ins in the order of their names; of two with the same name, the one in
+/// the directory of higher precedence.
 fn drop_ins() -> Vec<PathBuf> {
     let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for place in PLACES {
@@ -116,10 +117,10 @@ fn drop_ins() -> Vec<PathBuf> {
     found.into_values().collect()
 }
 
-/// Where the password comes from. What is loaded counts before what is set.
-fn credential(said: &Said) -> Option<Credential> {
+/// Where the password comes from. `LoadCredential=` takes precedence.
+fn credential(assignments: &Assignments) -> Option<Credential> {
     let ours = |key: &str| {
-        let lines = said.all(key).into_iter();
+        let lines = assignments.all(key).into_iter();
         let mut of_ours = lines.filter_map(|line| match line.split_once(':') {
             Some((CREDENTIAL, rest)) => Some(rest.to_owned()),
             None if line == CREDENTIAL => Some(String::new()),
@@ -147,10 +148,10 @@ fn credential(said: &Said) -> Option<Credential> {
 
 /// The assignments of the section `[Service]`, in order.
 #[derive(Debug, Default)]
-struct Said(Vec<(String, String)>);
+struct Assignments(Vec<(String, String)>);
 
-impl Said {
-    /// Adds those of a file. One that can't be read says nothing.
+impl Assignments {
+    /// Adds those of a file. One that can't be read counts as empty.
     fn read(&mut self, file: &Path) {
         self.add(&fs::read_to_string(file).unwrap_or_default());
     }
@@ -168,9 +169,9 @@ impl Said {
                 && let Some((key, value)) = line.split_once('=')
             {
                 let (key, value) = (key.trim(), value.trim());
-                // An empty one takes back those before it.
+                // An empty assignment resets the list.
                 if value.is_empty() {
-                    self.0.retain(|(said, _)| said != key);
+                    self.0.retain(|(assignments, _)| assignments != key);
                 } else {
                     self.0.push((key.to_owned(), value.to_owned()));
                 }
@@ -179,7 +180,7 @@ impl Said {
     }
 
     fn all(&self, key: &str) -> Vec<&str> {
-        let ours = self.0.iter().filter(|(said, _)| said == key);
+        let ours = self.0.iter().filter(|(assignments, _)| assignments == key);
         ours.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -194,19 +195,20 @@ mod tests {
 
     #[test]
     fn drop_ins_add_and_take_back() {
-        let mut said = Said::default();
-        said.add(
+        let mut assignments = Assignments::default();
+        assignments.add(
             "[Unit]\nUser=nobody\n[Service]\n# User=root\nUser = cloudhosts\n\
              SupplementaryGroups=a \\\n  b\nSetCredential=redis-password:\\n\n",
         );
-        assert_eq!(said.last("User").as_deref(), Some("cloudhosts"));
-        assert_eq!(said.all("SupplementaryGroups"), ["a    b"]);
-        assert_eq!(credential(&said), None);
-        said.add("[Service]\nSetCredentialEncrypted=redis-password: k6iU\n");
-        assert_eq!(credential(&said), Some(Credential::Hidden));
-        said.add("[Service]\nLoadCredential=redis-password:/etc/passwd\nUser=\nUser=redis\n");
+        assert_eq!(assignments.last("User").as_deref(), Some("cloudhosts"));
+        assert_eq!(assignments.all("SupplementaryGroups"), ["a    b"]);
+        assert_eq!(credential(&assignments), None);
+        assignments.add("[Service]\nSetCredentialEncrypted=redis-password: k6iU\n");
+        assert_eq!(credential(&assignments), Some(Credential::Hidden));
+        assignments
+            .add("[Service]\nLoadCredential=redis-password:/etc/passwd\nUser=\nUser=redis\n");
         let file = Credential::File("/etc/passwd".into());
-        assert_eq!(credential(&said), Some(file));
-        assert_eq!(said.all("User"), ["redis"]);
+        assert_eq!(credential(&assignments), Some(file));
+        assert_eq!(assignments.all("User"), ["redis"]);
     }
 }

@@ -1,27 +1,31 @@
 //! The values of the configuration: types that check themselves while they
 //! are parsed.
 
-use crate::endpoint::{Endpoint, MAX_SOCKET_PATH};
-use crate::printable::Quoted;
-use crate::zone::Zone;
-use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use thiserror::Error;
 use toml::Spanned;
 use wildmatch::WildMatch;
+
+use crate::endpoint::{Endpoint, EndpointError, MAX_SOCKET_PATH};
+use crate::paths::SOCKET;
+use crate::printable::Quoted;
+use crate::zone::Zone;
 
 /// The longest time a setting takes; for "for ever" there is 0.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Text that says, where it is not text, how it should be written.
-pub(crate) struct Text(pub(crate) &'static str);
+/// TextVisitor that says, where it is not text, how it should be written.
+pub(crate) struct TextVisitor(pub(crate) &'static str);
 
-impl Visitor<'_> for Text {
+impl Visitor<'_> for TextVisitor {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +67,7 @@ impl<'de> Deserialize<'de> for StaleMax {
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let how = "a time in quotes with a unit, such as \"500ms\", \"60s\" or \"24h\"";
-    let text = from.deserialize_str(Text(how))?;
+    let text = from.deserialize_str(TextVisitor(how))?;
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
@@ -80,7 +84,7 @@ pub(crate) struct AbsolutePath(pub(crate) Option<PathBuf>);
 
 impl<'de> Deserialize<'de> for AbsolutePath {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<AbsolutePath, D::Error> {
-        let text = from.deserialize_str(Text("a path in quotes"))?;
+        let text = from.deserialize_str(TextVisitor("a path in quotes"))?;
         if text.is_empty() {
             return Ok(AbsolutePath(None));
         }
@@ -98,7 +102,7 @@ pub(crate) struct SocketPath(pub(crate) PathBuf);
 
 impl Default for SocketPath {
     fn default() -> SocketPath {
-        SocketPath(PathBuf::from("/run/cloudhosts/cached.sock"))
+        SocketPath(PathBuf::from(SOCKET))
     }
 }
 
@@ -123,7 +127,7 @@ pub(crate) struct Domain(pub(crate) Option<Name>);
 
 impl<'de> Deserialize<'de> for Domain {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Domain, D::Error> {
-        let text = from.deserialize_str(Text("a domain in quotes"))?;
+        let text = from.deserialize_str(TextVisitor("a domain in quotes"))?;
         if text.is_empty() {
             return Ok(Domain(None));
         }
@@ -142,7 +146,7 @@ pub(crate) struct ZoneText(pub(crate) Option<Zone>);
 
 impl<'de> Deserialize<'de> for ZoneText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ZoneText, D::Error> {
-        let text = from.deserialize_str(Text("a zone in quotes"))?;
+        let text = from.deserialize_str(TextVisitor("a zone in quotes"))?;
         if text.is_empty() {
             return Ok(ZoneText(None));
         }
@@ -162,7 +166,7 @@ pub(crate) struct OrderText(pub(crate) Order);
 impl<'de> Deserialize<'de> for OrderText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OrderText, D::Error> {
         let how = "\"rotate\" or \"fixed\"";
-        match from.deserialize_str(Text(how))?.as_str() {
+        match from.deserialize_str(TextVisitor(how))?.as_str() {
             "rotate" => Ok(OrderText(Order::Rotate)),
             "fixed" => Ok(OrderText(Order::Fixed)),
             _ => Err(D::Error::custom(format!("unknown order; write {how}"))),
@@ -204,31 +208,56 @@ impl<'de> Deserialize<'de> for Hashes {
     }
 }
 
+/// Why a list of hashes cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum HashesError {
+    #[error("there must be at least one hash, such as [\"cloudhosts\"]")]
+    None,
+    #[error("more than {MAX_HASHES} hashes; leave some out")]
+    TooMany,
+    #[error("the hash {} has a name of more than {MAX_KEY} bytes", Quoted(.0.as_bytes()))]
+    TooLong(String),
+    #[error("the name of a hash is empty; write a Redis key")]
+    NoName,
+    #[error("the hash {} is there twice; leave one out", Quoted(.0.as_bytes()))]
+    Twice(String),
+}
+
 /// At least one hash and as many as a table can name, none empty, none twice.
-pub(crate) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, String> {
+pub(crate) fn check_hashes(hashes: Vec<String>) -> Result<Vec<String>, HashesError> {
     if hashes.is_empty() {
-        return Err("there must be at least one hash, such as [\"cloudhosts\"]".to_owned());
+        return Err(HashesError::None);
     }
     if hashes.len() > MAX_HASHES {
-        return Err(format!("more than {MAX_HASHES} hashes; leave some out"));
+        return Err(HashesError::TooMany);
     }
     let mut seen = HashSet::new();
     for hash in &hashes {
         if hash.len() > MAX_KEY {
-            let hash = Quoted(hash.as_bytes());
-            return Err(format!(
-                "the hash {hash} has a name of more than {MAX_KEY} bytes"
-            ));
+            return Err(HashesError::TooLong(hash.clone()));
         }
         if hash.is_empty() {
-            return Err("the name of a hash is empty; write a Redis key".to_owned());
+            return Err(HashesError::NoName);
         }
         if !seen.insert(hash) {
-            let hash = Quoted(hash.as_bytes());
-            return Err(format!("the hash {hash} is there twice; leave one out"));
+            return Err(HashesError::Twice(hash.clone()));
         }
     }
     Ok(hashes)
+}
+
+/// Why a list of URLs cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum UrlsError {
+    #[error("there must be at least one URL, such as [\"redis://127.0.0.1:6379\"]")]
+    None,
+    #[error(transparent)]
+    Url(#[from] EndpointError),
+    #[error(
+        "with `sentinel` set, urls are those of the sentinels, and these are reached \
+         over redis:// or rediss:// only"
+    )]
+    SentinelOverUnix,
 }
 
 /// The URLs as written, each with its place; checked by [`Urls::check`].
@@ -239,13 +268,12 @@ pub(crate) struct Urls(Vec<Spanned<String>>);
 impl Urls {
     /// Reads each URL; the error comes with its place, or with none where it
     /// is about all of them.
-    pub(crate) fn check(self) -> Result<Vec<Endpoint>, (Option<Range<usize>>, String)> {
+    pub(crate) fn check(self) -> Result<Vec<Endpoint>, (Option<Range<usize>>, UrlsError)> {
         if self.0.is_empty() {
-            let why = "there must be at least one URL, such as [\"redis://127.0.0.1:6379\"]";
-            return Err((None, why.to_owned()));
+            return Err((None, UrlsError::None));
         }
         let read = |url: Spanned<String>| {
-            Endpoint::parse(url.as_ref()).map_err(|why| (Some(url.span()), why.to_string()))
+            Endpoint::parse(url.as_ref()).map_err(|error| (Some(url.span()), error.into()))
         };
         self.0.into_iter().map(read).collect()
     }

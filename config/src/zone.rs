@@ -1,7 +1,10 @@
-//! Where a machine stands, as its operator calls it.
+//! Zones of machines.
+
+use std::fmt;
+
+use thiserror::Error;
 
 use crate::printable::Quoted;
-use std::fmt;
 
 /// Most bytes of a zone.
 const MAX_ZONE: usize = 63;
@@ -41,17 +44,6 @@ impl fmt::Display for Zone {
 }
 
 /// This is no zone; what it was, quoted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}: a zone has up to {MAX_ZONE} letters, digits, dots, hyphens and underscores")]
 pub struct ZoneError(String);
-
-impl fmt::Display for ZoneError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: a zone has up to {MAX_ZONE} letters, digits, dots, hyphens and underscores",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for ZoneError {}

@@ -1,4 +1,4 @@
-//! Names and addresses, asked of this process's table.
+//! Names and addresses, looked up in this process's table.
 
 use std::iter;
 use std::net::IpAddr;
@@ -9,35 +9,35 @@ use cloudhosts_table::{Answer, Client, Name, View};
 use crate::abi::addrtuple::{TupleList, TupleSlot};
 use crate::abi::environment;
 use crate::abi::hostent::{Host, HostSlot};
+use crate::outcome::Outcome;
 use crate::random::draw;
-use crate::status::Situation;
 
-/// The table of this process. Its first user attaches it.
+/// The table of this process, which the first lookup attaches to.
 static CLIENT: Client = Client::new();
 
-/// The kinds of address a host has.
+/// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     V4,
     V6,
 }
 
-/// An address that somebody wants the name of.
+/// An address whose names are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Address {
     V4([u8; 4]),
     V6([u8; 16]),
 }
 
-/// Asks the table, when there is one.
-pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>) -> Situation) -> Situation {
+/// Asks the table, if there is one.
+pub(crate) fn ask(question: impl for<'t> FnOnce(&View<'t>) -> Outcome) -> Outcome {
     CLIENT
         .with(environment::paths, last_tick(), question)
-        .unwrap_or(Situation::Unavailable)
+        .unwrap_or(Outcome::Unavailable)
 }
 
 /// The addresses of a name in one family.
-pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situation {
+pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Outcome {
     ask_name(name, |answer, view| {
         let (order, pick) = (view.order(), answer.pick());
         let canonical = answer.canonical();
@@ -68,7 +68,7 @@ pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Situat
 }
 
 /// The addresses of a name in both families.
-pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Situation {
+pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Outcome {
     ask_name(name, |answer, view| {
         let (order, pick) = (view.order(), answer.pick());
         let (v4, v6) = (answer.v4(), answer.v6());
@@ -82,14 +82,14 @@ pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Situation {
 }
 
 /// The names of an address.
-pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
+pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Outcome {
     let ip = match address {
         Address::V4(bytes) => IpAddr::from(bytes),
         Address::V6(bytes) => IpAddr::from(bytes),
     };
     ask(|view| {
         let Some(names) = view.reverse(ip) else {
-            return Situation::NoSuchName;
+            return Outcome::NoSuchName;
         };
         let (name, aliases) = (names.canonical(), names.aliases());
         match &address {
@@ -98,7 +98,7 @@ pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
                 aliases,
                 addresses: iter::once(*bytes),
             }),
-            // An IPv4 address mapped into IPv6 comes back as it was asked.
+            // An IPv4-mapped address is returned as it was given.
             Address::V6(bytes) => slot.put(&Host {
                 name,
                 aliases,
@@ -108,15 +108,15 @@ pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Situation {
     })
 }
 
-/// Looks a name up. One that no role can have is not found, whether or not
-/// there is a table: DNS or `files` may know it.
-fn ask_name(name: &[u8], found: impl FnOnce(&Answer<'_>, &View<'_>) -> Situation) -> Situation {
+/// Looks a name up. A name that no role can have is not found, whether or not
+/// there is a table, so that DNS or `files` are asked for it.
+fn ask_name(name: &[u8], found: impl FnOnce(&Answer<'_>, &View<'_>) -> Outcome) -> Outcome {
     let mut role = Name::EMPTY;
     if role.read(name).is_err() {
-        return Situation::NoSuchName;
+        return Outcome::NoSuchName;
     }
     ask(|view| match view.lookup(&role) {
         Some(answer) => found(&answer, view),
-        None => Situation::NoSuchName,
+        None => Outcome::NoSuchName,
     })
 }

@@ -1,23 +1,20 @@
-//! Bits that decide which address comes first.
+//! Random bits that decide which address comes first.
 //!
-//! They spread load and keep no secret, so they may be cheap: a counter, the
-//! clock, and an address of this thread's stack. Processes differ by the
-//! address and the clock, a child differs from its parent by the clock, and two
-//! look-ups in one nanosecond by the counter.
+//! They spread load and protect no secret, so they may be cheap: mixed from a
+//! counter, the clock, and an address on this thread's stack. Address and clock
+//! differ between processes, the clock between a parent and its child, the
+//! counter between two lookups in the same nanosecond.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cloudhosts_table::clock::{Monotonic, monotonic};
 
-/// Draws made by this process.
+/// How many draws this process has made.
 static DRAWS: AtomicU64 = AtomicU64::new(0);
 
-/// Bits for choosing among `count` addresses; no draw is made for fewer than two.
+/// Bits for choosing among `count` addresses; 0 where there is no choice.
 pub(crate) fn draw(count: usize) -> u64 {
-    match count {
-        0 | 1 => 0,
-        _ => draw_at(monotonic()),
-    }
+    if count < 2 { 0 } else { draw_at(monotonic()) }
 }
 
 fn draw_at(now: Monotonic) -> u64 {
@@ -26,8 +23,8 @@ fn draw_at(now: Monotonic) -> u64 {
     mix(mix(now.0 ^ here.rotate_left(32)).wrapping_add(nth))
 }
 
-/// The output function of splitmix64: each bit in changes half of those out
-/// (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+/// The output function of splitmix64: each input bit changes half of the output
+/// bits (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 fn mix(seed: u64) -> u64 {
     let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,8 +34,6 @@ fn mix(seed: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-
     use super::*;
 
     #[test]

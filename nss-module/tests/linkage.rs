@@ -2,7 +2,6 @@
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test that fails should stop"
 )]
@@ -13,6 +12,7 @@ mod built;
 use std::process::Command;
 
 use built::built;
+use cloudhosts_table::version_note::VersionNote;
 
 /// The lines a program of binutils says about the module.
 fn lines(program: &str, arguments: &[&str]) -> Vec<String> {
@@ -63,15 +63,8 @@ fn exactly_the_functions_of_glibc_are_visible() {
 #[test]
 fn its_version_is_a_note_that_can_be_read_from_the_file() {
     let module = std::fs::read(built()).unwrap();
-    let note = [
-        &[11, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0][..],
-        b"cloudhosts\0\0",
-    ]
-    .concat();
-    let at = module.windows(note.len()).position(|part| part == note);
-    let text = &module[at.expect("a note") + note.len()..][..32];
-    let version = concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes();
-    assert!(text.starts_with(version), "{}", text.escape_ascii());
+    let note = VersionNote::find(&module).expect("a note");
+    assert_eq!(note.version(), env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

@@ -1,14 +1,9 @@
 //! A panic is caught with the module's own `_dl_find_object` in place of
 //! glibc's: this test program is linked with it as the module is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that fails should stop"
-)]
+#![allow(clippy::panic, reason = "a test that fails should stop")]
 
-#[path = "../src/abi/unwind_tables.rs"]
-mod unwind_tables;
+#[path = "../src/compat/dl_find_object.rs"]
+mod dl_find_object;
 
 use std::process::Command;
 use std::{env, panic};

@@ -1,11 +1,9 @@
-//! Where a host is, without asking cloudhosts.
+//! Host lookups without cloudhosts.
 //!
-//! The daemon must not learn from the names in Redis where Redis is. Whoever
-//! writes one that covers the host of Redis, such as `*.internal`, would send
-//! every daemon elsewhere, and no correction in Redis could reach them any more.
-//! So this process asks the services on the machine's `hosts:` line but for
-//! `cloudhosts`, and asks them itself: nscd, which glibc would ask before them,
-//! has our module loaded too.
+//! The names in Redis must not decide where Redis is: a name that covers the host of Redis,
+//! such as `*.internal`, would lead every daemon elsewhere, and no correction in Redis could
+//! reach them. So this process asks the services of the machine's `hosts:` line except
+//! `cloudhosts`; and not by way of nscd, which has our module loaded too.
 
 use std::ffi::CString;
 use std::io;
@@ -15,42 +13,41 @@ use std::sync::{Mutex, PoisonError};
 use crate::glibc;
 use crate::hosts::{self, Service};
 
-/// The file that says which services the machine asks.
+/// The file that lists the services.
 const STANDARD: &str = "/etc/nsswitch.conf";
 
-/// What is asked where nsswitch.conf says nothing: glibc's default since 2.35.
+/// The services if nsswitch.conf lists none: glibc's default since 2.35.
 const DEFAULT: &[u8] = b"files dns";
 
-/// The services that glibc was told last.
-static TOLD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+/// The services that glibc was configured with last.
+static CONFIGURED: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
-/// The addresses of a host, by `getaddrinfo`, from the services of the machine
-/// but ours. It blocks, like `getaddrinfo`.
+/// The addresses of a host, by `getaddrinfo` from the services of the machine except
+/// cloudhosts. It blocks, like `getaddrinfo`.
 ///
-/// From the first call on, no look-up in this process is answered by cloudhosts
-/// or by nscd, whoever makes it. A change of nsswitch.conf counts at the next
-/// call.
+/// From the first call on, neither cloudhosts nor nscd answers any lookup in this process.
+/// A change of nsswitch.conf takes effect at the next call.
 ///
 /// # Errors
-/// The host is not known, or no service can be asked.
+/// The host is unknown, or no service can be asked.
 pub fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let services = std::fs::read(STANDARD).map_or_else(|_| DEFAULT.to_vec(), |text| others(&text));
-    tell(services)?;
+    configure(services)?;
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
-/// Tells glibc which services to ask, unless it was told the same last.
-fn tell(services: Vec<u8>) -> io::Result<()> {
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.as_ref() == Some(&services) {
+/// Configures the services of glibc, unless they are the same as last time.
+fn configure(services: Vec<u8>) -> io::Result<()> {
+    let mut configured = CONFIGURED.lock().unwrap_or_else(PoisonError::into_inner);
+    if configured.as_ref() == Some(&services) {
         return Ok(());
     }
     let line = CString::new(services.clone())?;
     if glibc::set_hosts_services(&line) {
-        *told = Some(services);
+        *configured = Some(services);
         Ok(())
     } else {
-        // Never our own module instead: rather no address.
+        // No address is better than one from cloudhosts.
         let line = line.to_string_lossy().escape_default().to_string();
         Err(io::Error::other(format!(
             "glibc refuses to ask these services for hosts: {line}"
@@ -58,11 +55,10 @@ fn tell(services: Vec<u8>) -> io::Result<()> {
     }
 }
 
-/// The services on the line that counts, with their actions, without ours and
-/// what stands behind it in brackets.
+/// The services of the effective line with their actions, except ours.
 fn others(nsswitch: &[u8]) -> Vec<u8> {
     let line = hosts::effective(nsswitch);
-    // glibc reads nothing of a file with a line like that.
+    // glibc ignores a file with a malformed line.
     let services = line.and_then(|line| line.services.ok()).unwrap_or_default();
     let theirs = services.iter().filter(|service| !service.is_ours());
     let written = |service: &Service| nsswitch.get(service.span.clone());
@@ -76,7 +72,6 @@ fn others(nsswitch: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -113,11 +108,11 @@ mod tests {
 
     #[test]
     fn glibc_takes_the_services_and_refuses_what_is_none() {
-        assert!(tell(b"files [oops]".to_vec()).is_err());
-        assert!(tell(b"files".to_vec()).is_ok());
-        // Kept because it is the same, and taken because it is another.
-        assert!(tell(b"files".to_vec()).is_ok());
-        assert!(tell(b"files [NOTFOUND=continue] dns".to_vec()).is_ok());
+        assert!(configure(b"files [oops]".to_vec()).is_err());
+        assert!(configure(b"files".to_vec()).is_ok());
+        // The same again is skipped, another is accepted.
+        assert!(configure(b"files".to_vec()).is_ok());
+        assert!(configure(b"files [NOTFOUND=continue] dns".to_vec()).is_ok());
         let found = addresses("localhost", 7).unwrap();
         assert!(
             found

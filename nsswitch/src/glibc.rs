@@ -8,8 +8,8 @@ unsafe extern "C" {
     fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
 }
 
-/// Has glibc ask these services for hosts, in this process, from now on: not
-/// what nsswitch.conf says, and not nscd. False where it can't read them.
+/// Makes glibc ask these services for hosts in this process from now on, not those of
+/// nsswitch.conf, and not nscd. False if it can't parse them.
 ///
 /// `getaddrinfo` asks nscd only while no services were set in this way
 /// (`__nss_database_custom`), and does not read nsswitch.conf again.

@@ -1,12 +1,11 @@
-//! The `hosts:` lines of nsswitch.conf(5), read by glibc's own rules
-//! (`nss/nss_database.c` and `nss/nss_action_parse.c`): the last line counts, the
-//! colon is optional, `\r` is a blank, and a service may be followed by one group
-//! of actions, with or without blanks between.
+//! The `hosts:` lines of nsswitch.conf(5), parsed by glibc's rules (`nss/nss_database.c` and
+//! `nss/nss_action_parse.c`): the last line is effective, the colon is optional, `\r` is white
+//! space, and a service may be followed by one group of actions.
 
 use std::fmt;
 use std::ops::Range;
 
-/// What this project's module is called on the line.
+/// The name of the cloudhosts module on the line.
 pub const WORD: &str = "cloudhosts";
 
 /// One `hosts:` line.
@@ -14,59 +13,58 @@ pub const WORD: &str = "cloudhosts";
 pub struct HostsLine {
     /// Where the word `hosts` ends.
     pub name_end: usize,
-    /// From behind the blanks and colons to the end of the line or to a comment.
+    /// From after the white space and colons to the end of the line or a comment.
     pub data: Range<usize>,
     /// Where the next line begins.
     pub end: usize,
-    /// The services, in order; or what glibc would stumble over, and with it over
-    /// the whole file.
+    /// The services, in order; or an error, at which glibc ignores the whole file.
     pub services: Result<Vec<Service>, Malformed>,
 }
 
-/// One service and the actions behind it.
+/// A service and its actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// As it is written.
+    /// Its name, as written.
     pub name: String,
     /// Where the name begins and the actions end.
     pub span: Range<usize>,
-    /// At which answers the search ends here.
+    /// The results at which the search ends here.
     pub returns: Returns,
 }
 
-/// At which answers of a service the search ends.
+/// The results of a service at which the search ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Returns([bool; 4]);
 
-/// The answers, in the order of [`Returns`].
+/// The results, in the order of [`Returns`].
 const STATUSES: [&str; 4] = ["SUCCESS", "NOTFOUND", "UNAVAIL", "TRYAGAIN"];
 
-/// What is no list of services.
+/// A line that is not a list of services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "what stands in [brackets] on its hosts: line is not as nsswitch.conf(5) wants it, \
-             and glibc reads nothing of such a file",
+            "the [brackets] on its hosts: line do not follow nsswitch.conf(5), so glibc ignores \
+             the whole file",
         )
     }
 }
 
 impl Service {
-    /// Whether it is ours.
+    /// Whether it is cloudhosts.
     pub fn is_ours(&self) -> bool {
         self.name == WORD
     }
 
-    /// Whether it asks the network, or a cache of what the network says: these
-    /// belong behind ours.
+    /// Whether it asks the network, or a cache in front of it. Such services belong after
+    /// cloudhosts.
     pub fn asks_network(&self) -> bool {
         self.name == "dns" || self.name == "resolve" || self.name.starts_with("mdns")
     }
 
-    /// Whether the search may end here for a name that it does not know.
+    /// Whether the search may end here for a name that it does not have.
     pub fn ends_search(&self) -> bool {
         self.returns.without_answer().next().is_some()
     }
@@ -75,7 +73,7 @@ impl Service {
 impl Returns {
     const DEFAULT: Returns = Returns([true, false, false, false]);
 
-    /// The answers other than success at which the search ends.
+    /// The results other than success at which the search ends.
     pub fn without_answer(self) -> impl Iterator<Item = &'static str> {
         let all = STATUSES.into_iter().zip(self.0);
         all.skip(1)
@@ -84,13 +82,13 @@ impl Returns {
 }
 
 impl HostsLine {
-    /// The services; none where the line can't be read.
+    /// The services; empty if the line is malformed.
     pub fn list(&self) -> &[Service] {
         self.services.as_deref().unwrap_or_default()
     }
 }
 
-/// The line that counts: the last one.
+/// The effective line: the last one.
 pub fn effective(text: &[u8]) -> Option<HostsLine> {
     all(text).into_iter().next_back()
 }
@@ -100,7 +98,7 @@ pub fn all(text: &[u8]) -> Vec<HostsLine> {
     let mut at = 0;
     let mut found = Vec::new();
     for line in text.split_inclusive(|&byte| byte == b'\n') {
-        found.extend(read(text, at..at + line.len()));
+        found.extend(parse_line(text, at..at + line.len()));
         at += line.len();
     }
     found
@@ -110,8 +108,8 @@ fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == b'\x0b'
 }
 
-/// The line as one for `hosts`; none when it is for something else.
-fn read(text: &[u8], line: Range<usize>) -> Option<HostsLine> {
+/// Parses a line; none if it is for another database.
+fn parse_line(text: &[u8], line: Range<usize>) -> Option<HostsLine> {
     let is_end = |&byte: &u8| matches!(byte, b'#' | b'\0' | b'\n');
     let shown = text.get(line.clone())?;
     let stop = line.start + shown.iter().position(is_end).unwrap_or(shown.len());
@@ -125,7 +123,7 @@ fn read(text: &[u8], line: Range<usize>) -> Option<HostsLine> {
         return None;
     }
     let data = run(name_end, &|byte| is_blank(byte) || byte == b':');
-    // A name and nothing behind it is no line. (What ends the line is a blank too.)
+    // A name without anything after it, not even a newline, is not a line.
     if name_end == stop && text.get(stop) != Some(&b'\n') {
         return None;
     }
@@ -170,7 +168,7 @@ fn services(text: &[u8], data: Range<usize>) -> Result<Vec<Service>, Malformed> 
     }
 }
 
-/// A place in the list of services.
+/// A position in the list of services.
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
@@ -193,7 +191,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What stands before a blank or one of these.
+    /// The text up to white space or one of these.
     fn word(&mut self, stops: &[u8]) -> &'t [u8] {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let stop = |byte: &u8| is_blank(*byte) || stops.contains(byte);
@@ -202,7 +200,7 @@ impl<'t> Reader<'t> {
         rest.get(..len).unwrap_or_default()
     }
 
-    /// The actions behind `[`, with the `]`.
+    /// The actions after a `[`, up to the `]`.
     fn actions(&mut self) -> Result<Returns, Malformed> {
         let mut returns = Returns::DEFAULT.0;
         self.skip_blanks();
@@ -237,10 +235,9 @@ impl<'t> Reader<'t> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// The services of the line that counts, `!` behind those that end the search.
+    /// The services of the effective line, with `!` after those that end the search.
     fn seen(text: &str) -> String {
         let Some(line) = effective(text.as_bytes()) else {
             return "no line".into();
@@ -248,9 +245,12 @@ mod tests {
         let Ok(services) = line.services else {
             return "malformed".into();
         };
-        let show = |service: Service| match service.ends_search() {
-            true => service.name + "!",
-            false => service.name,
+        let show = |service: Service| {
+            if service.ends_search() {
+                service.name + "!"
+            } else {
+                service.name
+            }
         };
         services.into_iter().map(show).collect::<Vec<_>>().join(" ")
     }

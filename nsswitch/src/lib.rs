@@ -1,9 +1,9 @@
-//! nsswitch.conf(5): which services glibc asks for hosts, and how to ask them
-//! without asking cloudhosts.
+//! nsswitch.conf(5): which services glibc asks for hosts, and how to ask them without
+//! cloudhosts.
 //!
-//! - [`hosts`]: the `hosts:` line, read by glibc's rules;
-//! - [`bootstrap`]: the address of a host by all services of the machine but
-//!   ours, which is how the daemon and the command find Redis.
+//! - [`hosts`]: the `hosts:` line, parsed by glibc's rules;
+//! - [`bootstrap`]: host lookups by all services of the machine except cloudhosts, by which
+//!   the daemon and the command find Redis.
 
 pub mod bootstrap;
 mod glibc;

@@ -1,16 +1,22 @@
-//! What the users of Redis must be allowed: the one place that knows which commands
-//! the daemon and those who register send, and the lines of Redis that grant them.
+//! The ACL rules of the Redis users: the only place that knows which commands the daemon and
+//! registrars send.
 //!
-//! HELLO and AUTH need no right. What can be done without, and at what price, is in
+//! HELLO and AUTH need no permission. What works without one of them, and at what cost, is in
 //! cloudhosts-registry(7).
 
-use crate::connect::Connector;
-use cloudhosts_config::Config;
-use redis::{Value, cmd};
 use std::fmt;
 use std::sync::Arc;
 
-/// What the daemon sends, and those who only look: `HLEN`, `HGETALL` and `HSCAN` read
+use cloudhosts_config::Config;
+use redis::{Value, cmd};
+
+use crate::connect::Connector;
+use crate::connect_error::ConnectError;
+use crate::fault::Fault;
+use crate::reply::bytes;
+use crate::runtime::runtime;
+
+/// The commands of the daemon, and of inspecting: `HLEN`, `HGETALL` and `HSCAN` read
 /// hashes, `HKEYS`, `HSTRLEN` and `HMGET` those in which something is too large, `PTTL`
 /// and `INFO` tell losses from deletions, `XRANGE`, `XREVRANGE`, `MULTI` and `EXEC`
 /// read the log, `ZRANGE` and `ZSCORE` who holds a role.
@@ -33,7 +39,7 @@ const DAEMON: &[&str] = &[
     "client|tracking",
 ];
 
-/// What the verbs send that register, and what their scripts do. `XRANGE` and `XREAD`
+/// The commands of the registering verbs and of their scripts. `XRANGE` and `XREAD`
 /// are for `history`; `HMGET`, `WATCH`, `MULTI`, `EXEC`, `DEL` and `RENAME` for `import`.
 const REGISTRAR: &[&str] = &[
     "eval",
@@ -64,17 +70,17 @@ const REGISTRAR: &[&str] = &[
     "watch",
 ];
 
-/// What a user of Redis is for.
+/// The Redis users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AclUser {
     /// The daemon, which reads.
     Daemon,
-    /// Whoever registers.
+    /// The registering commands, which write.
     Registrar,
 }
 
 impl AclUser {
-    /// What it is called where the configuration does not say.
+    /// The name, if the configuration has none.
     #[must_use]
     pub fn standard_name(self) -> &'static str {
         match self {
@@ -92,8 +98,8 @@ impl AclUser {
         }
     }
 
-    /// The command of Redis that makes a user of that name, who may do what this
-    /// configuration takes and nothing else. `PASSWORD` stands for the password.
+    /// The command that creates a user of that name, with the permissions that this configuration
+    /// needs and no others. `PASSWORD` is a placeholder.
     #[must_use]
     pub fn line(self, name: &str, config: &Config, dialect: AclDialect) -> String {
         let mut words = vec!["ACL SETUSER".to_owned(), name.to_owned()];
@@ -120,7 +126,7 @@ impl AclUser {
     }
 }
 
-/// Which words the ACL of a Redis knows.
+/// Which ACL rules a version of Redis knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AclDialect {
     /// Neither channels nor keys that may only be read.
@@ -144,7 +150,7 @@ impl AclDialect {
     }
 }
 
-/// The version of a Redis, or of what stands in for one.
+/// The version of Redis, or of a compatible server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisVersion {
     /// 7 of 7.0.15.
@@ -171,60 +177,49 @@ impl fmt::Display for RedisVersion {
     }
 }
 
-/// Asks for its version the Redis that is configured: as the user that is
-/// configured, or where that is in vain without logging in. It takes no right.
+/// Asks the configured Redis for its version: as the configured user, or if that fails without
+/// logging in. It needs no permission.
 ///
 /// # Errors
-/// No Redis answers, or lets us in; in words for the operator.
-pub fn redis_version(config: &Config) -> Result<RedisVersion, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
+/// No Redis can be connected to, or it does not say its version.
+pub fn redis_version(config: &Config) -> Result<RedisVersion, ConnectError> {
+    let runtime = runtime()?;
     let version = runtime.block_on(async {
         match ask_version(config.clone()).await {
             Ok(version) => Ok(version),
             Err(why) => ask_version(config.without_login()).await.map_err(|_| why),
         }
     });
-    // A look-up of the host that outlives its timeout is left behind.
+    // A lookup of the host may outlive its timeout.
     runtime.shutdown_background();
     version
 }
 
-async fn ask_version(config: Config) -> Result<RedisVersion, String> {
-    let connected = Connector::to_read(Arc::new(config)).connect().await;
-    let mut connection = connected.map_err(|down| format!("{}: {}", down.endpoint, down.why))?;
+async fn ask_version(config: Config) -> Result<RedisVersion, ConnectError> {
+    let mut connection = Connector::to_read(Arc::new(config)).connect().await?;
     let hello = cmd("HELLO").arg(2).to_owned();
-    let answer = connection.link.ask(&hello).await;
-    let told = |why: String| format!("{}: {why}", connection.endpoint);
-    let answer = answer.map_err(|failure| told(failure.to_string()))?;
-    version_in(&answer).ok_or_else(|| told("it does not say its version".to_owned()))
+    let answer = connection.link.send(&hello).await;
+    let endpoint = connection.endpoint;
+    let answer = answer.map_err(|error| ConnectError::of_command(&endpoint, error))?;
+    let unexpected = || ConnectError::new(endpoint, Fault::unexpected_reply("HELLO"));
+    version_in(&answer).ok_or_else(unexpected)
 }
 
-/// The version in the answer to HELLO, which has names and values by turns.
+/// The version in the reply to HELLO, which has names and values in turn.
 fn version_in(answer: &Value) -> Option<RedisVersion> {
     let Value::Array(words) = answer else {
         return None;
     };
     let mut pairs = words.chunks_exact(2);
     let (_, version) = pairs.find_map(|pair| match pair {
-        [name, version] if text(name) == Some("version") => Some((name, version)),
+        [name, version] if bytes(name) == Some(b"version") => Some((name, version)),
         _ => None,
     })?;
-    RedisVersion::parse(text(version)?)
+    RedisVersion::parse(std::str::from_utf8(bytes(version)?).ok()?)
 }
 
-fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
-    }
-}
-
-/// The hashes but for those that are among the keys beside another: `cloudhosts:*`
-/// covers `cloudhosts:private`.
+/// The hashes without those that the rules of another cover: `cloudhosts:*` covers
+/// `cloudhosts:private`.
 fn widest(hashes: &[String]) -> Vec<&str> {
     let covers = |wide: &str, hash: &str| {
         hash.strip_prefix(wide)
@@ -235,8 +230,7 @@ fn widest(hashes: &[String]) -> Vec<&str> {
         .collect()
 }
 
-/// A key as a pattern of an ACL that fits on one line of redis-cli: what a pattern or
-/// the line cannot hold is any character.
+/// A key as an ACL pattern on one line of redis-cli. What cannot be written there becomes `?`.
 fn pattern(key: &str) -> String {
     let mut pattern = String::new();
     for byte in key.bytes() {
@@ -252,7 +246,6 @@ fn pattern(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn keys(hashes: &[&str]) -> Vec<String> {

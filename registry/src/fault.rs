@@ -1,41 +1,42 @@
-//! Why there is no connection to Redis: for programs by a code, for people in
-//! words.
+//! Why there is no connection to Redis, with a code.
 
-use cloudhosts_config::printable::reason;
-use cloudhosts_config::{FileError, FileErrorCode};
-use rustls::{AlertDescription, CertificateError, Error as TlsError, OtherError};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no connection, or none any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use cloudhosts_config::printable::reason;
+use cloudhosts_config::{FileError, FileErrorCode};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, OtherError};
+
+/// Why there is no connection, or none any more. Callers decide on the code; its text is for the
+/// operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
 pub struct Fault {
     /// Which of the known reasons it is.
     pub code: FaultCode,
-    /// The same in words for the operator, fit for a terminal.
+    /// The same for the operator. Safe to print.
     pub why: String,
-    /// The file it is about, where it is about one.
+    /// The file it is about, if any.
     pub path: Option<PathBuf>,
 }
 
-/// The reasons for which there is no connection, in the order in which one
-/// comes about.
+/// The reasons for which there is no connection, in the order of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultCode {
-    /// This user may not read the password file, or the file of the CA.
+    /// This user may not read the password file or the CA file.
     FileDenied,
-    /// One of these files is missing, or does not hold what it should.
+    /// One of these files is missing or invalid.
     FileUnusable,
-    /// There is a user name, and no password.
+    /// There is a username, but no password.
     NoPassword,
     /// No CA is trusted.
     NoAuthority,
     /// The host of the URL has no address.
     UnknownHost,
-    /// Nobody listens there.
+    /// The connection was refused.
     Refused,
-    /// No route leads there.
+    /// There is no route to the host.
     Unreachable,
     /// No answer came in time.
     TimedOut,
@@ -43,44 +44,58 @@ pub enum FaultCode {
     NoSocket,
     /// This user may not write to the Unix socket.
     SocketDenied,
-    /// The certificate vouches for itself.
+    /// The certificate is self-signed, and a CA certificate.
     SelfSigned,
-    /// The certificate comes from a CA that is not trusted.
+    /// The certificate is signed by a CA that is not trusted.
     UnknownAuthority,
     /// The certificate is not valid now.
     CertificateTime,
-    /// The certificate is that of another host.
+    /// The certificate is for another host.
     CertificateHost,
-    /// The server wants a certificate of the client.
+    /// The server requires a client certificate.
     ClientCertificate,
-    /// What answers does not speak TLS.
+    /// The port does not speak TLS.
     NotTls,
-    /// What answers speaks TLS only.
+    /// The port speaks TLS only.
     TlsOnly,
-    /// TLS could not be agreed on for another reason.
+    /// The TLS handshake failed for another reason.
     Tls,
-    /// Redis wants a password (NOAUTH).
+    /// Redis requires a password (NOAUTH).
     LoginWanted,
-    /// Redis refuses the user or the password (WRONGPASS).
+    /// Redis refuses the username or the password (WRONGPASS).
     LoginRefused,
-    /// Redis answers its own machine only (DENIED).
+    /// Redis is in protected mode (DENIED).
     Protected,
-    /// The user may not log in in this way, or not choose the database (NOPERM).
+    /// The user lacks a permission that connecting needs (NOPERM).
     Denied,
-    /// Redis has as many clients as it may have.
+    /// Redis has reached maxclients.
     TooManyClients,
     /// Redis is still loading its data.
     Loading,
     /// It is a replica, where a master is needed.
     Replica,
-    /// The other side closed the connection.
+    /// What answers is not a sentinel, or does not know the master.
+    NoSentinel,
+    /// The peer closed the connection.
     Closed,
-    /// Another reason.
+    /// What came is not what Redis sends.
+    Protocol,
+    /// A reply was larger than is accepted.
+    TooLarge,
+    /// Redis answers every command with an error, for a reason without a code of its own.
+    ErrorReply,
+    /// A hash has moved to another node of the Redis Cluster.
+    Moved,
+    /// Another of the configured Redis is to be used.
+    Superseded,
+    /// This system has no descriptor, timer or thread left.
+    System,
+    /// Another failure of the network.
     Lost,
 }
 
 impl FaultCode {
-    /// Whether what answers speaks TLS, though perhaps not with us.
+    /// Whether the port speaks TLS, even if the handshake fails.
     pub(crate) fn proves_tls(self) -> bool {
         matches!(
             self,
@@ -112,7 +127,18 @@ impl Fault {
         }
     }
 
-    /// Why nobody could be connected to.
+    /// What this system refuses.
+    pub(crate) fn system(error: impl fmt::Display) -> Fault {
+        Fault::new(FaultCode::System, reason(&error.to_string()))
+    }
+
+    /// A reply that is not what Redis sends to this command.
+    pub(crate) fn unexpected_reply(command: &str) -> Fault {
+        let why = format!("the reply to {command} is not what Redis sends");
+        Fault::new(FaultCode::Protocol, why)
+    }
+
+    /// Why connect(2) failed.
     pub(crate) fn connecting(error: &io::Error) -> Fault {
         let code = match error.kind() {
             io::ErrorKind::ConnectionRefused => FaultCode::Refused,
@@ -127,22 +153,21 @@ impl Fault {
         Fault::new(code, format!("cannot connect: {error}"))
     }
 
-    /// Why TLS could not be agreed on.
-    pub(crate) fn agreeing(error: &io::Error) -> Fault {
+    /// Why the TLS handshake failed.
+    pub(crate) fn handshake(error: &io::Error) -> Fault {
         match tls_error(error) {
             Some(error) => Fault::of_tls(error),
             None if is_end(error) => Fault::new(
                 FaultCode::NotTls,
-                "TLS: the connection was closed while TLS was agreed on; \
-                 is this a port where Redis speaks TLS?",
+                "TLS: the connection was closed during the handshake (is this a TLS port?)",
             ),
             None => Fault::new(FaultCode::Lost, format!("TLS: {error}")),
         }
     }
 
-    /// Why no more comes, or can be sent, on a connection that was open. A client
-    /// learns only then that TLS 1.3 wanted a certificate of it.
-    pub(crate) fn speaking(error: &io::Error) -> Fault {
+    /// Why an open connection failed. In TLS 1.3 a client learns only then that a client certificate
+    /// was required.
+    pub(crate) fn io(error: &io::Error) -> Fault {
         match tls_error(error) {
             Some(error) => Fault::of_tls(error),
             None if is_end(error) => Fault::new(FaultCode::Closed, reason(&error.to_string())),
@@ -154,35 +179,35 @@ impl Fault {
         let code = tls_code(error);
         let why = match code {
             FaultCode::SelfSigned => {
-                "the certificate vouches for itself: it is that of a CA, or self-signed; give \
-                 Redis one that a CA has signed, and name that CA in ca_file"
+                "the certificate is that of a CA, or self-signed; give Redis one that a CA has \
+                 signed, and name that CA in ca_file"
             }
             FaultCode::UnknownAuthority => {
-                "the certificate is self-signed, or comes from a CA that is not trusted here; \
-                 name the CA's certificate in ca_file"
+                "the certificate is self-signed, or signed by a CA that is not trusted; name the \
+                 CA's certificate in ca_file"
             }
             FaultCode::CertificateTime => {
-                "the certificate is not valid now; see its dates, and the clocks"
+                "the certificate has expired or is not valid yet; check its dates, and the clocks"
             }
             FaultCode::CertificateHost => {
-                "the certificate is that of another host; write the host in urls as it is in the \
+                "the certificate is for another host; write the host in urls as it is in the \
                  certificate"
             }
             FaultCode::ClientCertificate => {
-                "Redis wants a certificate of its clients, and cloudhosts has none; set \
-                 `tls-auth-clients no` there"
+                "Redis requires a client certificate, and cloudhosts has none; set \
+                 `tls-auth-clients no` in Redis"
             }
             FaultCode::NotTls => {
-                "what answers does not speak TLS; write redis:// in urls, or name the port where \
-                 Redis speaks TLS"
+                "this port does not speak TLS; write redis:// in urls, or use the TLS port of \
+                 Redis"
             }
-            _ => "it could not be agreed on",
+            _ => "the handshake failed",
         };
         Fault::new(code, format!("TLS: {why} ({})", reason(&error.to_string())))
     }
 }
 
-/// Whether the other side has ended the connection.
+/// Whether the peer ended the connection.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -190,7 +215,7 @@ fn is_end(error: &io::Error) -> bool {
     )
 }
 
-/// The error of TLS that stands behind one of input and output.
+/// The TLS error inside an I/O error.
 fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
@@ -239,23 +264,5 @@ impl From<FileError> for Fault {
             FileErrorCode::Unusable => FaultCode::FileUnusable,
         };
         Fault::new(code, error.to_string()).at(&error.path)
-    }
-}
-
-impl From<String> for Fault {
-    fn from(why: String) -> Fault {
-        Fault::new(FaultCode::Lost, why)
-    }
-}
-
-impl From<Fault> for String {
-    fn from(fault: Fault) -> String {
-        fault.why
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
     }
 }

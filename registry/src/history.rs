@@ -1,76 +1,63 @@
-//! The change log, read for people.
+//! Reads the change log for people (`cloudhosts history`).
 
-use crate::connect::{Connection, Connector, Failure, SILENCE};
-use crate::log::{Entry, EntryId, log_key};
-use crate::register::passes;
-use cloudhosts_config::Config;
-use cloudhosts_config::printable::Quoted;
-use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How many entries are asked for at once: an entry may list a thousand fields.
+use cloudhosts_config::Config;
+use cloudhosts_config::printable::Quoted;
+use redis::{Cmd, Value, cmd};
+
+use crate::connect::{CommandError, Connection, Connector, ErrorKind, SILENCE};
+use crate::log::{EntryId, LogEntry, log_key};
+use crate::reply::{bytes, items};
+
+/// How many entries are read at once. An entry may list a thousand fields.
 const PAGE: usize = 100;
 
-/// How long Redis is asked to wait for an entry before it answers that there
-/// is none. It shows that the connection is alive.
+/// BLOCK of XREAD. The empty reply shows that the connection is alive.
 const BLOCK: Duration = Duration::from_secs(5);
 
-/// The logs of all configured hashes as one, oldest entry first.
+/// The logs of all configured hashes, merged, oldest entry first.
 ///
-/// It reads over a connection of its own, to the master or to a replica, which is
-/// made anew when it was lost. What has been read is not read again.
+/// It has its own connection, to the master or a replica, and reconnects when it was lost. What has
+/// been read is not read again.
 pub struct History {
     connector: Connector,
     connection: Option<Connection>,
-    logs: Vec<Log>,
+    logs: Vec<LogReader>,
 }
 
 /// One log, and how far it has been read.
-struct Log {
+struct LogReader {
     hash: String,
-    /// The last entry that was read, or what stands for it; none before the
-    /// first.
+    /// The last entry that was read. None before the first.
     last: Option<EntryId>,
-    /// What was read and not yet given away.
-    ahead: VecDeque<Entry>,
-    /// Whether nothing came after that when it was last asked.
+    /// Entries that were read and not returned yet.
+    ahead: VecDeque<LogEntry>,
+    /// Whether the last read reached the end.
     ended: bool,
 }
 
 /// Why the log cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
-    /// Redis cannot be reached, or does not answer for now.
+    /// Redis cannot be reached, or refuses for now.
+    #[error("{0}")]
     Away(String),
-    /// Redis says no, and will again.
+    /// Redis refuses.
+    #[error("{0}")]
     Refused(String),
-    /// A key that is not a log stands where the log belongs.
+    /// The key of the log is not a stream.
+    #[error("{0} is not a stream, and a change log belongs there: rename that key, or delete it")]
     NotALog(String),
 }
 
-impl fmt::Display for HistoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HistoryError::Away(why) | HistoryError::Refused(why) => f.write_str(why),
-            HistoryError::NotALog(keys) => write!(
-                f,
-                "{keys} is not a stream, and a change log belongs there: rename that key, or \
-                 delete it"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for HistoryError {}
-
 impl History {
-    /// Begins with the first entry there is, or with the first since then.
+    /// Begins with the oldest entry, or with the first after `since`.
     #[must_use]
     pub fn new(config: Arc<Config>, since: Option<SystemTime>) -> History {
-        let log = |hash: &String| Log {
+        let log = |hash: &String| LogReader {
             hash: hash.clone(),
             last: since.and_then(before),
             ahead: VecDeque::new(),
@@ -83,11 +70,11 @@ impl History {
         }
     }
 
-    /// The next entry, and the hash it is about; none at the end.
+    /// The next entry and its hash. None at the end.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no. It can be asked again.
-    pub async fn next(&mut self) -> Result<Option<(&str, Entry)>, HistoryError> {
+    /// Redis cannot be reached, or refuses. The caller may try again.
+    pub async fn next(&mut self) -> Result<Option<(&str, LogEntry)>, HistoryError> {
         for at in 0..self.logs.len() {
             self.fill(at).await?;
         }
@@ -97,15 +84,15 @@ impl History {
     /// Waits until there is a next entry, after the end was reached.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no. It can be asked again.
-    pub async fn follow(&mut self) -> Result<(&str, Entry), HistoryError> {
+    /// Redis cannot be reached, or refuses. The caller may try again.
+    pub async fn follow(&mut self) -> Result<(&str, LogEntry), HistoryError> {
         while self.logs.iter().all(|log| log.ahead.is_empty()) {
             let mut question = cmd("XREAD");
             let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
             question.arg("COUNT").arg(PAGE).arg("BLOCK").arg(block);
             question.arg("STREAMS");
-            question.arg(self.logs.iter().map(Log::key).collect::<Vec<_>>());
-            let last = |log: &Log| log.last.unwrap_or_default().to_string();
+            question.arg(self.logs.iter().map(LogReader::key).collect::<Vec<_>>());
+            let last = |log: &LogReader| log.last.unwrap_or_default().to_string();
             question.arg(self.logs.iter().map(last).collect::<Vec<_>>());
             let answer = self.ask(&question, BLOCK + SILENCE, None).await?;
             for (key, entries) in streams(&answer) {
@@ -118,16 +105,16 @@ impl History {
             .ok_or_else(|| HistoryError::Away("there is no log to follow".to_owned()))
     }
 
-    /// Takes the oldest of what was read.
-    fn first(&mut self) -> Option<(&str, Entry)> {
-        let id = |log: &Log| log.ahead.front().map(|entry| entry.id);
+    /// Takes the oldest entry that was read.
+    fn first(&mut self) -> Option<(&str, LogEntry)> {
+        let id = |log: &LogReader| log.ahead.front().map(|entry| entry.id);
         let logs = self.logs.iter_mut().filter(|log| id(log).is_some());
         let log = logs.min_by_key(|log| id(log))?;
         let entry = log.ahead.pop_front()?;
         Some((&log.hash, entry))
     }
 
-    /// Reads a page of a log, where nothing of it is left and it goes on.
+    /// Reads the next page of a log, if all its entries were returned.
     async fn fill(&mut self, at: usize) -> Result<(), HistoryError> {
         let Some(log) = self.logs.get(at) else {
             return Ok(());
@@ -157,59 +144,57 @@ impl History {
         Ok(())
     }
 
-    /// Asks one question, about this key or about all, over a connection that
-    /// is made if need be.
+    /// Sends a command, about this key or all, and connects first if needed.
     async fn ask(
         &mut self,
         question: &Cmd,
         silence: Duration,
         key: Option<&str>,
     ) -> Result<Value, HistoryError> {
-        let mut connection =
-            match self.connection.take() {
-                Some(connection) => connection,
-                None => self.connector.connect().await.map_err(|down| {
-                    HistoryError::Away(format!("{}: {}", down.endpoint, down.why))
-                })?,
-            };
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let made = self.connector.connect().await;
+                made.map_err(|error| HistoryError::Away(error.to_string()))?
+            }
+        };
         let endpoint = connection.endpoint.clone();
-        let answer = connection.link.ask_within(question, silence).await;
-        if !matches!(answer, Err(Failure::Lost(_))) {
+        let answer = connection.link.send_within(question, silence).await;
+        if !matches!(answer, Err(CommandError::Lost(_))) {
             self.connection = Some(connection);
         }
         answer.map_err(|failure| match failure {
-            Failure::Lost(why) => HistoryError::Away(format!("{endpoint}: {why}")),
-            Failure::Refused(refusal) if refusal.code() == "WRONGTYPE" => {
-                let keys = self.logs.iter().map(Log::key);
+            CommandError::Lost(why) => HistoryError::Away(format!("{endpoint}: {why}")),
+            CommandError::ErrorReply(reply) if reply.kind == ErrorKind::WrongType => {
+                let keys = self.logs.iter().map(LogReader::key);
                 let all = || keys.collect::<Vec<_>>().join(" or ");
                 let key = key.map_or_else(all, str::to_owned);
                 HistoryError::NotALog(format!("{endpoint}: {}", Quoted(key.as_bytes())))
             }
-            Failure::Refused(refusal) if passes(&refusal) => {
-                HistoryError::Away(format!("{endpoint}: {refusal}"))
+            CommandError::ErrorReply(reply) if reply.is_temporary() => {
+                HistoryError::Away(format!("{endpoint}: {reply}"))
             }
-            Failure::Refused(refusal) => HistoryError::Refused(format!("{endpoint}: {refusal}")),
+            CommandError::ErrorReply(reply) => {
+                HistoryError::Refused(format!("{endpoint}: {reply}"))
+            }
         })
     }
 }
 
-impl Log {
+impl LogReader {
     fn key(&self) -> String {
         log_key(&self.hash)
     }
 
-    /// Takes in the entries of an answer; how many that has.
+    /// Takes the entries of a reply. Returns how many there are.
     fn take(&mut self, answer: &Value) -> usize {
-        self.ahead.extend(Entry::list(answer));
+        self.ahead.extend(LogEntry::list(answer));
         self.last = self.ahead.back().map(|entry| entry.id).or(self.last);
-        match answer {
-            Value::Array(entries) => entries.len(),
-            _ => 0,
-        }
+        items(answer).len()
     }
 }
 
-/// The last id that an entry may have that was appended before that time.
+/// The highest ID of an entry that was appended before that time.
 fn before(time: SystemTime) -> Option<EntryId> {
     let since = time.duration_since(UNIX_EPOCH).ok()?.as_millis();
     let ms = u64::try_from(since).ok()?.checked_sub(1)?;
@@ -217,36 +202,25 @@ fn before(time: SystemTime) -> Option<EntryId> {
     Some(EntryId { ms, seq })
 }
 
-/// The keys and their entries in the answer to XREAD, in RESP2 or RESP3.
+/// The keys and entries in the reply to XREAD, in RESP2 or RESP3.
 fn streams(answer: &Value) -> Vec<(&[u8], &Value)> {
-    let pairs: Vec<(&Value, &Value)> = match answer {
+    match answer {
         Value::Map(streams) => streams
             .iter()
-            .map(|(key, entries)| (key, entries))
+            .filter_map(|(key, entries)| Some((bytes(key)?, entries)))
             .collect(),
-        Value::Array(streams) => streams.iter().filter_map(pair).collect(),
-        _ => Vec::new(),
-    };
-    pairs
-        .into_iter()
-        .filter_map(|(key, entries)| match key {
-            Value::BulkString(key) => Some((key.as_slice(), entries)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The two elements of an array.
-fn pair(value: &Value) -> Option<(&Value, &Value)> {
-    match value {
-        Value::Array(items) => items.first().zip(items.get(1)),
-        _ => None,
+        flat => items(flat)
+            .iter()
+            .filter_map(|stream| match items(stream) {
+                [key, entries, ..] => Some((bytes(key)?, entries)),
+                _ => None,
+            })
+            .collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,29 +1,38 @@
 #![forbid(unsafe_code)]
-//! What is in the Redis hash, and how it gets here.
+//! Everything that talks to Redis, and the format of what is stored there.
 //!
-//! This crate alone knows Redis, and nothing else: which Redis and which hashes,
-//! `cloudhosts_config` reads from the configuration. The parts, in the order the data takes:
+//! Reading, in the order in which the data arrives:
 //!
-//! - `connect`: from a URL to a connection that is logged in and, where Redis
-//!   can, pushes changes; or why none comes about ([`Fault`]).
-//! - [`follow()`]: what changes in the hashes, by the change log, or else by
-//!   scans; says whether what is missing was deleted or lost ([`follow::Changes`]).
-//! - [`probe()`]: one visit, to see whether the daemon could do all that;
-//!   [`masters()`]: what the sentinels say.
-//! - [`pairs`]: what a read brings back, raw and compact ([`Pairs`]).
-//! - [`record`]: the grammar of fields and values ([`Field`], [`Value`]), for
-//!   whoever makes roles of the pairs.
-//! - [`log`]: the change log beside a hash: what changed, entry by entry.
-//! - [`History`]: reads the log once more, for people.
-//! - [`register`]: the other way: how roles get into the hash.
+//! - `connect`: from the configuration to a connection that is logged in and receives
+//!   invalidations. [`Fault`] and [`ConnectError`] say why there is none.
+//! - [`follow()`]: keeps a copy of the hashes and reports what changed as [`Event`]s. A push becomes
+//!   a scheduled scan or a read of the change log in `follow/session`, and a change ([`Changes`]) in
+//!   `follow/hash` and `follow/pending_changes`.
+//! - [`Pairs`]: raw fields and values, stored compactly.
+//! - [`record`]: the grammar of fields and values. [`Field`] and [`Value`] turn raw pairs into
+//!   records.
+//! - [`log`]: the format of the change log, a stream beside each hash. [`History`] reads it for
+//!   people.
 //!
-//! What the users of Redis must be allowed for that, [`acl`] says.
+//! Writing:
+//!
+//! - [`register`]: claims, joins, leases and imports, each in one script or transaction.
+//!
+//! Diagnosis:
+//!
+//! - [`probe()`]: connects once and reports what the daemon would find. [`masters()`] asks the
+//!   sentinels. [`acl`] has the ACL rules that the Redis users need.
+//!
+//! The configuration is in the crate `cloudhosts-config`. What becomes of the changes (which hash
+//! wins, what is retained, the table) is decided in the daemon.
 
 pub mod acl;
 mod connect;
+mod connect_error;
 mod fault;
 pub mod follow;
 mod history;
+mod jitter;
 pub mod log;
 mod masters;
 pub mod pairs;
@@ -31,8 +40,11 @@ mod probe;
 mod read_values;
 pub mod record;
 pub mod register;
+mod reply;
+mod runtime;
 mod unreadable;
 
+pub use connect_error::ConnectError;
 pub use fault::{Fault, FaultCode};
 pub use follow::{
     Attribution, Baseline, Batch, Changes, Checkpoint, Event, Extent, HashBatch, Mode, follow,
@@ -40,7 +52,7 @@ pub use follow::{
 pub use history::{History, HistoryError};
 pub use masters::{Masters, masters};
 pub use pairs::Pairs;
-pub use probe::{HashFacts, Need, NotRead, NotVisited, Probe, Refused, probe};
+pub use probe::{HashFacts, MissingRight, Need, Probe, probe};
 pub use read_values::read_values;
 pub use record::{Field, FieldError, Target, Value, ValueError};
 pub use unreadable::Unreadable;

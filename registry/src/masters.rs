@@ -1,43 +1,41 @@
-//! Where the sentinels say that the master is: for whoever wants to know whether
-//! the daemon follows it.
+//! Which master the sentinels name, for `cloudhosts doctor`.
 
-use crate::connect::Sentinels;
-use cloudhosts_config::Config;
 use std::sync::Arc;
 
-/// What the sentinels say of the master. Servers are written without passwords.
+use cloudhosts_config::Config;
+
+use crate::connect::Sentinels;
+use crate::connect_error::ConnectError;
+use crate::fault::Fault;
+use crate::runtime::runtime;
+
+/// The masters that the sentinels name. URLs are without passwords.
 #[derive(Debug)]
 pub struct Masters {
-    /// The one that is believed, as the daemon does it; none where no sentinel
-    /// names one.
+    /// The master that the daemon would use. None if no sentinel names one.
     pub believed: Option<String>,
-    /// Each sentinel and the master it names, or why it names none.
-    pub said: Vec<(String, Result<String, String>)>,
+    /// The answer of each sentinel.
+    pub answers: Vec<(String, Result<String, Fault>)>,
 }
 
-/// Asks them all; none where there are no sentinels in the configuration. It
-/// takes 0.3 s more than the first needs to answer, and a few times
-/// `connect_timeout` at most.
+/// Asks all sentinels. None if no sentinels are configured. It takes 0.3 s more than the first
+/// answer, and a few times `connect_timeout` at most.
 ///
 /// # Errors
 /// The system has no descriptor or no thread left.
-pub fn masters(config: &Config) -> std::io::Result<Option<Masters>> {
+pub fn masters(config: &Config) -> Result<Option<Masters>, ConnectError> {
     if config.redis.sentinel.is_none() {
         return Ok(None);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let config = Arc::new(config.clone());
-    let sentinels = runtime.block_on(Sentinels::ask(&config));
+    let sentinels = runtime()?.block_on(Sentinels::ask(&config));
     let believed = sentinels.master().map(|(master, _)| master.to_string());
-    let said = sentinels.said.into_iter().map(|(url, said)| {
-        let said = said.map(|named| named.master.to_string());
-        let said = said.map_err(String::from);
-        (url.to_string(), said)
+    let answers = sentinels.answers.into_iter().map(|(url, answer)| {
+        let master = answer.map(|named| named.master.to_string());
+        (url.to_string(), master)
     });
     Ok(Some(Masters {
         believed,
-        said: said.collect(),
+        answers: answers.collect(),
     }))
 }

@@ -1,40 +1,34 @@
-//! What a read of one hash brought back, in as little memory as it can be.
+//! Raw fields and values of one hash, in little memory.
 
-use crate::record::MAX_VALUE;
 use std::fmt;
 use std::sync::LazyLock;
+
+use crate::record::MAX_VALUE;
 
 /// Raw fields and values of one hash, in one piece of memory: a million pairs
 /// of 24 and 11 bytes take 43 MB, where a `Vec<(Vec<u8>, Vec<u8>)>` takes 120.
 ///
-/// A field is there once. A value that is too long to be used need not have been
-/// read: in its place stands one that is too long as well.
+/// Each field occurs once. A value that is too long to be used need not be read: it is represented by
+/// another one that is too long.
 #[derive(Clone, Default)]
 pub struct Pairs {
     bytes: Vec<u8>,
     /// Where each field and its value end.
     ends: Vec<(u32, u32)>,
-    /// Which pairs have values that are too long, in order.
+    /// The indexes of pairs with values that are too long, ascending.
     too_long: Vec<u32>,
 }
 
-/// What stands in place of every value that is too long.
+/// Represents every value that is too long.
 static TOO_LONG: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let text = b"(too long, and not read) ";
     text.iter().copied().cycle().take(MAX_VALUE + 1).collect()
 });
 
-/// The pairs do not fit: together they would pass 4 GiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the hash is larger than 4 GiB")
-    }
-}
-
-impl std::error::Error for Full {}
+/// The pairs do not fit: together they would exceed 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hash is larger than 4 GiB")]
+pub struct PairsFull;
 
 impl Pairs {
     /// No pairs yet.
@@ -47,7 +41,7 @@ impl Pairs {
         }
     }
 
-    /// No pairs yet, with room for so many of so many bytes together.
+    /// No pairs yet, with capacity for this many pairs and bytes.
     #[must_use]
     pub fn with_capacity(pairs: usize, bytes: usize) -> Pairs {
         Pairs {
@@ -57,29 +51,29 @@ impl Pairs {
         }
     }
 
-    /// Adds a pair. That a field is there once is up to the caller.
+    /// Adds a pair. The caller sees to it that the field is new.
     ///
     /// # Errors
-    /// [`Full`] when all bytes together would pass 4 GiB; nothing is added.
-    pub fn push(&mut self, field: &[u8], value: &[u8]) -> Result<(), Full> {
+    /// [`PairsFull`] when all bytes together would pass 4 GiB; nothing is added.
+    pub fn push(&mut self, field: &[u8], value: &[u8]) -> Result<(), PairsFull> {
         let field_end = self.bytes.len() + field.len();
         let value_end = field_end + value.len();
         let ends = u32::try_from(field_end)
             .ok()
             .zip(u32::try_from(value_end).ok());
-        self.ends.push(ends.ok_or(Full)?);
+        self.ends.push(ends.ok_or(PairsFull)?);
         self.bytes.extend_from_slice(field);
         self.bytes.extend_from_slice(value);
         Ok(())
     }
 
-    /// Adds a field whose value is longer than [`MAX_VALUE`] bytes, and was
-    /// therefore not read. That a field is there once is up to the caller.
+    /// Adds a field whose value is longer than [`MAX_VALUE`] bytes, and was therefore not read. The
+    /// caller sees to it that the field is new.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
-    pub fn push_too_long(&mut self, field: &[u8]) -> Result<(), Full> {
-        let index = u32::try_from(self.len()).map_err(|_| Full)?;
+    pub fn push_too_long(&mut self, field: &[u8]) -> Result<(), PairsFull> {
+        let index = u32::try_from(self.len()).map_err(|_| PairsFull)?;
         self.push(field, b"")?;
         self.too_long.push(index);
         Ok(())
@@ -108,7 +102,7 @@ impl Pairs {
         self.bytes.len()
     }
 
-    /// Gives back the memory that filling took and the pairs do not need.
+    /// Releases unused memory.
     pub fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
         self.ends.shrink_to_fit();
@@ -145,7 +139,6 @@ impl fmt::Debug for Pairs {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,86 +1,82 @@
-//! One visit to Redis, as the daemon that is configured would pay it: for whoever
-//! wants to know whether it could.
+//! Connects once, as the configured daemon would, and reports what it would find. For
+//! `cloudhosts doctor`.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::{Config, Endpoint};
 use redis::{Cmd, Value, cmd};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::connect::{
-    Connection, Connector, Failure, Refusal, SILENCE, speaks_plainly, speaks_tls,
+    CommandError, Connection, Connector, ErrorReply, SILENCE, speaks_plainly, speaks_tls,
 };
+use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::follow::{Baseline, Event, Info, Section, follow};
 use crate::log::log_key;
+use crate::runtime::runtime;
 use crate::unreadable::Unreadable;
-use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_config::{Config, Endpoint};
 
 /// How long reading all hashes may take.
 const READING: Duration = Duration::from_secs(60);
 
-/// How often the connection may be lost meanwhile: over a reply that is too
-/// large it is, and then the hash is read in another way.
+/// How often the connection may be lost meanwhile. A reply that is too large ends it, and then the
+/// hash is read in another way.
 const LOSSES: usize = 3;
 
-/// A Redis saves what changes within an hour, unless it is told otherwise: what
-/// it has not saved for so long, it does not save.
+/// By default Redis saves changes within an hour. What it has not saved for this time, it does not
+/// save.
 const SAVED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
-/// Why a visit did not come about: each Redis that was tried, without a password,
-/// and why it was in vain.
-#[derive(Debug)]
-pub struct NotVisited(pub Vec<(String, Fault)>);
-
-/// What a visit shows.
+/// The result of a probe.
 #[derive(Debug)]
 pub struct Probe {
-    /// The Redis that answered, without a password.
+    /// The URL of the Redis that answered, without the password.
     pub endpoint: String,
-    /// Who was logged in.
+    /// The Redis user.
     pub user: String,
     /// The version of Redis, as `7.0.15`, where it says.
     pub version: Option<String>,
-    /// Why it pushes no changes, where it does not.
+    /// Why client tracking is off, if it is.
     pub no_tracking: Option<String>,
-    /// What the user may not ask.
-    pub refused: Vec<Refused>,
+    /// The commands that the user may not run.
+    pub missing_rights: Vec<MissingRight>,
     /// The hashes that are configured.
-    pub hashes: Vec<(String, Result<HashFacts, NotRead>)>,
-    /// Whether Redis evicts keys without a time to live when its memory is short,
-    /// and by which policy.
+    pub hashes: Vec<(String, Result<HashFacts, Unreadable>)>,
+    /// The eviction policy, if Redis may evict keys without a time to live.
     pub evicts_all_keys: Option<String>,
-    /// Whether what changes is saved to disk, where that can be told.
+    /// Whether changes are saved to disk, if that is known.
     pub persists: Option<bool>,
-    /// What the time is there, where Redis says.
+    /// The time by the clock of Redis, if it says so.
     pub time: Option<SystemTime>,
 }
 
-/// What a visit shows of a hash that can be read.
+/// The result of a probe for a hash that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashFacts {
     /// How many fields it has.
     pub fields: usize,
-    /// It has a time to live, after which all of it is gone.
+    /// It has a time to live.
     pub expires: bool,
 }
 
-/// Something that the user may not ask, and the daemon would.
+/// A command that the daemon needs and the user may not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct MissingRight {
     /// What the daemon needs it for.
     pub need: Need,
     /// The command, as ACL SETUSER takes it.
     pub command: &'static str,
-    /// The hash it is about, where it is about one.
+    /// The hash it is about, if any.
     pub hash: Option<String>,
-    /// What Redis said, and what to do.
+    /// The error reply, and what to do.
     pub why: String,
 }
 
-/// What the daemon asks Redis for, besides the hashes.
+/// What the daemon needs a command for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Whether the connection is alive.
@@ -89,78 +85,57 @@ pub enum Need {
     Read,
     /// To read a hash of more than 10,000 fields.
     Scan,
-    /// Whether the data goes on from what was read before, and whether some of
-    /// it was lost (INFO).
+    /// Whether the data continues from what was read before, and whether some was lost (INFO).
     Info,
-    /// What was changed, and by whom (the change log).
+    /// The change log.
     Log,
-    /// To leave out values that are too large, and to read roles again that
-    /// changed while the hash was scanned.
+    /// To leave out values that are too long, and to read roles again that changed during a scan.
     Fields,
     /// Whether a hash will expire.
     TimeToLive,
 }
 
-/// Why a visit could not read a hash.
-#[derive(Debug)]
-pub struct NotRead {
-    /// Why, where it is the hash; none where it is the connection.
-    pub code: Option<UnreadableCode>,
-    /// The same in words for the operator.
-    pub why: String,
-}
-
-impl From<Unreadable> for NotRead {
-    fn from(unreadable: Unreadable) -> NotRead {
-        NotRead {
-            code: Some(unreadable.code),
-            why: unreadable.why,
-        }
-    }
-}
-
-/// Pays the visit. Each URL is given `connect_timeout`, each answer 4 s, and
-/// reading the hashes a minute.
+/// Probes Redis. The limits are `connect_timeout` for each URL, 4 s for each reply, and a minute for
+/// reading the hashes.
 ///
 /// # Errors
-/// No Redis answers, or none lets us in.
-pub fn probe(config: &Config) -> Result<Probe, NotVisited> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| NotVisited(vec![(String::new(), error.to_string().into())]))?;
-    runtime.block_on(visit(config))
+/// No Redis can be connected to.
+pub fn probe(config: &Config) -> Result<Probe, ConnectError> {
+    runtime()?.block_on(run(config))
 }
 
-async fn visit(config: &Config) -> Result<Probe, NotVisited> {
+async fn run(config: &Config) -> Result<Probe, ConnectError> {
     let config = Arc::new(config.clone());
     let mut connection = match Connector::new(config.clone()).connect().await {
         Ok(connection) => connection,
-        Err(down) => return Err(NotVisited(told_apart(&config, down.faults).await)),
+        Err(error) => {
+            let faults = detect_tls(&config, error.faults).await;
+            return Err(ConnectError { faults });
+        }
     };
-    let mut refused = Vec::new();
-    for (need, command, hash, question) in questions(&config) {
-        if let Err(Failure::Refused(refusal)) = connection.link.ask(&question).await
-            && is_denied(&refusal)
+    let mut missing = Vec::new();
+    for (need, command, hash, question) in commands(&config) {
+        if let Err(CommandError::ErrorReply(reply)) = connection.link.send(&question).await
+            && is_denied(&reply)
         {
-            refused.push(Refused {
+            missing.push(MissingRight {
                 need,
                 command,
                 hash: hash.map(str::to_owned),
-                why: refusal.to_string(),
+                why: reply.to_string(),
             });
         }
     }
-    refused.extend(no_log(&config, &mut connection).await);
+    missing.extend(missing_log_rights(&config, &mut connection).await);
     let mut info = Info::default();
     for section in [Section::Server, Section::Memory, Section::Persistence] {
-        if let Ok(answer) = connection.link.ask(&section.question()).await {
+        if let Ok(answer) = connection.link.send(&section.command()).await {
             info.add(&answer);
         }
     }
     let mut hashes = Vec::new();
     for (key, read) in read(&config).await? {
-        let ttl = connection.link.ask(cmd("PTTL").arg(&key)).await;
+        let ttl = connection.link.send(cmd("PTTL").arg(&key)).await;
         let expires = matches!(ttl, Ok(Value::Int(0..)));
         let facts = read.map(|fields| HashFacts { fields, expires });
         hashes.push((key, facts));
@@ -168,7 +143,7 @@ async fn visit(config: &Config) -> Result<Probe, NotVisited> {
     let policy = info.field("maxmemory_policy");
     let limited = info.number("maxmemory").is_some_and(|most: u64| most > 0);
     Ok(Probe {
-        refused,
+        missing_rights: missing,
         hashes,
         evicts_all_keys: policy
             .filter(|policy| limited && policy.starts_with("allkeys"))
@@ -182,9 +157,9 @@ async fn visit(config: &Config) -> Result<Probe, NotVisited> {
     })
 }
 
-/// A port that closes a connection at once may be one where Redis speaks TLS, and one
-/// where TLS has no answer one where it does not: that is told by speaking otherwise.
-async fn told_apart(config: &Config, mut faults: Vec<(String, Fault)>) -> Vec<(String, Fault)> {
+/// A port that closes the connection at once may be a TLS port, and one that does not answer TLS may
+/// be none. This tries the other protocol.
+async fn detect_tls(config: &Config, mut faults: Vec<(String, Fault)>) -> Vec<(String, Fault)> {
     let redis = &config.redis;
     for (endpoint, fault) in &mut faults {
         let mut urls = redis.urls.iter();
@@ -202,7 +177,7 @@ async fn told_apart(config: &Config, mut faults: Vec<(String, Fault)>) -> Vec<(S
     faults
 }
 
-/// Who was logged in on this connection.
+/// The Redis user of this connection.
 fn user(config: &Config, connection: &Connection) -> String {
     let mut urls = config.redis.urls.iter();
     let url = urls.find(|url| url.to_string() == connection.endpoint);
@@ -212,11 +187,11 @@ fn user(config: &Config, connection: &Connection) -> String {
         .unwrap_or_else(|| "default".to_owned())
 }
 
-/// What the daemon asks besides, one right each. No field is called ''.
-fn questions(config: &Config) -> Vec<(Need, &'static str, Option<&str>, Cmd)> {
+/// The commands of the daemon, one permission each. No field is called ''.
+fn commands(config: &Config) -> Vec<(Need, &'static str, Option<&str>, Cmd)> {
     let mut questions = vec![
         (Need::Ping, "+ping", None, cmd("PING")),
-        (Need::Info, "+info", None, Section::Server.question()),
+        (Need::Info, "+info", None, Section::Server.command()),
     ];
     for key in &config.hashes {
         let key = key.as_str();
@@ -241,25 +216,25 @@ fn questions(config: &Config) -> Vec<(Need, &'static str, Option<&str>, Cmd)> {
     questions
 }
 
-/// Whether the user may not ask this, or Redis does not know it. A refused EXEC
-/// is answered as a transaction that was given up.
-fn is_denied(refusal: &Refusal) -> bool {
-    let denied = refusal.unreadable() == Some(UnreadableCode::NoPerm);
-    denied || refusal.is_unknown() || refusal.is_aborted()
+/// Whether the user may not run this, or Redis does not know it. A refused EXEC is answered with
+/// EXECABORT.
+fn is_denied(reply: &ErrorReply) -> bool {
+    let denied = reply.unreadable() == Some(UnreadableCode::NoPerm);
+    denied || reply.is_unknown_command() || reply.is_exec_abort()
 }
 
-/// The rights that reading the change log takes, and which of them is missing.
-async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
-    let mut refused = Vec::new();
+/// The missing permissions for the change log.
+async fn missing_log_rights(config: &Config, connection: &mut Connection) -> Vec<MissingRight> {
+    let mut missing = Vec::new();
     let mut note = |command, hash: Option<&String>, failure| {
-        if let Failure::Refused(refusal) = failure
-            && is_denied(&refusal)
+        if let CommandError::ErrorReply(reply) = failure
+            && is_denied(&reply)
         {
-            refused.push(Refused {
+            missing.push(MissingRight {
                 need: Need::Log,
                 command,
                 hash: hash.cloned(),
-                why: refusal.to_string(),
+                why: reply.to_string(),
             });
         }
     };
@@ -270,24 +245,26 @@ async fn no_log(config: &Config, connection: &mut Connection) -> Vec<Refused> {
         let mut back = cmd("XREVRANGE");
         back.arg(&log).arg("+").arg("-").arg("COUNT").arg(1);
         for (command, question) in [("+xrange", forth), ("+xrevrange", back)] {
-            if let Err(failure) = connection.link.ask(&question).await {
+            if let Err(failure) = connection.link.send(&question).await {
                 note(command, Some(key), failure);
             }
         }
     }
     let transaction = [cmd("MULTI"), cmd("EXEC")];
-    if let Ok(answers) = connection.link.ask_all(&transaction, SILENCE).await {
+    if let Ok(answers) = connection.link.send_all(&transaction, SILENCE).await {
         for (command, answer) in ["+multi", "+exec"].into_iter().zip(answers) {
-            if let Err(refusal) = answer {
-                note(command, None, Failure::Refused(refusal));
+            if let Err(reply) = answer {
+                note(command, None, CommandError::ErrorReply(reply));
             }
         }
     }
-    refused
+    missing
 }
 
-/// Reads all hashes once, as the daemon does: how many fields each has.
-async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead>)>, NotVisited> {
+/// Reads all hashes once, as the daemon does. Returns how many fields each has.
+async fn read(
+    config: &Arc<Config>,
+) -> Result<Vec<(String, Result<usize, Unreadable>)>, ConnectError> {
     let (events, mut told) = mpsc::channel(1);
     let following = tokio::spawn(follow(config.clone(), Baseline::default(), events));
     let mut losses = 0;
@@ -295,26 +272,28 @@ async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead
         while let Some(event) = told.recv().await {
             match event {
                 Event::Changes(batch) if batch.full.is_some() => return Ok(batch),
-                Event::Disconnected { endpoint, why, .. } => {
+                Event::Disconnected {
+                    endpoint, fault, ..
+                } => {
                     losses += 1;
                     if losses > LOSSES {
-                        return Err(NotVisited(vec![(endpoint, why.into())]));
+                        return Err(ConnectError::new(endpoint, fault));
                     }
                 }
                 Event::Connected { .. } | Event::Changes(_) => {}
             }
         }
-        let why = "the follower has ended".to_owned();
-        Err(NotVisited(vec![(String::new(), why.into())]))
+        let fault = Fault::system("the follower has ended");
+        Err(ConnectError::new(String::new(), fault))
     };
     let batch = timeout(READING, first).await;
     following.abort();
     let seconds = READING.as_secs();
     let batch = batch.map_err(|_| {
         let why = format!("reading the hashes takes more than {seconds} s");
-        NotVisited(vec![(String::new(), Fault::new(FaultCode::TimedOut, why))])
+        ConnectError::new(String::new(), Fault::new(FaultCode::TimedOut, why))
     })??;
-    let mut hashes: Vec<(String, Result<usize, NotRead>)> = config
+    let mut hashes: Vec<(String, Result<usize, Unreadable>)> = config
         .hashes
         .iter()
         .map(|key| (key.clone(), Ok(0)))
@@ -323,14 +302,14 @@ async fn read(config: &Arc<Config>) -> Result<Vec<(String, Result<usize, NotRead
         if let Some((_, read)) = hashes.get_mut(told.hash) {
             *read = match told.outcome {
                 Ok(changes) => Ok(changes.set.len()),
-                Err(unreadable) => Err(NotRead::from(unreadable)),
+                Err(unreadable) => Err(unreadable),
             };
         }
     }
     Ok(hashes)
 }
 
-/// Whether what changes is saved, by what INFO says at that time.
+/// Whether changes are saved, by INFO at that time.
 fn persists(info: &Info, now: SystemTime) -> Option<bool> {
     let appends = info.number::<u8>("aof_enabled")? != 0;
     let unsaved: u64 = info.number("rdb_changes_since_last_save")?;
@@ -341,9 +320,9 @@ fn persists(info: &Info, now: SystemTime) -> Option<bool> {
     Some(appends || unsaved == 0 || !fails && age < SAVED_WITHIN)
 }
 
-/// The clock of Redis, which the daemon's user need not be allowed to ask.
+/// The clock of Redis. The daemon's user need not have the permission.
 async fn time(connection: &mut Connection) -> Option<SystemTime> {
-    let Ok(Value::Array(parts)) = connection.link.ask(&cmd("TIME")).await else {
+    let Ok(Value::Array(parts)) = connection.link.send(&cmd("TIME")).await else {
         return None;
     };
     let Some(Value::BulkString(seconds)) = parts.first() else {
@@ -355,14 +334,13 @@ async fn time(connection: &mut Connection) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::acl::AclUser;
 
     #[test]
     fn what_is_asked_for_is_what_the_daemon_needs() {
         let config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
-        for (_, command, ..) in questions(&config) {
+        for (_, command, ..) in commands(&config) {
             let command = command.strip_prefix('+').unwrap();
             assert!(AclUser::Daemon.commands().contains(&command), "{command}");
         }

@@ -1,34 +1,34 @@
-//! The values of a few fields, for whoever may read them.
+//! Reads a few fields, for `cloudhosts lint`.
 
 use std::sync::Arc;
 
+use cloudhosts_config::Config;
 use redis::{Value, cmd};
 
 use crate::connect::Connector;
-use cloudhosts_config::Config;
+use crate::connect_error::ConnectError;
+use crate::fault::Fault;
+use crate::runtime::runtime;
 
-/// Reads fields as they stand in Redis: each by the key of its hash and its raw
-/// name. Nothing stands where nothing was asked for, or where there is none.
+/// Reads fields, each by the key of its hash and its raw name. The result is None for a field that is
+/// None or does not exist.
 ///
 /// # Errors
-/// No Redis answers, or lets us read; in words for the operator.
+/// No Redis can be connected to, or it refuses the command.
 pub fn read_values(
     config: &Config,
     fields: &[Option<(String, Vec<u8>)>],
-) -> Result<Vec<Option<Vec<u8>>>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(read(config, fields))
+) -> Result<Vec<Option<Vec<u8>>>, ConnectError> {
+    runtime()?.block_on(read(config, fields))
 }
 
 async fn read(
     config: &Config,
     fields: &[Option<(String, Vec<u8>)>],
-) -> Result<Vec<Option<Vec<u8>>>, String> {
-    let connected = Connector::new(Arc::new(config.clone())).connect().await;
-    let mut connection = connected.map_err(|down| format!("{}: {}", down.endpoint, down.why))?;
+) -> Result<Vec<Option<Vec<u8>>>, ConnectError> {
+    let mut connector = Connector::new(Arc::new(config.clone()));
+    let mut connection = connector.connect().await?;
+    let endpoint = connection.endpoint.clone();
     let mut values = Vec::with_capacity(fields.len());
     for field in fields {
         let Some((hash, field)) = field else {
@@ -36,9 +36,13 @@ async fn read(
             continue;
         };
         let question = cmd("HMGET").arg(hash).arg(field).to_owned();
-        let answer = connection.link.ask(&question).await;
-        let Value::Array(answer) = answer.map_err(|failure| failure.to_string())? else {
-            return Err("not the answer to HMGET".into());
+        let answer = connection.link.send(&question).await;
+        let answer = answer.map_err(|error| ConnectError::of_command(&endpoint, error))?;
+        let Value::Array(answer) = answer else {
+            return Err(ConnectError::new(
+                endpoint,
+                Fault::unexpected_reply("HMGET"),
+            ));
         };
         values.push(match answer.into_iter().next() {
             Some(Value::BulkString(value)) => Some(value),

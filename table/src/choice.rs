@@ -1,16 +1,16 @@
-//! Which of a role's addresses one lookup answers, and in what order.
+//! Which of a role's addresses one lookup returns, and in what order.
 
 /// How several addresses are ordered (`order` in the configuration).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// Start somewhere else at each lookup.
+    /// Rotated by a random number at each lookup.
     #[default]
     Rotate,
     /// As written in Redis.
     Fixed,
 }
 
-/// Which of a role's addresses one lookup answers, by number, in order. Made by
+/// The numbers of the addresses that one lookup returns, in order. Made by
 /// [`choose`].
 #[derive(Debug, Clone)]
 pub struct Choice {
@@ -22,10 +22,10 @@ pub struct Choice {
 
 /// Chooses `pick` of `count` addresses (0: all of them) by the bits of `random`.
 ///
-/// All of them are given in `order`. Of a pick, each address is as likely as
-/// any other to be chosen and to come first; they are taken along a circle
-/// from a random start with a random stride, which needs neither memory nor a
-/// pass over a role of thousands.
+/// All of them are returned in `order`. If fewer are picked, each address is
+/// equally likely to be chosen and to come first: they are taken in steps of a
+/// random stride from a random start, modulo `count`, which takes no memory and
+/// no pass over the addresses.
 #[must_use]
 pub fn choose(count: usize, pick: u16, order: Order, random: u64) -> Choice {
     if count < 2 {
@@ -46,8 +46,8 @@ pub fn choose(count: usize, pick: u16, order: Order, random: u64) -> Choice {
     Choice::new(count, start, step, pick)
 }
 
-/// The greatest number that divides both; a stride visits every address
-/// exactly when this is 1.
+/// The greatest common divisor. A stride visits every address if this is 1 for
+/// the stride and the count.
 fn common_divisor(mut a: usize, mut b: usize) -> usize {
     while b != 0 {
         (a, b) = (b, a % b);
@@ -91,13 +91,13 @@ impl ExactSizeIterator for Choice {}
 mod tests {
     use super::*;
 
-    /// A cheap source of different bits for each lookup.
+    /// Different bits for each lookup.
     fn random(n: u64) -> u64 {
         n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (n << 29)
     }
 
     #[test]
-    fn fixed_is_as_written_and_rotate_starts_anywhere() {
+    fn fixed_is_as_written_and_rotate_is_rotated() {
         let fixed: Vec<_> = choose(5, 0, Order::Fixed, u64::MAX).collect();
         assert_eq!(fixed, [0, 1, 2, 3, 4]);
         let rotated: Vec<_> = choose(5, 0, Order::Rotate, u64::MAX).collect();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_chosen_of_nothing() {
+    fn no_addresses_give_no_choice() {
         assert_eq!(choose(0, 1, Order::Rotate, 7).count(), 0);
     }
 }

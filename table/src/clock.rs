@@ -1,19 +1,19 @@
 //! The clock that heartbeats are measured by.
 //!
-//! It is libc's: rustix looks for the vDSO in ways that read a file on kernels
-//! before 6.4 and that valgrind does not follow.
+//! It is libc's, because rustix reads a file to find the vDSO on kernels before
+//! 6.4, and finds none under valgrind.
 #![allow(unsafe_code)]
 
 use core::time::Duration;
 
-/// A moment on `CLOCK_MONOTONIC`, in nanoseconds. It stands still while the
-/// machine is suspended, so a process that wakes up does not take a daemon
-/// that slept as long for a dead one.
+/// A moment on `CLOCK_MONOTONIC`, in nanoseconds. The clock stops while the
+/// machine is suspended, so that a process that wakes up first does not take the
+/// daemon for dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Monotonic(pub u64);
 
 impl Monotonic {
-    /// The time since `earlier`; nothing when that lies ahead.
+    /// The time since `earlier`; zero if that is in the future.
     #[must_use]
     pub fn since(self, earlier: Monotonic) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -29,14 +29,14 @@ impl core::ops::Add<Duration> for Monotonic {
     }
 }
 
-/// The time now. Answered by the vDSO, without a system call.
+/// The time now. The vDSO answers, without a system call.
 #[must_use]
 pub fn monotonic() -> Monotonic {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// The time at the kernel's last tick, at most 10 ms ago: for what counts in
-/// seconds, at a fraction of the cost of reading the hardware's clock.
+/// The time at the kernel's last tick, at most 10 ms ago. Costs a fraction of
+/// [`monotonic`], and is exact enough where seconds count.
 #[must_use]
 pub fn last_tick() -> Monotonic {
     read(libc::CLOCK_MONOTONIC_COARSE)
@@ -47,8 +47,8 @@ fn read(clock: libc::clockid_t) -> Monotonic {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `now` is a timespec of ours, to be written to. Both clocks
-    // exist on every Linux, so the call can't fail; if it did, `now` stays zero.
+    // SAFETY: `now` is a local timespec. Both clocks exist on every Linux, so the
+    // call can't fail; if it did, `now` would stay zero.
     unsafe { libc::clock_gettime(clock, &raw mut now) };
     Monotonic((now.tv_sec as u64).wrapping_mul(1_000_000_000) + now.tv_nsec as u64)
 }

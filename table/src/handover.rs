@@ -1,9 +1,9 @@
 //! The handover: how a region gets from the daemon into a process.
 //!
-//! The daemon writes one message of 24 bytes with one descriptor, that of the
-//! region's memory file, and closes. It reads nothing, so no client can hold it
-//! up; the client sends nothing, so there is nothing of it to misread. The
-//! client reads until the end, after which nothing more can come.
+//! A client connects to the daemon's socket. The daemon sends one message of 24
+//! bytes with one descriptor, that of the region's memory file, and closes the
+//! connection. It reads nothing, so no client can hold it up. The client sends
+//! nothing, and reads up to the end of the connection.
 //!
 //! ```text
 //! 0   "CLHANDOV"
@@ -12,8 +12,8 @@
 //! 16  the daemon's monotonic clock, u64, in nanoseconds
 //! ```
 //!
-//! Numbers are little-endian. By the clock a client in another time namespace
-//! knows how far its own is from the one that heartbeats are measured by.
+//! Numbers are little-endian. A client in another time namespace has another
+//! monotonic clock; by the daemon's it can still judge the age of a heartbeat.
 
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -31,7 +31,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::clock::{Monotonic, monotonic};
-use crate::shm::{Descriptor, Stranger};
+use crate::shm::{Descriptor, UntrustedDescriptor};
 use crate::writer::Region;
 
 const MAGIC: [u8; 8] = *b"CLHANDOV";
@@ -39,7 +39,7 @@ const MAGIC: [u8; 8] = *b"CLHANDOV";
 /// The version of the protocol. Clients refuse any other.
 pub const PROTOCOL: u32 = 2;
 
-/// The message.
+/// The message that the daemon sends.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Message {
@@ -51,14 +51,15 @@ struct Message {
 
 const MESSAGE_BYTES: usize = size_of::<Message>();
 
-/// Most descriptors that one message can bring (`SCM_MAX_FD`). There is room
-/// for all of them: what the kernel has to drop for us is closed in our time.
-const MOST_DESCRIPTORS: usize = 253;
+/// The most descriptors that one message can have (`SCM_MAX_FD`). They are all
+/// received, because the kernel would close the others during recvmsg(2), which
+/// may take long (see [`UntrustedDescriptor`]).
+const MAX_DESCRIPTORS: usize = 253;
 
-/// Most messages that are cleared away behind one that does not belong there.
-const MOST_MESSAGES: usize = 1000;
+/// After an invalid message at most this many further messages are received.
+const MAX_DISCARDED: usize = 1000;
 
-/// Hands a region to a client that has connected, and closes the connection.
+/// Sends a region to a client that has connected, and closes the connection.
 /// Never blocks.
 ///
 /// # Errors
@@ -85,15 +86,15 @@ pub fn send(client: impl AsFd, region: &Region, now: Monotonic) -> io::Result<()
     Ok(())
 }
 
-/// What a client receives.
+/// What the client has received.
 #[derive(Debug)]
 pub(crate) struct Handover {
-    pub(crate) region: Stranger,
-    /// The daemon's clock when it sent this.
+    pub(crate) region: UntrustedDescriptor,
+    /// The daemon's clock when it sent the message.
     pub(crate) clock: Monotonic,
 }
 
-/// Connects, and reads the message to its end until `deadline`.
+/// Connects to the daemon and receives a region, at most until `deadline`.
 pub(crate) fn receive(
     path: &SocketAddrUnix,
     deadline: Monotonic,
@@ -102,13 +103,13 @@ pub(crate) fn receive(
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
         .map(Descriptor::from)
         .map_err(HandoverError::Connect)?;
-    // Not blocking: where the daemon's queue is full this fails at once
-    // (EAGAIN) instead of waiting in line.
+    // The socket is non-blocking: if the daemon's queue is full, this fails at
+    // once (EAGAIN) instead of waiting.
     connect(&socket, path).map_err(HandoverError::Connect)?;
     let mut received = Received::default();
     let outcome = received.read(socket.as_fd(), deadline);
     if outcome.is_err() {
-        received.clear_away(socket.as_fd());
+        received.discard(socket.as_fd());
     }
     let Received {
         region, left_open, ..
@@ -118,23 +119,25 @@ pub(crate) fn receive(
         None => Err(HandoverError::Message),
     });
     if left_open {
-        return Err(HandoverError::Intruder);
+        return Err(HandoverError::UnsafeDescriptor);
     }
     outcome
 }
 
-/// What has come so far.
+/// What has been received so far.
 #[derive(Debug, Default)]
 struct Received {
     /// The first descriptor.
-    region: Option<Stranger>,
-    /// Others came, and not all of them could be closed.
+    region: Option<UntrustedDescriptor>,
+    /// Whether there were more descriptors than one.
+    has_more: bool,
+    /// Whether a descriptor was left open, because closing it might take long.
     left_open: bool,
-    surplus: bool,
 }
 
 impl Received {
-    /// Reads the message and the end after it; returns the daemon's clock.
+    /// Receives the message and the end of the connection; returns the daemon's
+    /// clock.
     fn read(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -149,63 +152,64 @@ impl Received {
         let clock = check(message.get(..count).unwrap_or_default())?;
         wait_readable(socket, deadline)?;
         let more = self.receive(socket, &mut message)?;
-        if more == 0 && !self.surplus {
+        if more == 0 && !self.has_more {
             Ok(clock)
         } else {
             Err(HandoverError::Message)
         }
     }
 
-    /// One message, and what descriptors it brings.
+    /// Receives one message with its descriptors; returns its length.
     fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
         message: &mut [u8],
     ) -> Result<usize, HandoverError> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
         let mut parts = [IoSliceMut::new(message)];
         let received = recvmsg(socket, &mut parts, &mut control, flags);
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = part {
-                rights.map(Stranger::new).for_each(|one| self.take(one));
+                rights
+                    .map(UntrustedDescriptor::new)
+                    .for_each(|one| self.take(one));
             }
         }
         Ok(received.map_err(HandoverError::Connect)?.bytes)
     }
 
-    fn take(&mut self, stranger: Stranger) {
+    fn take(&mut self, descriptor: UntrustedDescriptor) {
         if self.region.is_none() {
-            self.region = Some(stranger);
+            self.region = Some(descriptor);
         } else {
-            self.surplus = true;
-            self.left_open |= !stranger.close();
+            self.has_more = true;
+            self.left_open |= !descriptor.close();
         }
     }
 
-    /// What does not belong there is taken out before the socket is closed:
-    /// the kernel would close the descriptors among it in our time. Nothing more
-    /// can come then.
-    fn clear_away(&mut self, socket: BorrowedFd<'_>) {
+    /// Receives and closes the descriptors of all further messages. Otherwise the
+    /// kernel would close them with the socket, which may take long.
+    fn discard(&mut self, socket: BorrowedFd<'_>) {
         if let Some(region) = self.region.take() {
             self.left_open |= !region.close();
         }
         let _ = shutdown(socket, Shutdown::Read);
         let mut message = [0; 64];
-        for _ in 0..MOST_MESSAGES {
+        for _ in 0..MAX_DISCARDED {
             if !matches!(self.receive(socket, &mut message), Ok(1..)) {
                 break;
             }
-            if let Some(stranger) = self.region.take() {
-                self.left_open |= !stranger.close();
+            if let Some(descriptor) = self.region.take() {
+                self.left_open |= !descriptor.close();
             }
         }
     }
 }
 
 fn check(message: &[u8]) -> Result<Monotonic, HandoverError> {
-    // Of another version it may be longer or shorter.
+    // That of another version may have another length.
     let version = message
         .get(8..12)
         .and_then(|bytes| U32::read_from_bytes(bytes).ok());
@@ -220,7 +224,8 @@ fn check(message: &[u8]) -> Result<Monotonic, HandoverError> {
     }
 }
 
-/// Waits until something can be read, or the other side has closed.
+/// Waits until there is something to read, or the daemon has closed the
+/// connection.
 fn wait_readable(socket: BorrowedFd<'_>, deadline: Monotonic) -> Result<(), HandoverError> {
     loop {
         let left = deadline.since(monotonic());
@@ -229,7 +234,7 @@ fn wait_readable(socket: BorrowedFd<'_>, deadline: Monotonic) -> Result<(), Hand
         match poll(&mut waiting, Some(&left)) {
             Ok(0) => return Err(HandoverError::Silence),
             Ok(_) => return Ok(()),
-            // A signal: what is left of the time still counts.
+            // After a signal it waits for the rest of the time.
             Err(Errno::INTR) if monotonic() < deadline => {}
             Err(Errno::INTR) => return Err(HandoverError::Silence),
             Err(errno) => return Err(HandoverError::Connect(errno)),
@@ -237,38 +242,41 @@ fn wait_readable(socket: BorrowedFd<'_>, deadline: Monotonic) -> Result<(), Hand
     }
 }
 
-/// Why there was no handover.
+/// Why no region was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandoverError {
-    /// The socket is not there, or nobody answers at it.
+    /// There is no socket, or nothing listens on it.
     Connect(Errno),
-    /// Connected, but the daemon said nothing in time, or did not end.
+    /// The daemon accepted the connection, but sent nothing in time, or did not
+    /// close it.
     Silence,
     /// The daemon has no table yet.
     NothingYet,
-    /// Not the message of this protocol.
+    /// The message is not one of this protocol.
     Message,
-    /// Another version of the protocol.
+    /// The daemon has another version of the protocol.
     Version(u32),
-    /// A descriptor came that had better not be closed: who sends such is never
-    /// asked again by this process.
-    Intruder,
+    /// The message had a descriptor that may take long to close. This process never
+    /// connects to that socket again.
+    UnsafeDescriptor,
 }
 
 impl fmt::Display for HandoverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HandoverError::Connect(errno) => write!(f, "no daemon at the socket: {errno}"),
+            HandoverError::Connect(errno) => write!(f, "can't connect to the daemon: {errno}"),
             HandoverError::Silence => f.write_str("the daemon did not answer in time"),
             HandoverError::NothingYet => f.write_str("the daemon has no table yet"),
-            HandoverError::Message => f.write_str("what answers at the socket is no cloudhosts"),
+            HandoverError::Message => {
+                f.write_str("the process at the socket is not a cloudhosts daemon")
+            }
             HandoverError::Version(version) => write!(
                 f,
-                "the daemon speaks protocol {version}, this program {PROTOCOL}; \
+                "the daemon has protocol version {version}, this program {PROTOCOL}; \
                  upgrade the older of the two"
             ),
-            HandoverError::Intruder => {
-                f.write_str("what answers at the socket hands over what is no table")
+            HandoverError::UnsafeDescriptor => {
+                f.write_str("the process at the socket sent an unsafe descriptor")
             }
         }
     }

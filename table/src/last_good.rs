@@ -1,10 +1,10 @@
-//! The file that a daemon keeps of its newest table, read in place.
+//! Lookups in `last-good.table`, the daemon's copy of its newest table.
 //!
 //! A process that has no region opens the file at each lookup and reads the few
-//! pieces that the lookup needs: nothing is held from one to the next, it costs
-//! the same however many names there are, and whatever file the daemon has put
-//! there is the one that answers. It is read by lseek and read, which those who
-//! list the system calls of a program (seccomp) rarely forget.
+//! pieces that the lookup needs. So nothing stays open between lookups, the cost
+//! does not depend on the number of names, and a file that the daemon has
+//! replaced is used at once. The system calls are lseek and read, which hardly
+//! any seccomp filter forgets to allow.
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
@@ -15,43 +15,43 @@ use std::time::SystemTime;
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom, fstat, open, seek};
 use rustix::io::{Errno, read};
 
-use crate::format::{HEAD_WORDS, Layout, MAX_TABLE, OpenError, SOURCES, Shape, WORD, Word};
+use crate::format::{HEAD_WORDS, Layout, LiveWord, MAX_TABLE, OpenError, SOURCES, Shape, WORD};
 use crate::memory::{self, Memory};
 use crate::shm::Descriptor;
 
-/// Words that are read at once.
+/// How many words are read at once.
 const WINDOW: usize = 128;
 
-/// The file, open.
+/// The open file.
 #[derive(Debug)]
-pub(crate) struct LastGood {
+pub(crate) struct LastGoodFile {
     file: Descriptor,
     /// Words of the file.
     words: usize,
-    /// How long ago a daemon last said that it stands behind the file.
+    /// The time since a daemon last touched the file.
     age: Duration,
     window: RefCell<Window>,
-    /// Something could not be read, or was not what was written: no answer
-    /// that was found in the file counts.
+    /// A read has failed, or a checksum was wrong: no answer counts that was found
+    /// in the file.
     failed: Cell<bool>,
 }
 
-/// What was read last.
+/// The part of the file that was read last.
 #[derive(Debug)]
 struct Window {
-    /// The first word, and how many there are.
+    /// The number of its first word, and of its words.
     start: usize,
     len: usize,
     bytes: [u8; WINDOW * WORD],
 }
 
-impl LastGood {
-    /// Opens the file, and reads its header.
+impl LastGoodFile {
+    /// Opens the file and reads its header.
     ///
     /// # Errors
-    /// There is none, it is no regular file, or no table.
-    pub(crate) fn open(path: &Path) -> Result<(LastGood, Layout), FileError> {
-        // Not blocking, in case somebody put a FIFO there; and no links.
+    /// The file can't be opened, is not a regular file, or is not a table.
+    pub(crate) fn open(path: &Path) -> Result<(LastGoodFile, Layout), FileError> {
+        // Without following links, and without blocking on a FIFO.
         let flags =
             OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = open(path, flags, Mode::empty())
@@ -69,7 +69,7 @@ impl LastGood {
             u64::try_from(stat.st_mtime).unwrap_or(0),
             u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
         );
-        let last_good = LastGood {
+        let last_good = LastGoodFile {
             file,
             words: size as usize / WORD,
             age: since(touched),
@@ -86,34 +86,34 @@ impl LastGood {
         Ok((last_good, layout))
     }
 
-    /// How long ago a daemon last said that it stands behind the file.
+    /// The time since a daemon last touched the file.
     pub(crate) fn age(&self) -> Duration {
         self.age
     }
 
-    /// Whether something that was asked for could not be read.
+    /// Whether a read has failed or a checksum was wrong.
     pub(crate) fn failed(&self) -> bool {
         self.failed.get()
     }
 
-    /// Notes that it is not what was written.
+    /// Notes that the file is damaged.
     pub(crate) fn fail(&self) {
         self.failed.set(true);
     }
 
-    /// The number of the change that the file has.
+    /// The number of the last change in the file.
     pub(crate) fn generation(&self) -> u64 {
-        self.live(Word::GENERATION)
+        self.live(LiveWord::GENERATION)
     }
 
-    /// The word at a place.
+    /// The word of that number; none beyond the end, or if it can't be read.
     pub(crate) fn word(&self, at: usize) -> Option<u64> {
         let mut window = self.window.try_borrow_mut().ok()?;
         if at.wrapping_sub(window.start) >= window.len {
             if at >= self.words {
                 return None;
             }
-            // What can't be read is not there either.
+            // After an error the window does not have the word.
             let _ = window.move_to(&self.file, at);
         }
         let word = window.word(at);
@@ -123,7 +123,7 @@ impl LastGood {
         word
     }
 
-    /// Whether the record at a word has this checksum. Reads all of it.
+    /// Whether the record at a word has this checksum. Reads the whole record.
     pub(crate) fn is_whole(&self, at: usize, checksum: u32) -> bool {
         let whole = self::checksum(self, at, self.words) == Some(checksum);
         if !whole {
@@ -133,8 +133,7 @@ impl LastGood {
     }
 }
 
-/// What the checksum of a record at a word should be, in a table of so many
-/// words.
+/// Computes the checksum of the record at a word, in a table of so many words.
 pub(crate) fn checksum(memory: impl Memory, at: usize, words: usize) -> Option<u32> {
     let head: [u64; HEAD_WORDS] = [memory.word(at)?, memory.word(at + 1)?];
     let shape = Shape::read(head);
@@ -162,7 +161,7 @@ pub(crate) fn checksum(memory: impl Memory, at: usize, words: usize) -> Option<u
 }
 
 impl Window {
-    /// Reads what stands at a word and after it.
+    /// Reads the words from this one on.
     fn move_to(&mut self, file: &Descriptor, at: usize) -> Result<(), Errno> {
         self.start = at;
         self.len = 0;
@@ -189,7 +188,7 @@ impl Window {
     }
 }
 
-/// The time since a moment of the wall clock; none when that lies ahead.
+/// The time since a moment of the wall clock; zero if that is in the future.
 fn since(moment: Duration) -> Duration {
     SystemTime::UNIX_EPOCH
         .checked_add(moment)
@@ -197,23 +196,23 @@ fn since(moment: Duration) -> Duration {
         .unwrap_or_default()
 }
 
-/// Why the file does not answer.
+/// Why the file can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileError {
-    /// It can't be opened.
+    /// It can't be opened or read.
     System(Errno),
-    /// It is a directory, a FIFO, a device.
+    /// It is a directory, a FIFO or a device.
     NotAFile,
-    /// It is no table that this program reads.
+    /// It is not a table that this program reads.
     Open(OpenError),
 }
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FileError::System(errno) => write!(f, "can't read the last table: {errno}"),
-            FileError::NotAFile => f.write_str("the last table is no regular file"),
-            FileError::Open(error) => write!(f, "the last table: {error}"),
+            FileError::System(errno) => write!(f, "can't read last-good.table: {errno}"),
+            FileError::NotAFile => f.write_str("last-good.table is not a regular file"),
+            FileError::Open(error) => write!(f, "last-good.table: {error}"),
         }
     }
 }

@@ -1,22 +1,24 @@
-//! The cloudhosts table: everything a lookup needs, in one region of memory
-//! that the daemon writes in place and all processes of a machine read.
+//! The cloudhosts table: everything a lookup needs, in one region of shared
+//! memory that the daemon writes in place and all processes of a machine read.
 //!
-//! The parts, in the order in which data passes them:
+//! Data passes through these parts, in this order:
 //!
 //! - [`name`]: what a role may be called;
 //! - [`writer`]: the daemon writes roles into a region;
-//! - [`mod@format`]: its bytes, and nothing but the bytes;
-//! - [`shm`]: the memory it is in, and who in a process reads it;
-//! - [`handover`]: how it gets into a process;
-//! - [`client`]: the region a process has, the file where it has none, and when
-//!   to attach to another;
-//! - [`View`]: the lookups, [`rule`]: which entry decides a name, and
-//!   [`choice`]: which addresses one lookup answers.
+//! - [`mod@format`]: where each byte of the region is, and nothing else;
+//! - [`shm`]: the memory of the region, and its readers in a process;
+//! - [`handover`]: how the region gets from the daemon into a process;
+//! - [`client`]: when a process attaches to a region, and when it reads the file
+//!   `last-good.table` instead;
+//! - [`View`]: lookups; [`rule`]: which entry decides a name; [`choice`]: which
+//!   addresses one lookup returns.
 //!
-//! The reading side is a guest in every process of the machine: it allocates
-//! nothing to look up, starts no thread, keeps no descriptor, takes no lock and
-//! trusts nothing that it reads. `unsafe` stands in [`shm`], and in one call of
-//! [`clock`].
+//! [`version_note`] is apart: the ELF note in the NSS module's file.
+//!
+//! The reading side is a guest in every process of the machine. A lookup
+//! allocates nothing, starts no thread, keeps no descriptor open, takes no lock
+//! and trusts nothing that it reads. `unsafe` is confined to [`shm`] and one call
+//! in [`clock`].
 #![deny(unsafe_code)]
 
 pub mod choice;
@@ -33,6 +35,7 @@ pub mod rule;
 pub mod shm;
 mod table;
 mod verify;
+pub mod version_note;
 mod view;
 pub mod writer;
 
@@ -42,9 +45,9 @@ pub use format::OpenError;
 pub use last_good::FileError;
 pub use name::{Name, NameError, Pattern};
 pub use reverse::{Aliases, Names};
-pub use roles::{EntryAnswer, EntrySource, MAX_HASHES, MAX_KEY, RoleEntry, RolePlace};
+pub use roles::{EntryAnswer, EntrySource, MAX_HASHES, MAX_KEY, RoleEntry, RoleRef};
 pub use verify::{Damage, TableFile};
-pub use view::{Addresses, Answer, Canonical, Cursor, Edition, Listed, View};
+pub use view::{Addresses, Answer, Canonical, Cursor, ListedRole, TableRevision, View};
 pub use writer::{
     Capacity, Region, RegionWriter, Role, RoleAnswer, Settings, Snapshot, Source, SourceValue,
     WriteError,

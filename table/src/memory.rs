@@ -1,40 +1,40 @@
-//! Where the words of a table are read from: the shared region, or a file.
+//! Where the words of a table are read from: a region, or the file.
 
-use crate::format::{HEADER_BYTES, LIVE_AT, LIVE_WORDS, WORD, Word};
-use crate::last_good::LastGood;
+use crate::format::{HEADER_BYTES, LIVE_AT, LIVE_WORDS, LiveWord, WORD};
+use crate::last_good::LastGoodFile;
 use crate::shm::Words;
 
-/// A table as a sequence of words. Whoever reads it trusts none of them: it
-/// may be a region that something hostile writes to at this very moment.
+/// A table as a sequence of words. A reader trusts none of them, because
+/// something hostile may be writing to the region.
 pub(crate) trait Memory: Copy {
-    /// The word at a place, when the table reaches so far.
+    /// The word of that number; none beyond the end of the table.
     fn word(self, at: usize) -> Option<u64>;
 
-    /// The same for a slot of an index: what its record refers to is seen
-    /// whole by whoever sees the slot.
+    /// The same for a slot of an index: whoever loads it sees the whole record
+    /// that it refers to.
     #[inline]
     fn slot(self, at: usize) -> Option<u64> {
         self.word(at)
     }
 
-    /// Whether a record of so many words is as it was written. Where nobody
-    /// but the daemon writes there is nothing to check.
+    /// Whether the record at a word has this checksum. Only a file is checked:
+    /// nobody but the daemon writes to a region.
     #[inline]
     fn is_whole(self, _at: usize, _checksum: u32) -> bool {
         true
     }
 
-    /// Notes that something is not as it was written, where that is damage.
+    /// Notes that a file is damaged.
     #[inline]
-    fn is_damaged(self) {}
+    fn note_damage(self) {}
 
-    /// One of the words that change.
+    /// A live word.
     #[inline]
-    fn live(self, word: Word) -> u64 {
+    fn live(self, word: LiveWord) -> u64 {
         self.slot(word.0).unwrap_or(0)
     }
 
-    /// 4 bytes at a multiple of 4.
+    /// The 4 bytes at an offset that is a multiple of 4.
     #[inline]
     fn four(self, at: usize) -> Option<[u8; 4]> {
         let word = self.word(at / WORD)?;
@@ -46,7 +46,8 @@ pub(crate) trait Memory: Copy {
         Some((half as u32).to_le_bytes())
     }
 
-    /// Whether these 4 bytes are among so many fours at a multiple of 4.
+    /// Whether the array of `count` times 4 bytes at an offset that is a multiple
+    /// of 4 contains these 4 bytes.
     fn has_four(self, at: usize, count: usize, sought: [u8; 4]) -> bool {
         let (mut at, mut left) = (at, count);
         let sought = u32::from_le_bytes(sought);
@@ -54,8 +55,8 @@ pub(crate) trait Memory: Copy {
             let Some(word) = self.word(at / WORD) else {
                 return false;
             };
-            // Two of them stand in a word; the first half of the first one, and
-            // the second half of the last, may be something else.
+            // A word has two elements. The lower half of the first word, and the
+            // upper half of the last, may be something else.
             let low = at.is_multiple_of(WORD);
             let high = !low || left > 1;
             if low && word as u32 == sought || high && (word >> 32) as u32 == sought {
@@ -68,7 +69,7 @@ pub(crate) trait Memory: Copy {
         false
     }
 
-    /// Copies bytes from anywhere.
+    /// Copies bytes from any offset.
     fn copy(self, at: usize, to: &mut [u8]) -> Option<()> {
         let mut at = at;
         let mut rest = to;
@@ -84,7 +85,7 @@ pub(crate) trait Memory: Copy {
         Some(())
     }
 
-    /// Whether these bytes stand at a multiple of 4.
+    /// Whether these bytes are at an offset that is a multiple of 4.
     #[inline]
     fn holds(self, at: usize, bytes: &[u8]) -> bool {
         let mut at = at;
@@ -134,68 +135,68 @@ impl Memory for Words<'_> {
     }
 }
 
-impl Memory for &LastGood {
+impl Memory for &LastGoodFile {
     fn word(self, at: usize) -> Option<u64> {
-        LastGood::word(self, at)
+        LastGoodFile::word(self, at)
     }
 
     fn is_whole(self, at: usize, checksum: u32) -> bool {
-        LastGood::is_whole(self, at, checksum)
+        LastGoodFile::is_whole(self, at, checksum)
     }
 
-    fn is_damaged(self) {
+    fn note_damage(self) {
         self.fail();
     }
 }
 
-/// Either of them, where it makes no difference which.
+/// A region or the file, chosen at run time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Source<'t> {
-    /// The region, or a table in memory.
+pub(crate) enum Backing<'t> {
+    /// A region, or another table in memory.
     Region(Words<'t>),
     /// The file.
-    File(&'t LastGood),
+    File(&'t LastGoodFile),
 }
 
-impl Memory for Source<'_> {
+impl Memory for Backing<'_> {
     #[inline]
     fn word(self, at: usize) -> Option<u64> {
         match self {
-            Source::Region(words) => words.relaxed(at),
-            Source::File(file) => LastGood::word(file, at),
+            Backing::Region(words) => words.relaxed(at),
+            Backing::File(file) => LastGoodFile::word(file, at),
         }
     }
 
     #[inline]
     fn slot(self, at: usize) -> Option<u64> {
         match self {
-            Source::Region(words) => words.acquire(at),
-            Source::File(file) => LastGood::word(file, at),
+            Backing::Region(words) => words.acquire(at),
+            Backing::File(file) => LastGoodFile::word(file, at),
         }
     }
 
     #[inline]
     fn is_whole(self, at: usize, checksum: u32) -> bool {
         match self {
-            Source::Region(_) => true,
-            Source::File(file) => LastGood::is_whole(file, at, checksum),
+            Backing::Region(_) => true,
+            Backing::File(file) => LastGoodFile::is_whole(file, at, checksum),
         }
     }
 
     #[inline]
-    fn is_damaged(self) {
-        if let Source::File(file) = self {
+    fn note_damage(self) {
+        if let Backing::File(file) = self {
             file.fail();
         }
     }
 }
 
-/// The bytes of a table's header.
+/// Copies the header of a table.
 pub(crate) fn header(memory: impl Memory) -> Option<[u8; HEADER_BYTES]> {
     let mut bytes = [0; HEADER_BYTES];
     memory.copy(0, &mut bytes)?;
     Some(bytes)
 }
 
-/// The first word of what follows header and live words.
+/// Words of the header and the live words, which the indexes follow.
 pub(crate) const FIXED_WORDS: usize = LIVE_AT + LIVE_WORDS;

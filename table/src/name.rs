@@ -1,7 +1,8 @@
-//! Names: what a role may be called, and the one form in which names are compared.
+//! Names: what a role may be called, and the normal form in which names are
+//! compared.
 //!
-//! The same rules serve the fields of the Redis hash and the names that
-//! programs look up, so a name that can be registered can be found.
+//! The same rules apply to the fields of the Redis hash and to the names that
+//! programs look up, so every name that can be registered can be found.
 
 use core::fmt;
 
@@ -11,8 +12,7 @@ pub const MAX_NAME: usize = 253;
 /// Most bytes of one label of a name (RFC 1035, section 2.3.4).
 pub const MAX_LABEL: usize = 63;
 
-/// What each byte of a name becomes, folded to lower case; 0 where no name may
-/// hold it.
+/// Each byte of a name in lower case; 0 for a byte that names can't have.
 const FOLDED: [u8; 256] = {
     let mut folded = [0; 256];
     let mut byte = 0;
@@ -25,12 +25,11 @@ const FOLDED: [u8; 256] = {
     folded
 };
 
-/// A host name in its one normal form: lower case, no trailing dot.
+/// A host name in normal form: lower case, no trailing dot.
 ///
-/// It lives on the stack, because it is made at every lookup and a guest in
-/// somebody's process does not allocate.
+/// It is on the stack, because each lookup makes one and must not allocate.
 #[derive(Clone, Copy)]
-// Aligned, because text is read by whole words where it is.
+// Aligned, because it is compared word by word.
 #[repr(C, align(8))]
 pub struct Name {
     bytes: [u8; MAX_NAME],
@@ -42,9 +41,9 @@ impl Name {
     /// folded and one trailing dot is dropped.
     ///
     /// # Errors
-    /// Says which rule the name breaks. `localhost`, the names under it and
-    /// anything `inet_aton(3)` would read as an address are refused: what they
-    /// mean is not ours to change (RFC 6761, section 6.3).
+    /// The rule that the name breaks. `localhost`, the names below it and
+    /// anything that `inet_aton(3)` reads as an address are refused, because
+    /// their meaning is fixed (RFC 6761, section 6.3).
     #[inline]
     pub fn parse(raw: &[u8]) -> Result<Name, NameError> {
         let mut name = Name::EMPTY;
@@ -52,17 +51,17 @@ impl Name {
         Ok(name)
     }
 
-    /// No name yet: room for one to be read into.
+    /// No name, for [`Name::read`].
     pub const EMPTY: Name = Name {
         bytes: [0; MAX_NAME],
         len: 0,
     };
 
-    /// Reads a name where this one stood, as [`Name::parse`] does: a lookup
-    /// is short enough for the copy to count. After an error it is empty.
+    /// Replaces this name as [`Name::parse`] does, without copying it, which
+    /// would cost a noticeable part of a lookup. After an error it is empty.
     ///
     /// # Errors
-    /// Says which rule the name breaks.
+    /// The rule that the name breaks.
     pub fn read(&mut self, raw: &[u8]) -> Result<(), NameError> {
         self.len = 0;
         let raw = raw.strip_suffix(b".").unwrap_or(raw);
@@ -77,7 +76,8 @@ impl Name {
             let byte = raw[at];
             let folded = FOLDED[usize::from(byte)];
             self.bytes[at] = folded;
-            // Letters, digits and `_` come after the dot, and are nearly all.
+            // Nearly all bytes are letters, digits and `_`, which are above the
+            // dot.
             if folded <= b'.' {
                 match folded {
                     0 => return Err(NameError::Character(byte)),
@@ -102,8 +102,8 @@ impl Name {
         Ok(())
     }
 
-    /// The name that a record of a table holds, which may be damaged or hostile:
-    /// it is made of the right letters, and not too long.
+    /// The name in a record, which may be damaged or hostile; none if it has
+    /// other characters than names have, or is too long.
     pub(crate) fn of_record(bytes: &[u8]) -> Option<Name> {
         let mut name = Name::EMPTY;
         name.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -151,7 +151,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// Whether a label is as long as one may be.
+/// Checks the length of a label.
 fn check_label(len: usize) -> Result<(), NameError> {
     match len {
         0 => Err(NameError::EmptyLabel),
@@ -160,10 +160,10 @@ fn check_label(len: usize) -> Result<(), NameError> {
     }
 }
 
-/// What `inet_aton(3)` takes for an address: one to four numbers, decimal,
+/// Whether `inet_aton(3)` reads it as an address: one to four numbers, decimal,
 /// octal or hexadecimal, with dots between them.
 fn reads_as_address(name: &[u8]) -> bool {
-    // Each of those numbers begins so, and hardly any name does.
+    // All of these numbers begin with a digit, and hardly any name does.
     if !name.first().is_some_and(u8::is_ascii_digit) {
         return false;
     }
@@ -178,16 +178,16 @@ fn reads_as_address(name: &[u8]) -> bool {
     }) && labels <= 4
 }
 
-/// `localhost`, or a name below it.
+/// Whether it is `localhost` or a name below it.
 fn is_localhost(name: &[u8]) -> bool {
     name.strip_suffix(b"localhost")
         .is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."))
 }
 
-/// Why something is not a name.
+/// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameError {
-    /// Nothing there, or only a dot.
+    /// Nothing, or only a dot.
     Empty,
     /// More than [`MAX_NAME`] bytes.
     TooLong,
@@ -195,7 +195,7 @@ pub enum NameError {
     EmptyLabel,
     /// A label of more than [`MAX_LABEL`] bytes.
     LabelTooLong,
-    /// A byte that no name may hold.
+    /// A byte that names can't have.
     Character(u8),
     /// It reads as an IP address.
     ReadsAsAddress,
@@ -208,18 +208,18 @@ impl fmt::Display for NameError {
         match self {
             NameError::Empty => f.write_str("the name is empty"),
             NameError::TooLong => write!(f, "the name is longer than {MAX_NAME} bytes"),
-            NameError::EmptyLabel => f.write_str("the name has an empty label (a dot too many)"),
+            NameError::EmptyLabel => f.write_str("the name has an empty label (one dot too many)"),
             NameError::LabelTooLong => {
                 write!(f, "a label of the name is longer than {MAX_LABEL} bytes")
             }
             NameError::Character(byte) => write!(
                 f,
-                "the name holds '{}'; names are made of letters, digits, '-', '_' and dots",
+                "the name contains '{}'; names consist of letters, digits, '-', '_' and dots",
                 byte.escape_ascii()
             ),
             NameError::ReadsAsAddress => f.write_str("the name reads as an IP address"),
             NameError::Localhost => {
-                f.write_str("localhost and the names below it always mean this machine")
+                f.write_str("localhost and the names below it always mean the local machine")
             }
         }
     }
@@ -227,8 +227,8 @@ impl fmt::Display for NameError {
 
 impl core::error::Error for NameError {}
 
-/// What a field of the hash can name: one name, or with `*.` in front every
-/// name below it.
+/// What a field of the hash can name: one name, or with `*.` in front all names
+/// below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern {
     wildcard: bool,
@@ -239,7 +239,7 @@ impl Pattern {
     /// Reads a name, or `*.` and a name.
     ///
     /// # Errors
-    /// As [`Name::parse`]; `*` alone or anywhere else is refused.
+    /// As [`Name::parse`]. `*` is refused anywhere else.
     pub fn parse(raw: &[u8]) -> Result<Pattern, NameError> {
         let (wildcard, name) = match raw.strip_prefix(b"*.") {
             Some(rest) => (true, rest),
@@ -257,7 +257,7 @@ impl Pattern {
         Pattern { wildcard, name }
     }
 
-    /// Whether it stands for all the names below [`Pattern::name`].
+    /// Whether it stands for all names below [`Pattern::name`].
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
         self.wildcard
@@ -280,7 +280,6 @@ impl fmt::Display for Pattern {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_read_anew_forgets_the_one_before() {
+    fn reading_a_name_replaces_the_old_one() {
         let mut name = Name::EMPTY;
         assert_eq!(name.read(b"db-master.internal"), Ok(()));
         assert_eq!(name.read(b"Web"), Ok(()));
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_inet_aton_reads_is_no_name() {
+    fn what_inet_aton_reads_is_not_a_name() {
         for address in ["10.0.0.5", "10", "127.1", "0x7f.1", "0x7f000001", "1.2.3"] {
             assert_eq!(parse(address), Err(NameError::ReadsAsAddress), "{address}");
         }

@@ -3,26 +3,26 @@
 use core::fmt;
 
 use crate::format::LIST;
-use crate::memory::Source;
+use crate::memory::Backing;
 use crate::name::Name;
 use crate::table::{Record, Table};
 
-/// Most names that one address answers to. All of them resolve; only what the
-/// reverse lookup lists is bounded, and with it the buffer a caller needs.
+/// The most names of an address that a reverse lookup returns, which bounds the
+/// buffer that a caller needs. More names may resolve to the address.
 pub(crate) const MAX_NAMES: usize = 256;
 
 /// The names of an address: one is canonical, the rest are aliases.
 #[derive(Clone)]
 pub struct Names<'t> {
-    table: Table<'t, Source<'t>>,
+    table: Table<'t, Backing<'t>>,
     canonical: Name,
-    /// The role that has the address, or the list of those that do.
+    /// The role that has the address, or the list of such roles.
     entry: Record,
 }
 
 impl<'t> Names<'t> {
-    /// Those of an address of 4 or 16 bytes.
-    pub(crate) fn of(table: Table<'t, Source<'t>>, address: &[u8]) -> Option<Names<'t>> {
+    /// The names of an address of 4 or 16 bytes.
+    pub(crate) fn of(table: Table<'t, Backing<'t>>, address: &[u8]) -> Option<Names<'t>> {
         let entry = table.address(address)?.record;
         let first = holder(&table, &entry, 0)?;
         Some(Names {
@@ -32,21 +32,21 @@ impl<'t> Names<'t> {
         })
     }
 
-    /// The name to call the address by: of a role that has it rather than one
-    /// that points there; then the shortest, then the alphabetically first.
+    /// The canonical name: of a role that has the address rather than of one that
+    /// points at it; of these the shortest, then the alphabetically first.
     #[must_use]
     pub fn canonical(&self) -> &str {
         self.canonical.as_str()
     }
 
-    /// The other names: first those of roles that have the address, in the same
-    /// order, then the aliases of each of these.
+    /// The other names: first of the roles that have the address, in the same
+    /// order, then of the aliases of each of these.
     #[must_use]
     pub fn aliases(&self) -> Aliases<'t> {
         Aliases {
             table: self.table,
             entry: self.entry,
-            step: Step::Holder(1),
+            next_name: NextName::Holder(1),
             left: MAX_NAMES - 1,
         }
     }
@@ -60,7 +60,7 @@ impl fmt::Debug for Names<'_> {
 }
 
 /// The `n`th role that has the address.
-fn holder(table: &Table<'_, Source<'_>>, entry: &Record, n: usize) -> Option<Record> {
+fn holder(table: &Table<'_, Backing<'_>>, entry: &Record, n: usize) -> Option<Record> {
     if entry.shape.is(LIST) {
         table.listed(entry, n)
     } else {
@@ -71,21 +71,21 @@ fn holder(table: &Table<'_, Source<'_>>, entry: &Record, n: usize) -> Option<Rec
 /// The other names of an address. Made by [`Names::aliases`].
 #[derive(Clone, Debug)]
 pub struct Aliases<'t> {
-    table: Table<'t, Source<'t>>,
+    table: Table<'t, Backing<'t>>,
     entry: Record,
-    step: Step,
-    /// References that may still be followed.
+    next_name: NextName,
+    /// How many more names may be returned.
     left: usize,
 }
 
-/// Whose turn it is.
+/// Where the next name is.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum NextName {
     /// The `n`th role that has the address.
     Holder(usize),
     /// The aliases of the `n`th role that has the address.
     AliasesOf(usize),
-    /// One of a list of aliases, and the role whose aliases come after.
+    /// The alias number `at` of a list; then come the aliases of the `next` role.
     Alias {
         list: Record,
         at: usize,
@@ -98,16 +98,16 @@ impl Iterator for Aliases<'_> {
 
     fn next(&mut self) -> Option<Name> {
         while let Some(left) = self.left.checked_sub(1) {
-            match self.step {
-                Step::Holder(n) => match holder(&self.table, &self.entry, n) {
+            match self.next_name {
+                NextName::Holder(n) => match holder(&self.table, &self.entry, n) {
                     Some(holder) => {
-                        self.step = Step::Holder(n + 1);
+                        self.next_name = NextName::Holder(n + 1);
                         self.left = left;
                         return self.table.name(&holder);
                     }
-                    None => self.step = Step::AliasesOf(0),
+                    None => self.next_name = NextName::AliasesOf(0),
                 },
-                Step::AliasesOf(n) => {
+                NextName::AliasesOf(n) => {
                     if n == MAX_NAMES {
                         return None;
                     }
@@ -115,23 +115,23 @@ impl Iterator for Aliases<'_> {
                     let name = self.table.name(&holder)?;
                     match self.table.aliases(name.as_str().as_bytes()) {
                         Some(entry) => {
-                            self.step = Step::Alias {
+                            self.next_name = NextName::Alias {
                                 list: entry.record,
                                 at: 0,
                                 next: n + 1,
                             };
                         }
-                        None => self.step = Step::AliasesOf(n + 1),
+                        None => self.next_name = NextName::AliasesOf(n + 1),
                     }
                 }
-                Step::Alias { list, at, next } => match self.table.listed(&list, at) {
+                NextName::Alias { list, at, next } => match self.table.listed(&list, at) {
                     Some(alias) => {
                         let at = at + 1;
-                        self.step = Step::Alias { list, at, next };
+                        self.next_name = NextName::Alias { list, at, next };
                         self.left = left;
                         return self.table.name(&alias);
                     }
-                    None => self.step = Step::AliasesOf(next),
+                    None => self.next_name = NextName::AliasesOf(next),
                 },
             }
         }

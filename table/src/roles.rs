@@ -1,18 +1,18 @@
-//! The roles of a table with all that is known of them: what the command shows.
-//! No lookup comes here, and it allocates.
+//! The roles of a table with everything that is known about them, for the command
+//! to show. This allocates; lookups of programs don't come here.
 
 use zerocopy::FromBytes;
 
 use crate::format::{ALIAS, CANONICAL, LIST, SOURCES, Slot, SourceHead, UNANSWERED, WILDCARD};
-use crate::memory::{Memory, Source};
+use crate::memory::{Backing, Memory};
 use crate::name::Pattern;
 use crate::table::{Record, Table};
 use crate::view::View;
 
-/// Most Redis hashes that one table can be made from.
+/// The most Redis hashes that a table can be made from.
 pub const MAX_HASHES: usize = 128;
 
-/// Most bytes of a hash's key.
+/// The most bytes of a hash's key.
 pub const MAX_KEY: usize = 255;
 
 /// One role of a table.
@@ -20,35 +20,35 @@ pub const MAX_KEY: usize = 255;
 pub struct RoleEntry {
     /// In normal form; `*.` in front makes it a wildcard.
     pub name: String,
-    /// What it answers, if anything.
+    /// Its answer, if it has one.
     pub answer: Option<EntryAnswer>,
-    /// The fields it came from, the deciding ones first.
+    /// The fields it was made from, the deciding ones first.
     pub sources: Vec<EntrySource>,
 }
 
-/// What a role answers.
+/// The answer of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryAnswer {
-    /// The name that it is in the end, if not its own.
+    /// The canonical name, if it is not the role's own.
     pub canonical: Option<String>,
     /// The IPv4 addresses, in the order written.
     pub v4: Vec<[u8; 4]>,
     /// The IPv6 addresses, likewise.
     pub v6: Vec<[u8; 16]>,
-    /// How many of each family one lookup answers; 0 is all.
+    /// How many addresses of each family one lookup returns; 0 is all.
     pub pick: u16,
 }
 
-/// One field that a role came from, with the value last accepted.
+/// A field that a role was made from, with the last value that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntrySource {
-    /// The number of its hash in [`View::hashes`].
+    /// The number of its Redis hash in [`View::hashes`].
     pub hash: usize,
     /// The member of the role (`i-0abc` of `web/i-0abc`).
     pub member: Option<String>,
-    /// Redis has lost it; this is what was there before, retained.
+    /// Whether Redis has lost the field, whose last value is retained.
     pub retained: bool,
-    /// The name it points at, if it is no list of addresses.
+    /// The name it points at, if it has no addresses.
     pub target: Option<String>,
     /// Its IPv4 addresses.
     pub v4: Vec<[u8; 4]>,
@@ -58,18 +58,18 @@ pub struct EntrySource {
     pub pick: u16,
 }
 
-/// Where a role stands in a table, and what it answers from, as of the moment at
-/// which it was found there. Records are never written again, so it can be read
-/// later, whatever has become of the role meanwhile.
+/// A reference to a role as it was when [`View::role_refs`] found it. Records are
+/// never overwritten, so [`View::role_at`] can read it later, whatever became of
+/// the role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RolePlace {
+pub struct RoleRef {
     /// The reference of its record.
     record: u32,
-    /// That of the record whose addresses it answers; 0 where it has no answer.
+    /// The reference of the record with its addresses; 0 if it has no answer.
     holder: u32,
 }
 
-impl RolePlace {
+impl RoleRef {
     /// Whether the role has an answer.
     #[must_use]
     pub fn has_answer(self) -> bool {
@@ -78,7 +78,7 @@ impl RolePlace {
 }
 
 impl<'t> View<'t> {
-    /// The Redis hashes that are mirrored, the deciding one first.
+    /// The keys of the mirrored Redis hashes, in order of precedence.
     #[must_use]
     pub fn hashes(&self) -> Vec<String> {
         let table = self.table();
@@ -97,23 +97,23 @@ impl<'t> View<'t> {
         hashes
     }
 
-    /// All roles, also those without an answer, in no particular order.
+    /// All roles, including those without an answer, in no particular order.
     pub fn roles(&self) -> impl Iterator<Item = RoleEntry> + use<'t> {
         let table = self.table();
         records(table).filter_map(move |record| entry(&table, &record))
     }
 
-    /// The names of all roles, also of those without an answer, in no particular
+    /// The names of all roles, including those without an answer, in no particular
     /// order.
     pub fn role_names(&self) -> impl Iterator<Item = String> + use<'t> {
         let table = self.table();
         records(table).filter_map(move |record| Some(name(&table, &record)?.to_string()))
     }
 
-    /// The names of all roles, also of those without an answer, and where they
-    /// stand, in no particular order. Together they are as of one moment where
-    /// they are found by [`View::settled`].
-    pub fn role_places(&self) -> impl Iterator<Item = (Pattern, RolePlace)> + use<'t> {
+    /// The names of all roles, including those without an answer, and references to
+    /// them, in no particular order. Called in [`View::settled`] they are all of
+    /// one moment.
+    pub fn role_refs(&self) -> impl Iterator<Item = (Pattern, RoleRef)> + use<'t> {
         let table = self.table();
         records(table).filter_map(move |record| {
             let holder = if record.shape.is(UNANSWERED) {
@@ -121,24 +121,24 @@ impl<'t> View<'t> {
             } else {
                 table.holder(&record)
             };
-            let place = RolePlace {
+            let role = RoleRef {
                 record: table.reference(&record),
                 holder: holder.map_or(0, |holder| table.reference(&holder)),
             };
-            Some((name(&table, &record)?, place))
+            Some((name(&table, &record)?, role))
         })
     }
 
-    /// The role that stood there when it was found by [`View::role_places`].
+    /// The role as it was when [`View::role_refs`] found it.
     #[must_use]
-    pub fn role_at(&self, place: RolePlace) -> Option<RoleEntry> {
+    pub fn role_at(&self, role: RoleRef) -> Option<RoleEntry> {
         let table = self.table();
-        let record = table.record(place.record)?;
-        let holder = place.has_answer().then(|| table.record(place.holder));
+        let record = table.record(role.record)?;
+        let holder = role.has_answer().then(|| table.record(role.holder));
         entry_of(&table, &record, holder.flatten())
     }
 
-    /// One role (`web`, `*.apps.internal`); no name stands in for another here.
+    /// Exactly this role (`web`, `*.apps.internal`).
     #[must_use]
     pub fn role_entry(&self, role: &str) -> Option<RoleEntry> {
         let table = self.table();
@@ -151,7 +151,7 @@ impl<'t> View<'t> {
 }
 
 /// The records of all roles.
-fn records<'t>(table: Table<'t, Source<'t>>) -> impl Iterator<Item = Record> + use<'t> {
+fn records<'t>(table: Table<'t, Backing<'t>>) -> impl Iterator<Item = Record> + use<'t> {
     let index = table.layout.forward;
     (index.start..index.end()).filter_map(move |at| {
         let slot = Slot(table.memory.slot(at)?);
@@ -162,7 +162,7 @@ fn records<'t>(table: Table<'t, Source<'t>>) -> impl Iterator<Item = Record> + u
     })
 }
 
-/// The role that a record holds.
+/// The role of a record.
 pub(crate) fn entry<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<RoleEntry> {
     let holder = if record.shape.is(UNANSWERED) {
         None
@@ -172,7 +172,7 @@ pub(crate) fn entry<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<
     entry_of(table, record, holder)
 }
 
-/// The role that a record holds, with the addresses of another, if any.
+/// The role of a record, with the addresses of `holder`.
 fn entry_of<M: Memory>(
     table: &Table<'_, M>,
     record: &Record,
@@ -185,7 +185,7 @@ fn entry_of<M: Memory>(
     })
 }
 
-/// What the role of a record is called.
+/// The name of a record's role; none if the record is a list.
 fn name<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<Pattern> {
     if record.shape.is(LIST) {
         return None;
@@ -194,7 +194,7 @@ fn name<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<Pattern> {
     Some(Pattern::new(table.name(record)?, wildcard))
 }
 
-/// What a record answers, with the addresses of `holder`.
+/// The answer of a record, with the addresses of `holder`.
 fn answer<M: Memory>(
     table: &Table<'_, M>,
     record: &Record,
@@ -206,10 +206,8 @@ fn answer<M: Memory>(
     } else {
         None
     };
-    let pick = match record.shape.pick {
-        0 => holder.shape.pick,
-        own => own,
-    };
+    let own = record.shape.pick;
+    let pick = if own == 0 { holder.shape.pick } else { own };
     Some(EntryAnswer {
         canonical,
         v4: addresses(table, holder.v4_at(), holder.shape.v4())?,
@@ -218,7 +216,7 @@ fn answer<M: Memory>(
     })
 }
 
-/// So many addresses from a place on.
+/// The `count` addresses at an offset.
 pub(crate) fn addresses<M: Memory, const N: usize>(
     table: &Table<'_, M>,
     at: usize,
@@ -229,13 +227,13 @@ pub(crate) fn addresses<M: Memory, const N: usize>(
     Some(addresses)
 }
 
-/// The fields that a role came from.
+/// The fields that a role was made from.
 fn sources<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<EntrySource> {
     if record.shape.is(SOURCES) {
         let bytes = tail(table, record).unwrap_or_default();
         return parse(&bytes);
     }
-    // One plain field of the first hash that says what the record says.
+    // One field of the first hash, without a member, with the record's value.
     let target = if record.shape.is(ALIAS) {
         table.target(record).map(|name| name.to_string())
     } else {
@@ -253,7 +251,8 @@ fn sources<M: Memory>(table: &Table<'_, M>, record: &Record) -> Vec<EntrySource>
     }]
 }
 
-/// The bytes at the end of a record.
+/// The bytes behind the target's name in a record: its sources, or the keys of
+/// the hashes.
 fn tail<M: Memory>(table: &Table<'_, M>, record: &Record) -> Option<Vec<u8>> {
     let mut at = record.target_at();
     if record.shape.has_target() {

@@ -1,21 +1,22 @@
-//! The one rule of which entry decides a name: its own, else that of the role
-//! it is under the configured domain, else the wildcard with the longest
-//! suffix. The daemon follows it when it resolves pointers, and a reader when
-//! it looks a name up.
+//! Which entry decides a name: its own; else, if it ends with the configured
+//! domain, that of the name without the domain; else the wildcard with the
+//! longest suffix. The daemon applies this rule when it resolves pointers, a
+//! reader when it looks a name up.
 
-/// What has entries by name: a table, or the mirror of the hashes.
+/// Something that has entries by name: a table, or the mirror of the hashes.
 pub trait Namespace {
-    /// What is found under a name.
+    /// What a name has.
     type Entry;
 
-    /// The entry of this very name.
+    /// The entry of exactly this name.
     fn exact(&self, name: &str) -> Option<Self::Entry>;
 
     /// The entry of the wildcard for the names below `suffix`.
     fn wildcard(&self, suffix: &str) -> Option<Self::Entry>;
 
-    /// At which depths there may be wildcards: bit `n` for a suffix of `n`
-    /// labels, 31 for all above ([`depth_bit`]). Spares looking for others.
+    /// At which depths there may be wildcards, so that others are not looked for:
+    /// bit `n` for suffixes of `n` labels, bit 31 for longer ones too
+    /// ([`depth_bit`]).
     fn depths(&self) -> u32 {
         u32::MAX
     }
@@ -32,13 +33,15 @@ pub fn depth_bit(labels: usize) -> u32 {
 pub struct Decision<'n, E> {
     /// The entry.
     pub entry: E,
-    /// What is meant by the name: itself, or its part before the domain.
+    /// The name that the entry was found for: the name itself, or its part
+    /// before the domain.
     pub meant: &'n str,
-    /// It is that of a wildcard; then no entry has the name that is meant.
+    /// Whether the entry is a wildcard's, because no entry has this name.
     pub by_wildcard: bool,
 }
 
-/// Decides a name in normal form. `domain` may be empty.
+/// Finds the entry that decides a name, which is in normal form. `domain` may be
+/// empty.
 #[inline]
 pub fn decide<'n, N: Namespace>(
     names: &N,
@@ -70,7 +73,7 @@ pub fn decide<'n, N: Namespace>(
         .or_else(|| role.and_then(below))
 }
 
-/// The name without the configured domain, when it lies under that.
+/// The name without the configured domain, if it ends with that.
 fn without_domain<'n>(domain: &[u8], asked: &'n str) -> Option<&'n str> {
     if domain.is_empty() {
         return None;
@@ -83,9 +86,11 @@ fn without_domain<'n>(domain: &[u8], asked: &'n str) -> Option<&'n str> {
 /// The entry of the wildcard with the longest suffix that `name` is below.
 #[inline]
 fn longest_suffix<N: Namespace>(names: &N, name: &str) -> Option<N::Entry> {
-    match names.depths() {
-        0 => None,
-        depths => longest_suffix_at(names, depths, name),
+    let depths = names.depths();
+    if depths == 0 {
+        None
+    } else {
+        longest_suffix_at(names, depths, name)
     }
 }
 
@@ -106,8 +111,9 @@ fn longest_suffix_at<N: Namespace>(names: &N, depths: u32, name: &str) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     struct Set(BTreeSet<&'static str>);
 

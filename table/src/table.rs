@@ -1,27 +1,26 @@
 //! How names and addresses are found in the words of a table.
 //!
-//! Nothing here trusts what it reads. Every place is checked against the table
-//! there is, and every loop has a bound, so that a damaged or hostile table can
-//! give wrong answers but can't crash, hang or mislead the reader. Nothing here
-//! allocates.
+//! Nothing here trusts what it reads. Every offset is checked against the size of
+//! the table, and every loop has a bound: a damaged or hostile table can give
+//! wrong answers, but can't crash or hang its reader. Nothing here allocates.
 
 use crate::format::{
-    self, ALIAS, FIRST_REFERENCE, LIST, Layout, MAX_ALIKE, MAX_PROBES, Part, Shape, Slot,
-    UNANSWERED, WILDCARD, WORD, Word,
+    self, ALIAS, FIRST_REFERENCE, LIST, Layout, LiveWord, MAX_PROBES, MAX_SAME_TAG, Part, Shape,
+    Slot, UNANSWERED, WILDCARD, WORD,
 };
 use crate::memory::Memory;
 use crate::name::Name;
 use crate::rule::{Decision, Namespace, decide};
 
-/// A table, to be looked into.
+/// A table: its layout, and where its words are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table<'t, M> {
     pub(crate) layout: &'t Layout,
     pub(crate) memory: M,
 }
 
-/// A record: where it begins, in bytes, and what it has. Its head, its name and
-/// its addresses lie within the arena.
+/// A record: its offset in bytes, and its head. Its name and its addresses are
+/// known to lie within the arena.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record {
     pub(crate) at: usize,
@@ -47,23 +46,23 @@ impl Record {
     }
 }
 
-/// An entry of an index.
+/// What an index has for a key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    /// Which slot it is in.
+pub(crate) struct IndexEntry {
+    /// The number of its slot.
     pub(crate) position: usize,
     pub(crate) reference: u32,
     pub(crate) record: Record,
 }
 
 impl<M: Memory> Table<'_, M> {
-    /// The record that a slot refers to.
+    /// The record of a reference.
     #[inline]
     pub(crate) fn record(&self, reference: u32) -> Option<Record> {
         let arena = self.layout.arena;
         let place = reference as usize;
         if reference < FIRST_REFERENCE || place >= arena.len {
-            self.memory.is_damaged();
+            self.memory.note_damage();
             return None;
         }
         let at = arena.start + place;
@@ -76,24 +75,24 @@ impl<M: Memory> Table<'_, M> {
         (self.memory.is_whole(at, shape.checksum) && within).then_some(record)
     }
 
-    /// What a slot refers to a record by.
+    /// The reference of a record.
     pub(crate) fn reference(&self, record: &Record) -> u32 {
         (record.at / WORD - self.layout.arena.start) as u32
     }
 
-    /// The first entry of an index under a hash of the same upper half that is
-    /// the one sought: two keys may share it.
+    /// The first entry of an index that has the tag of this hash and is the one
+    /// sought; two keys may have the same tag.
     #[inline]
     pub(crate) fn find(
         &self,
         index: Part,
         hash: u64,
         mut is_sought: impl FnMut(&Record) -> bool,
-    ) -> Option<Entry> {
+    ) -> Option<IndexEntry> {
         let tag = (hash >> 32) as u32;
-        let mut position = format::start(hash, index.len);
-        let mut alike = 0;
-        // A plain loop: chained adapters took twice the instructions.
+        let mut position = format::home_slot(hash, index.len);
+        let mut same_tag = 0;
+        // Chained iterator adapters took twice the instructions of this loop.
         for _ in 0..MAX_PROBES.min(index.len) {
             let slot = Slot(self.memory.slot(index.start + position)?);
             if slot == Slot::EMPTY {
@@ -104,14 +103,14 @@ impl<M: Memory> Table<'_, M> {
                 if let Some(record) = self.record(reference)
                     && is_sought(&record)
                 {
-                    return Some(Entry {
+                    return Some(IndexEntry {
                         position,
                         reference,
                         record,
                     });
                 }
-                alike += 1;
-                if alike == MAX_ALIKE {
+                same_tag += 1;
+                if same_tag == MAX_SAME_TAG {
                     return None;
                 }
             }
@@ -129,8 +128,8 @@ impl<M: Memory> Table<'_, M> {
         record.shape.name_len() == name.len() && self.memory.holds(record.at + Shape::NAME, name)
     }
 
-    /// The entry of a role, answered or not.
-    pub(crate) fn role(&self, name: &[u8], wildcard: bool) -> Option<Entry> {
+    /// The entry of a role, whether or not it has an answer.
+    pub(crate) fn role(&self, name: &[u8], wildcard: bool) -> Option<IndexEntry> {
         let seed = self.layout.seed;
         let (hash, flag) = if wildcard {
             (format::hash_below(name, seed), WILDCARD)
@@ -143,16 +142,16 @@ impl<M: Memory> Table<'_, M> {
     }
 
     /// The list of the aliases of a name.
-    pub(crate) fn aliases(&self, target: &[u8]) -> Option<Entry> {
+    pub(crate) fn aliases(&self, target: &[u8]) -> Option<IndexEntry> {
         let hash = format::hash_aliases(target, self.layout.seed);
         self.find(self.layout.forward, hash, |record| {
             record.shape.is(LIST) && self.is_named(record, target)
         })
     }
 
-    /// The entry of an address, which is 4 or 16 bytes: a role, or a list of
-    /// roles of which the first has the address itself.
-    pub(crate) fn address(&self, address: &[u8]) -> Option<Entry> {
+    /// The entry of an address of 4 or 16 bytes: a role, or a list of roles of
+    /// which the first has the address itself.
+    pub(crate) fn address(&self, address: &[u8]) -> Option<IndexEntry> {
         let hash = format::hash_address(address, self.layout.seed);
         self.find(self.layout.reverse, hash, |record| {
             let holder = if record.shape.is(LIST) {
@@ -189,7 +188,7 @@ impl<M: Memory> Table<'_, M> {
         (!record.shape.is(LIST)).then_some(record)
     }
 
-    /// The name of a record, when it is one.
+    /// The name of a record; none if it has other characters than names have.
     pub(crate) fn name(&self, record: &Record) -> Option<Name> {
         text(
             self.memory,
@@ -198,13 +197,13 @@ impl<M: Memory> Table<'_, M> {
         )
     }
 
-    /// The name that an alias points at, or the canonical one.
+    /// The name of a record's target.
     pub(crate) fn target(&self, record: &Record) -> Option<Name> {
         target(self.memory, record)
     }
 
-    /// The role whose addresses a record answers: itself, or the one that it is
-    /// an alias of, with that one's name.
+    /// The record with the addresses that a lookup returns: the role's own, or
+    /// that of an alias's target.
     #[inline]
     pub(crate) fn holder(&self, record: &Record) -> Option<Record> {
         if !record.shape.is(ALIAS) {
@@ -215,14 +214,14 @@ impl<M: Memory> Table<'_, M> {
         (!holder.shape.is(ALIAS)).then_some(holder)
     }
 
-    /// Which record decides a name.
+    /// Finds the record that decides a name.
     #[inline]
     pub(crate) fn decide<'n>(&self, asked: &'n str) -> Option<Decision<'n, Record>> {
         decide(self, self.layout.domain(), asked)
     }
 }
 
-/// The name that an alias points at, or the canonical one.
+/// The name of a record's target.
 pub(crate) fn target(memory: impl Memory, record: &Record) -> Option<Name> {
     let mut len = [0];
     memory.copy(record.target_at(), &mut len)?;
@@ -252,6 +251,6 @@ impl<M: Memory> Namespace for Table<'_, M> {
 
     #[inline]
     fn depths(&self) -> u32 {
-        self.memory.live(Word::DEPTHS) as u32
+        self.memory.live(LiveWord::DEPTHS) as u32
     }
 }

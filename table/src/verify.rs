@@ -1,21 +1,21 @@
-//! Whether a table is whole: every part agrees with every other. Lookups need
-//! no such trust; this is what the tests and `cloudhosts doctor` ask.
+//! Checks that a table is consistent, for the daemon when it starts, `cloudhosts
+//! doctor` and the tests. Lookups don't rely on it.
 
 use core::fmt;
 use std::collections::{HashMap, HashSet};
 
 use crate::format::{
-    ALIAS, LIST, Layout, MAX_TABLE, OpenError, Slot, UNANSWERED, WILDCARD, WORD, Word,
+    ALIAS, LIST, Layout, LiveWord, MAX_TABLE, OpenError, Slot, UNANSWERED, WILDCARD, WORD,
     hash_address, is_name,
 };
-use crate::memory::{self, Memory, Source};
+use crate::memory::{self, Backing, Memory};
 use crate::roles::addresses;
 use crate::rule::{Namespace, depth_bit};
 use crate::shm::{MapError, Mapping};
 use crate::table::{Record, Table};
 use crate::view::View;
 
-/// The bytes of a table in memory of this process's own.
+/// A table in the private memory of this process.
 #[derive(Debug)]
 pub struct TableFile {
     mapping: Mapping,
@@ -23,10 +23,10 @@ pub struct TableFile {
 }
 
 impl TableFile {
-    /// Opens the bytes of a table, as `last-good.table` has them.
+    /// Opens the contents of `last-good.table`.
     ///
     /// # Errors
-    /// They are not a table, one of another format, or cut short.
+    /// It is not a table, has another format, or is truncated.
     pub fn open(bytes: &[u8]) -> Result<TableFile, OpenError> {
         let (words, rest) = bytes.as_chunks::<WORD>();
         if words.is_empty() || !rest.is_empty() || bytes.len() as u64 > MAX_TABLE {
@@ -38,14 +38,14 @@ impl TableFile {
         Ok(TableFile { mapping, layout })
     }
 
-    /// A view of it.
+    /// A view of the table.
     #[must_use]
     pub fn view(&self) -> View<'_> {
         View::region(self.mapping.words(), &self.layout)
     }
 }
 
-/// What is wrong with a table.
+/// An inconsistency in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     what: &'static str,
@@ -54,7 +54,7 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "damaged table: {} at byte {}", self.what, self.at)
+        write!(f, "damaged table: {} (at byte {})", self.what, self.at)
     }
 }
 
@@ -70,12 +70,11 @@ fn check(holds: bool, what: &'static str, at: usize) -> Result<(), Damage> {
 }
 
 impl View<'_> {
-    /// Reads the whole table and checks that it is one that a writer could have
-    /// left. It must not be changing meanwhile. Takes time in proportion to its
-    /// size.
+    /// Reads the whole table and checks that a writer could have left it so. The
+    /// table must not change meanwhile. Takes time in proportion to its size.
     ///
     /// # Errors
-    /// The first thing that is wrong, and where.
+    /// The first inconsistency.
     pub fn verify(&self) -> Result<(), Damage> {
         let table = self.table();
         let (mut names, mut depths) = (0, 0);
@@ -91,48 +90,50 @@ impl View<'_> {
         }
         check(
             names == self.names(),
-            "the number of names",
-            WORD * Word::NAMES.0,
+            "wrong number of names",
+            WORD * LiveWord::NAMES.0,
         )?;
-        let told = table.memory.live(Word::DEPTHS) as u32;
+        let told = table.memory.live(LiveWord::DEPTHS) as u32;
         check(
             depths == told,
-            "the depths of wildcards",
-            WORD * Word::DEPTHS.0,
+            "wrong depths of wildcards",
+            WORD * LiveWord::DEPTHS.0,
         )?;
-        let mut tags = Tags::default();
+        let mut tags = AddressTags::default();
         let mut count = 0;
         for (at, slot) in used(&table, table.layout.reverse) {
             let record = whole(&table, slot, at, &mut known)?;
             verify_address(&table, slot, at, &record, &mut tags)?;
             count += 1;
         }
-        let at = WORD * Word::ADDRESSES.0;
-        check(count == self.addresses(), "the number of addresses", at)?;
+        let at = WORD * LiveWord::ADDRESSES.0;
+        check(count == self.addresses(), "wrong number of addresses", at)?;
         verify_addresses(&table)
     }
 }
 
-type Tables<'t> = Table<'t, Source<'t>>;
+type AnyTable<'t> = Table<'t, Backing<'t>>;
 
-/// The slots of an index that refer to something, and where they are.
-fn used<'t>(table: &Tables<'t>, part: crate::format::Part) -> impl Iterator<Item = (usize, Slot)> {
+/// The slots of an index that have an entry, and their offsets.
+fn used<'t>(
+    table: &AnyTable<'t>,
+    part: crate::format::Part,
+) -> impl Iterator<Item = (usize, Slot)> {
     let memory = table.memory;
     (part.start..part.end())
         .filter_map(move |at| Some((at * WORD, Slot(memory.word(at)?))))
         .filter(|(_, slot)| slot.reference() != 0)
 }
 
-/// The record that a slot refers to, with the checksum that it ought to have,
-/// unless it is known to have it.
+/// The record of a slot, whose checksum is checked unless it is `known`.
 fn whole(
-    table: &Tables<'_>,
+    table: &AnyTable<'_>,
     slot: Slot,
     at: usize,
     known: &mut HashSet<u32>,
 ) -> Result<Record, Damage> {
     let damage = Damage {
-        what: "a slot that leads nowhere",
+        what: "a slot refers to no record",
         at,
     };
     let record = table.record(slot.reference()).ok_or(damage)?;
@@ -141,13 +142,13 @@ fn whole(
     }
     let sum = crate::last_good::checksum(table.memory, record.at / WORD, table.layout.words());
     let right = sum == Some(record.shape.checksum);
-    check(right, "the checksum of a record", record.at)?;
+    check(right, "wrong checksum of a record", record.at)?;
     Ok(record)
 }
 
-/// A role is found by its own name, and leads to addresses if it leads anywhere.
+/// Checks that a role is found by its name, and has addresses if it has an answer.
 fn verify_role(
-    table: &Tables<'_>,
+    table: &AnyTable<'_>,
     record: &Record,
     slot: Slot,
     depths: &mut u32,
@@ -156,14 +157,14 @@ fn verify_role(
     let damage = |what| Damage { what, at };
     let name = table
         .name(record)
-        .ok_or(damage("a name with other letters"))?;
+        .ok_or(damage("invalid characters in a name"))?;
     let text = name.as_str().as_bytes();
-    check(is_name(text), "a name with other letters", at)?;
+    check(is_name(text), "invalid characters in a name", at)?;
     let wildcard = record.shape.is(WILDCARD);
     let found = table.role(text, wildcard).map(|entry| entry.reference);
     check(
         found == Some(slot.reference()),
-        "a name that is not found",
+        "a name is not found in the index",
         at,
     )?;
     if record.shape.is(UNANSWERED) {
@@ -175,11 +176,11 @@ fn verify_role(
     }
     let holder = table.holder(record);
     let answers = holder.is_some_and(|holder| holder.shape.v4() + holder.shape.v6() > 0);
-    check(answers, "a role with nothing", at)
+    check(answers, "a role has an answer without addresses", at)
 }
 
-/// Every alias in a list is one of the name that the list is for.
-fn verify_aliases(table: &Tables<'_>, list: &Record) -> Result<(), Damage> {
+/// Checks that every role in a list of aliases is an alias of the list's target.
+fn verify_aliases(table: &AnyTable<'_>, list: &Record) -> Result<(), Damage> {
     let target = table.name(list);
     for n in 0..list.shape.v4() {
         let alias = table.listed(list, n);
@@ -189,22 +190,22 @@ fn verify_aliases(table: &Tables<'_>, list: &Record) -> Result<(), Damage> {
                 .and_then(|name| table.exact(name.as_str()));
             alias.shape.is(ALIAS) && table.target(&alias) == target && found.is_some()
         });
-        check(right, "a list of aliases", list.at)?;
+        check(right, "wrong list of aliases", list.at)?;
     }
     Ok(())
 }
 
-/// Every name under an address is that of a role which has it still.
+/// Checks that every role under an address still has it.
 fn verify_address(
-    table: &Tables<'_>,
+    table: &AnyTable<'_>,
     slot: Slot,
     at: usize,
     record: &Record,
-    tags: &mut Tags,
+    tags: &mut AddressTags,
 ) -> Result<(), Damage> {
     let list = record.shape.is(LIST);
     let count = if list { record.shape.v4() } else { 1 };
-    check(count > 0, "an empty list of names", at)?;
+    check(count > 0, "empty list of names", at)?;
     for n in 0..count {
         let holder = if list {
             table.listed(record, n)
@@ -215,13 +216,13 @@ fn verify_address(
             .and_then(|holder| table.name(&holder))
             .and_then(|name| table.exact(name.as_str()));
         let has = now.is_some_and(|now| tags.of(table, &now).contains(&slot.tag()));
-        check(has, "an address that its role has not", at)?;
+        check(has, "an address refers to a role that does not have it", at)?;
     }
     Ok(())
 }
 
-/// Every address of a role has a slot.
-fn verify_addresses(table: &Tables<'_>) -> Result<(), Damage> {
+/// Checks that every address of a role is in the reverse index.
+fn verify_addresses(table: &AnyTable<'_>) -> Result<(), Damage> {
     if !table.layout.reverses {
         return Ok(());
     }
@@ -233,34 +234,34 @@ fn verify_addresses(table: &Tables<'_>) -> Result<(), Damage> {
             .filter(|record| record.shape.flags & (LIST | WILDCARD | ALIAS | UNANSWERED) == 0);
         let Some(role) = role else { continue };
         let all = tags_of(table, &role).all(|tag| there.contains(&tag));
-        check(all, "an address that is not found", role.at)?;
+        check(all, "an address is not found in the index", role.at)?;
     }
     Ok(())
 }
 
-/// The upper halves of the hashes of the addresses of roles: of large ones, which
-/// are asked for once for each address, they are kept.
+/// The tags of the addresses of roles. Those of large roles, which are needed once
+/// for each address, are cached.
 #[derive(Default)]
-struct Tags {
-    farms: HashMap<usize, HashSet<u32>>,
+struct AddressTags {
+    large: HashMap<usize, HashSet<u32>>,
     last: HashSet<u32>,
 }
 
-/// From so many addresses on they are kept.
-const FARM: usize = 16;
+/// The tags of roles with at least this many addresses are cached.
+const LARGE: usize = 16;
 
-impl Tags {
-    fn of(&mut self, table: &Tables<'_>, record: &Record) -> &HashSet<u32> {
-        if record.shape.v4() + record.shape.v6() < FARM {
+impl AddressTags {
+    fn of(&mut self, table: &AnyTable<'_>, record: &Record) -> &HashSet<u32> {
+        if record.shape.v4() + record.shape.v6() < LARGE {
             self.last = tags_of(table, record).collect();
             return &self.last;
         }
-        let farm = self.farms.entry(record.at);
-        farm.or_insert_with(|| tags_of(table, record).collect())
+        let tags = self.large.entry(record.at);
+        tags.or_insert_with(|| tags_of(table, record).collect())
     }
 }
 
-fn tags_of(table: &Tables<'_>, record: &Record) -> impl Iterator<Item = u32> {
+fn tags_of(table: &AnyTable<'_>, record: &Record) -> impl Iterator<Item = u32> {
     let v4: Option<Vec<[u8; 4]>> = addresses(table, record.v4_at(), record.shape.v4());
     let v6: Option<Vec<[u8; 16]>> = addresses(table, record.v6_at(), record.shape.v6());
     let seed = table.layout.seed;

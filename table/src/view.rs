@@ -1,5 +1,5 @@
-//! Reading a table: the one place where names and addresses are looked up,
-//! whatever asks (the NSS module, the command, the tests).
+//! Reading a table: the NSS module, the command and the tests all look names and
+//! addresses up here.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -7,9 +7,9 @@ use core::sync::atomic::{Ordering, fence};
 use std::time::{Duration, SystemTime};
 
 use crate::choice::{Choice, Order, choose};
-use crate::format::{LIST, Layout, Slot, UNANSWERED, WILDCARD, Word};
-use crate::last_good::LastGood;
-use crate::memory::{Memory, Source};
+use crate::format::{LIST, Layout, LiveWord, Slot, UNANSWERED, WILDCARD};
+use crate::last_good::LastGoodFile;
+use crate::memory::{Backing, Memory};
 use crate::name::{Name, Pattern};
 use crate::reverse::Names;
 use crate::rule::Namespace;
@@ -18,31 +18,31 @@ use crate::table::{Record, Table, target};
 
 /// A table, open for lookups.
 ///
-/// It may be the region, to which a daemon writes meanwhile: then each lookup
-/// answers from the newest change.
+/// If it is a region, a daemon may be writing to it, and each lookup sees the
+/// newest change.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'t> {
-    table: Table<'t, Source<'t>>,
+    table: Table<'t, Backing<'t>>,
 }
 
-/// Which state of a table something was found in.
+/// Identifies the contents of a table: equal revisions have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Edition {
-    /// The region; every daemon makes another one.
+pub struct TableRevision {
+    /// The random number of the region.
     pub region: u64,
-    /// The number of the change.
+    /// The number of the last complete change.
     pub generation: u64,
 }
 
-/// What a name stands for.
+/// The answer to a lookup of a name.
 #[derive(Clone)]
 pub struct Answer<'a> {
-    memory: Source<'a>,
+    memory: Backing<'a>,
     asked: &'a str,
     meant: &'a str,
-    /// The record that names another as the canonical one.
+    /// The record that was found, if it names a target as the canonical name.
     points: Option<Record>,
-    /// Where the addresses stand.
+    /// The record that has the addresses.
     holder: Record,
     pick: u16,
 }
@@ -51,12 +51,12 @@ pub struct Answer<'a> {
 #[derive(Debug, Clone)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "it lives on the stack for as long as one lookup"
+    reason = "it is on the stack for the time of one lookup"
 )]
 pub enum Canonical<'a> {
-    /// The name that was meant, itself.
+    /// The name that was found.
     Meant(&'a str),
-    /// Another one.
+    /// Another name.
     Other(Name),
 }
 
@@ -70,79 +70,79 @@ impl AsRef<str> for Canonical<'_> {
     }
 }
 
-/// The addresses of one family that an answer has, as many as were chosen.
+/// The addresses of one family in an answer, or those chosen of them.
 #[derive(Debug, Clone)]
 pub struct Addresses<'a, const N: usize> {
-    memory: Source<'a>,
+    memory: Backing<'a>,
     at: usize,
     choice: Choice,
 }
 
-/// A place in the list of all roles.
+/// A position in the list of all roles: the number of a slot of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor(pub u32);
 
 /// A role of the list of all roles.
 #[derive(Debug, Clone)]
-pub struct Listed<'a> {
-    /// What it is called and what it answers.
+pub struct ListedRole<'a> {
+    /// Its name.
     pub name: Name,
     answer: Answer<'a>,
-    /// Where it stands; the next one stands after it.
+    /// Its position; the next role comes after it.
     pub at: Cursor,
-    /// Tells it from another that later stands at the same place.
+    /// Tells it from another role that has the same position later.
     pub tag: u32,
 }
 
 impl<'t> View<'t> {
     pub(crate) fn region(words: Words<'t>, layout: &'t Layout) -> View<'t> {
-        let memory = Source::Region(words);
+        let memory = Backing::Region(words);
         View {
             table: Table { layout, memory },
         }
     }
 
-    pub(crate) fn file(file: &'t LastGood, layout: &'t Layout) -> View<'t> {
-        let memory = Source::File(file);
+    pub(crate) fn file(file: &'t LastGoodFile, layout: &'t Layout) -> View<'t> {
+        let memory = Backing::File(file);
         View {
             table: Table { layout, memory },
         }
     }
 
-    pub(crate) fn table(&self) -> Table<'t, Source<'t>> {
+    pub(crate) fn table(&self) -> Table<'t, Backing<'t>> {
         self.table
     }
 
-    fn live(&self, word: Word) -> u64 {
+    fn live(&self, word: LiveWord) -> u64 {
         self.table.memory.live(word)
     }
 
-    /// Which state of which table it is.
+    /// The revision of the table at this moment.
     #[must_use]
-    pub fn edition(&self) -> Edition {
-        Edition {
+    pub fn revision(&self) -> TableRevision {
+        TableRevision {
             region: self.table.layout.region,
             generation: self.generation(),
         }
     }
 
-    /// The number of the change that was published last. Counts on from daemon
-    /// to daemon.
+    /// The number of the last complete change. A daemon that is started later
+    /// continues the count.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.live(Word::GENERATION)
+        self.live(LiveWord::GENERATION)
     }
 
-    /// When the daemon published it.
+    /// When the daemon completed that change.
     #[must_use]
     pub fn published(&self) -> SystemTime {
-        let since = Duration::from_nanos(self.live(Word::PUBLISHED));
+        let since = Duration::from_nanos(self.live(LiveWord::PUBLISHED));
         SystemTime::UNIX_EPOCH
             .checked_add(since)
             .unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// How long to answer from it with no daemon behind it; none is for ever.
+    /// How long the table may be served without a daemon; none means for ever.
     #[must_use]
     pub fn stale_max(&self) -> Option<Duration> {
         stale_max(self.table.layout)
@@ -154,25 +154,25 @@ impl<'t> View<'t> {
         self.table.layout.order
     }
 
-    /// Whether addresses are looked up (`reverse` in the configuration).
+    /// Whether the table answers reverse lookups (`reverse` in the configuration).
     #[must_use]
     pub fn reverses(&self) -> bool {
         self.table.layout.reverses
     }
 
-    /// The number of names that have an answer, wildcards included.
+    /// The number of roles that have an answer, wildcards included.
     #[must_use]
     pub fn names(&self) -> u64 {
-        self.live(Word::NAMES)
+        self.live(LiveWord::NAMES)
     }
 
-    /// The number of different addresses that have names.
+    /// The number of addresses that have names.
     #[must_use]
     pub fn addresses(&self) -> u64 {
-        self.live(Word::ADDRESSES)
+        self.live(LiveWord::ADDRESSES)
     }
 
-    /// The domain under which each name answers too; often empty.
+    /// The domain with which each name can also be looked up; often empty.
     #[must_use]
     pub fn domain(&self) -> &'t str {
         core::str::from_utf8(self.table.layout.domain()).unwrap_or_default()
@@ -184,8 +184,8 @@ impl<'t> View<'t> {
         self.table.layout.words() * crate::format::WORD
     }
 
-    /// Looks a name up: its own entry, else that of the role it is under the
-    /// configured domain, else the wildcard with the longest suffix.
+    /// Looks a name up by the rule of [`rule`](crate::rule): its own entry, else
+    /// that without the domain, else the wildcard with the longest suffix.
     #[must_use]
     #[inline]
     pub fn lookup<'a>(&self, name: &'a Name) -> Option<Answer<'a>>
@@ -193,31 +193,34 @@ impl<'t> View<'t> {
         't: 'a,
     {
         match self.table.memory {
-            // Spelled out, so that a lookup in the region is made for it alone.
-            Source::Region(words) => self.look(words, name.as_str()),
-            Source::File(file) => self.look(file, name.as_str()),
+            // Dispatched here, so that the lookup is compiled for each of them.
+            Backing::Region(words) => self.lookup_in(words, name.as_str()),
+            Backing::File(file) => self.lookup_in(file, name.as_str()),
         }
     }
 
     #[inline]
-    fn look<'a>(&self, memory: impl Memory, asked: &'a str) -> Option<Answer<'a>>
+    fn lookup_in<'a>(&self, memory: impl Memory, asked: &'a str) -> Option<Answer<'a>>
     where
         't: 'a,
     {
         let layout = self.table.layout;
         let table = Table { layout, memory };
         for _ in 1..TRIES {
-            let before = (memory.live(Word::GENERATION), memory.live(Word::BEGUN));
-            let found = self.look_once(&table, asked);
+            let before = (
+                memory.live(LiveWord::GENERATION),
+                memory.live(LiveWord::BEGUN),
+            );
+            let found = self.lookup_once(&table, asked);
             if found.is_some() || is_settled(memory, before) {
                 return found;
             }
         }
-        self.look_once(&table, asked)
+        self.lookup_once(&table, asked)
     }
 
     #[inline]
-    fn look_once<'a>(&self, table: &Table<'_, impl Memory>, asked: &'a str) -> Option<Answer<'a>>
+    fn lookup_once<'a>(&self, table: &Table<'_, impl Memory>, asked: &'a str) -> Option<Answer<'a>>
     where
         't: 'a,
     {
@@ -225,8 +228,7 @@ impl<'t> View<'t> {
         self.answer(table, asked, decided.meant, &decided.entry)
     }
 
-    /// What a record answers: its own addresses, or those of the one that it is
-    /// an alias of.
+    /// The answer of a record: its own addresses, or those of an alias's target.
     #[inline]
     fn answer<'a>(
         &self,
@@ -243,10 +245,8 @@ impl<'t> View<'t> {
         } else {
             (None, *record)
         };
-        let pick = match record.shape.pick {
-            0 => holder.shape.pick,
-            own => own,
-        };
+        let own = record.shape.pick;
+        let pick = if own == 0 { holder.shape.pick } else { own };
         let some = holder.shape.v4() + holder.shape.v6() > 0;
         some.then_some(Answer {
             memory: self.table.memory,
@@ -258,8 +258,8 @@ impl<'t> View<'t> {
         })
     }
 
-    /// The role that decides a name when it is looked up (`web`,
-    /// `*.apps.internal`).
+    /// The role (`web`, `*.apps.internal`) that decides a name when it is looked
+    /// up.
     #[must_use]
     pub fn decider(&self, name: &Name) -> Option<Pattern> {
         let decided = self.table.decide(name.as_str())?;
@@ -267,8 +267,8 @@ impl<'t> View<'t> {
         Some(Pattern::new(self.table.name(&decided.entry)?, wildcard))
     }
 
-    /// What a role itself answers (`web`, `*.apps.internal`); no name stands in
-    /// for another here.
+    /// The answer of exactly this role (`web`, `*.apps.internal`), without the
+    /// rule of a lookup.
     #[must_use]
     pub fn role<'a>(&self, role: &'a str) -> Option<Answer<'a>>
     where
@@ -281,39 +281,38 @@ impl<'t> View<'t> {
         self.answer(&self.table, role, role, &record)
     }
 
-    /// The names of an address. An IPv4 address that is mapped into IPv6 is
-    /// taken for what it is.
+    /// The names of an address. An IPv4-mapped IPv6 address is looked up as IPv4.
     #[must_use]
     pub fn reverse(&self, address: IpAddr) -> Option<Names<'t>> {
         if !self.reverses() {
             return None;
         }
-        let look = || match address.to_canonical() {
+        let lookup = || match address.to_canonical() {
             IpAddr::V4(v4) => Names::of(self.table, &v4.octets()),
             IpAddr::V6(v6) => Names::of(self.table, &v6.octets()),
         };
         for _ in 1..TRIES {
-            let before = (self.live(Word::GENERATION), self.live(Word::BEGUN));
-            let found = look();
+            let before = (self.live(LiveWord::GENERATION), self.live(LiveWord::BEGUN));
+            let found = lookup();
             if found.is_some() || is_settled(self.table.memory, before) {
                 return found;
             }
         }
-        look()
+        lookup()
     }
 
-    /// The first role at this place or after it, of all that have an answer, but
-    /// for wildcards. They come in no particular order; one that stays keeps its
-    /// place, whatever becomes of it, for as long as the region stays.
+    /// The first role at this position or after it that has an answer and is not
+    /// a wildcard. Roles are in no particular order. Within a region a role keeps
+    /// its position for as long as it exists, however it changes.
     #[must_use]
-    pub fn list(&self, from: Cursor) -> Option<Listed<'t>> {
+    pub fn list(&self, from: Cursor) -> Option<ListedRole<'t>> {
         let index = self.table.layout.forward;
         for position in from.0 as usize..index.len {
             let slot = Slot(self.table.memory.slot(index.start + position)?);
-            let record = match slot.reference() {
-                0 => continue,
-                reference => self.table.record(reference),
-            };
+            if slot.reference() == 0 {
+                continue;
+            }
+            let record = self.table.record(slot.reference());
             let listed = record.and_then(|record| self.listed(&record, position, slot));
             if listed.is_some() {
                 return listed;
@@ -322,13 +321,13 @@ impl<'t> View<'t> {
         None
     }
 
-    fn listed(&self, record: &Record, position: usize, slot: Slot) -> Option<Listed<'t>> {
+    fn listed(&self, record: &Record, position: usize, slot: Slot) -> Option<ListedRole<'t>> {
         if record.shape.flags & (WILDCARD | LIST | UNANSWERED) != 0 {
             return None;
         }
         let name = self.table.name(record)?;
         let answer = self.answer(&self.table, "", "", record)?;
-        Some(Listed {
+        Some(ListedRole {
             name,
             answer,
             at: Cursor(position as u32),
@@ -336,27 +335,27 @@ impl<'t> View<'t> {
         })
     }
 
-    /// Whether something that was read of a file could not be read, or was not as
-    /// it was written: then nothing that was found in it counts. A region has no
-    /// such damage.
+    /// Whether a part of the file could not be read or had a wrong checksum. Then
+    /// nothing that was found in it counts. Never true of a region.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         match self.table.memory {
-            Source::Region(_) => false,
-            Source::File(file) => file.failed(),
+            Backing::Region(_) => false,
+            Backing::File(file) => file.failed(),
         }
     }
 
-    /// Reads much of the table as of one moment: again, should a change come in
-    /// between. Where changes never end it makes do with what it has.
+    /// Runs `read` so that all it reads is of one moment, as with a sequence lock:
+    /// repeats it if a change was made meanwhile. After 20 attempts it returns
+    /// what it has.
     pub fn settled<R>(&self, read: impl Fn() -> R) -> R {
         for _ in 0..SETTLE {
-            let (generation, begun) = (self.generation(), self.live(Word::BEGUN));
+            let (generation, begun) = (self.generation(), self.live(LiveWord::BEGUN));
             if generation == begun {
                 let found = read();
-                // What was read, was read before this looks again.
+                // Orders the reads before the load that checks them.
                 fence(Ordering::Acquire);
-                if self.live(Word::BEGUN) == begun {
+                if self.live(LiveWord::BEGUN) == begun {
                     return found;
                 }
             } else {
@@ -367,36 +366,36 @@ impl<'t> View<'t> {
     }
 }
 
-/// How often a name is looked for that was not found while a change went on:
-/// what has an answer before and after a change may seem to have none where it
-/// is read from the pieces of both.
+/// How often a lookup that found nothing during a change is tried. A name that
+/// has an answer before and after the change may seem to have none when an alias
+/// is read before it and its target after it.
 const TRIES: usize = 4;
 
-/// Whether no change was going on, and none has begun since these were read:
-/// the generation, and the change that was begun last.
+/// Whether no change was in progress when these were loaded, the generation and
+/// the last change begun, and none has begun since.
 fn is_settled(memory: impl Memory, (generation, begun): (u64, u64)) -> bool {
-    // What was read, was read before this looks again.
+    // Orders the reads before the load that checks them.
     fence(Ordering::Acquire);
-    generation == begun && memory.live(Word::BEGUN) == begun
+    generation == begun && memory.live(LiveWord::BEGUN) == begun
 }
 
-/// How often to begin again when changes come in between.
+/// How often [`View::settled`] reads at most.
 const SETTLE: usize = 20;
 
-/// How long to answer from a table with no daemon behind it.
+/// How long a table may be served without a daemon; none means for ever.
 pub(crate) fn stale_max(layout: &Layout) -> Option<Duration> {
     (layout.stale_max != 0).then(|| Duration::from_nanos(layout.stale_max))
 }
 
 impl<'a> Answer<'a> {
-    /// The name asked for, in normal form.
+    /// The name that was looked up, in normal form.
     #[must_use]
     pub fn asked(&self) -> &'a str {
         self.asked
     }
 
-    /// The name it is in the end: the alias's target, the role behind the
-    /// configured domain, else the name itself.
+    /// The canonical name: the target's, else the name that was found (without the
+    /// configured domain, if it was found so).
     #[must_use]
     #[inline]
     pub fn canonical(&self) -> Canonical<'a> {
@@ -407,7 +406,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// How many addresses of each family one lookup answers; 0 is all.
+    /// How many addresses of each family one lookup returns; 0 is all.
     #[must_use]
     pub fn pick(&self) -> u16 {
         self.pick
@@ -420,7 +419,7 @@ impl<'a> Answer<'a> {
         Addresses::new(self.memory, self.holder.v4_at(), self.holder.shape.v4())
     }
 
-    /// The IPv6 addresses, likewise.
+    /// The IPv6 addresses in network byte order, in the order written.
     #[must_use]
     #[inline]
     pub fn v6(&self) -> Addresses<'a, 16> {
@@ -440,8 +439,8 @@ impl fmt::Debug for Answer<'_> {
     }
 }
 
-impl<'a> Listed<'a> {
-    /// What it answers, under its own name.
+impl<'a> ListedRole<'a> {
+    /// Its answer, under its own name.
     #[must_use]
     pub fn answer(&self) -> &Answer<'a> {
         &self.answer
@@ -450,7 +449,7 @@ impl<'a> Listed<'a> {
 
 impl<'a, const N: usize> Addresses<'a, N> {
     #[inline]
-    fn new(memory: Source<'a>, at: usize, count: usize) -> Addresses<'a, N> {
+    fn new(memory: Backing<'a>, at: usize, count: usize) -> Addresses<'a, N> {
         Addresses {
             memory,
             at,
@@ -458,7 +457,7 @@ impl<'a, const N: usize> Addresses<'a, N> {
         }
     }
 
-    /// Those of them, all so far, that one lookup answers.
+    /// Chooses those that one lookup returns.
     #[must_use]
     #[inline]
     pub fn chosen(mut self, pick: u16, order: Order, random: u64) -> Addresses<'a, N> {
@@ -475,8 +474,8 @@ impl<const N: usize> Iterator for Addresses<'_, N> {
         let mut at = self.at + N * self.choice.next()?;
         let mut address = [0; N];
         for part in address.as_chunks_mut::<4>().0 {
-            // In a region it is always there, and a file notes that it has
-            // failed: then the whole answer does not count.
+            // In a region it is always there. A file that can't be read notes
+            // that, and then the whole answer does not count.
             *part = self.memory.four(at).unwrap_or_default();
             at += 4;
         }

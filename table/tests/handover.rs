@@ -1,12 +1,7 @@
 //! How a region gets into a process, over real sockets: from a daemon, from
-//! those who mean harm; and what there is without one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    unreachable_pub
-)]
+//! those who mean harm; and what there is without one. Descriptors and mappings are
+//! counted for the whole process, so each test needs one of its own: nextest sees to that.
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
 mod common;
 #[path = "handover/daemon.rs"]
@@ -27,40 +22,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cloudhosts_table::clock::{Monotonic, monotonic};
 use cloudhosts_table::{Client, Paths, RegionWriter, Unavailable};
-
-use common::{Dir, ask, region};
-
-/// One test at a time: descriptors are counted for the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
-/// Holds the place, and ends the process when a test hangs: that is how some
-/// of them would fail.
-struct Alone {
-    _guard: MutexGuard<'static, ()>,
-    _ends: mpsc::Sender<()>,
-}
-
-fn alone() -> Alone {
-    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (ends, ended) = mpsc::channel();
-    let test = std::thread::current().name().map(String::from);
-    std::thread::spawn(move || {
-        if ended.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{test:?} hangs");
-            std::process::abort();
-        }
-    });
-    Alone {
-        _guard: guard,
-        _ends: ends,
-    }
-}
+use cloudhosts_testkit::Dir;
+use common::{ask, region};
 
 /// Runs a test that holds the client to the times of its contract (50, 20 and
 /// 2 ms). Where the machine was held up meanwhile, which a thread that only
@@ -103,13 +70,13 @@ struct Setup {
 impl Setup {
     fn new() -> Setup {
         let dir = Dir::new();
-        let file = dir.forever("last-good.table");
+        let file = Box::leak(dir.join("last-good.table").into_boxed_path());
         let client = Client::new();
         Setup { dir, client, file }
     }
 
     fn socket(&self) -> std::path::PathBuf {
-        self.dir.at("socket")
+        self.dir.join("socket")
     }
 
     fn paths(&self) -> Option<Paths> {
@@ -149,7 +116,8 @@ fn is(n: u8) -> Result<String, Unavailable> {
     Ok(format!("web 10.0.0.{n}"))
 }
 
-/// The descriptors this process has.
+/// The descriptors this process has. A [`Setup`] has one of its own, so that its directory is
+/// removed however the process ends.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }

@@ -1,13 +1,7 @@
 //! A region that something hostile writes to, from another process, while many
 //! threads look up in it: whatever stands there at whatever moment, a lookup
 //! comes to its end and touches nothing it must not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    unreachable_pub
-)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod common;
 
@@ -19,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Client, Paths};
+use cloudhosts_testkit::{Dir, Peer};
+use common::everything::{NAMES, ask_everything, ask_name};
+use common::peer::{message, send_raw};
+use common::{file_of, region};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
-
-use common::everything::{NAMES, ask_everything, ask_name};
-use common::peer::{Peer, message, send_raw};
-use common::{Dir, file_of, region};
 
 /// A sealed memory file of a table, and its words, which only children of this
 /// process can write to.
@@ -119,9 +113,9 @@ fn a_region_that_is_scribbled_over_harms_nobody() {
         3
     };
     let dir = Dir::new();
-    let socket = CString::new(dir.at("socket").as_os_str().as_bytes()).unwrap();
+    let socket = CString::new(dir.join("socket").as_os_str().as_bytes()).unwrap();
     let (file, words) = hostile();
-    let _peer = Peer::new(&dir.at("socket"), move |client| {
+    let _peer = Peer::new(&dir.join("socket"), move |client| {
         let _ = send_raw(&client, &message(), &[file.as_fd()]);
     });
     words[65].store(monotonic().0, Ordering::Relaxed);

@@ -1,17 +1,10 @@
 //! What a name costs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    unreachable_pub
-)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod common;
 
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{Capacity, RegionWriter, Role, RoleAnswer, Source, SourceValue};
-
 use common::{commit, settings};
 
 const NAMES: u32 = 100_000;

@@ -1,6 +1,7 @@
 //! The C program that asks glibc: a running process, and the watch that follows changes.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Stdio};
@@ -8,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use serde_json::Value;
 
 use crate::dir::Dir;
@@ -335,21 +337,41 @@ fn escape(name: impl AsRef<[u8]>) -> String {
     escaped
 }
 
-/// The compiled program, made once in this process.
+/// The compiled program. It stays beside the test executable, where that may be written to: each
+/// test is a process, and need not compile it again.
 fn program() -> PathBuf {
-    static PROGRAM: OnceLock<(Dir, PathBuf)> = OnceLock::new();
+    static PROGRAM: OnceLock<(Option<Dir>, PathBuf)> = OnceLock::new();
     let (_, program) = PROGRAM.get_or_init(|| {
-        let directory = Dir::new();
-        let (program, source) = (directory.join("caller"), directory.join("caller.c"));
-        std::fs::write(&source, SOURCE).expect("a file of our own");
-        let mut compiler = bounded("cc");
-        compiler.args([
-            "-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o",
-        ]);
-        succeed(compiler.arg(&program).arg(source));
-        (directory, program)
+        let mut hasher = DefaultHasher::new();
+        SOURCE.hash(&mut hasher);
+        let us = std::env::current_exe().expect("our own path");
+        let shared = us.with_file_name(format!("caller-{:016x}", hasher.finish()));
+        if shared.exists() {
+            return (None, shared);
+        }
+        if access(us.parent().unwrap_or(&us), Access::WRITE_OK).is_err() {
+            let directory = Dir::new();
+            let program = compile(directory.join("caller"));
+            return (Some(directory), program);
+        }
+        // others may be at it: whichever is complete takes the place
+        let ours = compile(shared.with_extension(std::process::id().to_string()));
+        std::fs::rename(ours, &shared).expect("a file of our own");
+        (None, shared)
     });
     program.clone()
+}
+
+fn compile(to: PathBuf) -> PathBuf {
+    let directory = Dir::new();
+    let source = directory.join("caller.c");
+    std::fs::write(&source, SOURCE).expect("a file of our own");
+    let mut compiler = bounded("cc");
+    compiler.args([
+        "-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o",
+    ]);
+    succeed(compiler.arg(&to).arg(source));
+    to
 }
 
 #[cfg(test)]

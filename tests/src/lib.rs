@@ -5,12 +5,10 @@
 //!
 //! From the ground up:
 //!
-//! - [`dir`]: a private directory, removed whatever happens
-//! - [`process`]: children that never outlive us, commands that cannot hang
-//! - [`wait`]: waiting for a condition, with a bound
+//! - [`dir`], [`process`], [`wait`], [`redis`], [`tls`]: of the testkit, which other crates use too
 //! - [`busy`]: something that goes on in the background
 //! - [`programs`]: where the built programs are
-//! - [`tls`], [`redis`], [`sentinel`]: the servers
+//! - [`failover`]: a master, its replica, and a Sentinel that watches them
 //! - [`sandbox`]: the mount namespace
 //! - [`config`], [`daemon`]: `cloudhosts-cached` and its configuration
 //! - [`caller`]: the C program that asks glibc, and the running process that follows changes
@@ -27,8 +25,6 @@
 //! the test executable. `make test` builds them first and sets it.
 
 #![forbid(unsafe_code)]
-// The harness of tests: a broken assumption ends the test, with its reason.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bench;
 pub mod busy;
@@ -36,24 +32,19 @@ pub mod caller;
 pub mod config;
 pub mod daemon;
 pub mod demo;
-pub mod dir;
 pub mod dns;
+pub mod failover;
 pub mod http;
 pub mod machine;
 pub mod nscd;
-pub mod process;
 pub mod programs;
-pub mod redis;
 pub mod rights;
 pub mod sandbox;
-pub mod sentinel;
-pub mod tls;
-pub mod wait;
 pub mod world;
 
 pub use caller::{Answer, Caller, Family, Watch};
+pub use cloudhosts_testkit::{Redis, dir, process, redis, tls, wait};
 pub use config::Config;
 pub use daemon::Daemon;
 pub use dns::DnsServer;
-pub use redis::Redis;
 pub use world::World;

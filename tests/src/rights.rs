@@ -1,16 +1,16 @@
-//! The rights of the users of Redis: what `cloudhosts acl` prints is what the documentation says, and
-//! what is tested.
+//! The rights of the users of Redis: what `cloudhosts acl` prints is what cloudhosts-registry(7) says,
+//! and what is tested.
 
 use crate::process::{bounded, succeed};
 use crate::programs;
 
 /// Where the lines stand that it prints for a Redis 7 and the standard hash.
-const DOCUMENTS: [&str; 2] = ["README.md", "man/cloudhosts-registry.7"];
+const DOCUMENT: &str = "man/cloudhosts-registry.7";
 
 /// The rules of the daemon's user: its line without the beginning `ACL SETUSER user on >PASSWORD`.
 ///
 /// # Panics
-/// When the documents have no such line, or another one than is printed.
+/// When the page has no such line, or another one than is printed.
 pub fn of_daemon() -> String {
     rules("cloudhosts")
 }
@@ -38,9 +38,7 @@ fn rules(user: &str) -> String {
     ]));
     let printed = found(&printed);
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    for document in DOCUMENTS {
-        let text = std::fs::read_to_string(format!("{root}/{document}")).unwrap();
-        assert_eq!(found(&text), printed, "{document}, and cloudhosts acl");
-    }
+    let page = std::fs::read_to_string(format!("{root}/{DOCUMENT}")).unwrap();
+    assert_eq!(found(&page), printed, "{DOCUMENT}, and cloudhosts acl");
     printed.unwrap_or_else(|| panic!("cloudhosts acl prints no line {start}..."))
 }

@@ -35,7 +35,7 @@ pub struct World {
 
 /// A world about to start.
 #[derive(Debug)]
-pub struct Builder {
+pub struct WorldBuilder {
     dir: Dir,
     redis: Option<Redis>,
     config: Config,
@@ -50,8 +50,8 @@ impl World {
         clippy::new_ret_no_self,
         reason = "World::new()...start() reads best in tests"
     )]
-    pub fn new() -> Builder {
-        Builder {
+    pub fn new() -> WorldBuilder {
+        WorldBuilder {
             dir: Dir::new(),
             redis: None,
             config: Config::default(),
@@ -168,20 +168,20 @@ fn tail(log: &str) -> String {
     lines[from..].iter().flat_map(|line| [line, "\n"]).collect()
 }
 
-impl Builder {
+impl WorldBuilder {
     /// The directory of all files, for what a test wants to put there first.
     pub fn directory(&self) -> &Path {
         self.dir.path()
     }
 
     /// Another Redis than one with a Unix socket alone. `redis.urls` is then to be configured.
-    pub fn redis(mut self, redis: Redis) -> Builder {
+    pub fn redis(mut self, redis: Redis) -> WorldBuilder {
         self.redis = Some(redis);
         self
     }
 
     /// Fields of a hash, set before the daemon starts.
-    pub fn hash(mut self, hash: &str, pairs: &[(&str, &str)]) -> Builder {
+    pub fn hash(mut self, hash: &str, pairs: &[(&str, &str)]) -> WorldBuilder {
         for (field, value) in pairs {
             let pair = (hash.to_owned(), (*field).to_owned(), (*value).to_owned());
             self.pairs.push(pair);
@@ -190,7 +190,7 @@ impl Builder {
     }
 
     /// One key of the configuration, its value a literal of TOML.
-    pub fn config(mut self, key: &str, literal: impl Into<String>) -> Builder {
+    pub fn config(mut self, key: &str, literal: impl Into<String>) -> WorldBuilder {
         self.config.set(key, literal);
         self
     }
@@ -203,7 +203,7 @@ impl Builder {
     }
 
     /// The services on the `hosts:` line.
-    pub fn services(mut self, services: &str) -> Builder {
+    pub fn services(mut self, services: &str) -> WorldBuilder {
         services.clone_into(&mut self.services);
         self
     }
@@ -258,7 +258,7 @@ impl Builder {
     }
 
     /// The password file of a user, and both keys.
-    pub fn login(self, user: &str, password: &str) -> Builder {
+    pub fn login(self, user: &str, password: &str) -> WorldBuilder {
         let file = self.file("password", &format!("{password}\n"));
         self.config("redis.username", quote(user))
             .config("redis.password_file", quote(&file.display().to_string()))

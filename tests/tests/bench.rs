@@ -1,7 +1,5 @@
 //! What `make bench` measures with answers, so that its figures are of answers.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::time::Duration;
 
 use cloudhosts_tests::Redis;

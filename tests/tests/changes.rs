@@ -2,10 +2,8 @@
 //!
 //! One suite; each test runs it over another link.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use cloudhosts_tests::config::{list, quote};
-use cloudhosts_tests::sentinel::{MASTER, Sentinel};
+use cloudhosts_tests::failover::{Failover, MASTER};
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Redis, World, rights};
@@ -94,7 +92,7 @@ fn through_sentinel_with_a_failover_in_the_middle() {
     let master = Redis::builder(start.directory().join("redis"))
         .tcp()
         .start();
-    let mut sentinel = Sentinel::start(start.directory(), &master);
+    let mut sentinel = Failover::of(start.directory(), &master);
     let urls = list(&["redis://127.0.0.1:1", &sentinel.url()]);
     let mut world = start
         .redis(master)

@@ -1,15 +1,13 @@
 //! The harness itself: what the other tests take for granted.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cloudhosts_tests::dir::Dir;
+use cloudhosts_tests::failover::Failover;
 use cloudhosts_tests::process::{Process, bounded, succeed};
-use cloudhosts_tests::sentinel::Sentinel;
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::{Family, Redis, Watch, World, wait};
 
@@ -181,7 +179,7 @@ fn a_sentinel_promotes_the_replica_when_the_master_dies() {
     let dir = Dir::new();
     let mut master = Redis::builder(dir.join("redis")).tcp().start();
     master.hset("some", &[("a", "b")]);
-    let mut sentinel = Sentinel::start(dir.path(), &master);
+    let mut sentinel = Failover::of(dir.path(), &master);
     master.kill();
     sentinel.wait_for_promotion();
     assert_eq!(sentinel.replica().cli(&["HGET", "some", "a"]), "b");

@@ -1,7 +1,5 @@
 //! Starting, stopping, and what happens when Redis is away or has lost its data.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 

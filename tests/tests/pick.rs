@@ -5,8 +5,6 @@
 //! give or take 43 (one standard deviation); the bounds are 6.9 of these away, so that chance
 //! breaks a test once in 10^11 runs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 
 use cloudhosts_tests::world::HASH;

@@ -1,16 +1,13 @@
 //! SIGHUP: the configuration is read again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Redis, World, wait};
+use serde_json::{Value, json};
 
 /// Another configuration at the same Redis, and SIGHUP.
 fn reload(world: &mut World, top: &str) {

@@ -1,7 +1,5 @@
 //! Every program and every call that asks for a name or an address.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Answer, Family, World, http};
 

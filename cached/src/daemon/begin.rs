@@ -1,6 +1,6 @@
-//! How a daemon begins to follow: from what the last one left, and anew when the
-//! configuration is read again. Both work out what the mirror holds on another
-//! thread, and start the follower from that once it is done.
+//! How the daemon starts to follow: from the last good table, and again when the
+//! configuration is reloaded. Both fill the mirror in another thread, and then
+//! start the follower from there.
 
 use std::io;
 use std::sync::Arc;
@@ -13,54 +13,53 @@ use cloudhosts_table::client::touch_interval;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 
-use super::{Daemon, Digested, Tools, notify};
+use super::{Applied, Daemon, Pipeline, notify};
 use crate::exposures::Exposures;
 use crate::last_good::Loaded;
 use crate::mirror::Changed;
 use crate::publisher::Published;
 use crate::reload::Difference;
-use crate::state::{State, StateFile};
+use crate::state::{SavedState, StateFile};
 
 impl Daemon {
-    /// Goes on from the last good table, when there is one, and follows from
-    /// there.
+    /// Restores the last good table, if there is one, and follows from there.
     pub(super) fn restore(&mut self) {
         let files = self.files.clone();
-        self.work_on(move |mut tools, _| {
+        self.work_on(move |mut pipeline, _| {
             let path = files.table.path().display();
             let restored = match files.table.load() {
                 Ok(restored) => restored,
                 Err(error) => {
-                    warn!("{path} is left aside: {error}");
+                    warn!("ignoring {path}: {error}");
                     None
                 }
             };
             let Some(table) = restored else {
-                info!("there is no last good table yet at {path}");
-                return begun(tools, Ok(None), Checkpoint::default());
+                info!("no last good table at {path} yet");
+                return begun(pipeline, Ok(None), Checkpoint::default());
             };
-            // Without the table the state stands for nothing.
+            // The state means nothing without its table.
             let state = match table {
                 Loaded::Table(table) => {
                     let state = saved(&files.state);
-                    tools.mirror.restore(&table.view(), &state.written);
+                    pipeline.mirror.restore(&table.view(), &state.raw_values);
                     state
                 }
                 Loaded::Version1(table) => {
-                    tools.mirror.restore_version_1(&table);
-                    State::default()
+                    pipeline.mirror.restore_version_1(&table);
+                    SavedState::default()
                 }
             };
-            let published = tools.publish_all();
+            let published = pipeline.publish_all();
             if let Ok(Some(published)) = &published {
                 let names = Counted::new(published.facts.names, "name");
-                info!("{names} restored from {path}");
+                info!("restored {names} from {path}");
             }
-            begun(tools, published, state.checkpoint)
+            begun(pipeline, published, state.checkpoint)
         });
     }
 
-    /// Takes another configuration over, if it could be read.
+    /// Applies a new configuration, if it could be read.
     pub(super) fn reload(&mut self, config: Result<Config, ConfigError>) {
         let mut states = vec![NotifyState::Reloading];
         states.extend(NotifyState::monotonic_usec_now().ok());
@@ -68,7 +67,7 @@ impl Daemon {
         let mut config = match config {
             Ok(config) => config,
             Err(error) => {
-                error!("the configuration stays as it was: {error}");
+                error!("cannot reload the configuration, the old one remains in effect: {error}");
                 notify(&[NotifyState::Ready]);
                 return;
             }
@@ -80,55 +79,55 @@ impl Daemon {
         self.exposures.look();
         self.following = None;
         let pending = &difference.pending;
-        self.report
+        self.status
             .reloaded(&self.config, pending, SystemTime::now());
         self.trouble.clear();
-        self.keeper
+        self.persistence
             .touch_each(touch_interval(self.config.stale_max));
         let config = Arc::clone(&self.config);
         let published = self.published;
-        self.work_on(move |mut tools, checkpoint| {
-            tools.mirror = tools.mirror.reconfigured(&config);
+        self.work_on(move |mut pipeline, checkpoint| {
+            pipeline.mirror = pipeline.mirror.reconfigured(&config);
             let published = if published {
-                tools.publish_all()
+                pipeline.publish_all()
             } else {
                 Ok(None)
             };
-            begun(tools, published, checkpoint)
+            begun(pipeline, published, checkpoint)
         });
     }
 }
 
-impl Tools {
-    /// Publishes all that is in the mirror, in place where that can be.
+impl Pipeline {
+    /// Publishes the whole mirror, in place if possible.
     fn publish_all(&mut self) -> io::Result<Option<Published>> {
         self.publisher.publish(&self.mirror, &Changed::All, false)
     }
 }
 
-/// What the last daemon saved beside its table.
-fn saved(file: &StateFile) -> State {
+/// What the previous daemon saved beside its table.
+fn saved(file: &StateFile) -> SavedState {
     match file.load() {
         Ok(saved) => saved.unwrap_or_default(),
         Err(error) => {
             warn!(
-                "{} is left aside, so what was deleted meanwhile may be taken for lost: {error}",
+                "ignoring {}, so fields deleted meanwhile may be retained as lost: {error}",
                 file.path().display()
             );
-            State::default()
+            SavedState::default()
         }
     }
 }
 
-/// What a follower is to start from.
+/// The result from which a follower starts.
 fn begun(
-    tools: Tools,
+    pipeline: Pipeline,
     published: io::Result<Option<Published>>,
     checkpoint: Checkpoint,
-) -> Digested {
-    Digested {
-        baseline: Some(tools.mirror.baseline(checkpoint.clone())),
-        tools,
+) -> Applied {
+    Applied {
+        baseline: Some(pipeline.mirror.baseline(checkpoint.clone())),
+        pipeline,
         published,
         full: None,
         attributions: Vec::new(),
@@ -136,16 +135,16 @@ fn begun(
     }
 }
 
-/// Says in the log what a new configuration changes.
+/// Logs what a new configuration changes.
 fn tell(difference: &Difference) {
     if difference.applied.is_empty() {
-        info!("the configuration was read again, and nothing in it takes effect now");
+        info!("configuration reloaded, nothing changed");
     } else {
         let keys = difference.applied.join(", ");
-        info!("the configuration was read again; in effect now: {keys}");
+        info!("configuration reloaded, now in effect: {keys}");
     }
     if !difference.pending.is_empty() {
         let keys = difference.pending.join(", ");
-        warn!("changed too, but takes effect when the daemon is restarted: {keys}");
+        warn!("changed, but takes effect only when the daemon is restarted: {keys}");
     }
 }

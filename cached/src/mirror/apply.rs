@@ -1,36 +1,36 @@
-//! A batch of changes: what it changes in the fields, and whose answers are
-//! others because of it.
+//! A batch of changes: what it changes in the fields, and which answers
+//! differ because of it.
 
 use std::collections::BTreeSet;
 
 use cloudhosts_registry::follow::{Batch, Changes};
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::record::{Field as FieldName, MAX_ADDRESSES};
+use cloudhosts_registry::record::{Field, MAX_ADDRESSES};
 
 use super::directory::Directory;
 use super::fault::{Faults, Faulty};
 use super::fields::Fields;
 use super::graph::{Graph, Names};
 use super::hash::Hash;
+use super::normal_name::NormalName;
 use super::parsed::Location;
 use super::resolve::{Answer, Face, Resolved, Resolver};
-use super::spelled::Spelled;
 use super::{Mirror, by_role, deciding};
 
-/// From so many changes on it may be cheaper to start over ...
+/// From this many changes on it may be cheaper to recompute everything ...
 const MANY: usize = 1_000;
-/// ... where they are more than this part of all fields.
+/// ... if they are more than this fraction of all fields.
 const PART: usize = 4;
 
 /// What a batch changed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Changed {
+pub(crate) enum Changed {
     /// Nothing: the table stays as it is.
     Nothing,
-    /// The answers of these roles; none where only what is remembered of
-    /// fields is another, as that they are retained ([`Mirror::touched`]).
+    /// The answers of these roles; none where only the bookkeeping of fields
+    /// has changed, such as that they are retained ([`Mirror::touched`]).
     Roles(BTreeSet<Box<str>>),
-    /// So much that all may have changed.
+    /// So much that every answer may have changed.
     All,
 }
 
@@ -46,8 +46,8 @@ struct Affected {
 }
 
 impl Mirror {
-    /// Takes a batch in.
-    pub fn apply(&mut self, batch: &Batch) -> Changed {
+    /// Applies a batch.
+    pub(crate) fn apply(&mut self, batch: &Batch) -> Changed {
         let mut changes = Vec::new();
         for read in &batch.hashes {
             let Some(hash) = self.hashes.get_mut(read.hash) else {
@@ -61,8 +61,8 @@ impl Mirror {
                 Err(unreadable) => hash.unreadable(unreadable.clone()),
             }
         }
-        // Only now it is known what the hashes hold that are to be answered
-        // instead of those that have left the configuration.
+        // Only now is it known what the hashes hold that replace those that
+        // have left the configuration.
         let mut configured = self.hashes.iter().take(self.configured);
         let leave = self.hashes.len() > self.configured
             && batch.full.is_some()
@@ -92,11 +92,11 @@ impl Mirror {
     /// The roles that had fields in the last batch, where that did not change
     /// all: what is remembered of them may be another.
     #[must_use]
-    pub fn touched(&self) -> &BTreeSet<Box<str>> {
+    pub(crate) fn touched(&self) -> &BTreeSet<Box<str>> {
         &self.touched
     }
 
-    /// Works everything out anew that follows from the fields.
+    /// Recomputes everything that follows from the fields.
     pub(super) fn start_over(&mut self) {
         let directory = Directory::new(&self.fields, &self.settings.domain);
         let (mut graph, mut faults) = (Graph::default(), Faults::default());
@@ -122,7 +122,7 @@ impl Mirror {
     }
 
     /// Whether a batch has so many changes that following each to what it
-    /// touches costs more than to work out everything anew.
+    /// touches costs more than to recompute everything.
     fn is_large(&self, changes: &[(usize, &Changes)]) -> bool {
         let count = |&(hash, changes): &(usize, &Changes)| {
             let all = changes.dropped.contains(&DropScope::All);
@@ -134,8 +134,8 @@ impl Mirror {
         count > MANY && count > self.fields.len() / PART
     }
 
-    /// Takes in so much that everything is worked out anew; `leave`: and the
-    /// hashes that have left the configuration go.
+    /// Applies so many changes that everything is recomputed; `leave`: and drops
+    /// the hashes that have left the configuration.
     fn apply_many(&mut self, changes: &[(usize, &Changes)], leave: bool) -> Changed {
         let mut changed = self.change(changes);
         if leave {
@@ -206,8 +206,8 @@ impl Mirror {
         let set = changes.set.iter().map(|(raw, _)| raw);
         let missing = changes.removed.iter().chain(&changes.lost);
         for raw in set.chain(missing.map(|raw| &raw[..])) {
-            if let Ok(field) = FieldName::parse(raw) {
-                let name = Spelled::of(&field);
+            if let Ok(field) = Field::parse(raw) {
+                let name = NormalName::of(&field);
                 if self.allow.allows(name.role()) {
                     touched.insert(name.role().into());
                 }
@@ -271,7 +271,7 @@ impl Mirror {
     }
 }
 
-/// Takes note of what is wrong with a role.
+/// Records what is wrong with a role.
 fn note(faults: &mut Faults, fields: &Fields, role: &str, resolved: Resolved) {
     if resolved.faults.is_empty() {
         faults.clear(role);

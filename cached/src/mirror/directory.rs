@@ -16,7 +16,7 @@ pub(super) struct Directory<'m> {
 
 /// The role that answers for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found<'m, 'n> {
+pub(super) struct DecidingRole<'m, 'n> {
     /// Its name in the hashes; `*.` in front where it is a wildcard.
     pub(super) role: &'m str,
     /// The name that was asked for, or, where that is what has an answer, the
@@ -33,9 +33,9 @@ impl<'m> Directory<'m> {
     }
 
     /// The role that answers for a name, by the rule that lookups follow.
-    pub(super) fn find<'n>(&self, name: &'n str) -> Option<Found<'m, 'n>> {
+    pub(super) fn find<'n>(&self, name: &'n str) -> Option<DecidingRole<'m, 'n>> {
         let decided = decide(self, self.domain.as_bytes(), name)?;
-        Some(Found {
+        Some(DecidingRole {
             role: decided.entry,
             name: decided.meant,
             exact: !decided.by_wildcard,

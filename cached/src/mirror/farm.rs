@@ -4,7 +4,7 @@
 //! Farms that point at each other in a circle have all one answer: what any of
 //! them has, each can be reached from. They are found as the strongly
 //! connected components of the graph of farms (Tarjan's algorithm, with a
-//! stack of its own, because somebody else says how deep it goes). So each
+//! stack of its own, because whoever writes to Redis decides how deep it goes). So each
 //! farm is added up once, whatever way leads to it.
 //!
 //! Members of this machine's zone are added up a second time by themselves, and
@@ -19,8 +19,8 @@ use super::fields::FieldRef;
 use super::parsed::Location;
 use super::resolve::{Resolver, Walk, smaller};
 
-/// A farm of up to so many fields, none of them a pointer, is added up anew
-/// each time; others are remembered.
+/// A farm of up to so many fields, none of them a pointer, is summed up
+/// each time; the results of others are cached.
 const FEW: usize = 16;
 
 /// What a farm answers, and what is wrong with it.

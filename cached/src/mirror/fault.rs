@@ -1,4 +1,4 @@
-//! What is wrong with roles whose fields are each right.
+//! What is wrong with roles whose fields are each valid.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Fault {
     pub(super) kind: FaultKind,
 }
 
-/// What can be wrong with a role whose fields are each right.
+/// What can be wrong with a role whose fields are each valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FaultKind {
     /// It points at a name that has no address.
@@ -70,7 +70,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Takes note of what is wrong with a role now.
+    /// Records what is wrong with a role now.
     pub(super) fn set(&mut self, role: &str, faulty: Faulty) {
         self.clear(role);
         if !faulty.faults.is_empty() {

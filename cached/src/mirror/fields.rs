@@ -42,7 +42,7 @@ impl Key {
 
 /// What is known of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Field {
+pub(super) struct StoredField {
     /// Its value, or the last one that could be used.
     pub(super) value: Parsed,
     /// Redis has lost it; it is what was there before.
@@ -59,12 +59,12 @@ pub(super) struct FieldRef<'f> {
     /// `i-0abc` of `web/i-0abc`; empty for the plain field.
     pub(super) member: &'f str,
     /// What is known of it.
-    pub(super) field: &'f Field,
+    pub(super) field: &'f StoredField,
 }
 
 impl std::fmt::Display for FieldRef<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        super::spelled::write_field(f, self.role, self.member)
+        super::normal_name::write_field(f, self.role, self.member)
     }
 }
 
@@ -83,12 +83,12 @@ pub(super) struct Alias<'f> {
 /// memory.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
-    fields: Vec<(Key, Field)>,
+    fields: Vec<(Key, StoredField)>,
 }
 
 impl Bulk {
     /// Adds a field, which is not there yet.
-    pub(super) fn push(&mut self, role: &str, hash: usize, member: &str, field: Field) {
+    pub(super) fn push(&mut self, role: &str, hash: usize, member: &str, field: StoredField) {
         let key = Key(Key::bytes(role, hash, member).into());
         self.fields.push((key, field));
     }
@@ -97,7 +97,7 @@ impl Bulk {
 /// All fields in use.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    all: BTreeMap<Key, Field>,
+    all: BTreeMap<Key, StoredField>,
     /// Those that are not written in the normal form, which are few.
     unusual: BTreeSet<Key>,
 }
@@ -109,7 +109,7 @@ impl Fields {
     }
 
     /// One field.
-    pub(super) fn get(&self, role: &str, hash: usize, member: &str) -> Option<&Field> {
+    pub(super) fn get(&self, role: &str, hash: usize, member: &str) -> Option<&StoredField> {
         self.all.get(&Key::bytes(role, hash, member)[..])
     }
 
@@ -119,8 +119,8 @@ impl Fields {
         role: &str,
         hash: usize,
         member: &str,
-        field: Field,
-    ) -> Option<Field> {
+        field: StoredField,
+    ) -> Option<StoredField> {
         let key = Key(Key::bytes(role, hash, member).into());
         if field.value.unusual().is_some() {
             self.unusual.insert(key.clone());
@@ -144,7 +144,7 @@ impl Fields {
     }
 
     /// Takes a field out.
-    pub(super) fn take(&mut self, role: &str, hash: usize, member: &str) -> Option<Field> {
+    pub(super) fn take(&mut self, role: &str, hash: usize, member: &str) -> Option<StoredField> {
         let key = Key::bytes(role, hash, member);
         self.unusual.remove(&key[..]);
         self.all.remove(&key[..])
@@ -211,7 +211,7 @@ impl Fields {
     }
 }
 
-fn at<'f>(key: &'f Key, field: &'f Field) -> FieldRef<'f> {
+fn at<'f>(key: &'f Key, field: &'f StoredField) -> FieldRef<'f> {
     let (role, hash, member) = key.parts();
     FieldRef {
         role,
@@ -223,7 +223,6 @@ fn at<'f>(key: &'f Key, field: &'f Field) -> FieldRef<'f> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -240,7 +239,7 @@ mod tests {
             ("web.x", 0, ""),
         ] {
             let value = Parsed::parse(b"10.0.0.1").unwrap();
-            let field = Field {
+            let field = StoredField {
                 value,
                 retained: false,
             };

@@ -31,7 +31,7 @@ struct PointedAt {
 }
 
 impl Graph {
-    /// Takes a role's pointers in.
+    /// Adds a role's pointers.
     pub(super) fn link(&mut self, role: &str, directory: Directory<'_>) {
         let is_leaf =
             directory.fields.alias(role).is_some() && !self.is_pointed_at(role, directory);
@@ -54,7 +54,7 @@ impl Graph {
         }
     }
 
-    /// Takes a role's pointers out, which are as they were when it was linked.
+    /// Removes a role's pointers, which are as they were when it was linked.
     pub(super) fn unlink(&mut self, role: &str, directory: Directory<'_>) {
         for field in directory.fields.deciding(role) {
             let Some(name) = field.field.value.pointer() else {

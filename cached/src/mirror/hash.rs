@@ -8,12 +8,12 @@ use cloudhosts_config::status::HashStatus;
 use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::follow::{Changes, Extent};
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::record::Field as FieldName;
+use cloudhosts_registry::record::Field;
 use tracing::{info, warn};
 
-use super::fields::{Bulk, Field, FieldRef, Fields};
+use super::fields::{Bulk, FieldRef, Fields, StoredField};
+use super::normal_name::{NormalName, write_field};
 use super::parsed::Parsed;
-use super::spelled::{Spelled, write_field};
 use super::spellings::Spellings;
 use super::unusable::Unusable;
 
@@ -33,7 +33,7 @@ pub(super) struct Hash {
     unreadable: Option<Unreadable>,
     /// The raw fields that can't be used, and why.
     pub(super) unusable: BTreeMap<Box<[u8]>, Unusable>,
-    /// The fields in use with attributes that nobody here knows, and how many.
+    /// The fields in use with unknown attributes, and how many.
     pub(super) attributes: BTreeMap<Box<str>, usize>,
     /// All together.
     unknown: usize,
@@ -76,7 +76,7 @@ impl Hash {
         self.unusable.len() + self.unknown + self.overruled
     }
 
-    /// How it is.
+    /// Its status.
     pub(super) fn status(&self) -> HashStatus {
         HashStatus {
             key: self.key.clone(),
@@ -89,7 +89,7 @@ impl Hash {
         }
     }
 
-    /// Notes that it can't be read. What it held stays in use.
+    /// Records that it can't be read. Its fields stay in use.
     pub(super) fn unreadable(&mut self, unreadable: Unreadable) {
         if self.unreadable.as_ref() != Some(&unreadable) {
             warn!(
@@ -105,14 +105,14 @@ impl Hash {
         self.unreadable.is_none()
     }
 
-    /// Notes that it can be read.
+    /// Records that it can be read.
     pub(super) fn readable(&mut self) {
         if self.unreadable.take().is_some() {
             info!("the hash {} can be read again", self.key);
         }
     }
 
-    /// Takes changes in; true when a field in use has changed.
+    /// Applies changes; true when a field in use has changed.
     ///
     /// What is written goes before what is missing. It makes a difference only
     /// where a field is missing in one spelling and there in another, of which
@@ -147,22 +147,22 @@ impl Hash {
     /// Of fields that come in large number where there are none, takes up what
     /// needs no second look, to be put in all at once. True where it did.
     fn gathered(&mut self, raw: &[u8], value: &[u8], bulk: &mut Bulk, allow: &Allow) -> bool {
-        let (Ok(name), Ok(value)) = (FieldName::parse(raw), Parsed::parse(value)) else {
+        let (Ok(name), Ok(value)) = (Field::parse(raw), Parsed::parse(value)) else {
             return false;
         };
-        let name = Spelled::of(&name);
+        let name = NormalName::of(&name);
         if !name.is_spelling(raw) || value.unknown() > 0 || !allow.allows(name.role()) {
             return false;
         }
         let retained = false;
-        let field = Field { value, retained };
+        let field = StoredField { value, retained };
         bulk.push(name.role(), self.number, name.member(), field);
         self.fields += 1;
         true
     }
 
-    /// Takes note of a field that was put in as a table of before has it.
-    pub(super) fn note(&mut self, role: &str, member: &str, field: &Field) {
+    /// Counts a field that was restored from a table.
+    pub(super) fn note(&mut self, role: &str, member: &str, field: &StoredField) {
         self.fields += 1;
         self.retained += usize::from(field.retained);
         let unknown = field.value.unknown();
@@ -191,11 +191,11 @@ impl Hash {
 
     /// A raw field is there, with this value.
     fn set(&mut self, raw: &[u8], value: &[u8], fields: &mut Fields, allow: &Allow) -> bool {
-        let Ok(field) = FieldName::parse(raw) else {
+        let Ok(field) = Field::parse(raw) else {
             self.unusable.insert(raw.into(), Unusable::Name);
             return false;
         };
-        let name = Spelled::of(&field);
+        let name = NormalName::of(&field);
         if !allow.allows(name.role()) {
             return false;
         }
@@ -219,10 +219,10 @@ impl Hash {
     /// A raw field is not there any more: it was deleted, or is lost.
     fn missing(&mut self, raw: &[u8], lost: bool, fields: &mut Fields, allow: &Allow) -> bool {
         self.unusable.remove(raw);
-        let Ok(field) = FieldName::parse(raw) else {
+        let Ok(field) = Field::parse(raw) else {
             return false;
         };
-        let name = Spelled::of(&field);
+        let name = NormalName::of(&field);
         if !allow.allows(name.role()) {
             return false;
         }
@@ -238,7 +238,12 @@ impl Hash {
     }
 
     /// A field is in Redis. A value that can't be used leaves the last good one.
-    fn written(&mut self, name: &Spelled<'_>, value: Option<Parsed>, fields: &mut Fields) -> bool {
+    fn written(
+        &mut self,
+        name: &NormalName<'_>,
+        value: Option<Parsed>,
+        fields: &mut Fields,
+    ) -> bool {
         let last = || {
             let there = fields.get(name.role(), self.number, name.member());
             there.map(|there| there.value.clone())
@@ -246,7 +251,7 @@ impl Hash {
         let Some(value) = value.or_else(last) else {
             return false;
         };
-        let field = Field {
+        let field = StoredField {
             value,
             retained: false,
         };
@@ -254,7 +259,7 @@ impl Hash {
     }
 
     /// Whether a field is in Redis in another spelling than the normal one.
-    fn is_spelled(&self, name: &Spelled<'_>) -> bool {
+    fn is_spelled(&self, name: &NormalName<'_>) -> bool {
         !self.spellings.is_empty() && self.spellings.contains_key(&*name.to_string())
     }
 
@@ -262,7 +267,7 @@ impl Hash {
     /// are others.
     fn spell(
         &mut self,
-        name: &Spelled<'_>,
+        name: &NormalName<'_>,
         raw: &[u8],
         value: Option<Parsed>,
         fields: &mut Fields,
@@ -286,7 +291,13 @@ impl Hash {
 
     /// A field is not there any more in this spelling; it was there in several,
     /// or in another than the normal one.
-    fn unspell(&mut self, name: &Spelled<'_>, raw: &[u8], lost: bool, fields: &mut Fields) -> bool {
+    fn unspell(
+        &mut self,
+        name: &NormalName<'_>,
+        raw: &[u8],
+        lost: bool,
+        fields: &mut Fields,
+    ) -> bool {
         let normal = name.to_string();
         let mut spellings = self.spellings.remove(&*normal).unwrap_or_default();
         self.overruled -= spellings.overruled();
@@ -298,11 +309,11 @@ impl Hash {
     }
 
     /// A field is not there any more in any spelling.
-    fn missing_in_all(&mut self, name: &Spelled<'_>, lost: bool, fields: &mut Fields) -> bool {
+    fn missing_in_all(&mut self, name: &NormalName<'_>, lost: bool, fields: &mut Fields) -> bool {
         let there = fields.get(name.role(), self.number, name.member());
         match there {
             Some(there) if lost => {
-                let field = Field {
+                let field = StoredField {
                     value: there.value.clone(),
                     retained: true,
                 };
@@ -314,8 +325,8 @@ impl Hash {
     }
 
     /// Which of the spellings counts, and whether they need be remembered.
-    fn settle(&mut self, name: &Spelled<'_>, spellings: Spellings, fields: &mut Fields) -> bool {
-        let value = spellings.deciding(name).cloned();
+    fn settle(&mut self, name: &NormalName<'_>, spellings: Spellings, fields: &mut Fields) -> bool {
+        let value = spellings.deciding(&name.to_string()).cloned();
         if !spellings.is_plain(name) {
             self.overruled += spellings.overruled();
             self.spellings.insert(name.to_string().into(), spellings);
@@ -324,7 +335,7 @@ impl Hash {
     }
 
     /// Puts a field in; true when it was not there just so.
-    fn put(&mut self, role: &str, member: &str, field: Field, fields: &mut Fields) -> bool {
+    fn put(&mut self, role: &str, member: &str, field: StoredField, fields: &mut Fields) -> bool {
         let unknown = if field.retained {
             0
         } else {
@@ -358,7 +369,7 @@ impl Hash {
 
     fn note_attributes(&mut self, role: &str, member: &str, unknown: usize) {
         let mut name = String::new();
-        // A string takes it.
+        // Writing to a string cannot fail.
         let _ = write_field(&mut name, role, member);
         let before = self.attributes.remove(&*name);
         self.unknown -= before.unwrap_or(0);

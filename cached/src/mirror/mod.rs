@@ -1,4 +1,4 @@
-//! The mirror: what the Redis hashes hold, as far as it can be believed and
+//! The mirror: what the Redis hashes hold, as far as it can be trusted and
 //! used, and the roles that follow from it. It takes changes in, and what one
 //! costs depends on the roles it touches, not on how many there are.
 //!
@@ -23,42 +23,41 @@ mod fault;
 mod fields;
 mod graph;
 mod hash;
+mod normal_name;
 mod parsed;
+mod raw_values;
 mod rejected;
 mod resolve;
 mod roles;
-mod spelled;
 mod spellings;
 #[cfg(test)]
 mod tests;
 mod unusable;
-mod written;
 
+pub(crate) use apply::Changed;
 use cloudhosts_config::Zone;
 use cloudhosts_config::status::HashStatus;
 use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::follow::{Baseline, Checkpoint};
 use cloudhosts_registry::pairs::Pairs;
 use cloudhosts_table::{MAX_HASHES, Settings, View};
-
-pub use apply::Changed;
-pub use written::Written;
-
-use crate::last_good::version_1;
 use directory::Directory;
 use fault::Faults;
-use fields::{Bulk, Field, FieldRef, Fields};
+use fields::{Bulk, FieldRef, Fields, StoredField};
 use graph::{Graph, Names};
 use hash::Hash;
 use parsed::Parsed;
+pub(crate) use raw_values::RawValues;
 use resolve::Resolver;
+
+use crate::last_good::version_1;
 
 /// The state of all hashes.
 #[derive(Debug)]
-pub struct Mirror {
+pub(crate) struct Mirror {
     settings: Settings,
     allow: Allow,
-    /// Where this machine stands.
+    /// The zone of this machine.
     zone: Option<Zone>,
     /// The hashes of the configuration, the deciding one first, and after them
     /// those that have left it, until all others have been read.
@@ -73,9 +72,9 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// A mirror that has seen nothing yet.
+    /// An empty mirror.
     #[must_use]
-    pub fn new(config: &Config) -> Mirror {
+    pub(crate) fn new(config: &Config) -> Mirror {
         let domain = config.domain.map(|domain| domain.to_string());
         let hashes = config.hashes.iter().enumerate();
         Mirror {
@@ -98,17 +97,16 @@ impl Mirror {
         }
     }
 
-    /// What a table of it says of itself. The generation is the last one of
-    /// which it knows.
+    /// The settings of the table. The generation is the last known one.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Takes up the fields that a table was made from, of the hashes that are
-    /// mirrored still, and goes on with its generation. `written` says how those
-    /// stood in Redis that were not written in the normal form.
-    pub fn restore(&mut self, table: &View<'_>, written: &Written) {
+    /// Restores the fields that a table was made from, of the hashes that are
+    /// still mirrored, and continues its generation. `written` has the raw values
+    /// of fields that are not in normal form in Redis.
+    pub(crate) fn restore(&mut self, table: &View<'_>, written: &RawValues) {
         let keys = table.hashes();
         let numbers: Vec<Option<usize>> = keys.iter().map(|key| self.number(key)).collect();
         let mut bulk = Bulk::default();
@@ -125,7 +123,7 @@ impl Mirror {
                 let raw = written.get(key, &role.name, member);
                 if let Some(value) = Parsed::restored(source, raw) {
                     let retained = source.retained;
-                    bulk.push(&role.name, number, member, Field { value, retained });
+                    bulk.push(&role.name, number, member, StoredField { value, retained });
                 }
             }
         }
@@ -133,8 +131,8 @@ impl Mirror {
         self.take_up(bulk);
     }
 
-    /// The same from a table of a release before this.
-    pub fn restore_version_1(&mut self, table: &version_1::Table) {
+    /// The same from a table of format 1.
+    pub(crate) fn restore_version_1(&mut self, table: &version_1::Table) {
         let keys = table.hashes();
         let numbers: Vec<Option<usize>> = keys.iter().map(|key| self.number(key)).collect();
         let mut bulk = Bulk::default();
@@ -144,7 +142,7 @@ impl Mirror {
                 && let Ok(value) = Parsed::parse(source.value)
                 && self.allow.allows(source.role)
             {
-                let field = Field { value, retained };
+                let field = StoredField { value, retained };
                 bulk.push(source.role, number, source.member, field);
             }
         }
@@ -152,10 +150,10 @@ impl Mirror {
         self.take_up(bulk);
     }
 
-    /// How those fields stand in Redis that are not written in the normal form.
+    /// The raw values of fields that are not in normal form in Redis.
     #[must_use]
-    pub fn written(&self) -> Written {
-        let mut written = Written::default();
+    pub(crate) fn raw_values(&self) -> RawValues {
+        let mut written = RawValues::default();
         for at in self.fields.unusual() {
             if let (Some(hash), Some(raw)) = (self.hashes.get(at.hash), at.field.value.unusual()) {
                 written.add(hash.key(), at.role, at.member, raw);
@@ -164,12 +162,12 @@ impl Mirror {
         written
     }
 
-    /// The mirror of another configuration, with what this one holds. What is
-    /// held of hashes that are not in it is answered until all that are have
-    /// been read, after all others. What can't be used is told anew when it is
-    /// read again.
+    /// The mirror for a new configuration, with the fields of this one. Hashes
+    /// that have left the configuration still answer, after all others, until all
+    /// configured hashes have been read. What can't be used is reported again when
+    /// it is read again.
     #[must_use]
-    pub fn reconfigured(self, config: &Config) -> Mirror {
+    pub(crate) fn reconfigured(self, config: &Config) -> Mirror {
         let mut new = Mirror::new(config);
         let mut numbers = Vec::new();
         for hash in &self.hashes {
@@ -205,7 +203,7 @@ impl Mirror {
         self.hashes.iter().position(|hash| hash.key() == key)
     }
 
-    /// Takes up the fields of before, in a mirror that has none.
+    /// Puts restored fields into an empty mirror.
     fn take_up(&mut self, bulk: Bulk) {
         self.fields.add(bulk);
         for at in self.fields.iter() {
@@ -218,7 +216,7 @@ impl Mirror {
 
     /// What a follower needs to know to go on from here.
     #[must_use]
-    pub fn baseline(&self, checkpoint: Checkpoint) -> Baseline {
+    pub(crate) fn baseline(&self, checkpoint: Checkpoint) -> Baseline {
         let known = || self.fields.iter().filter(|at| !at.field.retained);
         let mut sizes = vec![(0, 0); self.configured];
         for at in known() {
@@ -235,8 +233,8 @@ impl Mirror {
                 continue;
             };
             raw.clear();
-            // A string takes it.
-            let _ = spelled::write_field(&mut raw, at.role, at.member);
+            // Writing to a string cannot fail.
+            let _ = normal_name::write_field(&mut raw, at.role, at.member);
             // What does not fit is read as if it were new.
             let _ = pairs.push(raw.as_bytes(), &at.field.value.raw());
         }
@@ -245,13 +243,13 @@ impl Mirror {
 
     /// Whether fields are retained that Redis has lost.
     #[must_use]
-    pub fn is_guarded(&self) -> bool {
+    pub(crate) fn is_guarded(&self) -> bool {
         self.hashes.iter().any(|hash| hash.retained() > 0)
     }
 
     /// How the hashes of the configuration are.
     #[must_use]
-    pub fn hashes(&self) -> Vec<HashStatus> {
+    pub(crate) fn hashes(&self) -> Vec<HashStatus> {
         let hashes = self.hashes.iter().take(self.configured);
         hashes.map(Hash::status).collect()
     }

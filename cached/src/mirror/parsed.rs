@@ -1,4 +1,4 @@
-//! A value that was read once, and found good.
+//! A parsed value.
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -20,10 +20,10 @@ pub(super) enum Parsed {
 /// A value that is more than one plain IPv4 address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Other {
-    place: Place,
+    place: OwnedLocation,
     pick: u16,
     zone: Option<Zone>,
-    /// How many attributes nobody here knows.
+    /// The number of unknown attributes.
     unknown: u8,
     /// How it stands in Redis, where that is not its normal form, or says a zone.
     raw: Option<Box<[u8]>>,
@@ -31,7 +31,7 @@ pub(super) struct Other {
 
 /// Where a role is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum OwnedLocation {
     Addresses {
         v4: Box<[[u8; 4]]>,
         v6: Box<[[u8; 16]]>,
@@ -67,11 +67,11 @@ impl Parsed {
         // A table has no zones: they are saved with what is written unusually.
         let normal = value.zone.is_none() && value.to_string().as_bytes() == raw;
         let place = match value.target {
-            Target::Addresses { v4, v6 } => Place::Addresses {
+            Target::Addresses { v4, v6 } => OwnedLocation::Addresses {
                 v4: v4.into(),
                 v6: v6.into(),
             },
-            Target::Pointer(name) => Place::Pointer(name.as_str().into()),
+            Target::Pointer(name) => OwnedLocation::Pointer(name.as_str().into()),
         };
         Ok(Parsed::Other(Box::new(Other {
             place,
@@ -93,9 +93,11 @@ impl Parsed {
             return Some(Parsed::V4(*v4));
         }
         let place = match &source.target {
-            Some(target) => Place::Pointer(Name::parse(target.as_bytes()).ok()?.as_str().into()),
+            Some(target) => {
+                OwnedLocation::Pointer(Name::parse(target.as_bytes()).ok()?.as_str().into())
+            }
             None if source.v4.is_empty() && source.v6.is_empty() => return None,
-            None => Place::Addresses {
+            None => OwnedLocation::Addresses {
                 v4: source.v4.as_slice().into(),
                 v6: source.v6.as_slice().into(),
             },
@@ -136,8 +138,8 @@ impl Parsed {
                 v6: &[],
             },
             Parsed::Other(other) => match &other.place {
-                Place::Addresses { v4, v6 } => Location::Addresses { v4, v6 },
-                Place::Pointer(name) => Location::Pointer(name),
+                OwnedLocation::Addresses { v4, v6 } => Location::Addresses { v4, v6 },
+                OwnedLocation::Pointer(name) => Location::Pointer(name),
             },
         }
     }
@@ -158,7 +160,7 @@ impl Parsed {
         }
     }
 
-    /// Where the machines stand that are there, if it says so.
+    /// The zone of its machines, if it has one.
     pub(super) fn zone(&self) -> Option<&Zone> {
         match self {
             Parsed::V4(_) => None,
@@ -166,7 +168,7 @@ impl Parsed {
         }
     }
 
-    /// How many of its attributes nobody here knows.
+    /// The number of its unknown attributes.
     pub(super) fn unknown(&self) -> usize {
         match self {
             Parsed::V4(_) => 0,
@@ -180,7 +182,9 @@ impl Parsed {
             Parsed::V4(v4) => Cow::Owned(Ipv4Addr::from(*v4).to_string().into_bytes()),
             Parsed::Other(other) => match (&other.raw, &other.place) {
                 (Some(raw), _) => Cow::Borrowed(raw),
-                (None, Place::Pointer(name)) if other.pick == 0 => Cow::Borrowed(name.as_bytes()),
+                (None, OwnedLocation::Pointer(name)) if other.pick == 0 => {
+                    Cow::Borrowed(name.as_bytes())
+                }
                 (None, _) => Cow::Owned(other.normal().into_bytes()),
             },
         }
@@ -190,11 +194,11 @@ impl Parsed {
 impl Other {
     fn normal(&self) -> String {
         let target = match &self.place {
-            Place::Addresses { v4, v6 } => Target::Addresses {
+            OwnedLocation::Addresses { v4, v6 } => Target::Addresses {
                 v4: v4.to_vec(),
                 v6: v6.to_vec(),
             },
-            Place::Pointer(name) => match Name::parse(name.as_bytes()) {
+            OwnedLocation::Pointer(name) => match Name::parse(name.as_bytes()) {
                 Ok(name) => Target::Pointer(name),
                 // It was one when it was parsed.
                 Err(_) => return name.to_string(),
@@ -212,7 +216,6 @@ impl Other {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

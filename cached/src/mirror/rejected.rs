@@ -1,25 +1,25 @@
 //! What in Redis can't be used, for the status file: all of it counted, the
-//! first of it named. A million bad fields shall not fill the status file.
+//! first of it named. A million bad fields must not fill the status file.
 
-use cloudhosts_config::status::{Effect, Rejected, RejectedCode, RejectedField};
-use cloudhosts_registry::record::Field as FieldName;
+use cloudhosts_config::status::{Effect, MAX_RAW, Rejected, RejectedCode, RejectedField};
+use cloudhosts_registry::record::{Field, MAX_FIELD};
 
 use super::Mirror;
 use super::hash::Hash;
-use super::spelled::Spelled;
+use super::normal_name::NormalName;
 use super::unusable::Unusable;
+
+/// The follower cuts fields that are longer: none of them may pass for a whole one.
+const _: () = assert!(MAX_RAW <= MAX_FIELD);
 
 /// How many are named.
 const NAMED: usize = 100;
-
-/// Bytes of a field that are shown.
-const SHOWN: usize = 120;
 
 impl Mirror {
     /// What can't be used: first what is wrong with fields by themselves, in
     /// the order of the hashes, then where roles lead.
     #[must_use]
-    pub fn rejected(&self) -> Rejected {
+    pub(crate) fn rejected(&self) -> Rejected {
         let hashes = self.hashes.iter().enumerate();
         let fields = hashes.flat_map(|(number, hash)| self.of_hash(number, hash));
         Rejected {
@@ -38,55 +38,57 @@ impl Mirror {
         let unusable = unusable.map(move |(raw, why)| self.unusable(number, hash, raw, why));
         let attributes = hash.attributes.iter();
         let attributes = attributes.flat_map(move |(name, &count)| {
-            std::iter::repeat_n(name, count).map(move |name| RejectedField {
-                hash: hash.key().into(),
-                field: printable(name.as_bytes()),
-                code: RejectedCode::Attribute,
-                reason: "an attribute in its value is not known; it is ignored".into(),
-                effect: Effect::Used,
-            })
+            let spellings = hash.spellings.get(name);
+            let raw = spellings.and_then(|spellings| spellings.counting(name));
+            let rejected = RejectedField::new(
+                hash.key(),
+                raw.unwrap_or(name.as_bytes()),
+                RejectedCode::Attribute,
+                "an attribute in its value is not known; it is ignored".into(),
+                Effect::Used,
+            );
+            std::iter::repeat_n(rejected, count)
         });
         let overruled = hash.spellings.iter().flat_map(move |(name, spellings)| {
-            std::iter::repeat_n(name, spellings.overruled()).map(move |name| RejectedField {
-                hash: hash.key().into(),
-                field: printable(name.as_bytes()),
-                code: RejectedCode::Spelling,
-                reason: "it is there in another spelling too (upper case, or a dot at the end), \
-                         which is ignored"
-                    .into(),
-                effect: Effect::Used,
+            let counting = spellings.counting(name);
+            let all = spellings.values.keys().map(AsRef::as_ref);
+            let ignored = all.filter(move |&raw| Some(raw) != counting);
+            ignored.map(move |raw| {
+                RejectedField::new(
+                    hash.key(),
+                    raw,
+                    RejectedCode::Spelling,
+                    format!("it is another spelling of {name}, which is there too; it is ignored"),
+                    Effect::Used,
+                )
             })
         });
         unusable.chain(attributes).chain(overruled)
     }
 
     fn unusable(&self, number: usize, hash: &Hash, raw: &[u8], why: &Unusable) -> RejectedField {
-        let field = FieldName::parse(raw);
+        let field = Field::parse(raw);
         let reason = match (why, &field) {
             (Unusable::Value(error), _) => Some(error.to_string()),
             (Unusable::Name, Err(error)) => Some(error.to_string()),
             (Unusable::Name, Ok(_)) => None,
         };
         let is_used = field.is_ok_and(|field| {
-            let name = Spelled::of(&field);
+            let name = NormalName::of(&field);
             self.fields
                 .get(name.role(), number, name.member())
                 .is_some()
         });
-        RejectedField {
-            hash: hash.key().into(),
-            field: printable(raw),
-            code: match why {
-                Unusable::Name => RejectedCode::Field,
-                Unusable::Value(_) => RejectedCode::Value,
-            },
-            reason: reason.unwrap_or_default(),
-            effect: if is_used {
-                Effect::Retained
-            } else {
-                Effect::Ignored
-            },
-        }
+        let code = match why {
+            Unusable::Name => RejectedCode::Field,
+            Unusable::Value(_) => RejectedCode::Value,
+        };
+        let effect = if is_used {
+            Effect::Retained
+        } else {
+            Effect::Ignored
+        };
+        RejectedField::new(hash.key(), raw, code, reason.unwrap_or_default(), effect)
     }
 
     /// What is wrong with where roles lead.
@@ -98,21 +100,10 @@ impl Mirror {
             } else {
                 Effect::Ignored
             };
-            role.faults.iter().map(move |fault| RejectedField {
-                hash: hash.into(),
-                field: printable(fault.field.as_bytes()),
-                code: RejectedCode::Pointer,
-                reason: fault.kind.to_string(),
-                effect,
+            role.faults.iter().map(move |fault| {
+                let (field, reason) = (fault.field.as_bytes(), fault.kind.to_string());
+                RejectedField::new(hash, field, RejectedCode::Pointer, reason, effect)
             })
         })
-    }
-}
-
-/// A field as it can be shown on a terminal, cut when it is long.
-fn printable(field: &[u8]) -> String {
-    match field.get(..SHOWN) {
-        Some(start) if field.len() > SHOWN => format!("{}...", start.escape_ascii()),
-        _ => field.escape_ascii().to_string(),
     }
 }

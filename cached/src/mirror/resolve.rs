@@ -6,8 +6,8 @@
 //! to, under its own name ([`super::farm`]); of these only what its members of
 //! this machine's zone have, while they have any.
 //!
-//! Nothing that is worked out here is kept from one batch to the next, so that
-//! nothing can be out of date.
+//! Nothing computed here is retained from one batch to the next, so nothing can
+//! be out of date.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -83,7 +83,7 @@ pub(super) struct Walk<'m> {
 #[derive(Debug)]
 pub(super) struct Resolver<'m> {
     pub(super) directory: Directory<'m>,
-    /// Where this machine stands.
+    /// The zone of this machine.
     pub(super) zone: Option<&'m Zone>,
     /// The farms that were worked out and may be asked for again.
     pub(super) farms: HashMap<&'m str, Rc<Farm>>,

@@ -11,14 +11,14 @@ use super::{Mirror, by_role, deciding};
 /// Gives roles, as long as no field changes. What several of them lead to is
 /// worked out once.
 #[derive(Debug)]
-pub struct Roles<'m> {
+pub(crate) struct Roles<'m> {
     resolver: Resolver<'m>,
 }
 
 impl Mirror {
     /// Its roles, one by one.
     #[must_use]
-    pub fn roles(&self) -> Roles<'_> {
+    pub(crate) fn roles(&self) -> Roles<'_> {
         Roles {
             resolver: self.resolver(),
         }
@@ -27,7 +27,7 @@ impl Mirror {
 
 impl Roles<'_> {
     /// One role; none where there is no field of it.
-    pub fn one<R>(&mut self, name: &str, look: impl FnOnce(Option<&Role<'_>>) -> R) -> R {
+    pub(crate) fn one<R>(&mut self, name: &str, look: impl FnOnce(Option<&Role<'_>>) -> R) -> R {
         let fields: Vec<FieldRef<'_>> = self.resolver.directory.fields.of_role(name).collect();
         match fields.first() {
             Some(first) => give(&mut self.resolver, first.role, &fields, |role| {
@@ -41,7 +41,10 @@ impl Roles<'_> {
     ///
     /// # Errors
     /// What `each` fails with.
-    pub fn all<E>(&mut self, mut each: impl FnMut(&Role<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn all<E>(
+        &mut self,
+        mut each: impl FnMut(&Role<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut outcome = Ok(());
         by_role(self.resolver.directory.fields.iter(), |name, fields| {
             if outcome.is_ok() {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::normal_name::NormalName;
 use super::parsed::Parsed;
-use super::spelled::Spelled;
 
 /// The spellings of one field that are in Redis, each with its last value that
 /// could be used, if there was one.
@@ -21,15 +21,27 @@ impl Spellings {
 
     /// The value that counts: the normal spelling's, else the first of those
     /// that can be used.
-    pub(super) fn deciding(&self, name: &Spelled<'_>) -> Option<&Parsed> {
-        let normal = name.to_string();
-        let normal = self.values.get(normal.as_bytes());
-        let mut all = normal.into_iter().chain(self.values.values());
-        all.find_map(Option::as_ref)
+    pub(super) fn deciding(&self, normal: &str) -> Option<&Parsed> {
+        let (_, value) = self.best(normal)?;
+        value
+    }
+
+    /// The spelling that counts, by the normal one; where no value can be used,
+    /// the first.
+    pub(super) fn counting(&self, normal: &str) -> Option<&[u8]> {
+        self.best(normal).map(|(raw, _)| raw)
+    }
+
+    fn best(&self, normal: &str) -> Option<(&[u8], Option<&Parsed>)> {
+        let normal = self.values.get_key_value(normal.as_bytes());
+        let all = || normal.into_iter().chain(&self.values);
+        let usable = all().find(|(_, value)| value.is_some());
+        let (raw, value) = usable.or_else(|| all().next())?;
+        Some((raw, value.as_ref()))
     }
 
     /// Whether there is nothing but the normal spelling.
-    pub(super) fn is_plain(&self, name: &Spelled<'_>) -> bool {
+    pub(super) fn is_plain(&self, name: &NormalName<'_>) -> bool {
         self.values.keys().all(|raw| name.is_spelling(raw))
     }
 }

@@ -1,8 +1,9 @@
 //! The mirror alone: what a batch makes of what was there before.
-#![allow(clippy::unwrap_used)]
 
 mod changes;
+mod cost;
 mod large;
+mod memory;
 mod random;
 mod restart;
 mod zones;
@@ -10,7 +11,7 @@ mod zones;
 use std::collections::BTreeMap;
 
 use cloudhosts_config::Config;
-use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::status::{RejectedCode, UnreadableCode};
 use cloudhosts_registry::Unreadable;
 use cloudhosts_registry::follow::{Batch, Changes, Checkpoint, HashBatch};
 use cloudhosts_registry::log::DropScope;
@@ -148,7 +149,7 @@ impl Fleet {
     fn restart(&mut self) {
         let mut file = Vec::new();
         self.publisher.snapshot().unwrap().write(&mut file).unwrap();
-        let written = self.mirror.written();
+        let written = self.mirror.raw_values();
         self.mirror = Mirror::new(&self.config);
         let table = TableFile::open(&file).unwrap();
         self.mirror.restore(&table.view(), &written);
@@ -365,7 +366,12 @@ fn of_two_spellings_of_one_field_the_normal_one_counts() {
     fleet.live(&[("WEB", "10.0.0.1"), ("web", "10.0.0.2"), ("Db", "10.0.0.3")]);
     assert_eq!(fleet.resolve("web"), "web 10.0.0.2");
     assert_eq!(fleet.resolve("db"), "db 10.0.0.3");
-    assert!(fleet.problems()[0].starts_with("web: it is there in another spelling too"));
+    let rejected = fleet.mirror.rejected();
+    let [only] = &rejected.fields[..] else {
+        unreachable!("{rejected:?}")
+    };
+    assert_eq!(only.code, RejectedCode::Spelling);
+    assert_eq!(only.name().as_deref(), Some(&b"WEB"[..]));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use cloudhosts_registry::record::ValueProblem;
 
-/// Why a raw field can't be used. Its value itself is not remembered: it is of
-/// no use here, and may be of some to whoever must not know it.
+/// Why a raw field can't be used. The value itself is not retained: it is of
+/// no use here, and may be a secret.
 #[derive(Debug)]
 pub(super) enum Unusable {
     /// Its name.

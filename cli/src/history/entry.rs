@@ -1,109 +1,115 @@
-//! One entry of the change log, as a line or an object.
+//! An entry of the change log, as a line or a JSON object.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::Field;
-use cloudhosts_registry::log::{DropScope, Entry, EntryId, Operation};
+use cloudhosts_registry::log::{DropScope, EntryId, LogEntry, Operation};
 use serde_json::{Map, Value, json};
 
-use crate::outcome::Plain;
+/// Most operations that a terminal shows.
+const MAX_OPERATIONS: usize = 8;
 
-/// Most operations, and most bytes of a value, that a terminal shows.
-const MOST: usize = 8;
-const MOST_BYTES: usize = 200;
+/// Most bytes of a value that a terminal shows.
+const MAX_VALUE: usize = 200;
 
 /// The first moment that RFC 3339 has no year for, in ms since 1970.
 const YEAR_10000: u64 = 253_402_300_800_000;
 
-/// What is shown of an entry.
+/// Bytes for JSON, which escapes control characters itself: as they are where they are UTF-8,
+/// else escaped.
+fn utf8_or_escaped(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned)
+}
+
+/// The part of an entry that is shown.
 #[derive(Debug)]
-pub(super) struct Shown<'e> {
+pub(super) struct EntryView<'e> {
     hash: &'e str,
-    entry: &'e Entry,
-    /// The operations, or those of the role that is asked for.
+    entry: &'e LogEntry,
+    /// Its operations, or those on one role.
     operations: Vec<&'e Operation>,
 }
 
-impl<'e> Shown<'e> {
-    /// What concerns that role, or everything; none if nothing does.
-    pub(super) fn of(hash: &'e str, entry: &'e Entry, role: Option<&str>) -> Option<Shown<'e>> {
+impl<'e> EntryView<'e> {
+    /// The part that concerns a role, if there is any; or everything.
+    pub(super) fn of(
+        hash: &'e str,
+        entry: &'e LogEntry,
+        role: Option<&str>,
+    ) -> Option<EntryView<'e>> {
         let concerns = |operation: &&Operation| role.is_none_or(|role| concerns(operation, role));
         let operations: Vec<&Operation> = entry.operations.iter().filter(concerns).collect();
-        (role.is_none() || !operations.is_empty()).then_some(Shown {
+        (role.is_none() || !operations.is_empty()).then_some(EntryView {
             hash,
             entry,
             operations,
         })
     }
 
-    /// For people: when, who, what was done, to what; on a terminal shortened.
+    /// As a line: when, who, what was done, to what; shortened for a terminal.
     pub(super) fn line(&self, name_hash: bool, terminal: bool) -> String {
         let word = |text: &Option<String>| match text {
-            Some(text) => Plain(text).to_string(),
+            Some(text) => Escaped(text).to_string(),
             None => "-".to_owned(),
         };
         let (by, verb) = (word(&self.entry.by), word(&self.entry.verb));
-        let what = self.what(if terminal { MOST } else { usize::MAX }, terminal);
+        let what = self.what(if terminal { MAX_OPERATIONS } else { usize::MAX }, terminal);
         let mut line = format!("{}  {by}  {verb}  {what}", time(self.entry.id));
         if name_hash {
-            line.push_str(&format!(" in {}", Plain(self.hash)));
+            line.push_str(&format!(" in {}", Escaped(self.hash)));
         }
         line
     }
 
-    /// What was done, in at most so many operations.
+    /// What was done, with at most so many operations.
     fn what(&self, most: usize, terminal: bool) -> String {
         let (mut set, mut removed) = (Vec::new(), Vec::new());
-        let (mut dropped, mut reset) = (Vec::new(), false);
+        let (mut dropped, mut dropped_all, mut reset) = (Vec::new(), false, false);
         for operation in &self.operations {
             match operation {
                 Operation::Set { field, value } => {
-                    let shown = value.get(..MOST_BYTES).filter(|_| terminal);
+                    let shown = value.get(..MAX_VALUE).filter(|_| terminal);
                     let cut = if shown.is_some() { "..." } else { "" };
                     let value = shown.unwrap_or(value).escape_ascii();
                     set.push(format!("{} = {value}{cut}", field.escape_ascii()));
                 }
                 Operation::Delete { field } => removed.push(field.escape_ascii().to_string()),
                 Operation::Drop(DropScope::Role(role)) => dropped.push(role.as_str()),
-                Operation::Drop(DropScope::All) => dropped.push("*"),
+                Operation::Drop(DropScope::All) => dropped_all = true,
                 Operation::Reset => reset = true,
             }
         }
         let left = most.saturating_sub(set.len());
-        match (reset, set.is_empty(), removed.is_empty()) {
-            (true, ..) => "more fields than the log lists".to_owned(),
-            (false, false, true) => listed(&set, most),
-            (false, false, false) => {
-                format!(
-                    "{} (removed {})",
-                    listed(&set, most),
-                    listed(&removed, left)
-                )
-            }
-            (false, true, false) => format!("removed {}", listed(&removed, most)),
-            (false, true, true) if dropped.contains(&"*") => {
-                "nothing that was lost is retained any longer".to_owned()
-            }
-            (false, true, true) if !dropped.is_empty() => {
-                format!(
-                    "nothing that was lost of {} is retained any longer",
-                    listed(&dropped, most)
-                )
-            }
-            (false, true, true) => "nothing".to_owned(),
+        if reset {
+            "more fields than the log lists".to_owned()
+        } else if !set.is_empty() && !removed.is_empty() {
+            let (set, removed) = (listed(&set, most), listed(&removed, left));
+            format!("{set} (removed {removed})")
+        } else if !set.is_empty() {
+            listed(&set, most)
+        } else if !removed.is_empty() {
+            format!("removed {}", listed(&removed, most))
+        } else if dropped_all {
+            "nothing that was lost is retained any longer".to_owned()
+        } else if !dropped.is_empty() {
+            let dropped = listed(&dropped, most);
+            format!("nothing that was lost of {dropped} is retained any longer")
+        } else {
+            "nothing".to_owned()
         }
     }
 
-    /// For scripts: everything, as in the manual page.
+    /// As a JSON object, complete, as in the man page.
     pub(super) fn json(&self) -> String {
         let (mut set, mut removed) = (Map::new(), Vec::new());
         let (mut dropped, mut reset) = (Vec::new(), false);
         for operation in &self.operations {
             match operation {
                 Operation::Set { field, value } => {
-                    set.insert(text(field), Value::from(text(value)));
+                    set.insert(utf8_or_escaped(field), Value::from(utf8_or_escaped(value)));
                 }
-                Operation::Delete { field } => removed.push(text(field)),
+                Operation::Delete { field } => removed.push(utf8_or_escaped(field)),
                 Operation::Drop(DropScope::Role(role)) => dropped.push(role.as_str()),
                 Operation::Drop(DropScope::All) => dropped.push("*"),
                 Operation::Reset => reset = true,
@@ -137,12 +143,12 @@ fn concerns(operation: &Operation, role: &str) -> bool {
     }
 }
 
-/// About so many of these, one at least, and how many more there are.
+/// The first of these, at least one, and how many more there are.
 fn listed(all: &[impl AsRef<str>], most: usize) -> String {
     let most = most.max(1);
     let words: Vec<&str> = all.iter().map(AsRef::as_ref).collect();
     match words.split_at_checked(most) {
-        // To say that there is one more is no shorter than that one.
+        // A single one is shown rather than counted.
         Some((shown, rest)) if rest.len() > 1 => {
             format!("{} and {} more", shown.join(", "), rest.len())
         }
@@ -150,17 +156,7 @@ fn listed(all: &[impl AsRef<str>], most: usize) -> String {
     }
 }
 
-/// The bytes of a stranger for JSON, which escapes control characters itself;
-/// what is not UTF-8 is escaped.
-fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.escape_ascii().to_string(),
-    }
-}
-
-/// When an entry was appended, by the clock of Redis; its id where that is no
-/// time.
+/// The time of an entry, by the clock of Redis; its ID where that is not a time.
 fn time(id: EntryId) -> String {
     let time = UNIX_EPOCH.checked_add(Duration::from_millis(id.ms));
     match time.filter(|_| id.ms < YEAR_10000) {
@@ -171,7 +167,6 @@ fn time(id: EntryId) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn set(field: &str, value: &str) -> Operation {
@@ -187,8 +182,8 @@ mod tests {
         }
     }
 
-    fn entry(operations: Vec<Operation>) -> Entry {
-        Entry {
+    fn entry(operations: Vec<Operation>) -> LogEntry {
+        LogEntry {
             id: "1700000000000-0".parse().unwrap(),
             nonce: String::new(),
             verb: Some("claim".into()),
@@ -201,7 +196,7 @@ mod tests {
 
     fn line(operations: Vec<Operation>, role: Option<&str>, terminal: bool) -> Option<String> {
         let entry = entry(operations);
-        let shown = Shown::of("cloudhosts", &entry, role)?;
+        let shown = EntryView::of("cloudhosts", &entry, role)?;
         let line = shown.line(false, terminal);
         let what = line.strip_prefix("2023-11-14T22:13:20.000Z  alice@web-1  claim  ");
         Some(what.unwrap().to_owned())

@@ -1,5 +1,4 @@
-//! `cloudhosts history`: the change log, for people and scripts. It asks Redis,
-//! not the daemon.
+//! `cloudhosts history`: the change log, from Redis.
 
 mod entry;
 
@@ -8,62 +7,70 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::log::log_key;
 use cloudhosts_registry::register::{Role, RoleError};
 use cloudhosts_registry::{History, HistoryError};
+use entry::EntryView;
 
 use crate::completions;
-use crate::outcome::{Failure, Outcome, Plain};
-use crate::register::block_on;
-use entry::Shown;
+use crate::outcome::{Failure, Outcome};
+use crate::runtime::block_on;
 
-/// Between two attempts to reach Redis again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The time between attempts to reach Redis again.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts history db-master    # who moved the master, and when\n  \
     cloudhosts history --since 1h   # all changes of the last hour\n  \
     cloudhosts history --since 2026-11-24T03:00:00Z --json | jq .by\n  \
-    cloudhosts history --follow     # and what comes, as it comes")]
-pub(crate) struct Arguments {
-    /// Only what concerns this role and its members
+    cloudhosts history --follow     # and new changes as they happen")]
+pub(crate) struct HistoryArgs {
+    /// Only changes of this role and its members
     #[arg(value_name = "ROLE", add = completions::role())]
     role: Option<String>,
-    /// Only from then on: so long ago (1h, 2days), or a time in UTC (2026-11-24T14:00:00Z)
+    /// Only changes since then: a duration (1h, 2days) before now, or a UTC time
+    /// (2026-11-24T14:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<SystemTime>,
-    /// Go on with what comes, until interrupted
+    /// Keep printing changes as they happen, until interrupted
     #[arg(long)]
     follow: bool,
-    /// Print one JSON object a line
+    /// Print a JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-/// Reads a time: how long ago it was, or when.
-fn since(text: &str) -> Result<SystemTime, String> {
+/// Why a time is refused.
+#[derive(Debug, thiserror::Error)]
+enum SinceError {
+    #[error("neither a duration, as 1h or 2days, nor a time, as 2026-11-24T14:00:00Z")]
+    Syntax,
+    #[error("that is too long ago")]
+    TooLongAgo,
+}
+
+/// Parses a time, or a duration before now.
+fn since(text: &str) -> Result<SystemTime, SinceError> {
     if let Ok(time) = humantime::parse_rfc3339_weak(text) {
         return Ok(time);
     }
-    let ago = humantime::parse_duration(text).map_err(|_| {
-        "neither a duration, as 1h or 2days, nor a time, as 2026-11-24T14:00:00Z".to_owned()
-    })?;
-    SystemTime::now()
-        .checked_sub(ago)
-        .ok_or_else(|| "that is too long ago".to_owned())
+    let ago = humantime::parse_duration(text).map_err(|_| SinceError::Syntax)?;
+    let time = SystemTime::now().checked_sub(ago);
+    time.ok_or(SinceError::TooLongAgo)
 }
 
-pub(crate) fn run(arguments: &Arguments, config: Config) -> Result<Outcome, Failure> {
-    let role = arguments.role.as_deref().map(role).transpose()?;
+pub(crate) fn run(args: &HistoryArgs, config: Config) -> Result<Outcome, Failure> {
+    let role = args.role.as_deref().map(role).transpose()?;
     let output = Output {
         role: role.as_ref().map(Role::name),
         several: config.hashes.len() > 1,
-        json: arguments.json,
+        json: args.json,
         terminal: io::stdout().is_terminal(),
     };
     let keys: Vec<String> = config.hashes.iter().map(|hash| log_key(hash)).collect();
-    let mut history = History::new(Arc::new(config), arguments.since);
+    let mut history = History::new(Arc::new(config), args.since);
     block_on(async {
         let mut printed = false;
         while let Some((hash, entry)) = history.next().await? {
@@ -73,16 +80,16 @@ pub(crate) fn run(arguments: &Arguments, config: Config) -> Result<Outcome, Fail
                 Printed::NobodyReads => return Ok(Outcome::Yes),
             }
         }
-        if arguments.follow {
+        if args.follow {
             return follow(&mut history, &output).await;
         }
         if !printed {
             let of_role = role.as_ref().map(|role| format!(" about {role}"));
             eprintln!(
-                "cloudhosts: there is no entry{} in {}{}",
+                "cloudhosts: no entry{} in {}{}",
                 of_role.unwrap_or_default(),
-                Plain(&keys.join(" nor in ")),
-                if arguments.since.is_some() {
+                Escaped(&keys.join(" nor in ")),
+                if args.since.is_some() {
                     " since then"
                 } else {
                     ""
@@ -94,8 +101,7 @@ pub(crate) fn run(arguments: &Arguments, config: Config) -> Result<Outcome, Fail
     })
 }
 
-/// Prints what comes, until nobody reads it any more. A Redis that is away is
-/// waited for.
+/// Prints new entries until the reader is gone. Waits for a Redis that can't be reached.
 async fn follow(history: &mut History, output: &Output<'_>) -> Result<Outcome, Failure> {
     let mut away = false;
     loop {
@@ -110,26 +116,26 @@ async fn follow(history: &mut History, output: &Output<'_>) -> Result<Outcome, F
                 if !std::mem::replace(&mut away, true) {
                     eprintln!("cloudhosts: {why}; trying again");
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Reads the role that is asked for.
+/// Parses the role.
 fn role(name: &str) -> Result<Role, Failure> {
     Role::parse(name).map_err(|error| {
         Failure::Usage(match error {
             RoleError::Member(quoted) => {
-                format!("{quoted}: write the role alone; its members are shown, too")
+                format!("{quoted}: write the role alone; its members are included")
             }
             error => error.to_string(),
         })
     })
 }
 
-/// What is printed, and how.
+/// The filter and the format.
 struct Output<'r> {
     /// Only what concerns this role.
     role: Option<&'r str>,
@@ -139,12 +145,12 @@ struct Output<'r> {
     terminal: bool,
 }
 
-/// What became of an entry.
+/// What happened to an entry.
 enum Printed {
     Yes,
     /// It does not concern the role.
     NotAsked,
-    /// Whoever read this has seen enough.
+    /// The reader has seen enough.
     NobodyReads,
 }
 
@@ -152,9 +158,9 @@ impl Output<'_> {
     fn print(
         &self,
         hash: &str,
-        entry: &cloudhosts_registry::log::Entry,
+        entry: &cloudhosts_registry::log::LogEntry,
     ) -> Result<Printed, Failure> {
-        let Some(shown) = Shown::of(hash, entry, self.role) else {
+        let Some(shown) = EntryView::of(hash, entry, self.role) else {
             return Ok(Printed::NotAsked);
         };
         let line = if self.json {

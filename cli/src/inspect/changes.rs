@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use cloudhosts_table::{EntryAnswer, View};
 
-use super::roles::{joined, joint};
+use crate::table_roles::{joined, joint};
 
 /// What a role answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct RoleAnswer {
     pub(super) addresses: Vec<IpAddr>,
     /// The role it points at in the end; none when that is itself.
     pub(super) canonical: Option<String>,
@@ -18,15 +18,15 @@ pub(super) struct State {
 
 /// One role that answers something else than before. No address is no role.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct RoleChange {
     pub(super) role: String,
-    pub(super) before: State,
-    pub(super) after: State,
+    pub(super) before: RoleAnswer,
+    pub(super) after: RoleAnswer,
 }
 
-impl State {
-    fn of(answer: EntryAnswer) -> State {
-        State {
+impl RoleAnswer {
+    fn of(answer: EntryAnswer) -> RoleAnswer {
+        RoleAnswer {
             addresses: joint(&answer.v4, &answer.v6),
             canonical: answer.canonical,
             pick: answer.pick,
@@ -51,32 +51,36 @@ impl State {
 
 /// What all roles answered at one moment, to be compared with the next.
 #[derive(Debug, Default)]
-pub(super) struct Kept(BTreeMap<String, State>);
+pub(super) struct Snapshot(BTreeMap<String, RoleAnswer>);
 
-impl Kept {
+impl Snapshot {
     /// What they answer now.
-    pub(super) fn of(view: View<'_>) -> Kept {
+    pub(super) fn of(view: View<'_>) -> Snapshot {
         view.settled(|| {
             let roles = view.roles();
-            let answered = roles.filter_map(|role| Some((role.name, State::of(role.answer?))));
-            Kept(answered.collect())
+            let answered = roles.filter_map(|role| Some((role.name, RoleAnswer::of(role.answer?))));
+            Snapshot(answered.collect())
         })
     }
 
     /// What is different at a later moment, in roles that `wanted` wants, in the
     /// order of their names.
-    pub(super) fn changes(&self, later: &Kept, wanted: impl Fn(&str) -> bool) -> Vec<Change> {
-        let Kept(before) = self;
-        let Kept(after) = later;
+    pub(super) fn changes(
+        &self,
+        later: &Snapshot,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<RoleChange> {
+        let Snapshot(before) = self;
+        let Snapshot(after) = later;
         let gone = before.keys().filter(|role| !after.contains_key(*role));
         let different = after
             .iter()
             .filter(|(role, state)| before.get(*role) != Some(state))
             .map(|(role, _)| role);
-        let state = |of: &BTreeMap<String, State>, role: &str| of.get(role).cloned();
+        let state = |of: &BTreeMap<String, RoleAnswer>, role: &str| of.get(role).cloned();
         let changes = gone.chain(different).filter(|role| wanted(role));
-        let mut changes: Vec<Change> = changes
-            .map(|role| Change {
+        let mut changes: Vec<RoleChange> = changes
+            .map(|role| RoleChange {
                 role: role.clone(),
                 before: state(before, role).unwrap_or_default(),
                 after: state(after, role).unwrap_or_default(),

@@ -1,41 +1,34 @@
-//! The forms in which the table is exported. None holds a time or a generation,
-//! so that what has not changed is the same text.
+//! The formats of `cloudhosts export`. None contains a time or a generation, so an unchanged
+//! table gives the same text.
 
 use std::io::{self, Write};
 
 use cloudhosts_table::name::MAX_NAME;
 
 use super::list::write_roles;
-use super::own_lines::OwnLines;
-use super::roles::{Role, Sorted};
+use super::preserved_lines::{LOOPBACK, MADE, PreservedLines};
 use crate::progress::Steps;
+use crate::table_roles::{SortedRoles, TableRole};
 
-/// What hosts(5) needs to be one for a machine that has no other.
-pub(super) const LOOPBACK: &str =
-    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-
-/// The first line of what is written, but for JSON.
-pub(super) const MADE: &str = "# Made by \"cloudhosts export\", which overwrites changes.";
-
-/// A form.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// hosts(5): a line for each address of each role; wildcards are left out
+    /// hosts(5): a line for each address of each role, without wildcards
     Hosts,
-    /// One JSON object, as that of list
+    /// A JSON object, like that of list
     Json,
-    /// Lines for dnsmasq(8)'s configuration
+    /// Lines for the configuration of dnsmasq(8)
     Dnsmasq,
 }
 
 impl Format {
-    /// Writes the roles in this form, beside what is `own` to the machine that the
-    /// file is for.
+    /// Writes the roles in this format, with the `own` lines of the machine that the file
+    /// is for.
     pub(super) fn write(
         self,
         out: &mut dyn Write,
-        roles: &Sorted<'_>,
-        own: Option<&OwnLines>,
+        roles: &SortedRoles<'_>,
+        own: Option<&PreservedLines>,
     ) -> io::Result<()> {
         let mut steps = Steps::of(roles.count(), "roles");
         let all = roles.iter().inspect(|_| steps.next());
@@ -48,7 +41,7 @@ impl Format {
     }
 }
 
-/// The names that a role answers to: its own, and that below the domain.
+/// The names of a role: its own, and that below the domain.
 fn names(role: &str, domain: &str) -> Vec<String> {
     let mut names = vec![role.to_owned()];
     let long = format!("{role}.{domain}");
@@ -60,9 +53,9 @@ fn names(role: &str, domain: &str) -> Vec<String> {
 
 fn write_hosts(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     domain: &str,
-    own: Option<&OwnLines>,
+    own: Option<&PreservedLines>,
 ) -> io::Result<()> {
     write!(out, "{MADE}\n{LOOPBACK}")?;
     if let Some(own) = own {
@@ -84,7 +77,7 @@ fn write_hosts(
 
 fn write_dnsmasq(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     domain: &str,
 ) -> io::Result<()> {
     writeln!(out, "{MADE}")?;
@@ -104,7 +97,7 @@ fn write_dnsmasq(
 
 fn write_json(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     hashes: &[String],
 ) -> io::Result<()> {
     out.write_all(b"{\"roles\":")?;

@@ -1,52 +1,54 @@
-//! `cloudhosts list`: all roles of the table.
+//! `cloudhosts list`: the roles of the table.
 
 use std::io::{self, IsTerminal, Write};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::printable::Escaped;
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
 
-use super::held;
-use super::roles::{Role, Sorted, joined};
+use super::holdings;
 use crate::completions;
-use crate::local;
-use crate::outcome::{Failure, Outcome, Plain, print_by};
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::print_by;
+use crate::table_roles::{SortedRoles, TableRole, joined};
 
-/// What the columns are called on a terminal.
+/// The titles of the columns on a terminal.
 const TITLES: [&str; 6] = ["ROLE", "ADDRESSES", "MEMBERS", "POINTS AT", "HASH", "STATE"];
 
 /// Most addresses or members of a role that a terminal shows.
-const SHOWN: usize = 4;
+const MAX_SHOWN: usize = 4;
 
-/// Widest that a column is made for the sake of one long entry.
-const WIDEST: usize = 48;
+/// Widest that a column gets for a long entry.
+const MAX_WIDTH: usize = 48;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts list 'web*'\n  \
     cloudhosts list --held   # who holds what, until when")]
-pub(crate) struct Arguments {
-    /// Only roles that match: `*` is any text, `?` any character
+pub(crate) struct ListArgs {
+    /// Only roles that match; `*` matches any text, `?` any character
     #[arg(value_name = "PATTERN", add = completions::role())]
     pattern: Option<String>,
-    /// Who holds them, as Redis has it now: since when, until when, in which term
+    /// List the holders according to Redis: since when, until when, in which term
     #[arg(long)]
     held: bool,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let pattern = pattern(arguments.pattern.as_deref());
+pub(crate) fn run(args: &ListArgs, config: &Config) -> Result<Outcome, Failure> {
+    let pattern = pattern(args.pattern.as_deref());
     let terminal = io::stdout().is_terminal();
-    if arguments.held {
-        return list_held(arguments, config, terminal);
+    if args.held {
+        return list_held(args, config, terminal);
     }
-    let found = local::table(config, |view| -> Result<usize, Failure> {
-        let roles = Sorted::of(*view, |role| pattern.matches(role))?;
+    let found = local_daemon::table(config, |view| -> Result<usize, Failure> {
+        let roles = SortedRoles::of(*view, |role| pattern.matches(role))?;
         print_by(|out| {
-            if arguments.json {
+            if args.json {
                 write_json(out, &roles)
             } else {
                 write_rows(out, &roles, terminal)
@@ -54,11 +56,11 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
         })?;
         Ok(roles.count())
     })??;
-    match (found, &arguments.pattern) {
+    match (found, &args.pattern) {
         (0, Some(pattern)) => {
             eprintln!(
                 "cloudhosts: no role in the table matches {}",
-                Plain(pattern)
+                Escaped(pattern)
             );
             Ok(Outcome::No)
         }
@@ -66,36 +68,41 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     }
 }
 
-/// Lists who holds them.
-fn list_held(arguments: &Arguments, config: &Config, terminal: bool) -> Result<Outcome, Failure> {
-    let pattern = pattern(arguments.pattern.as_deref());
-    let mut all = held::read(config, None)?;
+/// Lists the holders.
+fn list_held(args: &ListArgs, config: &Config, terminal: bool) -> Result<Outcome, Failure> {
+    let pattern = pattern(args.pattern.as_deref());
+    let mut all = holdings::read(config, None)?;
     all.retain(|one| {
         let role = one.field.split('/').next().unwrap_or_default();
         pattern.matches(role)
     });
     print_by(|out| {
-        if arguments.json {
-            writeln!(out, "{}", json!({ "held": held::as_json(&all) }))
+        if args.json {
+            writeln!(out, "{}", json!({ "held": holdings::as_json(&all) }))
         } else {
-            write_lined_up(out, held::TITLES, || all.iter().map(held::cells), terminal)
+            write_aligned(
+                out,
+                holdings::TITLES,
+                || all.iter().map(holdings::cells),
+                terminal,
+            )
         }
     })?;
-    match &arguments.pattern {
+    match &args.pattern {
         Some(pattern) if all.is_empty() => {
-            eprintln!("cloudhosts: nobody holds {}", Plain(pattern));
+            eprintln!("cloudhosts: nobody holds {}", Escaped(pattern));
             Ok(Outcome::No)
         }
         _ => Ok(Outcome::Yes),
     }
 }
 
-/// What roles, which are in lower case, are matched with.
+/// The pattern that role names, which are in lower case, are matched with.
 pub(super) fn pattern(given: Option<&str>) -> WildMatch {
     WildMatch::new(&given.unwrap_or("*").to_ascii_lowercase())
 }
 
-fn write_json(out: &mut dyn Write, roles: &Sorted<'_>) -> io::Result<()> {
+fn write_json(out: &mut dyn Write, roles: &SortedRoles<'_>) -> io::Result<()> {
     write!(out, "{{\"generation\":{},\"roles\":", roles.generation())?;
     write_roles(out, roles.iter(), &roles.hashes())?;
     out.write_all(b"}\n")
@@ -104,7 +111,7 @@ fn write_json(out: &mut dyn Write, roles: &Sorted<'_>) -> io::Result<()> {
 /// Writes a JSON array of roles.
 pub(super) fn write_roles(
     out: &mut dyn Write,
-    roles: impl Iterator<Item = Role>,
+    roles: impl Iterator<Item = TableRole>,
     hashes: &[String],
 ) -> io::Result<()> {
     let mut before = "[";
@@ -118,8 +125,8 @@ pub(super) fn write_roles(
     }
 }
 
-/// One role, as in the manual page.
-pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
+/// A role, as in the man page.
+pub(super) fn role_json(role: &TableRole, hashes: &[String]) -> Value {
     let answer = role.answer.as_ref();
     json!({
         "role": role.name,
@@ -133,10 +140,10 @@ pub(super) fn role_json(role: &Role, hashes: &[String]) -> Value {
     })
 }
 
-fn write_rows(out: &mut dyn Write, roles: &Sorted<'_>, terminal: bool) -> io::Result<()> {
-    let most = if terminal { SHOWN } else { usize::MAX };
+fn write_rows(out: &mut dyn Write, roles: &SortedRoles<'_>, terminal: bool) -> io::Result<()> {
+    let most = if terminal { MAX_SHOWN } else { usize::MAX };
     let hashes = roles.hashes();
-    let row = |role: Role| {
+    let row = |role: TableRole| {
         [
             role.name.clone(),
             few(&role.addresses(), most),
@@ -145,14 +152,14 @@ fn write_rows(out: &mut dyn Write, roles: &Sorted<'_>, terminal: bool) -> io::Re
             hashes.get(role.hash()).cloned().unwrap_or_default(),
             if role.is_retained() { "retained" } else { "" }.to_owned(),
         ]
-        .map(|text| Plain(&text).to_string())
+        .map(|text| Escaped(&text).to_string())
     };
-    write_lined_up(out, TITLES, || roles.iter().map(row), terminal)
+    write_aligned(out, TITLES, || roles.iter().map(row), terminal)
 }
 
-/// Writes rows as a terminal shows them, for which they are gone through twice, or
-/// as programs read them.
-fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
+/// Writes rows aligned for a terminal, for which `rows` is iterated twice, or separated by
+/// tabs.
+fn write_aligned<const N: usize, R: Iterator<Item = [String; N]>>(
     out: &mut dyn Write,
     titles: [&str; N],
     rows: impl Fn() -> R,
@@ -164,7 +171,7 @@ fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
     let mut widths = titles.map(str::len);
     for row in rows() {
         for (width, text) in widths.iter_mut().zip(&row) {
-            *width = (*width).max(text.len().min(WIDEST));
+            *width = (*width).max(text.len().min(MAX_WIDTH));
         }
     }
     let line = |cells: [&str; N]| {
@@ -182,7 +189,7 @@ fn write_lined_up<const N: usize, R: Iterator<Item = [String; N]>>(
     })
 }
 
-/// The first of them, and how many more there are.
+/// The first few, and how many more there are.
 fn few<T: ToString>(all: &[T], most: usize) -> String {
     match all.get(..most) {
         Some(first) if all.len() > most => format!("{} +{}", joined(first), all.len() - most),

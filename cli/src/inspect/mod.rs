@@ -1,22 +1,21 @@
-//! The verbs that look at what the daemon leaves on this machine. None of them
-//! needs Redis; [`doctor`], and whoever asks who [`held`] a role, visit it.
+//! The subcommands that show what the daemon leaves on this machine. They do not need
+//! Redis; [`doctor`], [`lint`] and [`holdings`] ask it for more.
 
-mod around;
 mod changes;
 mod doctor;
-mod errand;
+mod exec_hook;
 mod explain;
 mod export;
+mod fix_command;
 mod formats;
-mod held;
+mod holdings;
 mod lint;
 mod list;
-mod mending;
-mod newest;
-mod own_lines;
+mod nss_context;
+mod preserved_lines;
 mod resolve;
-pub(crate) mod roles;
 mod status;
+mod table_watcher;
 mod watch;
 
 use cloudhosts_config::{Config, ConfigError};
@@ -24,39 +23,42 @@ use cloudhosts_config::{Config, ConfigError};
 use crate::outcome::{Failure, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Verb {
-    /// Say how the daemon is; exit 0 when it is live, 1 when it is not
-    Status(status::Arguments),
-    /// Look a name or an address up as every program on this machine does
-    Resolve(resolve::Arguments),
+pub(crate) enum InspectCommand {
+    /// Show the state of the daemon; exit 0 if it is live, else 1
+    Status(status::StatusArgs),
+    /// Look up a name or an address in the table, as the NSS module does
+    Resolve(resolve::ResolveArgs),
     /// List the roles with their addresses, members and pointers
-    List(list::Arguments),
-    /// Say why a name answers what it does
-    Explain(explain::Arguments),
-    /// List what in Redis can't be used, and how to mend it; exit 1 if anything
-    Lint(lint::Arguments),
-    /// Print a line for each change, as it is published
-    Watch(watch::Arguments),
-    /// Write the roles as a file, for software that only reads files
-    Export(export::Arguments),
-    /// Walk the whole way from a program to Redis, and say what is wrong on it
-    Doctor(doctor::Arguments),
+    List(list::ListArgs),
+    /// Explain why a name or an address resolves as it does
+    Explain(explain::ExplainArgs),
+    /// List the fields in Redis that can't be used, and how to fix them; exit 1 if any
+    Lint(lint::LintArgs),
+    /// Print a line for each change as it is published
+    Watch(watch::WatchArgs),
+    /// Write the roles to a file, for software that only reads files
+    Export(export::ExportArgs),
+    /// Check everything between a program and Redis, and report what is wrong
+    Doctor(doctor::DoctorArgs),
 }
 
-pub(crate) fn run(verb: &Verb, config: Result<Config, ConfigError>) -> Result<Outcome, Failure> {
+pub(crate) fn run(
+    command: &InspectCommand,
+    config: Result<Config, ConfigError>,
+) -> Result<Outcome, Failure> {
     // A configuration that can't be read is one of the things the doctor finds.
-    if let Verb::Doctor(arguments) = verb {
-        return doctor::run(arguments, config);
+    if let InspectCommand::Doctor(args) = command {
+        return doctor::run(args, config);
     }
     let config = config.map_err(|error| Failure::Usage(error.to_string()))?;
-    match verb {
-        Verb::Status(arguments) => status::run(arguments, &config),
-        Verb::Resolve(arguments) => resolve::run(arguments, &config),
-        Verb::List(arguments) => list::run(arguments, &config),
-        Verb::Explain(arguments) => explain::run(arguments, &config),
-        Verb::Lint(arguments) => lint::run(arguments, &config),
-        Verb::Watch(arguments) => watch::run(arguments, &config),
-        Verb::Export(arguments) => export::run(arguments, &config),
-        Verb::Doctor(arguments) => doctor::run(arguments, Ok(config)),
+    match command {
+        InspectCommand::Status(args) => status::run(args, &config),
+        InspectCommand::Resolve(args) => resolve::run(args, &config),
+        InspectCommand::List(args) => list::run(args, &config),
+        InspectCommand::Explain(args) => explain::run(args, &config),
+        InspectCommand::Lint(args) => lint::run(args, &config),
+        InspectCommand::Watch(args) => watch::run(args, &config),
+        InspectCommand::Export(args) => export::run(args, &config),
+        InspectCommand::Doctor(args) => doctor::run(args, Ok(config)),
     }
 }

@@ -1,30 +1,32 @@
-//! `cloudhosts status`: how the daemon is.
+//! `cloudhosts status`: the state of the daemon.
 
 use std::time::{Duration, SystemTime};
 
 use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
-use crate::local;
-use crate::outcome::{Failure, Lines, Outcome, Plain, print};
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::{LabelledLines, print};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts status\n  \
     cloudhosts status --json | jq .rejected.count")]
-pub(crate) struct Arguments {
-    /// Print the daemon's status file as it is
+pub(crate) struct StatusArgs {
+    /// Print the status file of the daemon
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Failure> {
-    let (text, status) = match local::status(config) {
+pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure> {
+    let (text, status) = match local_daemon::status(config) {
         Ok(status) => status,
-        // A daemon that could not write its file is there all the same.
+        // The daemon may run without having been able to write the file.
         Err(failure) if !config.status_file.exists() && gone(config).is_none() => {
             eprintln!("cloudhosts: {failure}");
             return Ok(Outcome::No);
@@ -32,9 +34,10 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
         Err(failure) => return Err(failure),
     };
     let gone = gone(config);
-    match arguments.json {
-        true => print(&text)?,
-        false => print(&table(&status, gone.is_some()))?,
+    if args.json {
+        print(&text)?;
+    } else {
+        print(&as_lines(&status, gone.is_some()))?;
     }
     match (gone, status.state) {
         (None, State::Live) => Ok(Outcome::Yes),
@@ -46,15 +49,12 @@ pub(crate) fn run(arguments: &Arguments, config: &Config) -> Result<Outcome, Fai
     }
 }
 
-/// Why the file may not be what the daemon would say now: nobody serves the
-/// socket, or the heart does not beat.
+/// Why the status may be out of date: the daemon does not answer, or has stopped.
 pub(crate) fn gone(config: &Config) -> Option<String> {
-    match pulse(&local::configured(config)?) {
+    match pulse(&local_daemon::configured(config)?) {
         Ok(Pulse::Retired) => Some("the daemon is exiting".into()),
         Ok(Pulse::Beating) => None,
-        Ok(Pulse::Silent) => {
-            Some("the daemon has given no sign of life for 3 s; is it stopped?".into())
-        }
+        Ok(Pulse::Silent) => Some("no heartbeat of the daemon for 3 s; is it stopped?".into()),
         Err(AttachError::Handover(HandoverError::NothingYet)) => None,
         Err(error) => Some(format!(
             "the daemon does not answer at {}: {error}",
@@ -63,30 +63,30 @@ pub(crate) fn gone(config: &Config) -> Option<String> {
     }
 }
 
-/// The status for people: a word or two, and what it says.
-fn table(status: &Status, gone: bool) -> String {
+/// The status in two columns.
+fn as_lines(status: &Status, gone: bool) -> String {
     let state = if gone {
         "not running".to_owned()
     } else {
         status.state.to_string()
     };
-    let mut lines = Lines::default();
+    let mut lines = LabelledLines::default();
     lines.add(&state, since(status.since));
     if !status.reason.is_empty() {
-        lines.add("why", Plain(&status.reason));
+        lines.add("why", Escaped(&status.reason));
     }
     if let Some(redis) = &status.redis {
         let mode = redis.mode.as_deref().unwrap_or("not connected");
-        let (endpoint, mode) = (Plain(&redis.endpoint), Plain(mode));
+        let (endpoint, mode) = (Escaped(&redis.endpoint), Escaped(mode));
         lines.add(
             "redis",
             format_args!("{endpoint}, {mode}, {}", since(redis.since)),
         );
     }
     for hash in &status.hashes {
-        lines.add("hash", held(hash));
+        lines.add("hash", field_counts(hash));
         if let Some(why) = &hash.unreadable {
-            lines.add("", format_args!("can't be read: {}", Plain(why)));
+            lines.add("", format_args!("can't be read: {}", Escaped(why)));
         }
     }
     if let Some(read) = status.last_full_read {
@@ -108,13 +108,13 @@ fn table(status: &Status, gone: bool) -> String {
         ),
     );
     if let Some(unwritten) = &status.unwritten {
-        lines.add("not written", Plain(&unwritten.reason));
+        lines.add("not written", Escaped(&unwritten.reason));
         lines.add("", since(unwritten.since));
     }
     lines.add("rejected", status.rejected.count);
     for field in &status.rejected.fields {
-        let (name, hash) = (Plain(&field.field), Plain(&field.hash));
-        let reason = Plain(&field.reason);
+        let (name, hash) = (Escaped(&field.field), Escaped(&field.hash));
+        let reason = Escaped(&field.reason);
         lines.add(
             "",
             format_args!("{name} in {hash}: {reason} ({})", field.effect),
@@ -123,9 +123,9 @@ fn table(status: &Status, gone: bool) -> String {
     lines.0
 }
 
-/// What is used of a hash; and what it holds in Redis, where that is more.
-fn held(hash: &HashStatus) -> String {
-    let mut text = format!("{}: {}", Plain(&hash.key), fields(hash.fields));
+/// How many fields of a hash are used; and how many are in Redis, where that differs.
+fn field_counts(hash: &HashStatus) -> String {
+    let mut text = format!("{}: {}", Escaped(&hash.key), fields(hash.fields));
     if hash.retained > 0 {
         text.push_str(&format!(", of which Redis has lost {}", hash.retained));
     }

@@ -1,30 +1,29 @@
-//! The word `cloudhosts` put onto the `hosts:` line and taken off again, on the
-//! bytes of a file: what was there before comes back byte for byte.
+//! Adding the word `cloudhosts` to the `hosts:` line and removing it, on the bytes of a
+//! file: removing it restores the file byte for byte.
 
 use super::hosts::{self, HostsLine, Malformed, Service, WORD};
 
-/// What is added to a file without a `hosts:` line: glibc's default (since 2.35,
-/// which is also what distributions write) with the word in it. What it is stands
-/// above it, since glibc 2.36 takes the words behind a `#` on the line itself for
-/// services.
+/// Added to a file without a `hosts:` line: glibc's default (since 2.35, which is also
+/// that of distributions) with the word. The comment is above it, since glibc 2.36 takes
+/// the words after a `#` on the line itself for services.
 const ADDED: &str = "\
 # The next line was added by \"cloudhosts nsswitch enable\"; \"disable\" takes both away.
 hosts:          files cloudhosts dns
 ";
 
-/// What is added to a file whose last line has no end and is, or precedes, the
-/// line that must count: glibc 2.36 does not read a last line without one.
+/// Added to a file whose last line has no newline and is, or precedes, the effective
+/// line: glibc 2.36 does not read a last line without one.
 const ENDED: &str = "
 # \"cloudhosts nsswitch enable\" ended the line above; \"disable\" undoes that too.
 ";
 
-/// How the line stands.
+/// The state of the effective line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    /// The word is there once and is asked before the network and before
-    /// whatever ends the search.
+pub(crate) enum HostsLineState {
+    /// The word is there once, before services that ask the network and before actions
+    /// that end the search.
     Enabled,
-    /// The word is there, but behind what should follow it, or more than once.
+    /// The word is there, but behind one of these, or more than once.
     Misplaced,
     /// The word is not there.
     Absent,
@@ -32,15 +31,15 @@ pub(crate) enum State {
     Malformed,
 }
 
-/// How the line that counts stands.
-pub(crate) fn state(text: &[u8]) -> State {
+/// The state of a file.
+pub(crate) fn state(text: &[u8]) -> HostsLineState {
     match hosts::effective(text).map(|line| line.services) {
-        None => State::Absent,
-        Some(Err(Malformed)) => State::Malformed,
+        None => HostsLineState::Absent,
+        Some(Err(Malformed)) => HostsLineState::Malformed,
         Some(Ok(services)) => match services.iter().filter(|service| service.is_ours()).count() {
-            0 => State::Absent,
-            1 if unhindered(&services) => State::Enabled,
-            _ => State::Misplaced,
+            0 => HostsLineState::Absent,
+            1 if unhindered(&services) => HostsLineState::Enabled,
+            _ => HostsLineState::Misplaced,
         },
     }
 }
@@ -58,8 +57,8 @@ fn hinders(service: &Service) -> bool {
     service.asks_network() || service.ends_search()
 }
 
-/// The file with the word on the line that counts: right after `files`, or
-/// earlier where something before that would hinder it, or first.
+/// The file with the word on the effective line: right after `files`, or further to the
+/// front where something before that would hinder it, or first.
 ///
 /// # Errors
 /// glibc can't read the line.
@@ -75,14 +74,14 @@ pub(crate) fn enable(text: &[u8]) -> Result<Vec<u8>, Malformed> {
         line = hosts::effective(&text).unwrap_or(line);
     }
     let services = line.services.as_ref().map_err(|&malformed| malformed)?;
-    if state(&text) == State::Enabled {
+    if state(&text) == HostsLineState::Enabled {
         return Ok(text);
     }
     if services.iter().any(Service::is_ours) {
-        take_off(&mut text, &line);
+        remove(&mut text, &line);
         return enable(&text);
     }
-    put_on(&mut text, &line, services);
+    add(&mut text, &line, services);
     Ok(text)
 }
 
@@ -105,7 +104,7 @@ pub(crate) fn disable(text: &[u8]) -> Result<Vec<u8>, Malformed> {
         if has_word && line.services.is_err() {
             return Err(Malformed);
         }
-        take_off(&mut text, line);
+        remove(&mut text, line);
     }
     if text.ends_with(ENDED.as_bytes()) {
         text.truncate(text.len() - ENDED.len());
@@ -113,9 +112,8 @@ pub(crate) fn disable(text: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(text)
 }
 
-/// Puts the word on a line that has it not. Whichever blank is added, there is a
-/// rule in [`take_off`] that finds it again.
-fn put_on(text: &mut Vec<u8>, line: &HostsLine, services: &[Service]) {
+/// Adds the word to a line without it. [`remove`] has a rule for each space that is added.
+fn add(text: &mut Vec<u8>, line: &HostsLine, services: &[Service]) {
     let files = services.iter().position(|service| service.name == "files");
     let hindered = services.iter().position(hinders).unwrap_or(services.len());
     let place = files.map_or(0, |files| files + 1).min(hindered);
@@ -137,16 +135,16 @@ fn put_on(text: &mut Vec<u8>, line: &HostsLine, services: &[Service]) {
     text.splice(at..at, word.into_bytes());
 }
 
-/// Behind the last colon of a line without services, or behind its name.
+/// The position after the last colon of a line without services, or after its name.
 fn after_colon(text: &[u8], line: &HostsLine) -> usize {
     let blanks = text.get(line.name_end..line.data.start).unwrap_or_default();
     let colon = blanks.iter().rposition(|&byte| byte == b':');
     line.name_end + colon.map_or(0, |colon| colon + 1)
 }
 
-/// Takes the word off a line, with its actions and one blank: the one before it,
-/// or the one behind it where it is the first service or touches the one before.
-fn take_off(text: &mut Vec<u8>, line: &HostsLine) {
+/// Removes the word from a line, with its actions and one space: that before it, or that
+/// after it where it is the first service or touches the one before.
+fn remove(text: &mut Vec<u8>, line: &HostsLine) {
     let services = line.list();
     for (n, ours) in services
         .iter()
@@ -169,7 +167,7 @@ fn take_off(text: &mut Vec<u8>, line: &HostsLine) {
     }
 }
 
-/// Ends the last line where it has no end; whether that was so.
+/// Ends the last line, if it has no newline. Returns whether it had none.
 fn end_last_line(text: &mut Vec<u8>) -> bool {
     let open = !text.is_empty() && !text.ends_with(b"\n");
     if open {
@@ -178,15 +176,16 @@ fn end_last_line(text: &mut Vec<u8>) -> bool {
     open
 }
 
-/// Text of ours with the ends of lines that the file has.
+/// Our text with the line endings of the file.
 fn with_ends(text: &str, crlf: bool) -> Vec<u8> {
-    match crlf {
-        true => text.replace('\n', "\r\n").into_bytes(),
-        false => text.into(),
+    if crlf {
+        text.replace('\n', "\r\n").into_bytes()
+    } else {
+        text.into()
     }
 }
 
-/// Where whole lines stand in the text.
+/// The position of whole lines in the text.
 fn find_line(text: &[u8], lines: &[u8]) -> Option<usize> {
     text.windows(lines.len())
         .enumerate()

@@ -1,68 +1,60 @@
-//! `cloudhosts accept`: what Redis has lost is lost, on all machines.
+//! `cloudhosts accept`: all machines drop the fields that Redis has lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Accept, Registrar, Role};
 use serde_json::json;
 
-use super::wait::{self, Waited};
-use super::{REDIS, Setting, block_on, perform, role};
+use super::apply::{WriteOptions, print_lines};
+use super::wait;
+use super::{RegisterContext, WAITING_FOR_REDIS, role};
 use crate::completions;
-use crate::outcome::{Failure, Outcome, Plain, print};
+use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
+use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cloudhosts accept             # a flush was meant: forget what was lost\n  \
-    cloudhosts accept db-master   # of this role only\n  \
-    cloudhosts accept --wait      # and return when this machine has done so")]
-pub(crate) struct Arguments {
-    /// The roles, members and all [default: all roles]
+    cloudhosts accept             # the flush was intended: drop everything lost\n  \
+    cloudhosts accept db-master   # this role only\n  \
+    cloudhosts accept --wait      # wait until this machine has done so")]
+pub(crate) struct AcceptArgs {
+    /// Roles, with all their members [default: all roles]
     #[arg(value_name = "ROLE", add = completions::role())]
     roles: Vec<String>,
     #[command(flatten)]
-    options: perform::Options,
+    options: WriteOptions,
 }
 
-pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: &AcceptArgs, context: &RegisterContext) -> Result<Outcome, Failure> {
     let accept = Accept {
-        hashes: setting.config.hashes.clone(),
-        roles: arguments.roles()?,
+        hashes: context.config.hashes.clone(),
+        roles: args.roles()?,
     };
-    let options = &arguments.options;
-    if options.dry_run {
-        print(&(accept.spelled().join("\n") + "\n"))?;
-        return Ok(Outcome::Yes);
+    if args.options.dry_run {
+        return print_lines(&accept.spelled());
     }
     block_on(async {
-        let _progress = Progress::waiting(REDIS);
-        let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
+        let _progress = Progress::waiting(WAITING_FOR_REDIS);
+        let mut registrar = Registrar::new(Arc::new(context.config.clone()));
         accept.run(&mut registrar).await.map_err(Failure::from)
     })?;
-    if !options.json {
-        print(&told(&accept))?;
-    }
-    let waited = options
-        .wait
-        .map(|patience| wait::until_published(wait::of_accept(&accept), patience, &setting.config));
-    if options.json {
-        let (published, unpublished) = Waited::describe(waited.as_ref());
-        let roles: Vec<&str> = accept.roles.iter().map(Role::name).collect();
-        let object = json!({
-            "verb": "accept",
-            "roles": roles,
-            "hashes": accept.hashes,
-            "published": published,
-            "unpublished": unpublished,
-        });
-        print(&format!("{object}\n"))?;
-    }
-    Waited::outcome(waited)
+    let roles: Vec<&str> = accept.roles.iter().map(Role::name).collect();
+    let object = json!({
+        "verb": "accept",
+        "roles": roles,
+        "hashes": accept.hashes,
+    });
+    let expected = wait::after_accept(&accept);
+    let text = as_text(&accept.hashes, &roles);
+    args.options
+        .report(&text, object, expected, &context.config)
 }
 
-impl Arguments {
-    /// The roles that are meant, each once.
+impl AcceptArgs {
+    /// The roles, each once.
     fn roles(&self) -> Result<Vec<Role>, Failure> {
         let mut roles = BTreeMap::new();
         for name in &self.roles {
@@ -82,13 +74,12 @@ impl Arguments {
 }
 
 /// A line for each hash.
-fn told(accept: &Accept) -> String {
-    let roles: Vec<&str> = accept.roles.iter().map(Role::name).collect();
+fn as_text(hashes: &[String], roles: &[&str]) -> String {
     let what = if roles.is_empty() {
         "accepted all losses".to_owned()
     } else {
         format!("accepted the loss of {}", roles.join(", "))
     };
-    let line = |hash: &String| format!("{what} in {}\n", Plain(hash));
-    accept.hashes.iter().map(line).collect()
+    let line = |hash: &String| format!("{what} in {}\n", Escaped(hash));
+    hashes.iter().map(line).collect()
 }

@@ -6,55 +6,61 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cloudhosts_config::Counted;
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Import, Registrar};
 use serde_json::json;
 
-use super::wait::{self, Waited};
-use super::{REDIS, Setting, block_on, hosts, perform};
-use crate::outcome::{Failure, Outcome, Plain, print, print_by};
+use super::apply::WriteOptions;
+use super::hosts_file::{self, HostsFile};
+use super::wait;
+use super::{RegisterContext, WAITING_FOR_REDIS};
+use crate::outcome::{Failure, Outcome};
+use crate::output::print_by;
 use crate::progress::Progress;
+use crate::runtime::block_on;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts import --dry-run hosts.old\n  \
     psql -Atc 'SELECT record FROM hosts' | cloudhosts import --replace")]
-pub(crate) struct Arguments {
-    /// The file; `-` is standard input
+pub(crate) struct ImportArgs {
+    /// File to import; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
-    /// Remove everything else from the hash
+    /// Remove all other fields from the hash
     #[arg(long)]
     replace: bool,
-    /// With --replace: remove everything if there is no line to import
+    /// With --replace: empty the hash if there is no line to import
     #[arg(long, requires = "replace")]
     allow_empty: bool,
     #[command(flatten)]
-    options: perform::Options,
+    options: WriteOptions,
 }
 
-pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
-    let hashes = setting.hashes()?;
+pub(crate) fn run(args: &ImportArgs, context: &RegisterContext) -> Result<Outcome, Failure> {
+    let hashes = context.hashes()?;
     let [hash] = hashes.as_slice() else {
         return Err(Failure::Usage(
-            "one hash can be imported into: pass one --hash".into(),
+            "import writes to one hash: pass one --hash".into(),
         ));
     };
-    let (shown, text) = arguments.open()?;
-    let hosts::Hosts { roles, skipped } = hosts::parse(&shown, text).map_err(Failure::Usage)?;
-    if roles.is_empty() && arguments.replace && !arguments.allow_empty {
+    let (shown, text) = args.open()?;
+    let HostsFile { roles, skipped } =
+        hosts_file::parse(text).map_err(|error| Failure::Usage(error.in_file(&shown)))?;
+    if roles.is_empty() && args.replace && !args.allow_empty {
         return Err(Failure::Usage(format!(
             "{}: there is no line to import, and --replace would empty {}; pass --allow-empty if \
-             that is meant",
-            Plain(&shown),
-            Plain(hash)
+             that is intended",
+            Escaped(&shown),
+            Escaped(hash)
         )));
     }
     let import = Import {
         hash: hash.clone(),
         roles,
-        replace: arguments.replace,
+        replace: args.replace,
     };
-    if arguments.options.dry_run {
+    if args.options.dry_run {
         print_by(|out| {
             import
                 .spelled()
@@ -62,56 +68,49 @@ pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, F
         })?;
         return Ok(Outcome::Yes);
     }
-    block_on(async {
-        let mut registrar = Registrar::new(Arc::new(setting.config.clone()));
-        let (progress, all) = (Progress::waiting(REDIS), import.roles.len());
-        let told = |sent| {
-            if sent > 0 {
-                progress.reach(sent, all, "names");
-            }
-        };
-        import
-            .run(&mut registrar, told)
-            .await
-            .map_err(Failure::from)
-    })?;
+    run_import(&import, context)?;
     let names = import.roles.len();
-    if !arguments.options.json {
-        print(&format!(
-            "imported {} of {} into {}{}, {} about this machine alone skipped\n",
-            Counted::new(names as u64, "name"),
-            Plain(&shown),
-            Plain(hash),
-            if import.replace {
-                " in place of all that was there"
-            } else {
-                ""
-            },
-            Counted::new(skipped as u64, "line"),
-        ))?;
-    }
-    let waited = arguments
-        .options
-        .wait
-        .map(|patience| wait::until_published(wait::of_import(&import), patience, &setting.config));
-    if arguments.options.json {
-        let (published, unpublished) = Waited::describe(waited.as_ref());
-        let object = json!({
-            "verb": "import",
-            "hash": hash,
-            "names": names,
-            "skipped": skipped,
-            "replaced": import.replace,
-            "published": published,
-            "unpublished": unpublished,
-        });
-        print(&format!("{object}\n"))?;
-    }
-    Waited::outcome(waited)
+    let text = format!(
+        "imported {} from {} into {}{}; skipped {} about this machine alone\n",
+        Counted::new(names as u64, "name"),
+        Escaped(&shown),
+        Escaped(hash),
+        if import.replace {
+            ", replacing everything"
+        } else {
+            ""
+        },
+        Counted::new(skipped as u64, "line"),
+    );
+    let object = json!({
+        "verb": "import",
+        "hash": hash,
+        "names": names,
+        "skipped": skipped,
+        "replaced": import.replace,
+    });
+    let expected = wait::after_import(&import);
+    args.options
+        .report(&text, object, expected, &context.config)
 }
 
-impl Arguments {
-    /// The input, and what it is called.
+/// Imports, and shows how far it is.
+fn run_import(import: &Import, context: &RegisterContext) -> Result<(), Failure> {
+    block_on(async {
+        let mut registrar = Registrar::new(Arc::new(context.config.clone()));
+        let progress = Progress::waiting(WAITING_FOR_REDIS);
+        let report = |sent| {
+            if sent > 0 {
+                progress.reach(sent, import.roles.len(), "names");
+            }
+        };
+        let imported = import.run(&mut registrar, report).await;
+        imported.map_err(Failure::from)
+    })
+}
+
+impl ImportArgs {
+    /// The input and its name.
     fn open(&self) -> Result<(String, Box<dyn BufRead>), Failure> {
         if self.file.as_os_str() == "-" {
             return Ok(("standard input".into(), Box::new(stdin().lock())));
@@ -121,7 +120,7 @@ impl Arguments {
             Ok(file) => Ok((shown, Box::new(BufReader::new(file)))),
             Err(error) => Err(Failure::Usage(format!(
                 "can't read {}: {error}",
-                Plain(&shown)
+                Escaped(&shown)
             ))),
         }
     }

@@ -1,103 +1,109 @@
-//! The verbs that register: they write to Redis.
+//! The subcommands that register: they write to Redis.
 //!
-//! Each verb says what is to be done (a [`Change`](cloudhosts_registry::register::Change)); `place` finds out where,
-//! `perform` has it done and tells what came of it, `wait` waits for the daemon.
+//! - [`change`]: claim, join, leave, point and release, as the command line asks for them;
+//!   [`mod@apply`]: making such a change and reporting it
+//! - [`addresses`]: the addresses of a role; [`cloud_metadata`]: those that a cloud assigned
+//! - [`hold`]: a membership that lasts as long as a process
+//! - [`import`]: many roles at once, from a [`hosts_file`]
+//! - [`accept`]: fields that Redis has lost are given up
+//! - [`wait`]: waiting until the daemon has published a change
 
 mod accept;
-mod claim;
+mod addresses;
+mod apply;
+mod change;
+mod cloud_metadata;
 mod hold;
-mod hosts;
+mod hosts_file;
 mod import;
-mod join;
-mod leave;
-mod metadata;
-mod perform;
-mod place;
-mod point;
-mod release;
-mod signals;
 mod wait;
 
-use std::future::Future;
-
-pub(crate) use hold::become_command;
-
+use apply::apply;
 use cloudhosts_config::Config;
-use cloudhosts_registry::register::{Role, Trouble, Views};
+use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{RegisterError, Role, Views};
+pub(crate) use hold::become_command;
 
 use crate::outcome::{Failure, Outcome};
 
-/// What is said on a terminal while Redis is asked.
-const REDIS: &str = "Waiting for Redis...";
+/// What a terminal shows while Redis is asked.
+const WAITING_FOR_REDIS: &str = "Waiting for Redis...";
 
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Verb {
-    /// Take a role: this is now its only holder, in one step
-    Claim(claim::Arguments),
-    /// Join a role beside its other members
-    Join(join::Arguments),
-    /// Leave a role; its other members stay
-    Leave(leave::Arguments),
-    /// Let a role point at another entry
-    Point(point::Arguments),
-    /// Remove a role, members and all
-    Release(release::Arguments),
-    /// Join a role, and leave it when this program or COMMAND ends, or the machine dies
-    Hold(Box<hold::Arguments>),
-    /// Register the lines of a hosts(5) file, all or none
-    Import(import::Arguments),
-    /// Accept that Redis has lost fields: no machine answers them any longer
-    Accept(accept::Arguments),
+pub(crate) enum RegisterCommand {
+    /// Claim a role: replace all its holders in one atomic step
+    Claim(change::ClaimArgs),
+    /// Add a member to a role
+    Join(change::JoinArgs),
+    /// Remove a member from a role
+    Leave(change::LeaveArgs),
+    /// Point a role at another name (an alias)
+    Point(change::PointArgs),
+    /// Remove a role and all its members
+    Release(change::ReleaseArgs),
+    /// Be a member of a role until this program or COMMAND exits, or the machine dies
+    Hold(Box<hold::HoldArgs>),
+    /// Import the lines of a hosts(5) file, all or none
+    Import(import::ImportArgs),
+    /// Accept that Redis has lost fields: no daemon retains them any longer
+    Accept(accept::AcceptArgs),
 }
 
-impl Verb {
-    /// Whether it goes on trying until Redis can be reached. A password that is
-    /// not there yet is then waited for, like a Redis that is not.
+impl RegisterCommand {
+    /// Whether it keeps trying until Redis can be reached. A missing password file
+    /// is then waited for as well.
     pub(crate) fn waits(&self) -> bool {
-        matches!(self, Verb::Hold(_))
+        matches!(self, RegisterCommand::Hold(_))
     }
 }
 
-/// What all of them are given.
-pub(crate) struct Setting {
+/// The configuration, and what the command line says about the hashes.
+pub(crate) struct RegisterContext {
     config: Config,
-    /// The hashes of the command line.
-    given: Vec<String>,
+    /// The hashes given with `--hash`.
+    given_hashes: Vec<String>,
 }
 
-pub(crate) fn run(verb: &Verb, config: Config, given: &[String]) -> Result<Outcome, Failure> {
-    let given = given.to_vec();
-    let setting = Setting { config, given };
-    match verb {
-        Verb::Claim(arguments) => claim::run(arguments, &setting),
-        Verb::Join(arguments) => join::run(arguments, &setting),
-        Verb::Leave(arguments) => leave::run(arguments, &setting),
-        Verb::Point(arguments) => point::run(arguments, &setting),
-        Verb::Release(arguments) => release::run(arguments, &setting),
-        Verb::Hold(arguments) => hold::run(arguments, &setting),
-        Verb::Import(arguments) => import::run(arguments, &setting),
-        Verb::Accept(arguments) => accept::run(arguments, &setting),
-    }
+pub(crate) fn run(
+    command: &RegisterCommand,
+    config: Config,
+    given_hashes: &[String],
+) -> Result<Outcome, Failure> {
+    let context = RegisterContext {
+        config,
+        given_hashes: given_hashes.to_vec(),
+    };
+    let (request, options) = match command {
+        RegisterCommand::Claim(args) => (args.request(&context)?, &args.options),
+        RegisterCommand::Join(args) => (args.request(&context)?, &args.options),
+        RegisterCommand::Leave(args) => (args.request(&context)?, &args.options),
+        RegisterCommand::Point(args) => (args.request(&context)?, &args.options),
+        RegisterCommand::Release(args) => (args.request(&context)?, &args.options),
+        RegisterCommand::Hold(args) => return hold::run(args, &context),
+        RegisterCommand::Import(args) => return import::run(args, &context),
+        RegisterCommand::Accept(args) => return accept::run(args, &context),
+    };
+    apply(request, options, &context)
 }
 
-impl Setting {
+impl RegisterContext {
     /// The hashes to write to: those of `--hash`, else the only one configured.
     ///
     /// # Errors
-    /// Several are configured: they are views, and which is meant nobody knows.
+    /// Several are configured: they are views, and it is not clear which one to write to.
     fn hashes(&self) -> Result<Vec<String>, Failure> {
         match self.config.hashes.as_slice() {
-            all if self.given.is_empty() && all.len() > 1 => Err(Failure::Usage(format!(
-                "hashes in the configuration has several ({}); say with --hash which to write to, \
-                 or pass --private and --public",
-                crate::outcome::Plain(&all.join(", "))
+            all if self.given_hashes.is_empty() && all.len() > 1 => Err(Failure::Usage(format!(
+                "several hashes are configured ({}); pass --hash for the one to write to, or --private \
+                 and --public",
+                Escaped(&all.join(", "))
             ))),
             all => Ok(all.to_vec()),
         }
     }
 
-    /// Where machines look for what a role points at: in the hashes that are
-    /// written to, and in those of the configuration.
+    /// The hashes in which machines look up what a role points at: those that are
+    /// written to, and those of the configuration.
     fn views(&self, written: &[String]) -> Views {
         let mirrored = &self.config.mirrored;
         let others = written.iter().filter(|hash| !mirrored.contains(hash));
@@ -107,18 +113,18 @@ impl Setting {
         }
     }
 
-    /// The hashes of those inside and of those outside.
+    /// The hashes of the private and of the public view.
     ///
     /// # Errors
     /// More than one hash was given to derive them from.
     fn sides(&self) -> Result<(String, String), Failure> {
-        let base = match self.given.as_slice() {
+        let base = match self.given_hashes.as_slice() {
             [] => "cloudhosts",
             [one] => one,
             _ => {
                 return Err(Failure::Usage(
-                    "with --private, --public or --from-metadata one --hash at most: KEY:private \
-                     and KEY:public are written"
+                    "--private, --public and --from-metadata take at most one --hash: they write \
+                     KEY:private and KEY:public"
                         .into(),
                 ));
             }
@@ -127,50 +133,35 @@ impl Setting {
     }
 }
 
-/// Reads a role.
+/// Parses a role.
 fn role(name: &str) -> Result<Role, Failure> {
     Role::parse(name).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// Reads a member of a role; without one it is this machine's name.
+/// Parses a role with a member, which is this machine's hostname by default.
 fn member(name: &str, member: Option<&str>) -> Result<Role, Failure> {
     let role = role(name)?;
     let uname = rustix::system::uname();
-    let (member, whence) = match member {
+    let (member, origin) = match member {
         Some(member) => (member.into(), "--member"),
         None => (
             uname.nodename().to_string_lossy(),
-            "the name of this machine; pass --member",
+            "this machine's hostname; pass --member",
         ),
     };
     role.with_member(&member)
-        .map_err(|error| Failure::Usage(format!("{whence}: {error}")))
+        .map_err(|error| Failure::Usage(format!("{origin}: {error}")))
 }
 
-/// Runs what talks to Redis, on this one thread. A look-up of the host that
-/// outlives its timeout is left behind.
-///
-/// # Errors
-/// As `work`; or the system gives no descriptor.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Unreachable(format!("can't start: {error}")))?;
-    let done = runtime.block_on(work);
-    runtime.shutdown_background();
-    done
-}
-
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Failure {
+impl From<RegisterError> for Failure {
+    fn from(trouble: RegisterError) -> Failure {
         match trouble {
-            Trouble::Differs(why) => Failure::Failed(why),
-            Trouble::Dangling(why) => Failure::Refused(format!(
-                "{why}; register what it is to point at first, or pass --force"
-            )),
-            Trouble::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
-            Trouble::Away(_) | Trouble::Refused(_) => {
+            RegisterError::Differs(why) => Failure::Failed(why),
+            RegisterError::Dangling(why) => {
+                Failure::Refused(format!("{why}; register the target first, or pass --force"))
+            }
+            RegisterError::Unanswered(_) => Failure::Unreachable(trouble.to_string()),
+            RegisterError::Away(_) | RegisterError::Refused(_) => {
                 Failure::Unreachable(format!("nothing was changed: {trouble}"))
             }
         }

@@ -1,5 +1,5 @@
-//! `struct gaih_addrtuple`: the list that `gethostbyname4_r` answers with,
-//! addresses of both families under one name.
+//! `struct gaih_addrtuple`: the linked list that `gethostbyname4_r` returns,
+//! with the addresses of both families.
 
 use std::io;
 use std::marker::PhantomData;
@@ -9,8 +9,8 @@ use cloudhosts_table::Addresses;
 use libc::{AF_INET, AF_INET6, c_char, c_int, c_void, size_t};
 use libnss::interop::{CBuffer, ToC};
 
-use crate::abi::writer::Writer;
-use crate::status::Situation;
+use crate::abi::buffer_writer::BufferWriter;
+use crate::outcome::Outcome;
 
 /// `struct gaih_addrtuple` of glibc's `<nss.h>`.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(crate) struct AddrTuple {
     scopeid: u32,
 }
 
-/// An answer that is to become a list of tuples.
+/// An answer to be written as a list of tuples.
 pub(crate) struct TupleList<'a> {
     /// The canonical name.
     pub(crate) name: &'a str,
@@ -33,7 +33,7 @@ pub(crate) struct TupleList<'a> {
     pub(crate) v6: Addresses<'a, 16>,
 }
 
-/// Where the caller wants the list.
+/// Where the caller wants the list, and the buffer for its tuples.
 pub(crate) struct TupleSlot<'c> {
     list: *mut *mut AddrTuple,
     buffer: *mut c_char,
@@ -42,12 +42,12 @@ pub(crate) struct TupleSlot<'c> {
 }
 
 impl<'c> TupleSlot<'c> {
-    /// None when there is nowhere to put the list.
+    /// None if `list` is null.
     ///
     /// # Safety
     /// For `'c`, `list` is null or points to a pointer, which is null or points
     /// to a tuple, and `buffer` is null or points to `buflen` bytes; all may be
-    /// written, and nothing else reads or writes them.
+    /// written to, and nothing else reads or writes them.
     pub(crate) unsafe fn new(
         list: *mut *mut AddrTuple,
         buffer: *mut c_char,
@@ -62,28 +62,29 @@ impl<'c> TupleSlot<'c> {
         })
     }
 
-    /// Hands the answer over, whole or not at all.
-    pub(crate) fn put(self, answer: &TupleList<'_>) -> Situation {
+    /// Writes the whole answer, or leaves the list as it is.
+    pub(crate) fn put(self, answer: &TupleList<'_>) -> Outcome {
         if answer.v4.len() + answer.v6.len() == 0 {
-            // glibc reads the first tuple of a success without looking.
-            return Situation::NoneInFamily;
+            // After a success glibc reads the first tuple without checking that
+            // there is one.
+            return Outcome::NoAddressInFamily;
         }
         let mut buffer = CBuffer::new(self.buffer.cast::<c_void>(), self.buflen);
-        // SAFETY: `new` was promised both.
+        // SAFETY: the caller of `new` promised both.
         match unsafe { answer.to_c(self.list, &mut buffer) } {
-            Ok(()) => Situation::Found,
-            Err(_) => Situation::BufferTooSmall,
+            Ok(()) => Outcome::Found,
+            Err(_) => Outcome::BufferTooSmall,
         }
     }
 }
 
 impl ToC<*mut AddrTuple> for TupleList<'_> {
-    /// Up to 2.35 getaddrinfo gives the first tuple itself, on its stack, and
-    /// expects it to be filled; since then it gives none. nss_dns and
-    /// nss-resolve serve both, and so does this.
+    /// Up to glibc 2.35 getaddrinfo passes the first tuple itself, on its stack,
+    /// and expects it to be filled; later versions pass none. This serves both,
+    /// as nss_dns and nss-resolve do.
     unsafe fn to_c(&self, list: *mut *mut AddrTuple, buffer: &mut CBuffer) -> io::Result<()> {
         // SAFETY: the caller of `to_c` promises the buffer.
-        let mut writer = unsafe { Writer::new(buffer) };
+        let mut writer = unsafe { BufferWriter::new(buffer) };
         // SAFETY: the caller of `to_c` promises that the list can be read.
         let given = unsafe { list.read() };
         let count = self.v4.len() + self.v6.len();
@@ -115,12 +116,12 @@ impl ToC<*mut AddrTuple> for TupleList<'_> {
                 addr,
                 scopeid: 0,
             };
-            // SAFETY: it is the caller's or one of the `own` reserved, which
-            // with the caller's make `count`.
+            // SAFETY: it is the caller's tuple or one of the `own` reserved
+            // ones; together they are `count`.
             unsafe { tuple.write(value) };
-            // SAFETY: this is the caller's list, or a tuple written before.
+            // SAFETY: this is the caller's list, or a tuple written earlier.
             unsafe { link.write(tuple) };
-            // Its first field is `next`.
+            // `next` is its first field.
             link = tuple.cast();
         }
         Ok(())

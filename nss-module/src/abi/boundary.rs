@@ -1,96 +1,95 @@
 //! The boundary that no panic crosses, and the one place that reports to glibc.
 //!
-//! A panic is a mistake of ours, and the one thing here that needs memory: the
-//! standard library boxes what it carries, and ends the process where there is
-//! none.
+//! A panic is a bug in the module. It is also the one thing here that allocates:
+//! the standard library boxes its payload, and aborts the process if it can't.
 
 use std::panic::{self, AssertUnwindSafe};
 
 use libc::c_int;
 
-use crate::status::Situation;
+use crate::outcome::Outcome;
 
-/// Where glibc wants to hear how a call ended.
-pub(crate) struct Report {
+/// The caller's `errno` and `h_errno`, which each function reports through.
+pub(crate) struct ErrorPointers {
     errnop: *mut c_int,
     h_errnop: *mut c_int,
 }
 
-impl Report {
+impl ErrorPointers {
     /// # Safety
-    /// For the call, each pointer is null or may be written.
-    pub(crate) unsafe fn new(errnop: *mut c_int, h_errnop: *mut c_int) -> Report {
-        Report { errnop, h_errnop }
+    /// During the call, each pointer is null or may be written to.
+    pub(crate) unsafe fn new(errnop: *mut c_int, h_errnop: *mut c_int) -> ErrorPointers {
+        ErrorPointers { errnop, h_errnop }
     }
 
-    /// Runs `answer` and says how it ended. A panic ends like a missing table:
-    /// glibc asks the next service, and the process lives.
-    pub(crate) fn of(self, answer: impl FnOnce() -> Situation) -> c_int {
-        let row = guarded(answer).row();
-        if let Some(errno) = row.errno
+    /// Runs `answer`, stores how it ended, and returns the status. A panic ends
+    /// like a missing table: glibc asks the next service, and the process lives.
+    pub(crate) fn report(self, answer: impl FnOnce() -> Outcome) -> c_int {
+        let result = catch(answer).glibc_result();
+        if let Some(errno) = result.errno
             && !self.errnop.is_null()
         {
-            // SAFETY: `new` was promised that it may be written.
+            // SAFETY: the caller of `new` promised that it may be written to.
             unsafe { self.errnop.write(errno) };
         }
         if !self.h_errnop.is_null() {
             // SAFETY: as above.
-            unsafe { self.h_errnop.write(row.h_errno) };
+            unsafe { self.h_errnop.write(result.h_errno) };
         }
-        row.status as c_int
+        result.status as c_int
     }
 }
 
-/// Runs `answer`, and keeps a panic in.
-pub(crate) fn guarded(answer: impl FnOnce() -> Situation) -> Situation {
-    // What a panic leaves behind is the caller's buffer, which it must not read
-    // after a failure, and statics that are atomics.
-    panic::catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Situation::Unavailable)
+/// Runs `answer`, and turns a panic into [`Outcome::Unavailable`].
+pub(crate) fn catch(answer: impl FnOnce() -> Outcome) -> Outcome {
+    // A panic can leave half an answer in the caller's buffer, which the caller
+    // must not read after a failure, and in statics, all of which are atomics.
+    panic::catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Outcome::Unavailable)
 }
 
 /// Silences the standard library's panic message, which would appear on the
-/// host's standard error. The library is linked statically, so this is the
-/// module's own hook and nobody else's.
+/// host program's standard error. The library is linked statically, so this
+/// sets the module's own hook and nobody else's.
 #[cfg(not(test))]
 extern "C" fn silence() {
-    // A closure that holds nothing is boxed without memory being allocated.
+    // A closure that captures nothing is boxed without an allocation.
     panic::set_hook(Box::new(|_| {}));
 }
 
-/// Run by the loader, once, before anything in the module can be called.
+/// The loader runs this once, before anything in the module can be called.
 #[cfg(not(test))]
 #[used]
-// SAFETY: the loader calls what stands in this section without arguments that
-// `silence` would miss, and `silence` needs nothing set up before it.
+// SAFETY: the loader calls the functions in this section with arguments that
+// `silence` ignores, and `silence` needs nothing to be set up before it.
 #[unsafe(link_section = ".init_array")]
 static AT_LOAD: extern "C" fn() = silence;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    use std::ptr;
+
+    use libc::ENOENT;
 
     use super::*;
-    use libc::ENOENT;
-    use std::ptr;
 
     #[test]
     fn a_panic_is_reported_as_a_missing_table() {
         let (mut errno, mut h_errno) = (77, 77);
         // SAFETY: both are integers of this function.
-        let report = unsafe { Report::new(&raw mut errno, &raw mut h_errno) };
-        let status = report.of(|| panic!("a test panics"));
+        let pointers = unsafe { ErrorPointers::new(&raw mut errno, &raw mut h_errno) };
+        let status = pointers.report(|| panic!("a test panics"));
         assert_eq!((status, errno, h_errno), (-1, ENOENT, 3));
     }
 
     #[test]
-    fn success_leaves_errno_alone_and_null_is_nowhere() {
+    fn success_leaves_errno_alone_and_null_is_not_written() {
         let (mut errno, mut h_errno) = (77, 77);
         // SAFETY: both are integers of this function.
-        let report = unsafe { Report::new(&raw mut errno, &raw mut h_errno) };
-        assert_eq!(report.of(|| Situation::Found), 1);
+        let pointers = unsafe { ErrorPointers::new(&raw mut errno, &raw mut h_errno) };
+        assert_eq!(pointers.report(|| Outcome::Found), 1);
         assert_eq!((errno, h_errno), (77, 0));
         // SAFETY: null is allowed.
-        let report = unsafe { Report::new(ptr::null_mut(), ptr::null_mut()) };
-        assert_eq!(report.of(|| Situation::NoSuchName), 0);
+        let pointers = unsafe { ErrorPointers::new(ptr::null_mut(), ptr::null_mut()) };
+        assert_eq!(pointers.report(|| Outcome::NoSuchName), 0);
     }
 }

@@ -1,15 +1,16 @@
-//! The functions glibc calls, and nothing else that can be seen from outside.
+//! The functions that glibc calls: all that the module exports.
 //!
-//! Prototypes are those of glibc's `nss/nss_files` and `resolv/nss_dns`; glibc
-//! declares them nowhere. Each converts its pointers, calls one safe function
-//! and reports. libnss's `libnss_host_hooks!` would write them, but without
-//! `gethostbyname4_r`, without the `h_errnop` of `gethostent_r`, and with
-//! `unwrap` and a `Mutex` in them.
+//! glibc declares them in no header; the prototypes are those of its
+//! `nss/nss_files` and `resolv/nss_dns`. Each converts its pointers, calls one
+//! safe function and reports. libnss's `libnss_host_hooks!` would generate them,
+//! but without `gethostbyname4_r`, without the `h_errnop` of `gethostent_r`, and
+//! with `unwrap` and a `Mutex` in them.
 //!
 //! The contract of all of them, with glibc or whoever else calls: strings end
-//! in zero, `buffer` points to `buflen` bytes, an address to as many bytes as
-//! its length says, every other pointer to one object of its type. Pointers to
-//! results may be null. Nobody else touches any of it during the call.
+//! with a zero byte, `buffer` points to `buflen` bytes, an address to as many
+//! bytes as its length says, every other pointer to one object of its type.
+//! Pointers to results may be null. Nobody else touches any of it during the
+//! call.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -18,14 +19,14 @@ use libc::{AF_INET, AF_INET6, c_char, c_int, size_t, socklen_t};
 use libnss::host::CHost;
 
 use crate::abi::addrtuple::{AddrTuple, TupleSlot};
-use crate::abi::boundary::{Report, guarded};
+use crate::abi::boundary::{ErrorPointers, catch};
 use crate::abi::hostent::HostSlot;
-use crate::enumerate::HOSTS;
+use crate::enumeration::ENUMERATION;
 use crate::lookup::{self, Address, Family};
-use crate::status::Situation;
+use crate::outcome::Outcome;
 
-/// Most bytes of a name that are looked at: more than any name has.
-const LONGEST: usize = 256;
+/// A name is read up to this many bytes: more than any valid one has.
+const MAX_NAME_READ: usize = 256;
 
 /// `gethostbyname_r(3)`: IPv4 addresses of a name.
 ///
@@ -69,8 +70,8 @@ pub(crate) unsafe extern "C" fn _nss_cloudhosts_gethostbyname2_r(
     }
 }
 
-/// The same with a time to live, always 0 so that nobody caches the answer,
-/// and the canonical name, which is also the result's `h_name`.
+/// The same with a time to live, which is 0 so that nobody caches the answer,
+/// and with the canonical name, which is also the result's `h_name`.
 ///
 /// # Safety
 /// See the module.
@@ -87,26 +88,26 @@ pub(crate) unsafe extern "C" fn _nss_cloudhosts_gethostbyname3_r(
     canonp: *mut *mut c_char,
 ) -> c_int {
     // SAFETY: the contract of the module.
-    let report = unsafe { Report::new(errnop, h_errnop) };
-    report.of(|| {
+    let pointers = unsafe { ErrorPointers::new(errnop, h_errnop) };
+    pointers.report(|| {
         let Some(family) = family(af) else {
-            return Situation::NotOurFamily;
+            return Outcome::UnsupportedFamily;
         };
         // SAFETY: the contract of the module.
         let Some(slot) = (unsafe { HostSlot::new(result, buffer, buflen) }) else {
-            return Situation::Unavailable;
+            return Outcome::Unavailable;
         };
         // SAFETY: the contract of the module.
-        let situation = lookup::by_name(unsafe { bytes(name) }, family, slot);
-        if situation == Situation::Found {
-            // SAFETY: the contract of the module; it was written just now.
+        let outcome = lookup::by_name(unsafe { bytes(name) }, family, slot);
+        if outcome == Outcome::Found {
+            // SAFETY: the contract of the module; it has just been written.
             let name = unsafe { (*result).name };
             // SAFETY: the contract of the module.
             unsafe { set(canonp, name) };
             // SAFETY: the contract of the module.
             unsafe { set(ttlp, 0) };
         }
-        situation
+        outcome
     })
 }
 
@@ -125,19 +126,19 @@ pub(crate) unsafe extern "C" fn _nss_cloudhosts_gethostbyname4_r(
     ttlp: *mut i32,
 ) -> c_int {
     // SAFETY: the contract of the module.
-    let report = unsafe { Report::new(errnop, h_errnop) };
-    report.of(|| {
+    let pointers = unsafe { ErrorPointers::new(errnop, h_errnop) };
+    pointers.report(|| {
         // SAFETY: the contract of the module.
         let Some(slot) = (unsafe { TupleSlot::new(pat, buffer, buflen) }) else {
-            return Situation::Unavailable;
+            return Outcome::Unavailable;
         };
         // SAFETY: the contract of the module.
-        let situation = lookup::by_name_in_both(unsafe { bytes(name) }, slot);
-        if situation == Situation::Found {
+        let outcome = lookup::by_name_in_both(unsafe { bytes(name) }, slot);
+        if outcome == Outcome::Found {
             // SAFETY: the contract of the module.
             unsafe { set(ttlp, 0) };
         }
-        situation
+        outcome
     })
 }
 
@@ -182,35 +183,36 @@ pub(crate) unsafe extern "C" fn _nss_cloudhosts_gethostbyaddr2_r(
     ttlp: *mut i32,
 ) -> c_int {
     // SAFETY: the contract of the module.
-    let report = unsafe { Report::new(errnop, h_errnop) };
-    report.of(|| {
+    let pointers = unsafe { ErrorPointers::new(errnop, h_errnop) };
+    pointers.report(|| {
         // SAFETY: the contract of the module.
         let Some(address) = (unsafe { address(addr, len, af) }) else {
-            return Situation::NotOurFamily;
+            return Outcome::UnsupportedFamily;
         };
         // SAFETY: the contract of the module.
         let Some(slot) = (unsafe { HostSlot::new(result, buffer, buflen) }) else {
-            return Situation::Unavailable;
+            return Outcome::Unavailable;
         };
-        let situation = lookup::by_address(address, slot);
-        if situation == Situation::Found {
+        let outcome = lookup::by_address(address, slot);
+        if outcome == Outcome::Found {
             // SAFETY: the contract of the module.
             unsafe { set(ttlp, 0) };
         }
-        situation
+        outcome
     })
 }
 
-/// `sethostent(3)`: the list of hosts starts anew.
+/// `sethostent(3)`: rewinds the list of hosts.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn _nss_cloudhosts_sethostent(_stayopen: c_int) -> c_int {
-    guarded(|| HOSTS.rewind()).row().status as c_int
+    catch(|| ENUMERATION.rewind()).glibc_result().status as c_int
 }
 
-/// `endhostent(3)`: the list of hosts is not needed any more.
+/// `endhostent(3)`: closes the list of hosts. There is nothing to close, so
+/// this rewinds it.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn _nss_cloudhosts_endhostent() -> c_int {
-    guarded(|| HOSTS.rewind()).row().status as c_int
+    catch(|| ENUMERATION.rewind()).glibc_result().status as c_int
 }
 
 /// `gethostent_r(3)`: the next host of the list.
@@ -226,17 +228,17 @@ pub(crate) unsafe extern "C" fn _nss_cloudhosts_gethostent_r(
     h_errnop: *mut c_int,
 ) -> c_int {
     // SAFETY: the contract of the module.
-    let report = unsafe { Report::new(errnop, h_errnop) };
-    report.of(|| {
+    let pointers = unsafe { ErrorPointers::new(errnop, h_errnop) };
+    pointers.report(|| {
         // SAFETY: the contract of the module.
         match unsafe { HostSlot::new(result, buffer, buflen) } {
-            Some(slot) => lookup::ask(|view| HOSTS.next(view, slot)),
-            None => Situation::Unavailable,
+            Some(slot) => lookup::ask(|view| ENUMERATION.next(view, slot)),
+            None => Outcome::Unavailable,
         }
     })
 }
 
-/// Our name for a family; AF_UNSPEC is none, as in nss_dns.
+/// The family of an `AF_` constant; AF_UNSPEC is none, as in nss_dns.
 fn family(af: c_int) -> Option<Family> {
     match af {
         AF_INET => Some(Family::V4),
@@ -245,21 +247,22 @@ fn family(af: c_int) -> Option<Family> {
     }
 }
 
-/// The name's bytes, or as many as show that it is too long; none of null.
+/// The bytes of a name, at most [`MAX_NAME_READ`]; no bytes if it is null.
 ///
 /// # Safety
-/// `name` is null or ends in zero, and is not written during the call.
+/// `name` is null or ends with a zero byte, and is not written to during the
+/// call.
 unsafe fn bytes<'c>(name: *const c_char) -> &'c [u8] {
     if name.is_null() {
         return &[];
     }
-    // SAFETY: it ends in zero.
-    let len = unsafe { libc::strnlen(name, LONGEST) };
-    // SAFETY: strnlen has seen so many bytes.
+    // SAFETY: it ends with a zero byte.
+    let len = unsafe { libc::strnlen(name, MAX_NAME_READ) };
+    // SAFETY: strnlen has read these bytes.
     unsafe { std::slice::from_raw_parts(name.cast(), len) }
 }
 
-/// The address, when its length is that of its family.
+/// The address, if its length is that of its family.
 ///
 /// # Safety
 /// `addr` is null or points to `len` bytes.
@@ -276,13 +279,13 @@ unsafe fn address(addr: *const c_void, len: socklen_t, af: c_int) -> Option<Addr
     }
 }
 
-/// Stores a result that the caller may not care for.
+/// Stores a result that the caller may not have asked for.
 ///
 /// # Safety
-/// `to` is null or may be written.
+/// `to` is null or may be written to.
 unsafe fn set<T>(to: *mut T, value: T) {
     if !to.is_null() {
-        // SAFETY: promised above.
+        // SAFETY: the caller promised it.
         unsafe { to.write(value) };
     }
 }

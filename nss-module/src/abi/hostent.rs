@@ -7,10 +7,10 @@ use libc::{AF_INET, AF_INET6, c_char, c_int, c_void, size_t};
 use libnss::host::CHost;
 use libnss::interop::{CBuffer, ToC};
 
-use crate::abi::writer::Writer;
-use crate::status::Situation;
+use crate::abi::buffer_writer::BufferWriter;
+use crate::outcome::Outcome;
 
-/// An answer that is to become a `struct hostent`.
+/// An answer to be written as a `struct hostent`.
 pub(crate) struct Host<'a, Aliases, Addresses> {
     /// The canonical name.
     pub(crate) name: &'a str,
@@ -20,7 +20,8 @@ pub(crate) struct Host<'a, Aliases, Addresses> {
     pub(crate) addresses: Addresses,
 }
 
-/// Where the caller wants a `struct hostent`.
+/// Where the caller wants the `struct hostent`, and the buffer for what it
+/// points to.
 pub(crate) struct HostSlot<'c> {
     result: *mut CHost,
     buffer: *mut c_char,
@@ -29,11 +30,11 @@ pub(crate) struct HostSlot<'c> {
 }
 
 impl<'c> HostSlot<'c> {
-    /// None when there is nowhere to put the result.
+    /// None if `result` is null.
     ///
     /// # Safety
     /// For `'c`, `result` is null or points to a `struct hostent` and `buffer`
-    /// is null or points to `buflen` bytes; both may be written, and nothing
+    /// is null or points to `buflen` bytes; both may be written to, and nothing
     /// else reads or writes them.
     pub(crate) unsafe fn new(
         result: *mut CHost,
@@ -49,23 +50,23 @@ impl<'c> HostSlot<'c> {
         })
     }
 
-    /// Hands the answer over, whole or not at all.
+    /// Writes the whole answer, or leaves `result` as it is.
     pub(crate) fn put<Aliases, Addresses, const N: usize>(
         self,
         host: &Host<'_, Aliases, Addresses>,
-    ) -> Situation
+    ) -> Outcome
     where
         Aliases: Iterator<Item: AsRef<str>> + Clone,
         Addresses: ExactSizeIterator<Item = [u8; N]> + Clone,
     {
         if host.addresses.len() == 0 {
-            return Situation::NoneInFamily;
+            return Outcome::NoAddressInFamily;
         }
         let mut buffer = CBuffer::new(self.buffer.cast::<c_void>(), self.buflen);
-        // SAFETY: `new` was promised both.
+        // SAFETY: the caller of `new` promised both.
         match unsafe { host.to_c(self.result, &mut buffer) } {
-            Ok(()) => Situation::Found,
-            Err(_) => Situation::BufferTooSmall,
+            Ok(()) => Outcome::Found,
+            Err(_) => Outcome::BufferTooSmall,
         }
     }
 }
@@ -77,12 +78,12 @@ where
 {
     unsafe fn to_c(&self, result: *mut CHost, buffer: &mut CBuffer) -> io::Result<()> {
         // SAFETY: the caller of `to_c` promises the buffer.
-        let mut writer = unsafe { Writer::new(buffer) };
+        let mut writer = unsafe { BufferWriter::new(buffer) };
         let mut addresses = self.addresses.clone();
         let mut aliases = self.aliases.clone();
         let count = aliases.clone().count();
         // Programs read h_addr_list[i] as a struct in_addr, so addresses are
-        // aligned to 4, as its s_addr is.
+        // aligned to 4 like its s_addr.
         let h_addr_list = writer.pointers(addresses.len(), |writer| {
             let Some(address) = addresses.next() else {
                 return Ok(None);
@@ -107,7 +108,7 @@ where
     }
 }
 
-/// An address where a `struct in_addr` or `in6_addr` may stand.
+/// An address, aligned as a `struct in_addr` or `in6_addr`.
 #[derive(Clone, Copy)]
 #[repr(C, align(4))]
 struct Aligned<const N: usize>([u8; N]);

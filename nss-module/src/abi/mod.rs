@@ -1,20 +1,14 @@
-//! Everything that touches memory of the caller's: glibc's side of the module,
-//! and all of its `unsafe`.
+//! Everything that touches the caller's memory: glibc's side of the module.
 //!
-//! What the pointers mean is glibc's contract with every NSS module, written
-//! down at [`entry`]. The rest of the crate sees safe types made there: a name
+//! [`entry`] states what the pointers mean, which is glibc's contract with every
+//! NSS module, and turns them into safe types for the rest of the crate: a name
 //! as bytes, a [`hostent::HostSlot`], an [`addrtuple::TupleSlot`].
 
 #![allow(unsafe_code)]
 
 pub(crate) mod addrtuple;
 pub(crate) mod boundary;
+mod buffer_writer;
 pub(crate) mod entry;
 pub(crate) mod environment;
 pub(crate) mod hostent;
-#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod old_glibc;
-#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod unwind_tables;
-mod version;
-mod writer;

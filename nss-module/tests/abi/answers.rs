@@ -9,9 +9,6 @@ use crate::fixture::*;
 
 #[test]
 fn names_have_their_addresses() {
-    if !in_own_process(module_path!(), "names_have_their_addresses") {
-        return;
-    }
     let (_daemon, module) = attached();
     let v4 = found("both", &[], &["192.0.2.1", "192.0.2.2"]);
     let v6 = found("both", &[], &["fd00::1", "fd00::2"]);
@@ -41,9 +38,6 @@ fn names_have_their_addresses() {
 
 #[test]
 fn addresses_have_their_names() {
-    if !in_own_process(module_path!(), "addresses_have_their_names") {
-        return;
-    }
     let (_daemon, module) = attached();
     let names = ["second", "primary"];
     for ask in [addr("192.0.2.5"), Ask::Addr2("192.0.2.5".parse().unwrap())] {
@@ -67,9 +61,6 @@ fn addresses_have_their_names() {
 
 #[test]
 fn picks_are_even() {
-    if !in_own_process(module_path!(), "picks_are_even") {
-        return;
-    }
     let (_daemon, module) = attached();
     for ask in [Ask::Name("one-of".into()), name4("one-of")] {
         let mut seen = [0; 4];

@@ -42,9 +42,6 @@ fn every_buffer(module: &Module, ask: &Ask) {
 
 #[test]
 fn every_buffer_is_filled_or_refused() {
-    if !in_own_process(module_path!(), "every_buffer_is_filled_or_refused") {
-        return;
-    }
     let (_daemon, module) = attached();
     for name in ["both", "primary", "six.example.com", "farm-25", "farm-100"] {
         let af = if name.starts_with("six") {
@@ -66,9 +63,6 @@ fn every_buffer_is_filled_or_refused() {
 
 #[test]
 fn large_roles_come_whole() {
-    if !in_own_process(module_path!(), "large_roles_come_whole") {
-        return;
-    }
     let (_daemon, module) = attached();
     for count in [1_000_u32, 4_000] {
         let name = format!("farm-{count}");

@@ -15,9 +15,6 @@ fn list(module: &Module) -> Vec<Answered> {
 
 #[test]
 fn the_list_has_each_host_once() {
-    if !in_own_process(module_path!(), "the_list_has_each_host_once") {
-        return;
-    }
     let (_daemon, module) = attached();
     let hosts = list(&module);
     let mut names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
@@ -100,9 +97,6 @@ fn list_across(module: &Module, after: usize, then: impl FnOnce()) -> BTreeMap<S
 /// come once, whatever their addresses.
 #[test]
 fn the_list_goes_on_while_the_table_changes() {
-    if !in_own_process(module_path!(), "the_list_goes_on_while_the_table_changes") {
-        return;
-    }
     let both = |name: &str, n: u32| {
         let address = format!("192.0.2.{}", n % 250);
         entry(name, &[&address, "fd00::1"])
@@ -128,12 +122,6 @@ fn the_list_goes_on_while_the_table_changes() {
 
 #[test]
 fn the_list_goes_on_where_its_role_lost_a_family() {
-    if !in_own_process(
-        module_path!(),
-        "the_list_goes_on_where_its_role_lost_a_family",
-    ) {
-        return;
-    }
     let both = |name| entry(name, &["192.0.2.1", "fd00::1"]);
     let (daemon, module) = serving(vec![both("b"), both("d")]);
     let first = module.ask(&Ask::Next).answer.unwrap().name;
@@ -156,9 +144,6 @@ fn the_list_goes_on_where_its_role_lost_a_family() {
 /// A daemon that starts again makes another region: nothing is lost.
 #[test]
 fn the_list_begins_anew_in_another_region() {
-    if !in_own_process(module_path!(), "the_list_begins_anew_in_another_region") {
-        return;
-    }
     let roles = (0..100).map(|n| entry(&format!("r-{n}"), &["192.0.2.1"]));
     let (daemon, module) = serving(roles.collect());
     let counts = list_across(&module, 50, || daemon.move_to_a_new_region());
@@ -177,9 +162,6 @@ fn the_list_begins_anew_in_another_region() {
 
 #[test]
 fn threads_share_one_list() {
-    if !in_own_process(module_path!(), "threads_share_one_list") {
-        return;
-    }
     let roles = (0..2000).map(|n| entry(&format!("role-{n:04}"), &["192.0.2.1", "fd00::1"]));
     let (_daemon, module) = serving(roles.collect());
     let mut hosts: Vec<(String, bool)> = thread::scope(|scope| {
@@ -197,12 +179,6 @@ fn threads_share_one_list() {
 
 #[test]
 fn a_fork_in_the_middle_of_the_list_does_not_hang() {
-    if !in_own_process(
-        module_path!(),
-        "a_fork_in_the_middle_of_the_list_does_not_hang",
-    ) {
-        return;
-    }
     let (_daemon, module) = attached();
     let busy = std::sync::atomic::AtomicBool::new(true);
     let relaxed = std::sync::atomic::Ordering::Relaxed;

@@ -1,13 +1,11 @@
 //! The functions of the built module, called as glibc calls them, against a
 //! table that came through a real handover.
 //!
-//! Each test runs in a process of its own: a module attaches once a process.
+//! Each test needs a process of its own, because a module attaches once: nextest sees to that.
 #![allow(
     unreachable_pub,
     clippy::multiple_unsafe_ops_per_block,
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     reason = "a test that fails should stop"
 )]
 

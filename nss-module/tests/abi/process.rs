@@ -14,9 +14,6 @@ use crate::fixture::*;
 
 #[test]
 fn children_draw_for_themselves() {
-    if !in_own_process(module_path!(), "children_draw_for_themselves") {
-        return;
-    }
     let (_daemon, module) = attached();
     module.ask(&name4("one-of"));
     let mut seen = [0; 5];
@@ -75,12 +72,6 @@ fn forbid_system_calls() {
 /// that is made where there is no daemon.
 #[test]
 fn an_attach_makes_the_system_calls_that_are_listed_and_no_other() {
-    if !in_own_process(
-        module_path!(),
-        "an_attach_makes_the_system_calls_that_are_listed_and_no_other",
-    ) {
-        return;
-    }
     let listed = [
         libc::SYS_socket,
         libc::SYS_connect,
@@ -140,9 +131,6 @@ fn ask_quietly(module: &Module, names: &[&CStr], times: u32) -> i32 {
 
 #[test]
 fn answering_makes_no_system_call() {
-    if !in_own_process(module_path!(), "answering_makes_no_system_call") {
-        return;
-    }
     let (_daemon, module) = attached();
     module.ask(&name4("both"));
     let code = in_child(|| {
@@ -163,12 +151,6 @@ fn answering_makes_no_system_call() {
 /// changes that its parent makes meanwhile.
 #[test]
 fn a_thousand_changes_are_followed_without_a_system_call() {
-    if !in_own_process(
-        module_path!(),
-        "a_thousand_changes_are_followed_without_a_system_call",
-    ) {
-        return;
-    }
     let (daemon, module) = attached();
     let said = shared_page();
     // SAFETY: the child uses the module, which is made for this, and exits.
@@ -243,12 +225,6 @@ fn has_ended(child: libc::pid_t) -> bool {
 
 #[test]
 fn another_region_is_taken_up_and_nothing_stays_open() {
-    if !in_own_process(
-        module_path!(),
-        "another_region_is_taken_up_and_nothing_stays_open",
-    ) {
-        return;
-    }
     let (daemon, module) = attached();
     module.ask(&name4("both"));
     let open = || fs::read_dir("/proc/self/fd").unwrap().count();
@@ -270,9 +246,6 @@ fn another_region_is_taken_up_and_nothing_stays_open() {
 
 #[test]
 fn without_a_daemon_the_next_service_is_asked() {
-    if !in_own_process(module_path!(), "without_a_daemon_the_next_service_is_asked") {
-        return;
-    }
     let module = Module::load();
     let none = Outcome::failed(UNAVAIL, ENOENT, NO_RECOVERY);
     for ask in [
@@ -296,9 +269,6 @@ fn without_a_daemon_the_next_service_is_asked() {
 
 #[test]
 fn a_table_goes_stale_without_its_daemon() {
-    if !in_own_process(module_path!(), "a_table_goes_stale_without_its_daemon") {
-        return;
-    }
     let daemon = Daemon::start();
     daemon.publish_for(Some(Duration::from_secs(5)), roles());
     let module = Module::load();

@@ -9,9 +9,6 @@ use crate::fixture::*;
 
 #[test]
 fn each_situation_has_its_row() {
-    if !in_own_process(module_path!(), "each_situation_has_its_row") {
-        return;
-    }
     let (_daemon, module) = attached();
     let missing = Outcome::failed(NOTFOUND, ENOENT, HOST_NOT_FOUND);
     let long = "a".repeat(300);
@@ -52,12 +49,6 @@ fn each_situation_has_its_row() {
 
 #[test]
 fn a_name_of_bytes_that_are_no_text_is_not_found() {
-    if !in_own_process(
-        module_path!(),
-        "a_name_of_bytes_that_are_no_text_is_not_found",
-    ) {
-        return;
-    }
     let (_daemon, module) = attached();
     let (mut errno, mut h_errno) = (JUNK, JUNK);
     let mut list = ptr::null_mut();
@@ -78,9 +69,6 @@ fn a_name_of_bytes_that_are_no_text_is_not_found() {
 
 #[test]
 fn an_address_of_another_length_is_not_ours() {
-    if !in_own_process(module_path!(), "an_address_of_another_length_is_not_ours") {
-        return;
-    }
     let (_daemon, module) = attached();
     let bytes = [0u8; 64];
     let lengths = [
@@ -117,9 +105,6 @@ fn an_address_of_another_length_is_not_ours() {
 
 #[test]
 fn pointers_may_be_null() {
-    if !in_own_process(module_path!(), "pointers_may_be_null") {
-        return;
-    }
     let (_daemon, module) = attached();
     let null = ptr::null_mut();
     // The first of the list may be any role: the largest needs this.

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Set in the process a test runs in: where the module is.
-pub const MODULE: &str = "CLOUDHOSTS_TEST_MODULE";
-
 /// The module, built in the profile of this test.
 ///
 /// `cargo test` builds no library that tests can't link with, so this does.
@@ -17,9 +14,6 @@ pub fn built() -> PathBuf {
 }
 
 fn build() -> PathBuf {
-    if let Some(built) = env::var_os(MODULE) {
-        return built.into();
-    }
     let own = env::current_exe().unwrap();
     let folder = own.parent().and_then(|deps| deps.parent()).unwrap();
     let profile = match folder.file_name().unwrap().to_str().unwrap() {

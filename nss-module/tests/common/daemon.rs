@@ -1,13 +1,13 @@
 //! The daemon's side: tables, and handing them over.
 
 use std::net::IpAddr;
-use std::os::unix::net::UnixListener;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
-use std::{env, fs, thread};
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Capacity, Order, RegionWriter, Role, RoleAnswer, Settings, handover};
+use cloudhosts_table::{Capacity, Order, RegionWriter, Role, RoleAnswer, Settings};
+
+use super::socket;
 
 /// A role of the tables made here.
 #[derive(Clone)]
@@ -64,9 +64,17 @@ pub fn pointer(name: &str, target: &str) -> Entry {
     }
 }
 
+/// The daemon's side of the handover, and what it serves.
+pub struct Daemon {
+    /// None once it has died.
+    peer: Mutex<Option<cloudhosts_testkit::Daemon>>,
+    served: Mutex<Served>,
+}
+
 /// What is served now.
+#[derive(Default)]
 struct Served {
-    /// None before the first table, and after the daemon's death.
+    /// None before the first table.
     writer: Option<RegionWriter>,
     /// What the region says at most once the daemon has gone.
     stale_max: Option<Duration>,
@@ -74,41 +82,14 @@ struct Served {
     names: Vec<String>,
 }
 
-/// The daemon's side of the handover, in threads of this process.
-pub struct Daemon {
-    served: Arc<Mutex<Served>>,
-}
-
 impl Daemon {
-    /// Listens at `CLOUDHOSTS_SOCKET`, with no table yet.
+    /// Listens at [`socket`], with no table yet.
     pub fn start() -> Daemon {
-        let path = env::var_os("CLOUDHOSTS_SOCKET").unwrap();
-        let listener = UnixListener::bind(path).unwrap();
-        let served = Arc::new(Mutex::new(Served {
-            writer: None,
-            stale_max: None,
-            generation: 0,
-            names: Vec::new(),
-        }));
-        let offered = Arc::clone(&served);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let client = client.unwrap();
-                if let Some(writer) = &offered.lock().unwrap().writer {
-                    let _ = handover::send(&client, writer.region(), monotonic());
-                }
-            }
-        });
-        let beating = Arc::clone(&served);
-        thread::spawn(move || {
-            loop {
-                if let Some(writer) = &beating.lock().unwrap().writer {
-                    writer.region().beat(monotonic());
-                }
-                thread::sleep(Duration::from_millis(200));
-            }
-        });
-        Daemon { served }
+        let peer = cloudhosts_testkit::Daemon::without_table(socket()).keep_beating();
+        Daemon {
+            peer: Mutex::new(Some(peer)),
+            served: Mutex::default(),
+        }
     }
 
     /// Publishes these roles in place of all there were, as one change.
@@ -120,26 +101,35 @@ impl Daemon {
     /// another span than before.
     pub fn publish_for(&self, stale_max: Option<Duration>, roles: Vec<Entry>) {
         let mut served = self.served.lock().unwrap();
-        if served.writer.is_none() || served.stale_max != stale_max {
+        let anew = served.writer.is_none() || served.stale_max != stale_max;
+        if anew {
             served.stale_max = stale_max;
             served.make(&roles);
         }
         served.change(&roles);
+        if anew {
+            self.offer(&served);
+        }
     }
 
     /// Goes on in a new region, as after a restart.
     pub fn move_to_a_new_region(&self) {
         let mut served = self.served.lock().unwrap();
         let next = served.writer.as_ref().unwrap().rebuild(monotonic());
-        let before = served.writer.replace(next.unwrap());
-        drop(served);
-        before.unwrap().region().mark_moved();
+        served.writer = Some(next.unwrap());
+        self.offer(&served);
+    }
+
+    fn offer(&self, served: &Served) {
+        let peer = self.peer.lock().unwrap();
+        peer.as_ref()
+            .unwrap()
+            .move_to(served.writer.as_ref().unwrap());
     }
 
     /// Dies as a killed one would: no heartbeat and nobody who answers.
     pub fn die(&self) {
-        self.served.lock().unwrap().writer = None;
-        let _ = fs::remove_file(env::var_os("CLOUDHOSTS_SOCKET").unwrap());
+        self.peer.lock().unwrap().take();
     }
 }
 
@@ -154,11 +144,8 @@ impl Served {
             reverse: true,
             hashes: vec!["cloudhosts".into()],
         };
-        let writer = RegionWriter::create(settings, &capacity, monotonic()).unwrap();
+        self.writer = Some(RegionWriter::create(settings, &capacity, monotonic()).unwrap());
         self.names.clear();
-        if let Some(before) = self.writer.replace(writer) {
-            before.region().mark_moved();
-        }
     }
 
     fn change(&mut self, roles: &[Entry]) {

@@ -1,10 +1,11 @@
 //! The module, loaded as glibc loads it.
 
 use std::ffi::{CString, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_char, c_int, hostent, size_t, socklen_t};
 
-use super::built;
+use super::{built, socket};
 
 /// `struct gaih_addrtuple`.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +96,14 @@ pub struct Module {
 }
 
 impl Module {
-    /// Loads the module as glibc does.
+    /// Loads the module as glibc does, once in a process: it attaches only once.
     pub fn load() -> Module {
+        static LOADED: AtomicBool = AtomicBool::new(false);
+        assert!(
+            !LOADED.swap(true, Ordering::SeqCst),
+            "each test needs a process of its own: `cargo nextest run`, or one test alone"
+        );
+        socket();
         let path = CString::new(built().into_os_string().into_encoded_bytes()).unwrap();
         // SAFETY: the path ends in zero.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };

@@ -1,61 +1,64 @@
-//! A connection, and what is known of whether it is the right one.
+//! A connection, and whether another server should be used instead.
 
-use super::invalidations::Invalidations;
-use super::link::Link;
-use super::lookout::Lookout;
-use super::survey::Survey;
-use crate::unreadable::may_be_read_elsewhere;
-use cloudhosts_config::Endpoint;
-use cloudhosts_config::status::UnreadableCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use cloudhosts_config::Endpoint;
+use cloudhosts_config::status::UnreadableCode;
 use tokio::sync::watch;
 
-/// After so long a hash that can't be read is read again, and the other URLs are
-/// visited: that the user has got the right, or a node the slot, is not pushed.
-pub(super) const AGAIN: Duration = Duration::from_secs(10);
+use super::hash_access::HashAccess;
+use super::invalidations::Invalidations;
+use super::link::Link;
+use super::server_watch::ServerWatch;
+use crate::fault::{Fault, FaultCode};
+use crate::unreadable::may_be_read_elsewhere;
 
-/// A connection that is logged in, to one of the configured Redis.
+/// How often a hash that can't be read is tried again, here and at the other URLs: Redis does not
+/// push that a right was granted, or that a slot has moved.
+pub(super) const RETRY_UNREADABLE: Duration = Duration::from_secs(10);
+
+/// A connection that is logged in.
 pub(crate) struct Connection {
     pub(crate) link: Link,
-    /// What it pushes.
+    /// What was pushed on it.
     pub(crate) invalidations: Arc<Invalidations>,
-    /// Where it goes, fit for printing.
+    /// The URL without the password.
     pub(crate) endpoint: String,
-    /// Why it pushes nothing, where it does not.
+    /// Why client tracking is off, if it is.
     pub(crate) no_tracking: Option<String>,
-    /// Why each hash can't be read over it, where it can't.
+    /// Why a hash can't be read, for each hash.
     pub(super) unreadable: Vec<Option<UnreadableCode>>,
-    /// When these are read again, where no push will tell.
+    /// When these are tried again.
     pub(super) again_at: Option<Instant>,
-    /// What there was to choose from, where there are several URLs.
+    /// Set if the connection was chosen from several URLs.
     pub(super) choice: Option<Choice>,
-    /// The master that sentinels named, where they did.
+    /// The master that the sentinels named, if there are sentinels.
     pub(super) master: Option<Endpoint>,
-    /// Who looks meanwhile whether another Redis should be in its place.
-    pub(super) lookout: Option<Lookout>,
+    /// Looks for a better server in the background.
+    pub(super) watch: Option<ServerWatch>,
 }
 
-/// Beside a connection that was chosen from several URLs.
+/// Why a connection was chosen from several URLs.
 pub(super) struct Choice {
-    /// What it let us read when it was chosen.
-    pub(super) survey: Survey,
+    /// Which hashes could be read when it was chosen.
+    pub(super) access: HashAccess,
     /// How many hashes can't be read over it, but perhaps at another URL.
     pub(super) elsewhere: watch::Sender<usize>,
 }
 
 impl Connection {
-    /// Takes note of whether a hash could be read, which decides whether another
-    /// URL is looked for.
+    /// Records whether a hash could be read. If one can't, the other URLs are tried in the
+    /// background.
     ///
     /// # Errors
-    /// The hash has gone to another node of the cluster since this URL was
-    /// chosen: it is time to choose again.
+    /// The hash has moved to another node of the cluster since this URL was chosen: the caller
+    /// connects anew.
     pub(crate) fn note(
         &mut self,
         hash: usize,
         unreadable: Option<UnreadableCode>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         if let Some(noted) = self.unreadable.get_mut(hash) {
             *noted = unreadable;
         }
@@ -63,14 +66,15 @@ impl Connection {
         if elsewhere == 0 {
             self.again_at = None;
         } else if self.again_at.is_none() {
-            self.again_at = Some(Instant::now() + AGAIN);
+            self.again_at = Some(Instant::now() + RETRY_UNREADABLE);
         }
         let Some(choice) = &self.choice else {
             return Ok(());
         };
         let moved = Some(UnreadableCode::Moved);
-        if unreadable == moved && choice.survey.of(hash) != moved {
-            return Err("a hash lives on another node of the cluster now".to_owned());
+        if unreadable == moved && choice.access.of(hash) != moved {
+            let why = "a hash has moved to another node of the Redis Cluster";
+            return Err(Fault::new(FaultCode::Moved, why));
         }
         choice.elsewhere.send_if_modified(|known| {
             let before = std::mem::replace(known, elsewhere);
@@ -79,13 +83,12 @@ impl Connection {
         Ok(())
     }
 
-    /// When hashes are to be read again that can't be read, though nothing is
-    /// pushed.
+    /// When the unreadable hashes are to be tried again.
     pub(crate) fn again_at(&self) -> Option<Instant> {
         self.again_at
     }
 
-    /// Which these are, once their time has come.
+    /// The unreadable hashes, if it is time to try them again.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<usize> {
         if self.again_at.take_if(|again_at| *again_at <= now).is_some() {
             self.elsewhere().collect()
@@ -94,7 +97,7 @@ impl Connection {
         }
     }
 
-    /// The hashes that may be read elsewhere, or here when things have changed.
+    /// The hashes that can perhaps be read at another URL, or here later.
     fn elsewhere(&self) -> impl Iterator<Item = usize> {
         let codes = self.unreadable.iter().enumerate();
         codes.filter_map(|(hash, code)| {
@@ -103,17 +106,16 @@ impl Connection {
         })
     }
 
-    /// Waits until another Redis should be in the place of this one, and says
-    /// why.
-    pub(crate) async fn superseded(&self) -> String {
-        match &self.lookout {
-            Some(lookout) => lookout.found().await,
+    /// Waits until another server should be used, and returns why.
+    pub(crate) async fn superseded(&self) -> Fault {
+        match &self.watch {
+            Some(watch) => watch.found().await,
             None => std::future::pending().await,
         }
     }
 
-    /// Whether another Redis should be in the place of this one already.
+    /// Whether another server should be used.
     pub(crate) fn is_superseded(&self) -> bool {
-        self.lookout.as_ref().is_some_and(Lookout::has_found)
+        self.watch.as_ref().is_some_and(ServerWatch::has_found)
     }
 }

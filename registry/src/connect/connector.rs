@@ -1,60 +1,28 @@
-//! One URL after the other, until one works.
+//! Tries the configured URLs until one works.
 
-use super::connection::{Choice, Connection};
-use super::invalidations::Invalidations;
-use super::lookout::Lookout;
-use super::materials::Materials;
-use super::sentinels::Sentinels;
-use super::session::{Session, is_master};
-use super::survey::Survey;
-use crate::fault::{Fault, FaultCode};
-use crate::log::log_key;
-use cloudhosts_config::Config;
-use cloudhosts_config::Endpoint;
 use std::sync::Arc;
+
+use cloudhosts_config::{Config, Endpoint};
 use tokio::sync::watch;
 
-/// No URL worked.
-pub(crate) struct Down {
-    /// What was tried, fit for printing.
-    pub(crate) endpoint: String,
-    /// Why each was in vain, as one line.
-    pub(crate) why: String,
-    /// The same for each.
-    pub(crate) faults: Vec<(String, Fault)>,
-}
-
-impl Down {
-    /// What was tried, and why each was in vain.
-    fn from(faults: Vec<(String, Fault)>) -> Down {
-        let (endpoint, why) = match faults.as_slice() {
-            [(endpoint, fault)] => (endpoint.clone(), fault.why.clone()),
-            all => {
-                let endpoints: Vec<&str> = all.iter().map(|(url, _)| url.as_str()).collect();
-                let whys: Vec<String> = all
-                    .iter()
-                    .map(|(url, fault)| format!("{url}: {fault}"))
-                    .collect();
-                (endpoints.join(", "), whys.join("; "))
-            }
-        };
-        Down {
-            endpoint,
-            why,
-            faults,
-        }
-    }
-}
+use super::connection::{Choice, Connection};
+use super::credentials::Credentials;
+use super::hash_access::HashAccess;
+use super::invalidations::Invalidations;
+use super::login::{Login, is_master};
+use super::sentinels::Sentinels;
+use super::server_watch::ServerWatch;
+use crate::connect_error::ConnectError;
+use crate::fault::{Fault, FaultCode};
+use crate::log::log_key;
 
 /// Connects, and remembers which URL worked.
 ///
-/// A lost connection is sought first where it was, since most often a Redis
-/// comes back; then at the other URLs in their order. When none works the
-/// next round starts with the first again.
+/// It tries the URL of the last connection first, because most often that Redis comes back, and
+/// then the others in their order. If none works, the next attempt begins with the first URL.
 ///
-/// Of several URLs that work, as those of the nodes of a cluster, the one is
-/// followed that lets us read all hashes, or else most of them. Where the URLs
-/// are those of sentinels, all are asked each time.
+/// Of several URLs that work, such as the nodes of a cluster, it chooses the one at which the most
+/// hashes can be read. If the URLs are those of sentinels, all are asked each time.
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
@@ -64,16 +32,16 @@ pub(crate) struct Connector {
 /// What the connections are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// To follow changes: Redis is to push them.
+    /// To follow changes, with client tracking.
     Follow,
-    /// To read once: nothing is pushed.
+    /// To read once.
     Read,
-    /// To write: nothing is pushed, and a replica will not do.
+    /// To write: only to a master.
     Write,
 }
 
 impl Connector {
-    /// For connections that push changes, where Redis can.
+    /// Connections with client tracking.
     pub(crate) fn new(config: Arc<Config>) -> Connector {
         Connector {
             config,
@@ -82,7 +50,7 @@ impl Connector {
         }
     }
 
-    /// For connections to read from, which may be to replicas.
+    /// Connections to masters or replicas, to read from.
     pub(crate) fn to_read(config: Arc<Config>) -> Connector {
         Connector {
             purpose: Purpose::Read,
@@ -90,7 +58,7 @@ impl Connector {
         }
     }
 
-    /// For connections to write through: to masters only.
+    /// Connections to masters.
     pub(crate) fn to_write(config: Arc<Config>) -> Connector {
         Connector {
             purpose: Purpose::Write,
@@ -99,14 +67,14 @@ impl Connector {
     }
 
     /// Tries every URL once.
-    pub(crate) async fn connect(&mut self) -> Result<Connection, Down> {
+    pub(crate) async fn connect(&mut self) -> Result<Connection, ConnectError> {
         if self.config.redis.sentinel.is_some() {
             return self.connect_by_sentinels().await;
         }
         let urls = &self.config.redis.urls;
         let others = (0..urls.len()).filter(|&at| at != self.last);
         let mut tried = Vec::new();
-        let mut best: Option<(usize, Connection, Survey)> = None;
+        let mut best: Option<(usize, Connection, HashAccess)> = None;
         for at in std::iter::once(self.last).chain(others) {
             let Some(url) = urls.get(at) else { continue };
             let mut connection = match self.try_one(url).await {
@@ -121,39 +89,40 @@ impl Connector {
                 return Ok(connection);
             }
             let limit = self.config.redis.connect_timeout;
-            match Survey::make(&mut connection.link, &self.config.hashes, limit).await {
-                Ok(survey) => {
-                    let missing = survey.elsewhere();
+            match HashAccess::check(&mut connection.link, &self.config.hashes, limit).await {
+                Ok(access) => {
+                    let missing = access.readable_elsewhere();
                     if best
                         .as_ref()
-                        .is_none_or(|(_, _, best)| missing < best.elsewhere())
+                        .is_none_or(|(_, _, best)| missing < best.readable_elsewhere())
                     {
-                        best = Some((at, connection, survey));
+                        best = Some((at, connection, access));
                     }
                     if missing == 0 {
                         break;
                     }
                 }
-                Err(why) => tried.push((url.to_string(), why.into())),
+                Err(fault) => tried.push((url.to_string(), fault)),
             }
         }
-        if let Some((at, connection, survey)) = best {
+        if let Some((at, connection, access)) = best {
             self.last = at;
-            return Ok(self.chosen(at, connection, survey));
+            return Ok(self.chosen(at, connection, access));
         }
         self.last = 0;
-        Err(Down::from(tried))
+        Err(ConnectError { faults: tried })
     }
 
     /// Connects to the master that the sentinels name.
-    async fn connect_by_sentinels(&self) -> Result<Connection, Down> {
+    async fn connect_by_sentinels(&self) -> Result<Connection, ConnectError> {
         let sentinels = Sentinels::ask(&self.config).await;
         let Some((master, by)) = sentinels.master() else {
-            return Err(Down::from(sentinels.failures()));
+            let faults = sentinels.failures();
+            return Err(ConnectError { faults });
         };
         let down = |mut fault: Fault| {
             fault.why = format!("the master at {master}: {}", fault.why);
-            Down::from(vec![(by.to_string(), fault)])
+            ConnectError::new(by.to_string(), fault)
         };
         let connection = self.open(master).await.map_err(down)?;
         let connection = self.master(connection, "wait for the failover").await;
@@ -165,37 +134,37 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Has the sentinels asked, from now on, whether the master is another. A
-    /// connection that is used once does without.
+    /// Watches, from now on, whether the sentinels name another master. Not needed for a
+    /// connection that is used once.
     pub(crate) fn watch_master(&self, connection: &mut Connection) {
         if let Some(master) = &connection.master
-            && connection.lookout.is_none()
+            && connection.watch.is_none()
         {
-            let lookout = Lookout::over_sentinels(self.config.clone(), master.clone());
-            connection.lookout = Some(lookout);
+            let watch = ServerWatch::over_sentinels(self.config.clone(), master.clone());
+            connection.watch = Some(watch);
         }
     }
 
-    /// Whether the connection is to be chosen by what each URL lets us read.
+    /// Whether the connection is chosen by which hashes can be read.
     fn has_choice(&self) -> bool {
         self.purpose == Purpose::Follow && self.others() > 0
     }
 
-    /// A connection that was chosen from several.
-    fn chosen(&self, at: usize, connection: Connection, survey: Survey) -> Connection {
+    /// Adds to a connection what it takes to leave it for a better URL.
+    fn chosen(&self, at: usize, connection: Connection, access: HashAccess) -> Connection {
         let Some(url) = self.config.redis.urls.get(at) else {
             return connection;
         };
-        let (elsewhere, known) = watch::channel(survey.elsewhere());
-        let lookout = Lookout::over_urls(self.config.clone(), url.clone(), known);
+        let (elsewhere, known) = watch::channel(access.readable_elsewhere());
+        let watch = ServerWatch::over_urls(self.config.clone(), url.clone(), known);
         Connection {
-            choice: Some(Choice { survey, elsewhere }),
-            lookout: Some(lookout),
+            choice: Some(Choice { access, elsewhere }),
+            watch: Some(watch),
             ..connection
         }
     }
 
-    /// How many other URLs there are at which another Redis may be found.
+    /// How many other URLs there are to try.
     pub(crate) fn others(&self) -> usize {
         let redis = &self.config.redis;
         match redis.sentinel {
@@ -204,7 +173,7 @@ impl Connector {
         }
     }
 
-    /// Begins with the next URL at the next attempt.
+    /// Makes the next attempt begin with the next URL.
     pub(crate) fn skip(&mut self) {
         self.last = (self.last + 1) % self.config.redis.urls.len().max(1);
     }
@@ -217,7 +186,7 @@ impl Connector {
         }
     }
 
-    /// The connection, unless a replica is at its end; and what to do then.
+    /// Refuses a replica; `then` is what the operator can do.
     async fn master(&self, mut connection: Connection, then: &str) -> Result<Connection, Fault> {
         let tracking = connection.no_tracking.is_none();
         let limit = self.config.redis.connect_timeout;
@@ -232,14 +201,18 @@ impl Connector {
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
         let redis = &self.config.redis;
-        let materials = Materials::gather(redis, endpoint).await?;
+        let credentials = Credentials::load(redis, endpoint).await?;
         let keys = self.config.hashes.iter();
         let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
         let invalidations = Arc::new(Invalidations::new(keys));
         let limit = redis.connect_timeout;
         let session = match self.purpose {
-            Purpose::Follow => Session::begin(endpoint, &materials, &invalidations, limit).await?,
-            Purpose::Read | Purpose::Write => Session::one_way(endpoint, &materials, limit).await?,
+            Purpose::Follow => {
+                Login::with_tracking(endpoint, &credentials, &invalidations, limit).await?
+            }
+            Purpose::Read | Purpose::Write => {
+                Login::without_tracking(endpoint, &credentials, limit).await?
+            }
         };
         Ok(Connection {
             link: session.link,
@@ -250,19 +223,19 @@ impl Connector {
             again_at: None,
             choice: None,
             master: None,
-            lookout: None,
+            watch: None,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::*;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
     use std::path::Path;
     use std::time::Duration;
+
+    use super::*;
 
     fn descriptors() -> usize {
         std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -296,7 +269,7 @@ mod tests {
                 panic!("connection {n} does not come about");
             };
             assert!(connection.no_tracking.is_none());
-            let unanswered = connection.link.ask(&ping);
+            let unanswered = connection.link.send(&ping);
             let given_up = tokio::time::timeout(Duration::from_micros(1), unanswered).await;
             assert!(given_up.is_err());
             if n == 100 {

@@ -1,16 +1,16 @@
-//! What Redis pushed of the hashes and their logs.
+//! The invalidations that Redis pushed (CLIENT TRACKING), by hash and log.
 //!
-//! Redis pushes once that a key has changed, and no more until the key is read
-//! again. A change that is logged appends to the log first and then writes the
-//! hash, so its pushes come in this order; a hash that is pushed with no push of
-//! its log before was changed by somebody who does not log.
+//! Redis pushes one invalidation when a key changes, and no further one until the key is read
+//! again. A logged change appends to the log first and then writes the hash, so its pushes come in
+//! this order. A hash that is pushed without a push of its log before was changed by somebody who
+//! does not write the log.
 //!
-//! While a question is under way it cannot be told whether a push is from before
-//! the moment at which the question was answered or after it. So the pushes that
-//! come meanwhile are held apart.
+//! A push that arrives while a request is in progress may be from before or after the moment at
+//! which the request was executed. So these are recorded separately.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redis::{PushInfo, PushKind, Value};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// What was pushed of one hash and its log.
@@ -19,11 +19,11 @@ pub(crate) enum Pushed {
     /// Nothing.
     #[default]
     Nothing,
-    /// The log: something was logged, and the hash is about to follow.
+    /// The log: a change was logged, and the push of the hash is about to follow.
     Log,
-    /// The log and then the hash: a change that is logged.
+    /// The log and then the hash: a logged change.
     LogThenHash,
-    /// The hash, with no push of its log before: a change that is not logged.
+    /// The hash, without a push of its log before: a change that was not logged.
     Hash,
 }
 
@@ -44,25 +44,25 @@ impl Pushed {
     }
 }
 
-/// The pushes of one hash and its log around a question.
+/// The pushes of one hash and its log around a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Pushes {
-    /// Those before it was asked, and the one that belongs to them: the answer
-    /// has what they tell of.
+    /// Those before it was sent, and the one that completes them: the reply includes their
+    /// changes.
     pub(crate) before: Pushed,
-    /// Those that came while it was under way: the answer may have it, or not.
+    /// Those while it was in progress: the reply may include their changes, or not.
     pub(crate) during: Pushed,
 }
 
-/// The pushes of one connection, merged: however many come, this does not grow.
+/// The pushes of one connection, merged: its size does not depend on their number.
 pub(crate) struct Invalidations {
     /// The keys of the hashes and of their logs.
     keys: Vec<(String, String)>,
-    state: Mutex<State>,
+    state: Mutex<PendingPushes>,
     wake: Notify,
 }
 
-struct State {
+struct PendingPushes {
     pushes: Vec<Pushes>,
     asking: bool,
     /// How many flushes were pushed, of whatever database.
@@ -75,7 +75,7 @@ impl Invalidations {
         let pushes = vec![Pushes::default(); keys.len()];
         Invalidations {
             keys,
-            state: Mutex::new(State {
+            state: Mutex::new(PendingPushes {
                 pushes,
                 asking: false,
                 flushes: 0,
@@ -84,11 +84,11 @@ impl Invalidations {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PendingPushes> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a push of Redis. Anything but an invalidation is ignored.
+    /// Takes a push. Anything but an invalidation is ignored.
     pub(crate) fn push(&self, push: &PushInfo) {
         if push.kind != PushKind::Invalidate {
             return;
@@ -109,8 +109,8 @@ impl Invalidations {
         self.wake.notify_one();
     }
 
-    fn changed(&self, state: &mut State, key: &[u8]) {
-        let State { pushes, asking, .. } = state;
+    fn changed(&self, state: &mut PendingPushes, key: &[u8]) {
+        let PendingPushes { pushes, asking, .. } = state;
         for ((hash, log), pushes) in self.keys.iter().zip(pushes) {
             let is_log = log.as_bytes() == key;
             if !is_log && hash.as_bytes() != key {
@@ -133,12 +133,12 @@ impl Invalidations {
         }
     }
 
-    /// A question is about to be asked.
+    /// A request is about to be sent.
     pub(crate) fn asking(&self) {
         self.state().asking = true;
     }
 
-    /// The question was answered. What came meanwhile is yet to be read.
+    /// The reply has arrived. What was pushed meanwhile is still to be read.
     pub(crate) fn answered(&self) -> Vec<Pushes> {
         let mut state = self.state();
         state.asking = false;
@@ -149,7 +149,7 @@ impl Invalidations {
         all
     }
 
-    /// Nothing came of the question: what was pushed is yet to be read.
+    /// The request has failed: everything that was pushed is still to be read.
     pub(crate) fn unanswered(&self) {
         let mut state = self.state();
         state.asking = false;
@@ -161,13 +161,13 @@ impl Invalidations {
         }
     }
 
-    /// What was pushed of each hash and is yet to be read.
+    /// What was pushed for each hash and is still to be read.
     pub(crate) fn unread(&self) -> Vec<Pushed> {
         let state = self.state();
         state.pushes.iter().map(|pushes| pushes.before).collect()
     }
 
-    /// How many flushes were pushed so far.
+    /// How many flushes were pushed on this connection.
     pub(crate) fn flushes(&self) -> u64 {
         self.state().flushes
     }
@@ -180,8 +180,9 @@ impl Invalidations {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use Pushed::{Hash, Log, LogThenHash, Nothing};
+
+    use super::*;
 
     fn invalidations() -> Invalidations {
         let key = |hash: &str| (hash.to_owned(), format!("{hash}:log"));
@@ -198,7 +199,7 @@ mod tests {
         }
     }
 
-    /// What is told after these pushes before and during a question.
+    /// The pushes that are recorded before and during a request.
     fn around(before: &[&str], during: &[&str]) -> Pushes {
         let of = invalidations();
         push(&of, before);

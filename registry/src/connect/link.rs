@@ -1,10 +1,10 @@
-//! One connection to Redis: a question, its answer, and the proof that the
-//! other side is alive.
+//! One connection to Redis: commands, replies, and timeouts.
 
-use super::guarded::{Gauge, Guarded};
-use super::refusal::Refusal;
-use super::stream::Stream;
-use crate::fault::{Fault, FaultCode};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use cloudhosts_config::Secret;
 use cloudhosts_config::printable::reason;
 use redis::aio::MultiplexedConnection;
@@ -12,50 +12,61 @@ use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,
     RedisConnectionInfo, RedisError, Value,
 };
-use std::fmt;
-use std::net::IpAddr;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// A peer from which no byte comes for so long, while it owes an answer, is dead.
+use super::error_reply::ErrorReply;
+use super::metered::{Meter, Metered};
+use super::stream::Stream;
+use crate::fault::{Fault, FaultCode};
+
+/// A peer that owes a reply and sends no byte for this long is dead.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 
-/// The longest a whole answer may take, however steadily it trickles in: at
-/// the budget of 64 MiB this is half a megabyte a second.
+/// How long a whole reply may take, however steadily it arrives: with the limit of 64 MiB this is
+/// half a megabyte a second.
 const LONGEST_ANSWER: Duration = Duration::from_secs(120);
 
-/// Time for our own side to take in what has already arrived, before its
-/// silence is held against the peer.
+/// Time for this process to read what has already arrived, before the peer counts as silent.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Why a question has no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// Redis answered with an error. The connection goes on.
-    Refused(Refusal),
+/// Why a command has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// Redis replied with an error. The connection goes on.
+    #[error(transparent)]
+    ErrorReply(ErrorReply),
     /// The connection is of no more use.
+    #[error(transparent)]
     Lost(Fault),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl CommandError {
+    /// The same as a fault, with the password struck out wherever Redis quotes it.
+    pub(super) fn without(self, secret: Option<&Secret>) -> Fault {
         match self {
-            Failure::Refused(refusal) => refusal.fmt(f),
-            Failure::Lost(fault) => fault.fmt(f),
+            CommandError::ErrorReply(reply) => reply.without(secret).fault(),
+            CommandError::Lost(fault) => fault,
         }
     }
 }
 
-/// Takes what is pushed.
+impl From<CommandError> for Fault {
+    fn from(error: CommandError) -> Fault {
+        match error {
+            CommandError::ErrorReply(reply) => reply.fault(),
+            CommandError::Lost(fault) => fault,
+        }
+    }
+}
+
+/// Is called with each push.
 pub(crate) type OnPush = Box<dyn Fn(&PushInfo) + Send + Sync>;
 
-/// How to speak to Redis.
+/// The protocol version.
 pub(crate) enum Protocol<'a> {
-    /// RESP2: no pushes.
+    /// RESP2, without pushes.
     Resp2,
-    /// RESP3, logged in by the same command.
+    /// RESP3. HELLO logs in.
     Resp3 {
         username: Option<&'a str>,
         password: Option<&'a Secret>,
@@ -63,10 +74,10 @@ pub(crate) enum Protocol<'a> {
     },
 }
 
-/// A connection. Dropped, it closes at once.
+/// A connection. Dropping it closes it.
 pub(crate) struct Link {
     connection: MultiplexedConnection,
-    gauge: Arc<Gauge>,
+    meter: Arc<Meter>,
     driver: JoinHandle<()>,
     local: Option<IpAddr>,
 }
@@ -78,16 +89,15 @@ impl Drop for Link {
 }
 
 impl Link {
-    /// Starts to speak on a stream. `silence` is how long the peer may take
-    /// to say something.
+    /// Starts the protocol on a stream. `silence` is how long the peer may send nothing.
     pub(crate) async fn start(
         stream: Stream,
         protocol: Protocol<'_>,
         silence: Duration,
-    ) -> Result<Link, Failure> {
-        let gauge = Arc::new(Gauge::new());
+    ) -> Result<Link, CommandError> {
+        let meter = Arc::new(Meter::new());
         let local = stream.local();
-        let guarded = Guarded::new(stream, gauge.clone());
+        let metered = Metered::new(stream, meter.clone());
         // SETINFO would need one more right in the ACL.
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let mut config = AsyncConnectionConfig::new()
@@ -112,118 +122,115 @@ impl Link {
             };
             config = config.set_push_sender(take);
         }
-        gauge.asked();
-        let setup = MultiplexedConnection::new_with_config(&info, guarded, config);
-        let (connection, driver) = match patient(&gauge, silence, setup).await {
-            Ok(done) => done.map_err(|error| failure(&gauge, error))?,
-            Err(why) => return Err(Failure::Lost(why)),
+        meter.asked();
+        let setup = MultiplexedConnection::new_with_config(&info, metered, config);
+        let (connection, driver) = match patient(&meter, silence, setup).await {
+            Ok(done) => done.map_err(|error| failure(&meter, error))?,
+            Err(why) => return Err(CommandError::Lost(why)),
         };
-        let end = gauge.clone();
+        let end = meter.clone();
         let driver = tokio::spawn(async move {
             driver.await;
             end.driver_ended();
         });
         Ok(Link {
             connection,
-            gauge,
+            meter,
             driver,
             local,
         })
     }
 
-    /// The address of this machine that Redis sees; none over a Unix socket.
+    /// The address of this machine that Redis sees. None over a Unix socket.
     pub(crate) fn local(&self) -> Option<IpAddr> {
         self.local
     }
 
-    /// Asks one question. An error reply is a [`Failure::Refused`].
-    pub(crate) async fn ask(&mut self, question: &Cmd) -> Result<Value, Failure> {
-        self.ask_within(question, SILENCE).await
+    /// Sends a command. An error reply is a [`CommandError::ErrorReply`].
+    pub(crate) async fn send(&mut self, command: &Cmd) -> Result<Value, CommandError> {
+        self.send_within(command, SILENCE).await
     }
 
-    /// The same with another bound on the silence before and within the answer.
-    pub(crate) async fn ask_within(
+    /// The same with another limit on silence before and within the reply.
+    pub(crate) async fn send_within(
         &mut self,
-        question: &Cmd,
+        command: &Cmd,
         silence: Duration,
-    ) -> Result<Value, Failure> {
-        self.gauge.asked();
-        let answer = self.connection.send_packed_command(question);
-        match patient(&self.gauge, silence, answer).await {
-            Ok(Ok(Value::ServerError(error))) => Err(Failure::Refused(Refusal::from(&error))),
+    ) -> Result<Value, CommandError> {
+        self.meter.asked();
+        let answer = self.connection.send_packed_command(command);
+        match patient(&self.meter, silence, answer).await {
+            Ok(Ok(Value::ServerError(error))) => {
+                Err(CommandError::ErrorReply(ErrorReply::from(&error)))
+            }
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(failure(&self.gauge, error)),
-            Err(why) => Err(Failure::Lost(why)),
+            Ok(Err(error)) => Err(failure(&self.meter, error)),
+            Err(why) => Err(CommandError::Lost(why)),
         }
     }
 
-    /// Asks several questions at once, and gives the answer to each. Together
-    /// the answers have one budget.
+    /// Sends several commands at once. One limit of size applies to the replies together.
     ///
     /// # Errors
-    /// [`Failure::Lost`], never a refusal: these are among the answers.
-    pub(crate) async fn ask_all(
+    /// [`CommandError::Lost`]. Error replies are among the results.
+    pub(crate) async fn send_all(
         &mut self,
-        questions: &[Cmd],
+        commands: &[Cmd],
         silence: Duration,
-    ) -> Result<Vec<Result<Value, Refusal>>, Failure> {
-        let mut pipeline = Pipeline::with_capacity(questions.len());
-        for question in questions {
-            pipeline.add_command(question.clone());
+    ) -> Result<Vec<Result<Value, ErrorReply>>, CommandError> {
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
         }
-        self.gauge.asked();
+        self.meter.asked();
         let answers = self
             .connection
             .send_packed_commands(&pipeline, 0, pipeline.len());
-        let answers = match patient(&self.gauge, silence, answers).await {
+        let answers = match patient(&self.meter, silence, answers).await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(error)) => return Err(failure(&self.gauge, error)),
-            Err(why) => return Err(Failure::Lost(why)),
+            Ok(Err(error)) => return Err(failure(&self.meter, error)),
+            Err(why) => return Err(CommandError::Lost(why)),
         };
-        if answers.len() != questions.len() {
-            let why = "there are fewer answers than questions";
-            return Err(Failure::Lost(why.to_owned().into()));
+        if answers.len() != commands.len() {
+            let why = "there are fewer replies than commands";
+            return Err(CommandError::Lost(Fault::new(FaultCode::Protocol, why)));
         }
-        let told = |answer| match answer {
-            Value::ServerError(error) => Err(Refusal::from(&error)),
+        let reply = |answer| match answer {
+            Value::ServerError(error) => Err(ErrorReply::from(&error)),
             answer => Ok(answer),
         };
-        Ok(answers.into_iter().map(told).collect())
+        Ok(answers.into_iter().map(reply).collect())
     }
 
-    /// When the last byte came, or the last question went.
+    /// When the last byte arrived, or the last command was sent.
     pub(crate) fn last(&self) -> Instant {
-        self.gauge.last()
+        self.meter.last()
     }
 
     /// Whether a reply was too large, which ended the connection.
     pub(crate) fn overflowed(&self) -> bool {
-        self.gauge.overflowed()
+        self.meter.overflowed()
     }
 
-    /// Waits until the connection is lost, and says why.
-    pub(crate) async fn lost(&self) -> String {
-        self.gauge.gone().await;
-        let fault = self.gauge.why();
-        fault.map_or_else(
-            || "the peer sent what is not the protocol of Redis".to_owned(),
-            |fault| fault.why,
-        )
+    /// Waits until the connection is lost, and returns why.
+    pub(crate) async fn lost(&self) -> Fault {
+        self.meter.gone().await;
+        let unreadable = || Fault::new(FaultCode::Protocol, "what came is not RESP");
+        self.meter.why().unwrap_or_else(unreadable)
     }
 }
 
-/// Waits for an answer as long as bytes keep coming.
+/// Waits for a reply as long as bytes keep arriving.
 async fn patient<T>(
-    gauge: &Gauge,
+    meter: &Meter,
     silence: Duration,
     answer: impl Future<Output = T>,
 ) -> Result<T, Fault> {
     let mut answer = pin!(answer);
     let end = Instant::now() + LONGEST_ANSWER;
     loop {
-        let last = gauge.last();
-        // First until it is due, then a little more: where it was this
-        // process that slept, what came meanwhile is only read now.
+        let last = meter.last();
+        // If this process was suspended, what arrived meanwhile is only read now.
         let wait = async {
             tokio::time::sleep_until((last + silence).min(end).into()).await;
             tokio::time::sleep(GRACE).await;
@@ -235,20 +242,20 @@ async fn patient<T>(
         }
         if Instant::now() >= end {
             let longest = LONGEST_ANSWER.as_secs();
-            let why = format!("the answer was not whole after {longest} s");
+            let why = format!("the reply was not complete after {longest} s");
             return Err(Fault::new(FaultCode::TimedOut, why));
         }
-        if gauge.last() == last {
+        if meter.last() == last {
             let why = format!("nothing came for {} s", silence.as_secs_f32());
             return Err(Fault::new(FaultCode::TimedOut, why));
         }
     }
 }
 
-/// The redis crate's error, in our words.
-fn failure(gauge: &Gauge, error: RedisError) -> Failure {
+/// Translates an error of the redis crate.
+fn failure(meter: &Meter, error: RedisError) -> CommandError {
     if error.kind() == ErrorKind::RESP3NotSupported {
-        return Failure::Refused(Refusal::new("ERR", "unknown command HELLO"));
+        return CommandError::ErrorReply(ErrorReply::new("ERR", "unknown command HELLO"));
     }
     if let Some((_, error)) = error
         .clone()
@@ -256,13 +263,17 @@ fn failure(gauge: &Gauge, error: RedisError) -> Failure {
         .as_deref()
         .and_then(<[_]>::first)
     {
-        return Failure::Refused(Refusal::from(error));
+        return CommandError::ErrorReply(ErrorReply::from(error));
     }
-    Failure::Lost(gauge.why().unwrap_or_else(|| {
+    CommandError::Lost(meter.why().unwrap_or_else(|| {
         let text = reason(&error.to_string());
-        Fault::from(match error.kind() {
-            ErrorKind::Parse => format!("the peer sent what is not the protocol of Redis ({text})"),
-            _ => text,
-        })
+        if error.kind() == ErrorKind::Parse {
+            Fault::new(
+                FaultCode::Protocol,
+                format!("what came is not RESP ({text})"),
+            )
+        } else {
+            Fault::new(FaultCode::Lost, text)
+        }
     }))
 }

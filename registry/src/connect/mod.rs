@@ -1,33 +1,34 @@
-//! From the configuration to a connection that is logged in and, where Redis
-//! can, pushes changes.
+//! From the configuration to a connection that is logged in and, where Redis supports it, receives
+//! invalidations.
 //!
-//! An [`Endpoint`](cloudhosts_config::Endpoint) is where, `materials` what it takes (password, TLS), `stream`
-//! opens the bytes, `guarded` watches them, `link` is one question and its
-//! answer, `invalidations` what is pushed, `refusal` what Redis says no to, `session` logs in, `sentinels`
-//! finds the master and `connector` tries one URL after the other. `survey` is
-//! what each of several URLs lets us read. A `connection` is what comes of it,
-//! beside which `lookout` looks whether another Redis should be in its place;
-//! `listener` is told of failovers by a sentinel.
+//! - `connector`: tries the configured URLs, or asks the `sentinels` for the master, and returns a
+//!   `connection`.
+//! - `credentials`: password and TLS, read from disk at each connect. `stream`: TCP, TLS or a Unix
+//!   socket. `login`: AUTH, SELECT and CLIENT TRACKING.
+//! - `link`: sends commands and reads replies, over a stream that is `metered`. `error_reply`: what
+//!   an error reply means. `invalidations`: what Redis pushed.
+//! - `hash_access`: which hashes can be read at a URL. `server_watch`: looks for a better URL or a
+//!   new master while a connection is in use. `failover_events`: subscribes to a sentinel.
 
 mod connection;
 mod connector;
-mod guarded;
+mod credentials;
+mod error_reply;
+mod failover_events;
+mod hash_access;
 mod invalidations;
 mod link;
-mod listener;
-mod lookout;
-mod materials;
-mod refusal;
+mod login;
+mod metered;
 mod sentinels;
-mod session;
+mod server_watch;
 mod stream;
-mod survey;
 
 pub(crate) use connection::Connection;
 pub(crate) use connector::Connector;
-pub(crate) use guarded::BUDGET;
+pub(crate) use error_reply::{ErrorKind, ErrorReply};
 pub(crate) use invalidations::{Pushed, Pushes};
-pub(crate) use link::{Failure, Link, SILENCE};
-pub(crate) use refusal::Refusal;
+pub(crate) use link::{CommandError, Link, SILENCE};
+pub(crate) use login::{is_master, speaks_plainly, speaks_tls};
+pub(crate) use metered::MAX_REPLY;
 pub(crate) use sentinels::Sentinels;
-pub(crate) use session::{is_master, speaks_plainly, speaks_tls};

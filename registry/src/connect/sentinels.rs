@@ -1,52 +1,54 @@
-//! Asking all sentinels where the master is, and whom to believe.
+//! Asks all sentinels for the master, and decides which answer counts.
 
-use super::link::{Failure, Link};
-use super::materials::Materials;
-use super::session::plain;
-use crate::fault::{Fault, FaultCode};
-use cloudhosts_config::Endpoint;
-use cloudhosts_config::printable::Quoted;
-use cloudhosts_config::{Config, Redis};
-use redis::{Value, cmd};
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
+
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Config, Endpoint, Redis};
+use redis::{Value, cmd};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-/// Once one sentinel has answered, the others have so long to do so, too: one
-/// that is dead must not hold up a failover.
+use super::credentials::Credentials;
+use super::link::{CommandError, Link};
+use super::login::plain;
+use crate::fault::{Fault, FaultCode};
+
+/// Once one sentinel has answered, the others have this long: a dead one must not delay a
+/// failover.
 const STRAGGLERS: Duration = Duration::from_millis(300);
 
-/// The master by the word of one sentinel.
+/// The master that one sentinel names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct NamedMaster {
     pub(crate) master: Endpoint,
-    /// The number of the configuration that made it master, which grows with each
-    /// failover; none where the sentinel does not say.
+    /// The configuration epoch, which grows with each failover. None if the sentinel does not say
+    /// it.
     epoch: Option<u64>,
 }
 
-/// What the sentinels say, in the order of the configuration.
+/// The answers of the sentinels, in the order of the configuration.
 pub(crate) struct Sentinels {
-    pub(crate) said: Vec<(Endpoint, Result<Named, Fault>)>,
+    pub(crate) answers: Vec<(Endpoint, Result<NamedMaster, Fault>)>,
 }
 
 impl Sentinels {
-    /// Asks all of them at once; nobody where there are none in the
-    /// configuration.
+    /// Asks all of them at once. Empty if no sentinels are configured.
     pub(crate) async fn ask(config: &Arc<Config>) -> Sentinels {
         let urls = config.redis.urls.iter();
         let silent = || {
             let why = "no answer in time, while another sentinel answers";
             Err(Fault::new(FaultCode::TimedOut, why))
         };
-        let mut said: Vec<_> = urls.map(|url| (url.clone(), silent())).collect();
+        let mut answers: Vec<_> = urls.map(|url| (url.clone(), silent())).collect();
         let Some(name) = &config.redis.sentinel else {
-            return Sentinels { said: Vec::new() };
+            return Sentinels {
+                answers: Vec::new(),
+            };
         };
         let mut asked = JoinSet::new();
-        for (at, (url, _)) in said.iter().enumerate() {
+        for (at, (url, _)) in answers.iter().enumerate() {
             let (url, name, config) = (url.clone(), name.clone(), config.clone());
             asked.spawn(async move { (at, master(&url, &name, &config.redis).await) });
         }
@@ -57,44 +59,44 @@ impl Sentinels {
                 Some(end) => timeout_at(end, asked.join_next()).await.unwrap_or(None),
             };
             let Some(answer) = answer else {
-                return Sentinels { said };
+                return Sentinels { answers };
             };
             let Ok((at, answer)) = answer else { continue };
             if answer.is_ok() {
                 end.get_or_insert_with(|| Instant::now() + STRAGGLERS);
             }
-            if let Some((_, said)) = said.get_mut(at) {
-                *said = answer;
+            if let Some((_, last)) = answers.get_mut(at) {
+                *last = answer;
             }
         }
     }
 
-    /// The master that is believed, and the first sentinel that names it.
+    /// The master to use, and the first sentinel that names it.
     pub(crate) fn master(&self) -> Option<(&Endpoint, &Endpoint)> {
-        let named: Vec<(&Endpoint, &Named)> = self
-            .said
+        let named: Vec<(&Endpoint, &NamedMaster)> = self
+            .answers
             .iter()
-            .filter_map(|(url, said)| Some((url, said.as_ref().ok()?)))
+            .filter_map(|(url, answer)| Some((url, answer.as_ref().ok()?)))
             .collect();
-        let words: Vec<&Named> = named.iter().map(|(_, named)| *named).collect();
+        let words: Vec<&NamedMaster> = named.iter().map(|(_, named)| *named).collect();
         let (url, believed) = named.get(believed(&words)?)?;
         Some((&believed.master, url))
     }
 
-    /// Why those that gave no master gave none.
+    /// Why the others name no master.
     pub(crate) fn failures(&self) -> Vec<(String, Fault)> {
-        let failed = |(url, said): &(Endpoint, Result<Named, Fault>)| {
-            Some((url.to_string(), said.as_ref().err()?.clone()))
+        let failed = |(url, answer): &(Endpoint, Result<NamedMaster, Fault>)| {
+            Some((url.to_string(), answer.as_ref().err()?.clone()))
         };
-        self.said.iter().filter_map(failed).collect()
+        self.answers.iter().filter_map(failed).collect()
     }
 }
 
-/// Whom to believe: the newest configuration, as the sentinels do among
-/// themselves, since one that was cut off during a failover has an older one. Of
-/// as new ones what most say, and then the first.
-fn believed(words: &[&Named]) -> Option<usize> {
-    let votes = |named: &Named| {
+/// Which answer counts: that with the highest epoch, as among the sentinels themselves, because one
+/// that was disconnected during a failover has an older configuration. Among equal ones that of the
+/// majority, then the first.
+fn believed(words: &[&NamedMaster]) -> Option<usize> {
+    let votes = |named: &NamedMaster| {
         let same = words.iter().filter(|other| other.master == named.master);
         same.count()
     };
@@ -104,27 +106,24 @@ fn believed(words: &[&Named]) -> Option<usize> {
         .map(|(at, _)| at)
 }
 
-/// Where this sentinel says that the master is.
-///
-/// # Errors
-/// In words for the operator.
-async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<Named, Fault> {
-    let materials = Materials::for_sentinel(redis, sentinel).await?;
-    let secret = materials.password.as_ref();
-    let shown = |failure: Failure| match failure {
-        Failure::Refused(refusal) => {
-            let mut fault = refusal.without(secret).fault();
+/// The master that this sentinel names.
+async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<NamedMaster, Fault> {
+    let credentials = Credentials::for_sentinel(redis, sentinel).await?;
+    let secret = credentials.password.as_ref();
+    let shown = |failure: CommandError| match failure {
+        CommandError::ErrorReply(reply) => {
+            let mut fault = reply.without(secret).fault();
             fault.why = format!("the sentinel said {}", fault.why);
             fault
         }
-        Failure::Lost(fault) => fault,
+        CommandError::Lost(fault) => fault,
     };
     let limit = redis.connect_timeout;
-    let link = plain(sentinel, &materials, limit).await;
+    let link = plain(sentinel, &credentials, limit).await;
     let mut link = link.map_err(shown)?;
     let mut question = cmd("SENTINEL");
     question.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-    let answer = link.ask_within(&question, limit).await.map_err(shown)?;
+    let answer = link.send_within(&question, limit).await.map_err(shown)?;
     let master = match &answer {
         Value::Array(parts) => match parts.as_slice() {
             [Value::BulkString(host), Value::BulkString(port)] => {
@@ -137,24 +136,25 @@ async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<Named,
             }
             _ => None,
         }
-        .ok_or_else(|| "the sentinel's answer is not an address".to_owned()),
-        Value::Nil => Err(format!(
-            "the sentinel watches no master called {}; check `sentinel`",
-            Quoted(name.as_bytes())
-        )),
-        _ => Err("this is not a sentinel".to_owned()),
-    }?;
+        .ok_or_else(|| Fault::unexpected_reply("SENTINEL GET-MASTER-ADDR-BY-NAME"))?,
+        Value::Nil => {
+            let name = Quoted(name.as_bytes());
+            let why = format!("the sentinel monitors no master called {name}; check `sentinel`");
+            return Err(Fault::new(FaultCode::NoSentinel, why));
+        }
+        _ => return Err(Fault::new(FaultCode::NoSentinel, "this is not a sentinel")),
+    };
     let epoch = epoch(&mut link, name, limit).await.map_err(shown)?;
-    Ok(Named { master, epoch })
+    Ok(NamedMaster { master, epoch })
 }
 
-/// The number of the sentinel's configuration; none where its user may not ask.
-async fn epoch(link: &mut Link, name: &str, limit: Duration) -> Result<Option<u64>, Failure> {
+/// The configuration epoch of the sentinel. None if its user may not ask for it.
+async fn epoch(link: &mut Link, name: &str, limit: Duration) -> Result<Option<u64>, CommandError> {
     let mut question = cmd("SENTINEL");
     question.arg("MASTER").arg(name);
-    let fields = match link.ask_within(&question, limit).await {
+    let fields = match link.send_within(&question, limit).await {
         Ok(Value::Array(fields)) => fields,
-        Ok(_) | Err(Failure::Refused(_)) => return Ok(None),
+        Ok(_) | Err(CommandError::ErrorReply(_)) => return Ok(None),
         Err(lost) => return Err(lost),
     };
     let mut pairs = fields.chunks_exact(2);
@@ -170,13 +170,12 @@ async fn epoch(link: &mut Link, name: &str, limit: Duration) -> Result<Option<u6
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn the_newest_configuration_is_believed_then_the_most_then_the_first() {
         let sentinel = Endpoint::parse("redis://s").unwrap();
-        let says = |port: u16, epoch: Option<u64>| Named {
+        let says = |port: u16, epoch: Option<u64>| NamedMaster {
             master: sentinel.master_at("m".into(), port),
             epoch,
         };
@@ -197,7 +196,7 @@ mod tests {
             (vec![says(1, None), says(2, Some(0))], Some(1)),
             (vec![says(1, None), says(2, None), says(2, None)], Some(1)),
         ] {
-            let words: Vec<&Named> = words.iter().collect();
+            let words: Vec<&NamedMaster> = words.iter().collect();
             assert_eq!(believed(&words), believe, "{words:?}");
         }
     }

@@ -1,29 +1,31 @@
-//! The bytes to and from Redis: TCP, TLS inside TCP, or a Unix socket.
+//! Opens the stream to Redis: TCP, TLS, or a Unix socket.
 
-use super::materials::Materials;
-use crate::fault::{Fault, FaultCode};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::printable::Quoted;
 use cloudhosts_config::{Address, Endpoint, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use rustls::pki_types::ServerName;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-/// How long what we sent may stay unacknowledged before the kernel gives up
-/// (TCP_USER_TIMEOUT, tcp(7)).
+use super::credentials::Credentials;
+use crate::fault::{Fault, FaultCode};
+
+/// How long sent data may remain unacknowledged (TCP_USER_TIMEOUT, tcp(7)).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
 
 /// An open stream, whatever carries it.
 pub(crate) type Stream = Box<dyn Duplex>;
 
-/// Both ways.
+/// What a stream can do.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {
-    /// The address of this machine that the peer sees; none over a Unix socket.
+    /// The address of this machine that the peer sees. None over a Unix socket.
     fn local(&self) -> Option<IpAddr>;
 }
 
@@ -46,12 +48,9 @@ impl Duplex for UnixStream {
 }
 
 /// Opens a stream to the endpoint within `limit`.
-///
-/// # Errors
-/// In words for the operator.
 pub(crate) async fn open(
     endpoint: &Endpoint,
-    materials: &Materials,
+    credentials: &Credentials,
     limit: Duration,
 ) -> Result<Stream, Fault> {
     let end = Instant::now() + limit;
@@ -66,21 +65,27 @@ pub(crate) async fn open(
         }
     };
     let addresses = timeout_at(end.into(), look_up(host, port)).await;
-    let addresses = addresses
-        .unwrap_or_else(|_| Err(late(format!("cannot look up {host:?} within {shown}"))))?;
+    let addresses = addresses.unwrap_or_else(|_| {
+        Err(late(format!(
+            "cannot look up {} within {shown}",
+            Quoted(host.as_bytes())
+        )))
+    })?;
     let stream = tcp(&addresses, end).await?;
     if !tls {
         return Ok(Box::new(stream));
     }
-    let name = ServerName::try_from(host.clone())
-        .map_err(|_| "TLS: the host of the URL is neither a name nor an address".to_owned())?;
-    let connector = materials.tls.as_ref();
-    let connector = connector.ok_or_else(|| "TLS is not set up".to_owned())?;
+    let name = ServerName::try_from(host.clone()).map_err(|_| {
+        let why = "TLS: the host of the URL is neither a name nor an address";
+        Fault::new(FaultCode::UnknownHost, why)
+    })?;
+    let connector = credentials.tls.as_ref();
+    let connector = connector.ok_or_else(|| Fault::system("TLS is not set up"))?;
     match timeout_at(end.into(), connector.connect(name, stream)).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(Fault::agreeing(&error)),
+        Ok(Err(error)) => Err(Fault::handshake(&error)),
         Err(_) => Err(late(format!(
-            "TLS: no answer within {shown} (is this a port where Redis speaks TLS?)"
+            "TLS: no answer within {shown} (is this a TLS port?)"
         ))),
     }
 }
@@ -89,8 +94,7 @@ fn late(why: String) -> Fault {
     Fault::new(FaultCode::TimedOut, why)
 }
 
-/// Connects to one address of the host after the other, each within its share
-/// of the time that is left.
+/// Tries the addresses of the host in turn, each within its share of the remaining time.
 async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fault> {
     let mut fault = Fault::new(
         FaultCode::UnknownHost,
@@ -114,9 +118,8 @@ async fn tcp(addresses: &[SocketAddr], end: Instant) -> Result<TcpStream, Fault>
     Err(fault)
 }
 
-/// The addresses of the host, by the machine's services without cloudhosts: the
-/// names in Redis are never asked where Redis is. The look-up blocks, so it is
-/// done on a thread of its own.
+/// The addresses of the host, by the NSS services of this machine without cloudhosts: the names in
+/// Redis are not used to find Redis. The lookup blocks, so it has its own thread.
 async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -125,12 +128,12 @@ async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     let found = tokio::task::spawn_blocking(move || bootstrap::addresses(&asked, port)).await;
     let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
     found.map_err(|error| {
-        let why = format!("cannot look up {host:?}: {error}");
+        let why = format!("cannot look up {}: {error}", Quoted(host.as_bytes()));
         Fault::new(FaultCode::UnknownHost, why)
     })
 }
 
-/// Small questions go at once, and a dead peer is noticed.
+/// Sends small commands at once, and notices a dead peer.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let unacknowledged = UNACKNOWLEDGED.as_millis().try_into().unwrap_or(u32::MAX);

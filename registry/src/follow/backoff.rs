@@ -1,17 +1,15 @@
 //! How long to wait before the next attempt to connect.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// The bound of the first wait.
+/// The upper bound of the first wait.
 const FIRST: Duration = Duration::from_millis(50);
 
-/// The bound of every later wait.
+/// The upper bound of every wait.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Waits with full jitter: each is anywhere between nothing and a bound that
-/// doubles from attempt to attempt, so that ten thousand daemons that lost the
-/// same Redis come back spread out.
+/// Exponential backoff with full jitter: each wait is between zero and a bound that doubles with each
+/// attempt, so that ten thousand daemons that lost the same Redis come back spread out.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -25,21 +23,14 @@ impl Backoff {
         doubled.min(LONGEST).mul_f64(random.clamp(0.0, 1.0))
     }
 
-    /// A connection on which everything was read held for so long. One that
-    /// held for less than the longest wait does not count: a Redis that drops
-    /// us after each read is not to be read again and again without rest.
-    pub(crate) fn held(&mut self, time: Duration) {
+    /// A connection on which everything was read has lasted for this time. If that is less than the
+    /// longest wait, it does not reset the backoff: a Redis that disconnects us after each read must
+    /// not be read without pause.
+    pub(crate) fn connection_lasted(&mut self, time: Duration) {
         if time >= LONGEST {
             self.failures = 0;
         }
     }
-}
-
-/// A random number from 0 to 1, good enough to spread waits.
-pub(crate) fn random() -> f64 {
-    // Each state has keys of its own, from the system's entropy.
-    let bits = RandomState::new().build_hasher().finish() >> 11;
-    bits as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]
@@ -55,19 +46,10 @@ mod tests {
             [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]
         );
         assert_eq!(bounds[99], 5000);
-        backoff.held(Duration::from_secs(4));
+        backoff.connection_lasted(Duration::from_secs(4));
         assert_eq!(backoff.next(1.0), LONGEST);
-        backoff.held(Duration::from_secs(5));
+        backoff.connection_lasted(Duration::from_secs(5));
         assert_eq!(backoff.next(0.5), Duration::from_millis(25));
         assert_eq!(backoff.next(0.0), Duration::ZERO);
-    }
-
-    #[test]
-    fn random_numbers_spread() {
-        let mut tenths = [0; 10];
-        for _ in 0..10_000 {
-            tenths[(random() * 10.0) as usize] += 1;
-        }
-        assert!(tenths.iter().all(|&count| count > 700), "{tenths:?}");
     }
 }

@@ -1,19 +1,21 @@
-//! Which state of Redis a mirror stands for.
+//! What is saved so that a later daemon can go on from here.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::log_cursor::LogCursor;
 use super::loss_counters::LossCounters;
-use super::mark::Mark;
 use super::replication_identity::ReplicationIdentity;
 use super::verdict::LogEvidence;
 use crate::log::DropScope;
 use crate::pairs::Pairs;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
-/// Which state of Redis a mirror stands for, so that a follower that starts
-/// from the mirror can tell what was deleted meanwhile from what got lost.
+/// Which state of Redis the daemon's table shows. A follower that starts from that table can tell
+/// what was deleted meanwhile from what was lost.
 ///
-/// The daemon saves it beside the last good table, always after the table it
-/// belongs to: an older checkpoint is harmless, a newer one is not.
+/// The daemon writes it beside the last good table, always after the table: an older checkpoint is
+/// harmless, a newer one is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// By the keys of the hashes.
@@ -24,46 +26,43 @@ pub struct Checkpoint {
 /// The same of one hash.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HashCheckpoint {
-    /// Up to where its log is known.
+    /// Up to where its log has been read.
     #[serde(default)]
-    pub(super) mark: Mark,
-    /// What the log has said, since the last scan, of whether the data goes on.
+    pub(super) mark: LogCursor,
+    /// What the log has shown since the last scan about the continuity of the data.
     #[serde(default)]
     pub(super) evidence: Option<LogEvidence>,
-    /// The log told of something that it does not have any more, and that was
-    /// not scanned for since.
+    /// Entries of the log were lost before they were read, and the hash was not scanned since.
     #[serde(default)]
     pub(super) gap: bool,
-    /// What has been dropped since the last scan, where the log does not prove
-    /// that the data went on until then: it is of what the scan will miss.
+    /// What was accepted as lost since the last scan, if the log does not prove continuity until
+    /// then: it concerns what the next scan will find missing.
     #[serde(default)]
     pub(super) drops: Vec<DropScope>,
-    /// The hash was scanned since, without the log: it is newer than that.
+    /// The hash was scanned without its log since: it is newer than `mark`.
     #[serde(default)]
     pub(super) behind: bool,
-    /// Something was changed without the log after that.
+    /// Something was changed without the log after `mark`.
     #[serde(default)]
     pub(super) unlogged: bool,
     /// The hash had a time to live.
     #[serde(default)]
     pub(super) ttl: bool,
-    /// The log has told of changes since the hash was read last: what INFO said
-    /// then is not of them.
+    /// Logged changes were applied since the last scan: `identity` is from before them.
     #[serde(default)]
     pub(super) logged: bool,
-    /// What INFO said when the hash was read last.
+    /// INFO at the last scan.
     #[serde(default)]
     pub(super) identity: Option<ReplicationIdentity>,
     #[serde(default)]
     pub(super) losses: Option<LossCounters>,
 }
 
-/// What the daemon knew when it ran last; a follower begins with it.
+/// What the daemon knew when it was stopped. A follower starts from this.
 #[derive(Debug, Default)]
 pub struct Baseline {
-    /// The raw fields in use that are not retained, by index into
-    /// `Config::hashes`.
+    /// The raw fields in use without the retained ones, by index into `Config::hashes`.
     pub hashes: Vec<Pairs>,
-    /// What they stand for.
+    /// The state of Redis that they show.
     pub checkpoint: Checkpoint,
 }

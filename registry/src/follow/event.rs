@@ -1,19 +1,21 @@
-//! What the follower tells the mirror.
+//! What the follower reports to the daemon.
+
+use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
+use crate::fault::Fault;
 use crate::log::DropScope;
 use crate::pairs::Pairs;
 use crate::unreadable::Unreadable;
-use std::time::Duration;
 
-/// How changes become known.
+/// How the follower learns of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
-    /// Redis pushes them.
+    /// By client tracking.
     Tracking,
-    /// By reading again and again.
+    /// By polling.
     Polling {
-        /// Why Redis does not push.
+        /// Why client tracking is off.
         why: String,
     },
 }
@@ -21,39 +23,39 @@ pub enum Mode {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Connected and logged in. A [`Batch`] that is `full` follows, and perhaps
-    /// others before it, with changes that the log tells of.
+    /// Connected and logged in. A [`Batch`] with `full` follows, perhaps after others with logged
+    /// changes.
     Connected {
         /// Where, without user and password.
         endpoint: String,
-        /// How changes become known on this connection.
+        /// How the follower learns of changes on this connection.
         mode: Mode,
     },
-    /// The connection is lost, or none came about.
+    /// The connection is lost, or none could be made.
     Disconnected {
         /// Where, without user and password.
         endpoint: String,
-        /// Why, in words for the operator, fit for a terminal.
-        why: String,
+        /// Why.
+        fault: Fault,
         /// How long until the next attempt.
         retry_in: Duration,
     },
-    /// Something became known of the hashes.
+    /// Changes of the hashes.
     Changes(Batch),
 }
 
-/// What became known of the hashes at one moment of Redis; published as one.
+/// Changes up to one moment of Redis, to be published together.
 #[derive(Debug)]
 pub struct Batch {
-    /// Those hashes there is something to say of.
+    /// The hashes that changed.
     pub hashes: Vec<HashBatch>,
-    /// All hashes were read whole, and how long that took.
+    /// Set if all hashes were read whole: how long that took.
     pub full: Option<Duration>,
-    /// Where a later daemon goes on from, once this batch is published.
+    /// Where a later daemon can go on from, once this batch is published.
     pub checkpoint: Checkpoint,
 }
 
-/// What became known of one hash.
+/// The changes of one hash.
 #[derive(Debug)]
 pub struct HashBatch {
     /// Which, as an index into `Config::hashes`.
@@ -63,26 +65,25 @@ pub struct HashBatch {
 }
 
 /// What changed in one hash. Applied in this order: dropped, removed, lost, set.
-/// A field stands in at most one of removed, lost and set.
+/// A field is in at most one of removed, lost and set.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// What is retained of these roles is no longer wanted.
     pub dropped: Vec<DropScope>,
-    /// Raw fields that were deleted on purpose. What is retained of a field of
-    /// that name is no longer wanted either.
+    /// Raw fields that were deleted. What is retained under that name is no longer wanted either.
     pub removed: Vec<Vec<u8>>,
-    /// Raw fields that are missing although nobody is known to have deleted
-    /// them: the mirror retains them.
+    /// Raw fields that are missing although nobody is known to have deleted them. The daemon retains
+    /// them.
     pub lost: Vec<Vec<u8>>,
-    /// Raw fields that are new or have another value, each once.
+    /// Raw fields that are new or have a new value, each once.
     pub set: Pairs,
-    /// Who changed which roles, by the log; of the first so many.
+    /// Who changed which roles, by the log. Limited to the first 100.
     pub attributions: Vec<Attribution>,
-    /// How much the hash holds now, where it was read.
+    /// How many fields the hash has now, if it was read.
     pub extent: Option<Extent>,
 }
 
-/// Who changed a role, as the log has it. All of it is fit for printing.
+/// Who changed a role, by the log. Safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribution {
     /// The role, in its normal form.
@@ -93,7 +94,7 @@ pub struct Attribution {
     pub by: Option<String>,
 }
 
-/// How much a hash holds in Redis.
+/// The size of a hash in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// All its fields.

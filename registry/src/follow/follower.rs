@@ -1,26 +1,28 @@
-//! From connection to connection, for as long as somebody listens.
+//! The loop over connections.
 
-use super::backoff::{Backoff, random};
-use super::checkpoint::Baseline;
-use super::event::{Event, Mode};
-use super::hash::Hash;
-use super::memory::Memory;
-use super::session::{Session, tell};
-use crate::connect::Connector;
-use cloudhosts_config::Config;
 use std::sync::Arc;
 use std::time::Instant;
+
+use cloudhosts_config::Config;
 use tokio::sync::mpsc::Sender;
 
-/// Follows the configured hashes and tells what happens, until nobody
-/// receives `events` any more. Awaiting a place in that channel is what slows
-/// it down when its reader is slow.
+use super::backoff::Backoff;
+use super::checkpoint::Baseline;
+use super::event::{Event, Mode};
+use super::follower_state::FollowerState;
+use super::hash::Hash;
+use super::session::{Session, publish};
+use crate::connect::Connector;
+use crate::jitter::random;
+
+/// Follows the configured hashes and sends [`Event`]s, until the receiver of `events` is dropped. A
+/// slow receiver slows it down.
 ///
-/// It goes on from the `baseline`: what is in it and not in Redis any more is
-/// told as removed or lost.
+/// It starts from the `baseline`: fields in it that are not in Redis are reported as removed or
+/// lost.
 ///
-/// It must run within a tokio runtime with time and I/O enabled. Dropping it
-/// closes the connection; nothing is left behind.
+/// It needs a tokio runtime with time and I/O enabled. Dropping it closes the connection and leaves
+/// nothing behind.
 pub async fn follow(config: Arc<Config>, baseline: Baseline, events: Sender<Event>) {
     tokio::select! {
         () = events.closed() => {}
@@ -29,11 +31,11 @@ pub async fn follow(config: Arc<Config>, baseline: Baseline, events: Sender<Even
 }
 
 async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
-    let mut memory = Memory::new(hashes(&config, baseline));
+    let mut state = FollowerState::new(hashes(&config, baseline));
     let mut connector = Connector::new(config.clone());
     let mut backoff = Backoff::default();
     loop {
-        let (endpoint, why) = match connector.connect().await {
+        let (endpoint, fault) = match connector.connect().await {
             Ok(connection) => {
                 let endpoint = connection.endpoint.clone();
                 let mode = match connection.no_tracking.clone() {
@@ -44,29 +46,29 @@ async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
                     endpoint: endpoint.clone(),
                     mode,
                 };
-                tell(events, connected).await;
+                publish(events, connected).await;
                 let since = Instant::now();
-                let mut session = Session::new(&config, events, &mut memory, connection);
-                let why = session.run().await;
+                let mut session = Session::new(&config, events, &mut state, connection);
+                let fault = session.run().await;
                 if session.is_complete() {
-                    backoff.held(since.elapsed());
+                    backoff.connection_lasted(since.elapsed());
                 }
-                (endpoint, why)
+                (endpoint, fault)
             }
-            Err(down) => (down.endpoint, down.why),
+            Err(error) => (error.endpoint(), error.into_fault()),
         };
         let retry_in = backoff.next(random());
         let disconnected = Event::Disconnected {
             endpoint,
-            why,
+            fault,
             retry_in,
         };
-        tell(events, disconnected).await;
+        publish(events, disconnected).await;
         tokio::time::sleep(retry_in).await;
     }
 }
 
-/// The hashes of the configuration, with what is known of each.
+/// The state of each configured hash.
 fn hashes(config: &Config, baseline: Baseline) -> Vec<Hash> {
     let Baseline {
         hashes: pairs,

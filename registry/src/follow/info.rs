@@ -1,30 +1,30 @@
-//! What Redis says of itself.
+//! INFO: the sections that are requested, and their fields.
 
 use redis::{Cmd, Value, cmd};
 
-/// A section of [`INFO`](https://redis.io/docs/latest/commands/info/). Each is
-/// asked for by itself: before version 7 Redis takes one section at a time.
+/// A section of [`INFO`](https://redis.io/docs/latest/commands/info/). Each takes one command:
+/// before version 7 Redis accepts one section at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
     /// The process: `run_id`.
     Server,
-    /// Whose data it is.
+    /// The replication ID and offset.
     Replication,
-    /// Keys that were evicted, and that expired.
+    /// How many keys were evicted, and have expired.
     Stats,
     /// How often each command was called.
     CommandStats,
     /// How many clients there are.
     Clients,
-    /// What is evicted when memory is short.
+    /// The eviction policy.
     Memory,
-    /// What is saved to disk.
+    /// What is saved to disk, and when.
     Persistence,
 }
 
 impl Section {
-    /// The question for it.
-    pub(crate) fn question(self) -> Cmd {
+    /// The command for it.
+    pub(crate) fn command(self) -> Cmd {
         let name = match self {
             Section::Server => "server",
             Section::Replication => "replication",
@@ -40,12 +40,12 @@ impl Section {
     }
 }
 
-/// The lines of the sections that were answered.
+/// The lines of the sections that were read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Info(String);
 
 impl Info {
-    /// Adds the answer to one question. What is no text is left aside.
+    /// Adds a reply. Anything but text is ignored.
     pub(crate) fn add(&mut self, answer: &Value) {
         let text = match answer {
             Value::BulkString(bytes) => String::from_utf8_lossy(bytes),
@@ -56,7 +56,7 @@ impl Info {
         self.0.push('\n');
     }
 
-    /// A field, if it is there and says something.
+    /// The value of a field, if it is present and not empty.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let value = |line| str::strip_prefix(line, name)?.strip_prefix(':');
         self.0
@@ -66,12 +66,12 @@ impl Info {
             .filter(|value| !value.is_empty())
     }
 
-    /// A field that is a number.
+    /// The value of a field as a number.
     pub(crate) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
         self.field(name)?.parse().ok()
     }
 
-    /// How often a command was called; 0 where it never was.
+    /// How often a command was called.
     pub(crate) fn calls(&self, command: &str) -> u64 {
         let line = self.field(&format!("cmdstat_{command}"));
         let calls = line.and_then(|line| line.split(',').next()?.strip_prefix("calls="));

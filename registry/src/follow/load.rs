@@ -1,43 +1,44 @@
-//! What a fleet of followers costs Redis together, and what each does about it.
+//! How many clients Redis has, and how a follower adapts to that.
 
-use crate::connect::SILENCE;
 use std::time::Duration;
 
-/// So many clients may read at once without anybody noticing.
+use crate::connect::SILENCE;
+
+/// How many clients may scan at once without a noticeable load.
 const HANDFUL: u64 = 8;
 
-/// The longest silence that is put up with, however many clients there are.
+/// The longest silence that is tolerated, however many clients there are.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
-/// Redis may be so many times slower than it ever was to us before followers of
-/// a fleet take it for dead, beside other work on its machine for instance.
+/// How many times slower than its best Redis may become before the followers of a fleet take it for
+/// dead, for example because of other work on its machine.
 const SLOWER: u32 = 3;
 
-/// Resyncs of the whole fleet cost Redis at most a twentieth of its time.
+/// The resyncs of the whole fleet take at most a twentieth of the time of Redis.
 const RESYNC_SHARE: u32 = 20;
 
-/// How many clients Redis has, all of whom may be followers as we are.
+/// How many clients Redis has. All of them may be followers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     clients: u64,
 }
 
 impl Default for Load {
-    /// Alone, until Redis says otherwise.
+    /// One client, until INFO says otherwise.
     fn default() -> Load {
         Load { clients: 1 }
     }
 }
 
 impl Load {
-    /// Redis says how many clients it has. Right after a failure that is fewer
-    /// than there will be.
-    pub(super) fn said(&mut self, clients: u64, after_failure: bool) {
+    /// Takes the number of clients from INFO. Right after a failure that is fewer than there will
+    /// be.
+    pub(super) fn set_clients(&mut self, clients: u64, after_failure: bool) {
         let least = if after_failure { self.clients } else { 1 };
         self.clients = clients.max(least);
     }
 
-    /// How long Redis may be silent when all clients ask for what costs `cost`.
+    /// How long Redis may be silent when all clients request what costs `cost`.
     pub(super) fn patience(&self, cost: Duration) -> Duration {
         let queue = times(cost, self.clients);
         let others = self.clients.saturating_sub(HANDFUL);
@@ -48,11 +49,10 @@ impl Load {
             .min(LONGEST_SILENCE)
     }
 
-    /// How long to wait before a scan that costs `cost`, for a `random` number
-    /// from 0 to 1, so that the fleet does not scan at once.
-    pub(super) fn spread(&self, cost: Duration, random: f64) -> Duration {
-        let all = times(cost, self.clients.saturating_sub(HANDFUL));
-        all.mul_f64(random.clamp(0.0, 1.0))
+    /// How long Redis is busy when the whole fleet scans what costs `cost`. Each
+    /// follower waits for a random part of that, so that not all scan at once.
+    pub(super) fn fleet_time(&self, cost: Duration) -> Duration {
+        times(cost, self.clients.saturating_sub(HANDFUL))
     }
 
     /// How often to read everything although nothing was pushed.
@@ -61,8 +61,8 @@ impl Load {
         configured.max(fair)
     }
 
-    /// How often to read everything where nothing can be pushed: then a fleet
-    /// may keep Redis busy for half of its time.
+    /// How often to read everything without client tracking: then a fleet may take half of the time
+    /// of Redis.
     pub(super) fn poll(&self, configured: Duration, cost: Duration) -> Duration {
         let others = self.clients.saturating_sub(HANDFUL);
         configured.max(times(cost.saturating_mul(2), others))
@@ -81,7 +81,7 @@ mod tests {
 
     fn load(clients: u64) -> Load {
         let mut load = Load::default();
-        load.said(clients, false);
+        load.set_clients(clients, false);
         load
     }
 
@@ -89,7 +89,7 @@ mod tests {
     fn a_handful_of_followers_waits_for_nobody() {
         for clients in [0, 1, 8] {
             let load = load(clients);
-            assert_eq!(load.spread(COST, 1.0), Duration::ZERO);
+            assert_eq!(load.fleet_time(COST), Duration::ZERO);
             let second = Duration::from_secs(1);
             assert_eq!(load.resync(second, COST), second);
             assert_eq!(load.poll(COST, COST), COST);
@@ -101,8 +101,7 @@ mod tests {
     #[test]
     fn thousands_spread_their_scans_and_bear_with_each_other() {
         let load = load(8_008);
-        assert_eq!(load.spread(COST, 1.0), Duration::from_secs(32));
-        assert_eq!(load.spread(COST, 0.25), Duration::from_secs(8));
+        assert_eq!(load.fleet_time(COST), Duration::from_secs(32));
         assert!(load.patience(COST) > Duration::from_secs(32));
         assert_eq!(load.patience(COST * 100), LONGEST_SILENCE);
         let resync = load.resync(Duration::from_secs(60), COST);
@@ -118,7 +117,9 @@ mod tests {
         let load = load(CLIENTS.into());
         let (mut free, mut longest) = (Duration::ZERO, Duration::ZERO);
         for nth in 0..CLIENTS {
-            let comes = load.spread(cost, f64::from(nth) / f64::from(CLIENTS));
+            let comes = load
+                .fleet_time(cost)
+                .mul_f64(f64::from(nth) / f64::from(CLIENTS));
             free = free.max(comes) + 3 * cost;
             longest = longest.max(free - comes);
         }
@@ -129,9 +130,9 @@ mod tests {
     #[test]
     fn the_fleet_is_not_forgotten_because_it_is_not_back_yet() {
         let mut load = load(8_000);
-        load.said(10, true);
-        assert!(load.spread(COST, 1.0) > Duration::from_secs(30));
-        load.said(10, false);
-        assert!(load.spread(COST, 1.0) < Duration::from_secs(1));
+        load.set_clients(10, true);
+        assert!(load.fleet_time(COST) > Duration::from_secs(30));
+        load.set_clients(10, false);
+        assert!(load.fleet_time(COST) < Duration::from_secs(1));
     }
 }

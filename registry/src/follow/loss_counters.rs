@@ -1,23 +1,24 @@
-//! What Redis counts of the ways in which data gets lost.
+//! The counters of INFO for the ways in which data is lost.
 
-use super::info::Info;
 use serde::{Deserialize, Serialize};
 
-/// Counters of INFO. One that has moved between two reads says that something
-/// of the kind happened in between, to whatever key; it may have been ours.
+use super::info::Info;
+
+/// Counters of INFO. If one has changed between two reads, something of that kind happened in
+/// between, to any key; it may have been ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LossCounters {
     /// Calls of FLUSHALL.
     flushall: u64,
-    /// Calls of FLUSHDB and SWAPDB, in whatever database.
+    /// Calls of FLUSHDB and SWAPDB, in any database.
     flushdb: u64,
-    /// Calls of REPLICAOF: the server may have been given other data.
+    /// Calls of REPLICAOF: the server may have another data set.
     replicaof: u64,
-    /// Keys that were evicted for want of memory.
+    /// Keys that were evicted.
     evicted: u64,
     /// Keys that expired.
     expired: u64,
-    /// Whether any key can be evicted, and not only those with a time to live.
+    /// Whether the eviction policy covers keys without a time to live.
     evicts_all_keys: bool,
 }
 
@@ -43,18 +44,17 @@ impl LossCounters {
         self.flushall != earlier.flushall
     }
 
-    /// A database was flushed since, which may have been another.
+    /// A database was flushed since, ours or another.
     pub(super) fn flushed_one_since(&self, earlier: &LossCounters) -> bool {
         self.flushdb != earlier.flushdb
     }
 
-    /// The server was told whom to replicate since.
+    /// REPLICAOF was called since.
     pub(super) fn reattached_since(&self, earlier: &LossCounters) -> bool {
         self.replicaof != earlier.replicaof
     }
 
-    /// A hash, which may have had a time to live, can have been evicted, or
-    /// have expired, since.
+    /// A hash can have been evicted, or have expired, since.
     pub(super) fn took_since(&self, earlier: &LossCounters, had_ttl: bool) -> bool {
         let evictable = had_ttl || self.evicts_all_keys || earlier.evicts_all_keys;
         let evicted = evictable && self.evicted != earlier.evicted;
@@ -65,7 +65,6 @@ impl LossCounters {
 
 #[cfg(test)]
 pub(super) mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::super::info::of_text;
     use super::*;
 

@@ -1,44 +1,44 @@
-//! Following the hashes: what changes, as one moment of Redis after the other.
+//! Following the hashes: keeps a copy of each and reports what changed.
 //!
-//! [`follow()`] connects again and again, and remembers what it knows in its
-//! `memory`. A `session` is one connection, and says what the protocol is. It
-//! asks `question`s, and for each hash that is followed there is a `hash`: with
-//! its `replica`, the `mark` up to which its log is known, and the `draft` of what
-//! the mirror has yet to be told. A `scan` reads a hash whole, as its `plan` says.
-//!
-//! `unsettled` and `confirmation` are about roles that changed under a scan. The
-//! `verdict` says whether what is missing was deleted or got lost, by what `info`
-//! tells (`replication_identity`, `loss_counters`). `wish`, `pacer`, `load` and
-//! `round` say when what is read.
+//! - `follower`: [`follow()`] connects, runs a `session` per connection, and waits (`backoff`) after
+//!   one is lost. What outlives a connection is the `follower_state`.
+//! - `session`: the protocol on one connection. It sends a `request` (a transaction), and
+//!   distributes the replies. An invalidation leads to a read of the log or to a `scheduled_scan`.
+//! - `hash`: one hash. It has a `replica` of what Redis holds, a `log_cursor` for its change log, a
+//!   `scan` while it is read whole, and the `pending_changes` that are to be reported. `read_plan`
+//!   says how it is read, `pacer` and `load` how often.
+//! - `verdict`: whether missing fields were deleted or lost, by what INFO says (`info`,
+//!   `replication_identity`, `loss_counters`).
+//! - `deferred_roles` and `reread`: roles that changed while their hash was scanned.
+//! - `event`: what is reported. `checkpoint`: what a later daemon needs to go on from there.
 
-mod alarm;
 mod backoff;
 mod checkpoint;
-mod confirmation;
-mod draft;
+mod deferred_roles;
 mod event;
 mod follower;
+mod follower_state;
 mod hash;
 mod info;
 mod load;
+mod log_cursor;
 mod loss_counters;
-mod mark;
-mod memory;
 mod pacer;
-mod plan;
-mod question;
+mod pending_changes;
+mod read_error;
+mod read_plan;
 mod replica;
 mod replication_identity;
+mod request;
+mod reread;
 mod role;
 mod round;
 mod scan;
+mod scheduled_scan;
 mod session;
-mod trouble;
-mod unsettled;
+mod timerfd;
 mod verdict;
-mod wish;
 
-pub(crate) use backoff::random;
 pub use checkpoint::{Baseline, Checkpoint};
 pub use event::{Attribution, Batch, Changes, Event, Extent, HashBatch, Mode};
 pub use follower::follow;

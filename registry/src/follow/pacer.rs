@@ -1,35 +1,35 @@
-//! How soon after a scan the next one of the same hash may start.
+//! Pacing: how soon after a scan of a hash the next one may start. The only place for that rule.
 
-use super::load::Load;
 use std::time::{Duration, Instant};
 
-/// A scan that takes T of Redis's time is followed by so many T of rest, so
-/// that following one hash costs at most a tenth of it.
+use super::load::Load;
+
+/// A scan that takes the time T of Redis is followed by a pause of this many T, so that following
+/// one hash takes at most a tenth of the time of Redis.
 const REST: u32 = 9;
 
-/// No rest for that reason is longer than this, whatever the cost.
+/// The longest such pause.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// What a scan costs before its first field.
 const BASE: Duration = Duration::from_micros(20);
 
-/// The most that a field is reckoned to cost Redis. It takes some 0.5 us in
-/// HGETALL, and 1.2 us in HSCAN.
+/// The most that a field is assumed to cost. It takes about 0.5 us in HGETALL, and 1.2 us in
+/// HSCAN.
 const MOST_PER_FIELD: f64 = 3e-6;
 
-/// So many bytes cost as much as one field.
+/// How many bytes cost as much as one field.
 const BYTES_PER_FIELD: usize = 128;
 
-/// What scans of one hash cost Redis, and the rest that follows from it.
+/// What scans of one hash cost Redis, and the pause that follows.
 ///
-/// What counts is Redis's work. How long an answer took says more of the way to
-/// Redis, and of what else it had to do; so the cost is reckoned by what there
-/// was to send, at the best pace that was ever seen.
+/// What counts is the work of Redis. How long a reply took depends more on the network, and on what
+/// else Redis had to do. So the cost is the size of the reply at the best rate that was ever seen.
 #[derive(Debug, Clone)]
 pub(super) struct Pacer {
-    /// Seconds a field, at best.
+    /// Seconds per field, at best.
     per_field: f64,
-    /// The hash as it was read last, in fields.
+    /// The size of the hash at the last scan, in fields.
     size: f64,
     not_before: Option<Instant>,
 }
@@ -44,13 +44,13 @@ impl Default for Pacer {
     }
 }
 
-/// The work of so many fields and bytes, in fields.
+/// The work for this size, in fields.
 fn work(fields: usize, bytes: usize) -> f64 {
     (fields + bytes / BYTES_PER_FIELD) as f64
 }
 
 impl Pacer {
-    /// An answer with so many fields and bytes took `took`.
+    /// A reply of this size took `took`.
     pub(super) fn answered(&mut self, fields: usize, bytes: usize, took: Duration) {
         let work = work(fields, bytes);
         if work > 0.0 {
@@ -58,7 +58,7 @@ impl Pacer {
         }
     }
 
-    /// The hash has so many fields and bytes.
+    /// The hash has this size.
     pub(super) fn sized(&mut self, fields: usize, bytes: usize) {
         self.size = work(fields, bytes);
     }
@@ -68,15 +68,14 @@ impl Pacer {
         BASE + Duration::try_from_secs_f64(self.size * self.per_field).unwrap_or_default()
     }
 
-    /// A scan that a change made necessary has ended `now`. Each follower scans
-    /// once at most in the time that the scans of the whole fleet take (`load`):
-    /// where the hash changes all the time, each would otherwise scan again after
-    /// half of that time on average, and the fleet would ask Redis for twice what
-    /// it can do.
+    /// A scan because of a change has ended. Each follower scans at most once in the time that the
+    /// scans of the whole fleet take (`load`): if the hash changes all the time, each would
+    /// otherwise scan again after half of that time on average, and the fleet would request twice
+    /// what Redis can do.
     pub(super) fn scanned(&mut self, load: Load, now: Instant) {
         let cost = self.cost();
         let own = cost.saturating_mul(REST).min(LONGEST_REST);
-        self.not_before = now.checked_add(own.max(load.spread(cost, 1.0)));
+        self.not_before = now.checked_add(own.max(load.fleet_time(cost)));
     }
 
     /// When a scan that is wanted at `wanted` may start.
@@ -122,7 +121,7 @@ mod tests {
     fn a_fleet_scans_once_in_the_time_that_the_scans_of_all_take() {
         let mut pacer = of(10_000, 4 * MS);
         let mut load = Load::default();
-        load.said(8_008, false);
+        load.set_clients(8_008, false);
         let now = Instant::now();
         let takes = 8_000 * pacer.cost();
         assert!(takes > Duration::from_secs(30));

@@ -1,35 +1,35 @@
-//! What Redis holds of one hash, as far as the follower knows.
+//! A copy of one hash.
 
-use crate::pairs::Pairs;
-use crate::record::{MAX_FIELD, MAX_VALUE};
-use hashbrown::HashTable;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-/// Most fields of one hash that are held; far more than a table can serve.
+use hashbrown::HashTable;
+
+use crate::pairs::Pairs;
+use crate::record::{MAX_FIELD, MAX_VALUE};
+
+/// The most fields of a hash that are stored; far more than a table can serve.
 pub(super) const MOST_FIELDS: usize = 10_000_000;
 
-/// Most bytes of one hash that are held.
+/// The most bytes of a hash that are stored.
 pub(super) const MOST_BYTES: usize = 2 * 1024 * 1024 * 1024;
 
-/// A copy of one hash, raw and compact, so that a scan can say exactly what
-/// differs from what was known. A million pairs of 24 and 11 bytes take some
-/// 57 MB.
+/// A copy of one hash, raw and compact, so that a scan finds exactly what has changed. A million
+/// pairs of 24 and 11 bytes take about 57 MB.
 ///
-/// The records stand one after the other in one piece of memory, and an index
-/// of their places finds a field. A record that is replaced or removed stays
-/// behind as garbage until there is enough of it to be worth a compaction.
+/// The records are stored one after the other in one buffer, and an index of their offsets finds a
+/// field. A record that is replaced or removed remains as garbage until the next compaction.
 ///
-/// Each record bears the number of the pass (of a scan) in which it was last
-/// seen; what a scan did not see is missing in Redis.
+/// Each record has the number of the pass (of a scan) that saw it last. What a scan did not see is
+/// missing in Redis.
 pub(super) struct Replica {
     records: Vec<u8>,
-    /// Where each live record begins.
+    /// The offset of each live record.
     index: HashTable<u32>,
     hasher: RandomState,
     /// Bytes of `records` that belong to no live record.
     garbage: usize,
-    /// The pass under way, or the last one.
+    /// The current pass, or the last one.
     pass: u8,
     /// How many fields it has not seen.
     unseen: usize,
@@ -42,8 +42,7 @@ const HEADER: usize = 9;
 /// In place of a pass: the record is garbage.
 const DEAD: u8 = 0;
 
-/// In place of the length of a value: it is longer than any that can be used,
-/// and was not kept.
+/// In place of the length of a value: it is longer than any that can be used, and is not stored.
 const TOO_LONG: u32 = u32::MAX;
 
 /// The value of a field.
@@ -74,27 +73,19 @@ impl<'a> Content<'a> {
     }
 }
 
-/// The hash has more fields or bytes than are held of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
+/// The hash has more fields or bytes than are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hash has more than {MOST_FIELDS} fields or {MOST_BYTES} bytes")]
+pub(super) struct ReplicaFull;
 
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the hash has more than {MOST_FIELDS} fields or {MOST_BYTES} bytes"
-        )
-    }
-}
-
-/// The start of a field that is too long to be used, with one byte more than
-/// may be: enough to be refused later, and to be known again.
+/// The start of a field that is too long to be used, one byte longer than allowed: enough to be
+/// refused later, and to be recognised.
 fn cut(field: &[u8]) -> &[u8] {
     field.get(..=MAX_FIELD).unwrap_or(field)
 }
 
 /// One record, taken apart.
-struct Record<'a> {
+struct StoredPair<'a> {
     pass: u8,
     field: &'a [u8],
     content: Content<'a>,
@@ -102,7 +93,7 @@ struct Record<'a> {
     size: usize,
 }
 
-fn record(records: &[u8], at: usize) -> Option<Record<'_>> {
+fn record(records: &[u8], at: usize) -> Option<StoredPair<'_>> {
     let (header, rest) = records.get(at..)?.split_at_checked(HEADER)?;
     let (&pass, lengths) = header.split_first()?;
     let (field, value) = lengths.split_at_checked(4)?;
@@ -114,7 +105,7 @@ fn record(records: &[u8], at: usize) -> Option<Record<'_>> {
     } else {
         Content::Bytes(rest.get(..value as usize)?)
     };
-    Some(Record {
+    Some(StoredPair {
         pass,
         field,
         content,
@@ -150,9 +141,9 @@ impl Replica {
     /// A copy of these pairs.
     ///
     /// # Errors
-    /// They are more than is held of a hash; what fits is in it.
-    pub(super) fn from_pairs(pairs: &Pairs) -> (Replica, Result<(), Full>) {
-        // All at once: as it grows, freed pieces of memory would stay behind.
+    /// There are more than are stored of a hash; those that fit are in it.
+    pub(super) fn from_pairs(pairs: &Pairs) -> (Replica, Result<(), ReplicaFull>) {
+        // Allocated at once: growing would leave freed memory behind.
         let mut replica = Replica {
             records: Vec::with_capacity(pairs.bytes() + HEADER * pairs.len()),
             index: HashTable::with_capacity(pairs.len()),
@@ -176,7 +167,7 @@ impl Replica {
         self.index.is_empty()
     }
 
-    /// All bytes of the fields and values, and what it takes to hold them.
+    /// All bytes of the fields and values, with their headers.
     pub(super) fn bytes(&self) -> usize {
         self.records.len() - self.garbage
     }
@@ -187,14 +178,14 @@ impl Replica {
         record(&self.records, at as usize).map(|record| record.content)
     }
 
-    /// Begins a pass: no field has been seen in it.
+    /// Begins a pass, in which no field has been seen.
     pub(super) fn begin_pass(&mut self) {
         self.unseen = self.len();
         if let Some(next) = self.pass.checked_add(1) {
             self.pass = next;
             return;
         }
-        // All numbers are used up. Once in 254 passes the records begin anew.
+        // All numbers are used: once in 254 passes the records are renumbered.
         let places: Vec<u32> = self.index.iter().copied().collect();
         for at in places {
             if let Some(mark) = self.records.get_mut(at as usize) {
@@ -204,24 +195,24 @@ impl Replica {
         self.pass = DEAD + 2;
     }
 
-    /// Notes that this pass has seen a field, and gives its value.
+    /// Records that this pass has seen a field, and returns its value.
     pub(super) fn see(&mut self, field: &[u8]) -> Option<Content<'_>> {
         let at = self.find(cut(field))?;
         self.mark(at);
         record(&self.records, at as usize).map(|record| record.content)
     }
 
-    /// Gives a field a value. This pass has seen it then.
+    /// Sets a field. This pass has then seen it.
     ///
     /// # Errors
     /// There is no room; nothing has changed.
-    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<(), Full> {
+    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<(), ReplicaFull> {
         let field = cut(field);
         if let Some(at) = self.find(field) {
             return self.replace(at, field, content);
         }
         if self.len() >= MOST_FIELDS {
-            return Err(Full);
+            return Err(ReplicaFull);
         }
         let at = self.append(field, content)?;
         let Replica {
@@ -235,7 +226,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Forgets a field; says whether it was there.
+    /// Removes a field. Returns whether it was there.
     pub(super) fn remove(&mut self, field: &[u8]) -> bool {
         let field = cut(field);
         let Replica {
@@ -265,12 +256,12 @@ impl Replica {
             .map(|record| record.field)
     }
 
-    /// How many there are of them.
+    /// How many fields this pass has not seen.
     pub(super) fn count_unseen(&self) -> usize {
         self.unseen
     }
 
-    /// Gives back memory where much is not needed.
+    /// Releases memory if much is unused.
     pub(super) fn shrink(&mut self) {
         self.compact_if_worthwhile();
         if self.records.capacity() > self.records.len() + self.records.len() / 4 {
@@ -278,8 +269,8 @@ impl Replica {
         }
     }
 
-    /// The live records, in the order of their places.
-    fn live(&self) -> impl Iterator<Item = Record<'_>> {
+    /// The live records, in the order of their offsets.
+    fn live(&self) -> impl Iterator<Item = StoredPair<'_>> {
         let mut at = 0;
         let all = std::iter::from_fn(move || {
             let record = record(&self.records, at)?;
@@ -305,8 +296,8 @@ impl Replica {
         }
     }
 
-    /// Gives the record at `at`, of this field, another value.
-    fn replace(&mut self, at: u32, field: &[u8], content: Content<'_>) -> Result<(), Full> {
+    /// Changes the value of the record at `at`, which is of this field.
+    fn replace(&mut self, at: u32, field: &[u8], content: Content<'_>) -> Result<(), ReplicaFull> {
         let Some(old) = record(&self.records, at as usize) else {
             return Ok(());
         };
@@ -340,25 +331,24 @@ impl Replica {
         Ok(())
     }
 
-    /// Writes a record behind the others.
-    fn append(&mut self, field: &[u8], content: Content<'_>) -> Result<u32, Full> {
+    /// Appends a record.
+    fn append(&mut self, field: &[u8], content: Content<'_>) -> Result<u32, ReplicaFull> {
         let size = HEADER + field.len() + size_of_content(content);
         if self.bytes() + size > MOST_BYTES {
-            return Err(Full);
+            return Err(ReplicaFull);
         }
-        let at = u32::try_from(self.records.len()).map_err(|_| Full)?;
+        let at = u32::try_from(self.records.len()).map_err(|_| ReplicaFull)?;
         let (value, length) = match content {
-            Content::Bytes(bytes) => (bytes, u32::try_from(bytes.len()).map_err(|_| Full)?),
+            Content::Bytes(bytes) => (bytes, u32::try_from(bytes.len()).map_err(|_| ReplicaFull)?),
             Content::TooLong => (&[][..], TOO_LONG),
         };
         if self.records.capacity() - self.records.len() < size {
-            // In eighths rather than doubling, which would hold up to half of
-            // the memory for nothing.
+            // By an eighth: doubling would leave up to half of the memory unused.
             let more = (self.records.len() / 8).max(size).max(1024);
             self.records.reserve_exact(more);
         }
         self.records.push(self.pass);
-        let field_length = u32::try_from(field.len()).map_err(|_| Full)?;
+        let field_length = u32::try_from(field.len()).map_err(|_| ReplicaFull)?;
         self.records.extend_from_slice(&field_length.to_le_bytes());
         self.records.extend_from_slice(&length.to_le_bytes());
         self.records.extend_from_slice(field);
@@ -366,7 +356,7 @@ impl Replica {
         Ok(at)
     }
 
-    /// Makes garbage of the record at `at`, which the index no longer names.
+    /// Turns the record at `at` into garbage. The index no longer has it.
     fn discard(&mut self, at: u32) {
         self.mark(at);
         if let Some(mark) = self.records.get_mut(at as usize) {
@@ -381,7 +371,7 @@ impl Replica {
         }
     }
 
-    /// Moves the live records together, and makes the index anew.
+    /// Removes the garbage, and rebuilds the index.
     fn compact(&mut self) {
         let Replica {
             records,
@@ -416,10 +406,11 @@ impl fmt::Debug for Replica {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     fn bytes(text: &str) -> Content<'_> {
         Content::Bytes(text.as_bytes())

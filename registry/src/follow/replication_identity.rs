@@ -1,32 +1,31 @@
-//! Whose data it is that a Redis has.
+//! Which data set a Redis serves, by INFO.
 
-use super::info::Info;
 use serde::{Deserialize, Serialize};
 
-/// Which data a Redis has and how much of it, by what INFO says of its process
-/// and of its [replication](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/).
+use super::info::Info;
+
+/// Which data set a Redis has, and how much of it, by INFO about its process and its
+/// [replication](https://redis.io/docs/latest/operate/oss_and_stack/management/replication/).
 ///
-/// All servers with one replication id have one history of writes, and the
-/// offset says how far each has come in it. A replica that is promoted begins a
-/// new id, and remembers the old one and up to where it followed it. So does a
-/// Redis that is started from a file, where it had a history when it saved.
+/// All servers with the same replication ID have the same history of writes, and the offset says
+/// how far each has come. A replica that is promoted gets a new ID, and keeps the old one and the
+/// offset up to which it followed. So does a Redis that is started from a file which has an ID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ReplicationIdentity {
-    /// The process.
+    /// The ID of the process.
     run_id: String,
     /// Whether it is a master.
     master: bool,
     replid: String,
     offset: u64,
-    /// The history it goes on from.
+    /// The previous replication ID.
     replid2: String,
-    /// Where it left that history: it has all that comes before.
+    /// The offset at which the previous history ended: everything before is here.
     second_offset: i64,
 }
 
 impl ReplicationIdentity {
-    /// Reads the sections `server` and `replication`; the process is already
-    /// known where the former was not asked for.
+    /// Reads the section `replication`. `run_id` is from the section `server`.
     pub(super) fn read(info: &Info, run_id: &str) -> Option<ReplicationIdentity> {
         let text = |name| info.field(name).map(str::to_owned);
         Some(ReplicationIdentity {
@@ -39,8 +38,7 @@ impl ReplicationIdentity {
         })
     }
 
-    /// Whether all that was written up to `earlier` must be here, unless
-    /// somebody deleted it.
+    /// Whether everything that was written up to `earlier` must be here, unless it was deleted.
     pub(super) fn continues(&self, earlier: &ReplicationIdentity) -> bool {
         let same = self.replid == earlier.replid;
         // An offset counts what was written, and the new history begins with
@@ -50,14 +48,13 @@ impl ReplicationIdentity {
         (same || promoted) && self.offset >= earlier.offset
     }
 
-    /// Whether this is the process of `earlier`, a master then and now. Its
-    /// replication id may have changed all the same: a master that has had no
-    /// replica for an hour begins a new history, with the same data.
+    /// Whether this is the process of `earlier`, a master then and now. Its replication ID may have
+    /// changed: a master that has had no replica for an hour gets a new one, with the same data.
     pub(super) fn is_same_master(&self, earlier: &ReplicationIdentity) -> bool {
         self.run_id == earlier.run_id && self.master && earlier.master
     }
 
-    /// Whether this is the process of `earlier`, and has not gone back.
+    /// Whether this is the process of `earlier`, and its offset has not decreased.
     pub(super) fn is_same_process(&self, earlier: &ReplicationIdentity) -> bool {
         self.run_id == earlier.run_id
             && (self.replid != earlier.replid || self.offset >= earlier.offset)
@@ -66,7 +63,6 @@ impl ReplicationIdentity {
 
 #[cfg(test)]
 pub(super) mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::super::info::of_text;
     use super::*;
 

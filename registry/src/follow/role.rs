@@ -1,12 +1,11 @@
 //! Which role a raw field belongs to.
 
-use crate::log::DropScope;
 use std::borrow::Cow;
 
-/// The role of a raw field, so that fields of one role compare equal: what
-/// stands before the slash, in lower case and without a dot at its end. Of a
-/// field that cannot be used it is something all the same, which is enough to
-/// treat fields together that belong together.
+use crate::log::DropScope;
+
+/// The role of a raw field, so that fields of one role compare equal: the part before the slash, in
+/// lower case and without a final dot. It is defined for invalid fields too.
 pub(super) fn role_of(field: &[u8]) -> Cow<'_, [u8]> {
     let role = field.split(|&byte| byte == b'/').next().unwrap_or_default();
     let role = match role.split_last() {
@@ -30,7 +29,6 @@ pub(super) fn drops(scope: &DropScope, field: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::record::Field;
 

@@ -1,17 +1,17 @@
-//! Reading all hashes, each once.
+//! Progress of reading all hashes once.
 
 use std::time::{Duration, Instant};
 
-/// Which hashes have yet to be read until all were.
+/// Which hashes are still to be read.
 #[derive(Debug)]
 pub(super) struct Round {
     left: Vec<bool>,
-    /// When the first question that reads was asked.
+    /// When the first request that reads was sent.
     began: Option<Instant>,
 }
 
 impl Round {
-    /// A round of so many hashes.
+    /// A round over this many hashes.
     pub(super) fn new(hashes: usize) -> Round {
         Round {
             left: vec![true; hashes],
@@ -19,7 +19,7 @@ impl Round {
         }
     }
 
-    /// A question that reads is about to be asked.
+    /// A request that reads is about to be sent.
     pub(super) fn reads(&mut self, now: Instant) {
         self.began.get_or_insert(now);
     }

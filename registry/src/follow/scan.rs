@@ -1,69 +1,67 @@
-//! Reading one hash whole, and finding out what differs from what was known.
+//! A scan: reads one hash whole, and compares it with the [`Replica`].
 //!
-//! A small hash is read at once (HGETALL), a large one in steps (HSCAN), so that
-//! Redis is never blocked for long; one that keeps changing under its scans is
-//! read at once too, if it is not too large for that. While something in it is too large
-//! ([`ReadPlan`](super::plan::ReadPlan)) it is measured: the names first, then
-//! the lengths of the values, then the values that can be used. What cannot be
-//! used is never transferred.
+//! A small hash is read by HGETALL, a large one in steps by HSCAN, so that Redis is never blocked
+//! for long. A hash that keeps changing while it is scanned is read by HGETALL too, if it is not too
+//! large. While it contains something too large it is measured instead
+//! ([`ReadPlan`](super::read_plan::ReadPlan)).
 //!
-//! A scan writes nothing into the [`Replica`]: the differences are staged
-//! beside it, so that a scan that comes to nothing leaves nothing behind.
+//! A scan does not write to the replica: the differences are staged, so that a scan that is
+//! abandoned has no effect.
 
-use super::plan::{Sizes, Way};
-use super::question::Reply;
-use super::replica::{Content, Full, MOST_FIELDS, Replica};
-use super::trouble::{Trouble, strange};
-use super::wish::Cause;
-use crate::connect::Refusal;
-use crate::record::{MAX_FIELD, MAX_VALUE};
-use crate::unreadable::Unreadable;
-use cloudhosts_config::status::UnreadableCode;
-use redis::{Cmd, Value, cmd};
 use std::collections::VecDeque;
 
-/// Above so many fields a hash is read in steps: HGETALL of 100,000 blocks
-/// Redis for 40 ms.
-pub(super) const SCAN_ABOVE: u64 = 10_000;
+use cloudhosts_config::status::UnreadableCode;
+use redis::{Cmd, Value, cmd};
 
-/// Up to so many fields, and bytes, a hash is read at once that keeps changing
-/// under its scans. It blocks Redis for some 40 ms, but takes less of its time
-/// than steps do.
-pub(super) const AT_ONCE_AT_MOST: (u64, usize) = (100_000, 16 * 1024 * 1024);
+use super::read_error::ReadError;
+use super::read_plan::{ReadMethod, Sizes};
+use super::replica::{Content, MOST_FIELDS, Replica, ReplicaFull};
+use super::request::Reply;
+use super::scheduled_scan::ScanCause;
+use crate::connect::{ErrorKind, ErrorReply};
+use crate::fault::{Fault, FaultCode};
+use crate::record::{MAX_FIELD, MAX_VALUE};
+use crate::unreadable::Unreadable;
 
-/// Fields a step is asked for.
+/// A hash of more fields is read by HSCAN: HGETALL of 100,000 fields blocks Redis for 40 ms.
+pub(super) const HGETALL_MAX_FIELDS: u64 = 10_000;
+
+/// A hash that keeps changing while it is scanned is read by HGETALL up to this many fields, and
+/// bytes. That blocks Redis for some 40 ms, but takes less of its time than HSCAN does.
+pub(super) const UNSTABLE_HGETALL_MAX_FIELDS: u64 = 100_000;
+pub(super) const UNSTABLE_HGETALL_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// COUNT of HSCAN.
 pub(super) const STEP: usize = 1_000;
 
-/// Bytes of values that one question asks for where they were measured, unless
-/// one value alone is more.
+/// How many bytes of measured values one HMGET requests, unless one value alone is longer.
 const BATCH: u64 = 4 * 1024 * 1024;
 
-/// One reading of a hash, from its first question until what it found is
-/// settled.
+/// One scan of a hash, from its first command until its result is applied.
 pub(super) struct Scan {
     /// Scans of a connection are numbered: one with a higher number started
     /// later.
     pub(super) number: u64,
     /// Why it is made.
-    pub(super) cause: Cause,
+    pub(super) cause: ScanCause,
     /// The flushes that were pushed when it began.
     pub(super) flushes: u64,
-    /// The hash was changed under it, other than by what the log tells.
+    /// The hash was changed during the scan, without the log.
     pub(super) torn: bool,
     /// The hash or its log was changed at all since it began.
     pub(super) disturbed: bool,
-    /// The log has lost something since it began.
+    /// Entries of the log were lost since it began.
     pub(super) gap: bool,
     exact: bool,
-    way: Way,
+    way: ReadMethod,
     stage: Stage,
-    /// An answer that has yet to be compared.
+    /// A reply that is still to be compared.
     page: Option<Page>,
     staged: Replica,
     sizes: Sizes,
 }
 
-/// What is to be asked next.
+/// What is to be read next.
 enum Stage {
     /// Everything.
     AtOnce,
@@ -86,7 +84,7 @@ enum Stage {
     Read,
 }
 
-/// An answer with fields and values.
+/// A reply with fields and values.
 enum Page {
     /// To HGETALL or HSCAN.
     Pairs(Value, &'static str),
@@ -96,15 +94,21 @@ enum Page {
 
 impl Scan {
     /// A scan, at once or in steps. The replica is to begin a pass.
-    pub(super) fn new(number: u64, cause: Cause, flushes: u64, way: Way, at_once: bool) -> Scan {
+    pub(super) fn new(
+        number: u64,
+        cause: ScanCause,
+        flushes: u64,
+        way: ReadMethod,
+        at_once: bool,
+    ) -> Scan {
         let start = b"0".to_vec();
         let stage = match way {
-            Way::Whole if at_once => Stage::AtOnce,
-            Way::Whole => Stage::Steps {
+            ReadMethod::Whole if at_once => Stage::AtOnce,
+            ReadMethod::Whole => Stage::Steps {
                 cursor: start,
                 taken: 0,
             },
-            Way::Measured => Stage::Names {
+            ReadMethod::Measured => Stage::Names {
                 cursor: (!at_once).then_some(start),
                 names: Vec::new(),
                 taken: 0,
@@ -127,7 +131,7 @@ impl Scan {
     }
 
     /// How the hash is read.
-    pub(super) fn way(&self) -> Way {
+    pub(super) fn way(&self) -> ReadMethod {
         self.way
     }
 
@@ -136,12 +140,12 @@ impl Scan {
         self.sizes
     }
 
-    /// Whether it is of one moment whatever happens: it is read by one question.
+    /// Whether it shows one moment in any case: it is one command.
     pub(super) fn is_exact(&self) -> bool {
         self.exact
     }
 
-    /// Whether nothing more is to be asked.
+    /// Whether everything was read.
     pub(super) fn is_read(&self) -> bool {
         matches!(self.stage, Stage::Read)
     }
@@ -156,15 +160,15 @@ impl Scan {
         std::mem::take(&mut self.staged)
     }
 
-    /// The log told of a later change of this field.
+    /// This field was changed later, by the log.
     pub(super) fn overrule(&mut self, field: &[u8]) {
         if !self.staged.is_empty() {
             self.staged.remove(field);
         }
     }
 
-    /// The questions of the next step.
-    pub(super) fn questions(&self, key: &str) -> Vec<Cmd> {
+    /// The commands of the next step.
+    pub(super) fn commands(&self, key: &str) -> Vec<Cmd> {
         match &self.stage {
             Stage::AtOnce => vec![cmd("HGETALL").arg(key).to_owned()],
             Stage::Steps { cursor, .. } => vec![hscan(key, cursor)],
@@ -186,10 +190,9 @@ impl Scan {
         }
     }
 
-    /// Takes the answers to them, of a hash that has `fields` fields now. Their
-    /// fields are compared by [`compare`](Self::compare), before the next
-    /// questions are answered.
-    pub(super) fn take(&mut self, answers: Vec<Reply>, fields: u64) -> Result<(), Trouble> {
+    /// Takes the replies to them; the hash has `fields` fields now. The pairs are compared by
+    /// [`compare`](Self::compare), before the next replies are taken.
+    pub(super) fn take(&mut self, answers: Vec<Reply>, fields: u64) -> Result<(), ReadError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Read);
         self.stage = match stage {
             Stage::AtOnce => {
@@ -209,7 +212,7 @@ impl Scan {
                 mut names,
                 ..
             } => {
-                let answer = only(answers, "HKEYS")?.map_err(needed)?;
+                let answer = only(answers, "HKEYS")?.map_err(cannot_measure)?;
                 add_names(&mut names, answer, "HKEYS")?;
                 lengths_of_all(names)
             }
@@ -219,13 +222,13 @@ impl Scan {
                 taken,
             } => match only(answers, "HSCAN")? {
                 // Redis 7.4 and later can leave the values out.
-                Err(refusal) if refusal.is_syntax() => Stage::Names {
+                Err(reply) if reply.kind == ErrorKind::Syntax => Stage::Names {
                     cursor: None,
                     names: Vec::new(),
                     taken: 0,
                 },
                 answer => {
-                    let (cursor, found) = scanned(answer.map_err(needed)?)?;
+                    let (cursor, found) = scanned(answer.map_err(cannot_measure)?)?;
                     add_names(&mut names, found, "HSCAN")?;
                     match next_step(cursor, taken, fields)? {
                         Some((cursor, taken)) => Stage::Names {
@@ -240,8 +243,8 @@ impl Scan {
             Stage::Lengths { names } => self.measured(names, answers)?,
             Stage::Values { names, mut batches } => {
                 let asked = batches.pop_front().unwrap_or_default();
-                let Value::Array(values) = only(answers, "HMGET")?.map_err(needed)? else {
-                    return Err(strange("HMGET"));
+                let Value::Array(values) = only(answers, "HMGET")?.map_err(cannot_measure)? else {
+                    return Err(ReadError::unexpected_reply("HMGET"));
                 };
                 self.page = Some(Page::Values(asked, values));
                 if batches.is_empty() {
@@ -255,19 +258,24 @@ impl Scan {
         Ok(())
     }
 
-    /// The values of the last names have these lengths: which to ask for.
-    fn measured(&mut self, mut names: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Stage, Trouble> {
+    /// The values of the last names have these lengths. Returns which to read.
+    fn measured(
+        &mut self,
+        mut names: Vec<Vec<u8>>,
+        answers: Vec<Reply>,
+    ) -> Result<Stage, ReadError> {
         let some = names.split_off(names.len() - last_names(&names).len());
         let mut batches: VecDeque<Vec<Vec<u8>>> = VecDeque::new();
         let mut bytes = BATCH;
         for (name, answer) in some.into_iter().zip(answers) {
-            let Value::Int(length) = answer.map_err(needed)? else {
-                return Err(strange("HSTRLEN"));
+            let Value::Int(length) = answer.map_err(cannot_measure)? else {
+                return Err(ReadError::unexpected_reply("HSTRLEN"));
             };
-            let length = u64::try_from(length).map_err(|_| strange("HSTRLEN"))?;
-            // A name that was cut is asked for no more: nothing has that name.
+            let length =
+                u64::try_from(length).map_err(|_| ReadError::unexpected_reply("HSTRLEN"))?;
+            // A truncated name is not read: no field has it.
             if name.len() > MAX_FIELD || length > MAX_VALUE as u64 {
-                self.aside(&name, length)?;
+                self.stage_unread(&name, length)?;
                 continue;
             }
             if bytes.saturating_add(length) > BATCH {
@@ -286,8 +294,8 @@ impl Scan {
         })
     }
 
-    /// Notes a field of which the value is not read.
-    fn aside(&mut self, name: &[u8], length: u64) -> Result<(), Trouble> {
+    /// Records a field whose value is not read.
+    fn stage_unread(&mut self, name: &[u8], length: u64) -> Result<(), ReadError> {
         let too_long = length > MAX_VALUE as u64;
         self.sizes.count(name.len(), length, too_long);
         let content = if too_long {
@@ -298,10 +306,9 @@ impl Scan {
         self.staged.set(name, content).map_err(full)
     }
 
-    /// Compares what the last answer brought with the replica, which has all
-    /// that the log told up to that answer. Gives the fields and the bytes there
-    /// were.
-    pub(super) fn compare(&mut self, replica: &mut Replica) -> Result<(usize, usize), Trouble> {
+    /// Compares the last reply with the replica, which has all logged changes up to that reply.
+    /// Returns how many fields and bytes there were.
+    pub(super) fn compare(&mut self, replica: &mut Replica) -> Result<(usize, usize), ReadError> {
         let mut seen = (0, 0);
         let mut pair = |scan: &mut Scan, field: &[u8], value: &[u8]| {
             seen.0 += 1;
@@ -315,17 +322,17 @@ impl Scan {
                     match value {
                         Value::BulkString(value) => pair(self, name, &value)?,
                         Value::Nil => {}
-                        _ => return Err(strange("HMGET")),
+                        _ => return Err(ReadError::unexpected_reply("HMGET")),
                     }
                 }
             }
-            Some(Page::Values(..)) => return Err(strange("HMGET")),
+            Some(Page::Values(..)) => return Err(ReadError::unexpected_reply("HMGET")),
             // A map in RESP3, and flat in RESP2.
             Some(Page::Pairs(Value::Map(found), command)) => {
                 for (field, value) in found {
                     let (Value::BulkString(field), Value::BulkString(value)) = (field, value)
                     else {
-                        return Err(strange(command));
+                        return Err(ReadError::unexpected_reply(command));
                     };
                     pair(self, &field, &value)?;
                 }
@@ -333,15 +340,15 @@ impl Scan {
             Some(Page::Pairs(Value::Array(flat), command)) if flat.len() % 2 == 0 => {
                 for both in flat.chunks_exact(2) {
                     let [Value::BulkString(field), Value::BulkString(value)] = both else {
-                        return Err(strange(command));
+                        return Err(ReadError::unexpected_reply(command));
                     };
                     pair(self, field, value)?;
                 }
             }
-            Some(Page::Pairs(_, command)) => return Err(strange(command)),
+            Some(Page::Pairs(_, command)) => return Err(ReadError::unexpected_reply(command)),
         }
         if self.is_read() {
-            self.see_aside(replica)?;
+            self.see_unread(replica)?;
         }
         Ok(seen)
     }
@@ -351,7 +358,7 @@ impl Scan {
         replica: &mut Replica,
         field: &[u8],
         value: &[u8],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ReadError> {
         let content = Content::of(value);
         let too_long = content == Content::TooLong;
         self.sizes.count(field.len(), value.len() as u64, too_long);
@@ -362,9 +369,9 @@ impl Scan {
         self.staged.set(field, content).map_err(full)
     }
 
-    /// What was left aside is there, and may be known already.
-    fn see_aside(&mut self, replica: &mut Replica) -> Result<(), Trouble> {
-        if self.way != Way::Measured {
+    /// The fields whose values were not read are present, and may be known already.
+    fn see_unread(&mut self, replica: &mut Replica) -> Result<(), ReadError> {
+        if self.way != ReadMethod::Measured {
             return Ok(());
         }
         let staged = std::mem::take(&mut self.staged);
@@ -377,8 +384,8 @@ impl Scan {
     }
 }
 
-fn full(full: Full) -> Trouble {
-    Trouble::Hash(Unreadable {
+fn full(full: ReplicaFull) -> ReadError {
+    ReadError::Hash(Unreadable {
         code: UnreadableCode::TooLarge,
         why: full.to_string(),
     })
@@ -412,48 +419,55 @@ fn lengths_of_all(mut names: Vec<Vec<u8>>) -> Stage {
     lengths(names)
 }
 
-/// The only answer to one question.
-fn only(answers: Vec<Reply>, command: &str) -> Result<Reply, Trouble> {
-    answers.into_iter().next().ok_or_else(|| strange(command))
+/// The only reply to one command.
+fn only(answers: Vec<Reply>, command: &str) -> Result<Reply, ReadError> {
+    answers
+        .into_iter()
+        .next()
+        .ok_or_else(|| ReadError::unexpected_reply(command))
 }
 
-/// The parts of an answer to HSCAN: the next cursor, and what was found.
-fn scanned(answer: Value) -> Result<(Vec<u8>, Value), Trouble> {
+/// The parts of a reply to HSCAN: the next cursor, and the elements.
+fn scanned(answer: Value) -> Result<(Vec<u8>, Value), ReadError> {
     let Value::Array(parts) = answer else {
-        return Err(strange("HSCAN"));
+        return Err(ReadError::unexpected_reply("HSCAN"));
     };
     let mut parts = parts.into_iter();
     match (parts.next(), parts.next()) {
         (Some(Value::BulkString(cursor)), Some(found)) => Ok((cursor, found)),
-        _ => Err(strange("HSCAN")),
+        _ => Err(ReadError::unexpected_reply("HSCAN")),
     }
 }
 
-/// Where the next step begins, and how many were taken; none after the last. A
-/// scan of a hash that shrank visits many empty places, but never more than
-/// this.
-fn next_step(cursor: Vec<u8>, taken: u64, fields: u64) -> Result<Option<(Vec<u8>, u64)>, Trouble> {
+/// The next cursor and the number of steps; none after the last step. A scan of a hash that shrank
+/// visits many empty buckets, but never more than this.
+fn next_step(
+    cursor: Vec<u8>,
+    taken: u64,
+    fields: u64,
+) -> Result<Option<(Vec<u8>, u64)>, ReadError> {
     let taken = taken + 1;
     if cursor == b"0" {
         Ok(None)
     } else if taken > 1_000 + fields {
-        Err(Trouble::Lost("HSCAN does not come to an end".to_owned()))
+        let why = "HSCAN does not come to an end";
+        Err(Fault::new(FaultCode::Protocol, why).into())
     } else {
         Ok(Some((cursor, taken)))
     }
 }
 
-/// Adds the names of an answer that holds nothing else.
-fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(), Trouble> {
+/// Adds the names of a reply that holds nothing else.
+fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(), ReadError> {
     let Value::Array(found) = answer else {
-        return Err(strange(command));
+        return Err(ReadError::unexpected_reply(command));
     };
     for name in found {
         let Value::BulkString(mut name) = name else {
-            return Err(strange(command));
+            return Err(ReadError::unexpected_reply(command));
         };
         if names.len() >= MOST_FIELDS {
-            return Err(full(Full));
+            return Err(full(ReplicaFull));
         }
         name.truncate(MAX_FIELD + 1);
         names.push(name);
@@ -461,18 +475,18 @@ fn add_names(names: &mut Vec<Vec<u8>>, answer: Value, command: &str) -> Result<(
     Ok(())
 }
 
-/// Why measuring cannot go on. Redis may refuse the questions that nothing else
-/// asks: then this hash cannot be read, and the others can.
-pub(super) fn needed(refusal: Refusal) -> Trouble {
-    if refusal.unreadable().is_some() || refusal.is_unknown() {
-        Trouble::Hash(Unreadable {
-            code: refusal.unreadable().unwrap_or(UnreadableCode::TooLarge),
+/// Why measuring failed. Redis may refuse the commands that only measuring uses: then this hash
+/// cannot be read, and the others can.
+pub(super) fn cannot_measure(reply: ErrorReply) -> ReadError {
+    if reply.unreadable().is_some() || reply.is_unknown_command() {
+        ReadError::Hash(Unreadable {
+            code: reply.unreadable().unwrap_or(UnreadableCode::TooLarge),
             why: format!(
-                "it is too large to be read at once, and the values that are too long \
-                 cannot be left out: {refusal}"
+                "it is too large to be read whole, and the values that are too long cannot be \
+                 left out: {reply}"
             ),
         })
     } else {
-        Trouble::from(refusal)
+        ReadError::from(reply)
     }
 }

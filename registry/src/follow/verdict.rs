@@ -1,46 +1,44 @@
-//! Whether what is missing in a hash was deleted, or got lost.
+//! Whether fields that are missing from a hash were deleted or lost.
 
-use super::draft::Gone;
-use super::loss_counters::LossCounters;
-use super::replication_identity::ReplicationIdentity;
 use serde::{Deserialize, Serialize};
 
-/// What the log says of whether the data goes on from what was known.
-///
-/// What comes later outweighs what comes before.
+use super::loss_counters::LossCounters;
+use super::pending_changes::Absence;
+use super::replication_identity::ReplicationIdentity;
+
+/// What the log shows about whether the data continues from the known state. A later variant
+/// outweighs an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum LogEvidence {
-    /// Our entry is in it: the data is what it was then, and what came after.
+    /// It contains the last known entry: the data is that state and what came after.
     Continues,
     /// There is no log, or it was not read.
     #[default]
     Absent,
-    /// Our entry is no longer in it.
+    /// It no longer contains the last known entry.
     Broken,
 }
 
-/// Then, when the hash was read last, and now; none where INFO is refused.
+/// A value at the last scan, and now. None if INFO is refused.
 #[derive(Debug)]
 pub(super) struct ThenAndNow<'a, T> {
     pub(super) then: Option<&'a T>,
     pub(super) now: Option<&'a T>,
 }
 
-/// What is known about a hash in which a scan misses fields that the log does
-/// not say to be deleted.
+/// The evidence about a hash in which a scan misses fields that were not deleted by the log.
 #[derive(Debug)]
-pub(super) struct Case<'a> {
+pub(super) struct LossEvidence<'a> {
     pub(super) log: LogEvidence,
-    /// Something was changed without the log after the entry that we know. The
-    /// log proves nothing of it.
+    /// Something was changed without the log after the last known entry. The log proves nothing
+    /// about it.
     pub(super) unlogged: bool,
-    /// The log has told of changes after the hash was read: what `then` holds is
-    /// not of them.
+    /// Logged changes were applied after the last scan: `then` is from before them.
     pub(super) logged: bool,
-    /// This connection has watched the hash since it was read last.
+    /// This connection has tracked the hash since the last scan.
     pub(super) watched: bool,
-    /// A flush was pushed since, of whatever database.
+    /// A flush was pushed since, of any database.
     pub(super) flushed: bool,
     /// More than half of the hash is missing.
     pub(super) most: bool,
@@ -50,22 +48,21 @@ pub(super) struct Case<'a> {
     pub(super) losses: ThenAndNow<'a, LossCounters>,
 }
 
-impl Case<'_> {
+impl LossEvidence<'_> {
     /// Whether the missing fields were deleted, or got lost.
     ///
-    /// They were deleted if the data is known to go on from what was read last,
-    /// and nothing is known to have happened that loses data. In doubt they are
-    /// lost, because a name that is answered too long does less harm than one
-    /// that is not answered.
-    pub(super) fn verdict(&self) -> Gone {
+    /// They were deleted if the data provably continues from the last scan, and nothing happened
+    /// that loses data. In doubt they are lost, because a name that is answered for too long does
+    /// less harm than one that is not answered.
+    pub(super) fn verdict(&self) -> Absence {
         if self.goes_on() && !self.was_flushed() && !self.was_evicted() {
-            Gone::Removed
+            Absence::Removed
         } else {
-            Gone::Lost
+            Absence::Lost
         }
     }
 
-    /// Nothing can have happened that we were not told.
+    /// Whether everything that happened was pushed.
     fn undisturbed(&self) -> bool {
         self.watched && !self.flushed
     }
@@ -80,7 +77,7 @@ impl Case<'_> {
         }
     }
 
-    /// By its replication the data goes on from what was read last.
+    /// By its replication ID the data continues from the last scan.
     fn has_all_that_was_read(&self) -> bool {
         let ThenAndNow {
             then: Some(then),
@@ -100,7 +97,7 @@ impl Case<'_> {
         read_last || now.is_same_master(then) && !reattached
     }
 
-    /// The same process, with the same data: if our entry is not in the log, it
+    /// The same process, with the same data set: if the last known entry is not in the log, the log
     /// was trimmed, or flushed.
     fn is_same_process(&self) -> bool {
         let identities = self.identity.then.zip(self.identity.now);
@@ -109,9 +106,8 @@ impl Case<'_> {
             && losses.is_some_and(|(then, now)| !now.reattached_since(then))
     }
 
-    /// Our database was flushed, or may have been. A log in which our entry
-    /// stands has not been; and where most of a hash is still there, the flush
-    /// of one database was of another.
+    /// Our database was flushed, or may have been. It was not if the log still has the last known
+    /// entry. And if most of the hash is still there, the flush of one database was of another.
     fn was_flushed(&self) -> bool {
         if self.log == LogEvidence::Continues || self.undisturbed() {
             return false;
@@ -124,8 +120,7 @@ impl Case<'_> {
         }
     }
 
-    /// The hash was evicted or expired, or may have been. Redis evicts whole
-    /// keys.
+    /// The hash was evicted or has expired, or may have. Redis evicts whole keys.
     fn was_evicted(&self) -> bool {
         if !self.most {
             return false;
@@ -147,9 +142,9 @@ mod tests {
 
     /// A hash on a connection that has watched it, in a quiet Redis; and what
     /// is said of it when something is different.
-    fn verdict(differently: impl for<'a> Fn(&mut Case<'a>)) -> Gone {
+    fn verdict(differently: impl for<'a> Fn(&mut LossEvidence<'a>)) -> Absence {
         let (then, quiet) = (identity("run1", "data1", 100, NONE), counters(""));
-        let mut case = Case {
+        let mut case = LossEvidence {
             log: LogEvidence::Absent,
             unlogged: false,
             logged: false,
@@ -171,13 +166,13 @@ mod tests {
     }
 
     /// The same with what INFO says now.
-    fn later(now: &ReplicationIdentity, losses: &str, log: LogEvidence, most: bool) -> Gone {
+    fn later(now: &ReplicationIdentity, losses: &str, log: LogEvidence, most: bool) -> Absence {
         let (then, quiet, moved) = (
             identity("run1", "data1", 100, NONE),
             counters(""),
             counters(losses),
         );
-        Case {
+        LossEvidence {
             log,
             unlogged: false,
             logged: false,
@@ -207,7 +202,7 @@ mod tests {
                     case.most = most;
                     case.unlogged = true;
                 });
-                assert_eq!(gone, Gone::Removed, "{log:?} {most}");
+                assert_eq!(gone, Absence::Removed, "{log:?} {most}");
             }
         }
         let gone = verdict(|case| {
@@ -215,7 +210,7 @@ mod tests {
             case.losses.now = None;
             case.most = true;
         });
-        assert_eq!(gone, Gone::Removed, "without INFO");
+        assert_eq!(gone, Absence::Removed, "without INFO");
     }
 
     #[test]
@@ -223,7 +218,7 @@ mod tests {
         let other = identity("run9", "data9", 5, NONE);
         let flushed = "cmdstat_flushall:calls=7\r\ncmdstat_flushdb:calls=7";
         let gone = later(&other, flushed, LogEvidence::Continues, true);
-        assert_eq!(gone, Gone::Removed);
+        assert_eq!(gone, Absence::Removed);
         let unlogged = |now: &ReplicationIdentity| {
             verdict(|case| {
                 case.log = LogEvidence::Continues;
@@ -232,10 +227,10 @@ mod tests {
                 case.identity.now = case.identity.now.filter(|same| *same == now);
             })
         };
-        assert_eq!(unlogged(&other), Gone::Lost);
+        assert_eq!(unlogged(&other), Absence::Lost);
         assert_eq!(
             unlogged(&identity("run1", "data1", 100, NONE)),
-            Gone::Removed
+            Absence::Removed
         );
     }
 
@@ -245,16 +240,19 @@ mod tests {
             later(now, losses, LogEvidence::Broken, false)
         };
         let same = identity("run1", "data1", 120, NONE);
-        assert_eq!(broken(&same, ""), Gone::Removed);
-        assert_eq!(broken(&same, "cmdstat_flushdb:calls=1"), Gone::Removed);
+        assert_eq!(broken(&same, ""), Absence::Removed);
+        assert_eq!(broken(&same, "cmdstat_flushdb:calls=1"), Absence::Removed);
         let most = later(&same, "cmdstat_flushdb:calls=1", LogEvidence::Broken, true);
-        assert_eq!(most, Gone::Lost);
-        assert_eq!(broken(&same, "cmdstat_flushall:calls=1"), Gone::Lost);
-        assert_eq!(broken(&same, "cmdstat_replicaof:calls=1"), Gone::Lost);
-        assert_eq!(broken(&identity("run1", "data1", 99, NONE), ""), Gone::Lost);
+        assert_eq!(most, Absence::Lost);
+        assert_eq!(broken(&same, "cmdstat_flushall:calls=1"), Absence::Lost);
+        assert_eq!(broken(&same, "cmdstat_replicaof:calls=1"), Absence::Lost);
+        assert_eq!(
+            broken(&identity("run1", "data1", 99, NONE), ""),
+            Absence::Lost
+        );
         // A promoted replica would have our entry, had it all.
         let promoted = identity("run2", "data2", 150, ("data1", 101));
-        assert_eq!(broken(&promoted, ""), Gone::Lost);
+        assert_eq!(broken(&promoted, ""), Absence::Lost);
     }
 
     #[test]
@@ -264,29 +262,38 @@ mod tests {
         };
         let promoted = identity("run2", "data2", 150, ("data1", 101));
         let older = identity("run2", "data2", 150, ("data1", 51));
-        assert_eq!(absent(&promoted, "", true), Gone::Removed);
-        assert_eq!(absent(&older, "", false), Gone::Lost);
+        assert_eq!(absent(&promoted, "", true), Absence::Removed);
+        assert_eq!(absent(&older, "", false), Absence::Lost);
         let same = identity("run1", "data1", 100, NONE);
-        assert_eq!(absent(&same, "", true), Gone::Removed);
-        assert_eq!(absent(&same, "cmdstat_flushall:calls=1", false), Gone::Lost);
+        assert_eq!(absent(&same, "", true), Absence::Removed);
+        assert_eq!(
+            absent(&same, "cmdstat_flushall:calls=1", false),
+            Absence::Lost
+        );
         assert_eq!(
             absent(&same, "cmdstat_flushdb:calls=1", false),
-            Gone::Removed
+            Absence::Removed
         );
-        assert_eq!(absent(&same, "cmdstat_flushdb:calls=1", true), Gone::Lost);
+        assert_eq!(
+            absent(&same, "cmdstat_flushdb:calls=1", true),
+            Absence::Lost
+        );
         // A master that lost its last replica an hour ago.
         let anew = identity("run1", "data5", 0, NONE);
-        assert_eq!(absent(&anew, "", false), Gone::Removed);
-        assert_eq!(absent(&anew, "cmdstat_slaveof:calls=2", false), Gone::Lost);
+        assert_eq!(absent(&anew, "", false), Absence::Removed);
+        assert_eq!(
+            absent(&anew, "cmdstat_slaveof:calls=2", false),
+            Absence::Lost
+        );
     }
 
     #[test]
     fn an_offset_from_before_the_last_change_proves_nothing() {
         let replica = identity("run2", "data1", 120, NONE);
-        for (logged, gone) in [(false, Gone::Removed), (true, Gone::Lost)] {
+        for (logged, gone) in [(false, Absence::Removed), (true, Absence::Lost)] {
             let then = identity("run1", "data1", 100, NONE);
             let quiet = counters("");
-            let case = Case {
+            let case = LossEvidence {
                 log: LogEvidence::Absent,
                 unlogged: false,
                 logged,
@@ -310,19 +317,19 @@ mod tests {
     #[test]
     fn a_flush_that_was_pushed_needs_the_counters_to_be_another_databases() {
         let (same, log) = (identity("run1", "data1", 100, NONE), LogEvidence::Absent);
-        assert_eq!(later(&same, "", log, false), Gone::Removed);
+        assert_eq!(later(&same, "", log, false), Absence::Removed);
         let gone = verdict(|case| case.flushed = true);
-        assert_eq!(gone, Gone::Removed, "a replica was loaded anew");
+        assert_eq!(gone, Absence::Removed, "a replica was loaded anew");
         let gone = verdict(|case| {
             case.flushed = true;
             case.losses.now = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
         let gone = verdict(|case| {
             case.flushed = true;
             case.identity.then = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
     }
 
     #[test]
@@ -330,16 +337,16 @@ mod tests {
         let policy = "evicted_keys:4\r\nmaxmemory_policy:allkeys-lru";
         let same = identity("run1", "data1", 100, NONE);
         for log in [LogEvidence::Absent, LogEvidence::Continues] {
-            assert_eq!(later(&same, policy, log, true), Gone::Lost);
-            assert_eq!(later(&same, policy, log, false), Gone::Removed);
-            assert_eq!(later(&same, "evicted_keys:4", log, true), Gone::Removed);
+            assert_eq!(later(&same, policy, log, true), Absence::Lost);
+            assert_eq!(later(&same, policy, log, false), Absence::Removed);
+            assert_eq!(later(&same, "evicted_keys:4", log, true), Absence::Removed);
         }
         let gone = verdict(|case| {
             case.most = true;
             case.had_ttl = true;
             case.losses.now = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
     }
 
     #[test]
@@ -349,6 +356,6 @@ mod tests {
             case.identity.then = None;
             case.losses.then = None;
         });
-        assert_eq!(gone, Gone::Lost);
+        assert_eq!(gone, Absence::Lost);
     }
 }

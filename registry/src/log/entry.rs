@@ -1,19 +1,21 @@
 //! One entry of the log.
 
-use super::{DropScope, EntryId, Operation, Position};
-use crate::record::Field;
 use redis::Value;
 
-/// The longest `.nonce`, `.verb`, `.by` or `.tx` that is read, in bytes. They
-/// are kept in the state of the daemon and shown to people.
+use super::{DropScope, EntryId, Operation, Position};
+use crate::record::Field;
+use crate::reply::{bytes, items};
+
+/// The longest `.nonce`, `.verb`, `.by` or `.tx` that is read, in bytes. They are stored in the state
+/// of the daemon and shown to people.
 const MAX_TEXT: usize = 256;
 
-/// One change, as it stands in the log.
+/// One entry of the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its id, which says when it was appended.
+pub struct LogEntry {
+    /// Its ID, which includes the time.
     pub id: EntryId,
-    /// A random number of its writer's; empty if it has none.
+    /// A random number. Empty if it has none.
     pub nonce: String,
     /// What was done, as `claim`.
     pub verb: Option<String>,
@@ -21,30 +23,28 @@ pub struct Entry {
     pub by: Option<String>,
     /// How many fields the hash had afterwards.
     pub len: Option<u64>,
-    /// The same in all logs that one change was written to.
+    /// A number that is the same in all logs to which one change was written.
     pub tx: Option<String>,
-    /// What it did, in the order it is to be applied.
+    /// What it did, in the order of application.
     pub operations: Vec<Operation>,
 }
 
-impl Entry {
-    /// Reads the answer to XRANGE or XREVRANGE, in RESP2 or RESP3. What is not
-    /// an entry is left out.
+impl LogEntry {
+    /// Reads the reply to XRANGE or XREVRANGE, in RESP2 or RESP3. What is not an entry is skipped.
     #[must_use]
-    pub fn list(answer: &Value) -> Vec<Entry> {
-        items(answer).iter().filter_map(Entry::parse).collect()
+    pub fn list(answer: &Value) -> Vec<LogEntry> {
+        items(answer).iter().filter_map(LogEntry::parse).collect()
     }
 
-    /// Reads one element of such an answer: the id, and a flat list of fields
-    /// and values. None if that has no id. What cannot be read within the entry
-    /// is skipped.
+    /// Reads one element of such a reply: the ID, and a flat list of fields and values. None if it has
+    /// no ID. Invalid parts of the entry are skipped.
     #[must_use]
-    pub fn parse(element: &Value) -> Option<Entry> {
+    pub fn parse(element: &Value) -> Option<LogEntry> {
         let [id, fields] = items(element) else {
             return None;
         };
         let id = std::str::from_utf8(bytes(id)?).ok()?.parse().ok()?;
-        let mut entry = Entry {
+        let mut entry = LogEntry {
             id,
             nonce: String::new(),
             verb: None,
@@ -70,7 +70,7 @@ impl Entry {
         Some(entry)
     }
 
-    /// Where a reader is once it has taken this entry in.
+    /// The position of a reader after this entry.
     #[must_use]
     pub fn position(&self) -> Position {
         Position {
@@ -113,23 +113,6 @@ fn drop_scope(value: &[u8]) -> Option<DropScope> {
     member.is_none().then(|| DropScope::Role(role.to_string()))
 }
 
-/// The elements of an array, without the attributes that RESP3 may put before it.
-fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(items) => items,
-        Value::Attribute { data, .. } => items(data),
-        _ => &[],
-    }
-}
-
-fn bytes(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.as_bytes()),
-        _ => None,
-    }
-}
-
 fn text(value: &[u8]) -> Option<String> {
     if value.len() > MAX_TEXT {
         return None;
@@ -139,9 +122,9 @@ fn text(value: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn bulk(text: impl AsRef<[u8]>) -> Value {
         Value::BulkString(text.as_ref().to_vec())
@@ -169,8 +152,8 @@ mod tests {
         (b"web", b"10.0.0.6"),
     ];
 
-    fn expected() -> Entry {
-        Entry {
+    fn expected() -> LogEntry {
+        LogEntry {
             id: "5-1".parse().unwrap(),
             nonce: "0123456789abcdef".into(),
             verb: Some("claim".into()),
@@ -195,24 +178,24 @@ mod tests {
     #[test]
     fn every_field_is_read_in_every_form_of_the_protocol() {
         let flat = element("5-1", &ALL);
-        assert_eq!(Entry::parse(&flat), Some(expected()));
+        assert_eq!(LogEntry::parse(&flat), Some(expected()));
         let pairs = ALL.map(|(field, value)| (bulk(field), bulk(value)));
         let map = Value::Array(vec![
             Value::SimpleString("5-1".into()),
             Value::Map(pairs.into()),
         ]);
-        assert_eq!(Entry::parse(&map), Some(expected()));
+        assert_eq!(LogEntry::parse(&map), Some(expected()));
         let answer = Value::Attribute {
             data: Box::new(Value::Array(vec![flat, map])),
             attributes: Vec::new(),
         };
-        assert_eq!(Entry::list(&answer), [expected(), expected()]);
+        assert_eq!(LogEntry::list(&answer), [expected(), expected()]);
         assert_eq!(expected().position().nonce, "0123456789abcdef");
     }
 
     #[test]
     fn a_users_entry_needs_no_more_than_an_operation() {
-        let entry = Entry::parse(&element("5-0", &[(b"+web", b"10.0.0.5")])).unwrap();
+        let entry = LogEntry::parse(&element("5-0", &[(b"+web", b"10.0.0.5")])).unwrap();
         assert_eq!(
             (entry.nonce.as_str(), entry.len, entry.verb),
             ("", None, None)
@@ -223,7 +206,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_skipped() {
         let long = [b'x'; MAX_TEXT + 1];
-        let entry = Entry::parse(&element(
+        let entry = LogEntry::parse(&element(
             "5-0",
             &[
                 (b"", b""),
@@ -254,13 +237,13 @@ mod tests {
             Value::Array(vec![bulk("x"), Value::Array(vec![])]),
             Value::Array(vec![Value::Int(5), Value::Array(vec![])]),
         ] {
-            assert_eq!(Entry::parse(&junk), None, "{junk:?}");
+            assert_eq!(LogEntry::parse(&junk), None, "{junk:?}");
         }
         // XREADGROUP gives the fields of a deleted entry as nil.
-        let bare = Entry::parse(&Value::Array(vec![bulk("5-0"), Value::Nil])).unwrap();
+        let bare = LogEntry::parse(&Value::Array(vec![bulk("5-0"), Value::Nil])).unwrap();
         assert!(bare.operations.is_empty());
         let odd = Value::Array(vec![bulk("+a"), bulk("1"), bulk("+b")]);
-        let odd = Entry::parse(&Value::Array(vec![bulk("5-0"), odd])).unwrap();
+        let odd = LogEntry::parse(&Value::Array(vec![bulk("5-0"), odd])).unwrap();
         assert_eq!(odd.operations.len(), 1);
     }
 
@@ -272,7 +255,7 @@ mod tests {
         )) {
             let pairs: Vec<(&[u8], &[u8])> =
                 pairs.iter().map(|(field, value)| (&field[..], &value[..])).collect();
-            let entry = Entry::parse(&element("1-0", &pairs)).unwrap();
+            let entry = LogEntry::parse(&element("1-0", &pairs)).unwrap();
             prop_assert!(entry.operations.len() <= pairs.len());
         }
     }

@@ -1,8 +1,9 @@
 //! The id of an entry in a stream.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// The id that Redis gives an entry: the time in milliseconds since 1970 by
 /// the clock of Redis, and a sequence number within the millisecond. Ids of
@@ -39,16 +40,9 @@ impl fmt::Display for EntryId {
 }
 
 /// This is not the id of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the id of a stream entry, as in 1700000000000-0")]
 pub struct EntryIdError;
-
-impl fmt::Display for EntryIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the id of a stream entry, as in 1700000000000-0")
-    }
-}
-
-impl std::error::Error for EntryIdError {}
 
 impl FromStr for EntryId {
     type Err = EntryIdError;
@@ -85,7 +79,6 @@ impl From<EntryId> for String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn id(text: &str) -> EntryId {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One operation of an entry. All are absolute: doing one twice does no harm.
+/// One operation of an entry. All are absolute: applying one twice does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// The hash field is now this value.
@@ -23,7 +23,7 @@ pub enum Operation {
     Reset,
 }
 
-/// What daemons no longer retain, of what Redis has lost and they still answer.
+/// Which retained names are given up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DropScope {

@@ -1,11 +1,11 @@
-//! Up to which entry a reader knows a log.
+//! The position of a reader in a log.
 
-use super::EntryId;
 use serde::{Deserialize, Serialize};
 
-/// The last entry that a reader of a log has taken in. A log that was flushed,
-/// failed over or restored may have another entry with the same id, which the
-/// nonce tells.
+use super::EntryId;
+
+/// The last entry that was read. A log that was flushed, failed over or restored may have another
+/// entry with the same ID, but it has another nonce.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Position {
     /// The id of the entry.
@@ -16,7 +16,6 @@ pub struct Position {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

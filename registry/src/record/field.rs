@@ -1,14 +1,14 @@
 //! A field of the hash: a role, or one member of a role.
 
+use std::fmt;
+
 use cloudhosts_table::name::MAX_NAME;
 use cloudhosts_table::{NameError, Pattern};
-use std::fmt;
 
 /// Most bytes of a member.
 pub const MAX_MEMBER: usize = 64;
 
-/// No field that can be used has more bytes: a role (`*.`, a name, a dot at
-/// its end), a slash, and a member.
+/// Most bytes of a valid field: a role (`*.`, a name, a final dot), a slash, and a member.
 pub const MAX_FIELD: usize = 2 + MAX_NAME + 1 + 1 + MAX_MEMBER;
 
 /// What a field names: `web`, `web/i-0abc`, `*.apps.internal`.
@@ -16,7 +16,7 @@ pub const MAX_FIELD: usize = 2 + MAX_NAME + 1 + 1 + MAX_MEMBER;
 pub struct Field<'a> {
     /// The role.
     pub role: Pattern,
-    /// Who of several holds it; members keep their case.
+    /// The member. Its case is significant.
     pub member: Option<&'a str>,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Field<'a> {
     /// Reads a field.
     ///
     /// # Errors
-    /// Says what is wrong with the role or with the member.
+    /// What is wrong with the role or with the member.
     pub fn parse(raw: &'a [u8]) -> Result<Field<'a>, FieldError> {
         let (role, member) = match raw.iter().position(|&byte| byte == b'/') {
             Some(slash) => {
@@ -74,57 +74,40 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-/// Why a field cannot be used. Displays as a whole reason that is safe to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a field cannot be used. The text is safe to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     /// The role is no name.
+    #[error("{0}")]
     Role(NameError),
     /// `*` alone: it would answer every name there is.
+    #[error(
+        "a wildcard needs a name to stand below, as in *.apps.internal; alone it would answer every \
+         name there is"
+    )]
     BareWildcard,
     /// A `*` that is not the whole leftmost label.
+    #[error("a '*' can only be the whole leftmost label of the name, as in *.apps.internal")]
     WildcardInside,
     /// `web/` with nothing after it.
+    #[error("the member after '/' is empty; leave the '/' out or name the member")]
     MemberEmpty,
     /// More than [`MAX_MEMBER`] bytes.
+    #[error("the member after '/' is longer than {MAX_MEMBER} bytes")]
     MemberTooLong,
     /// A byte that no member may hold.
+    #[error(
+        "the member after '/' holds '{}'; members are made of letters, digits, '.', '_', ':' and '-'",
+        .0.escape_ascii()
+    )]
     MemberCharacter(u8),
 }
 
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FieldError::Role(error) => error.fmt(f),
-            FieldError::BareWildcard => f.write_str(
-                "a wildcard needs a name to stand below, as in *.apps.internal; \
-                 alone it would answer every name there is",
-            ),
-            FieldError::WildcardInside => f.write_str(
-                "a '*' can only be the whole leftmost label of the name, as in *.apps.internal",
-            ),
-            FieldError::MemberEmpty => {
-                f.write_str("the member after '/' is empty; leave the '/' out or name the member")
-            }
-            FieldError::MemberTooLong => {
-                write!(f, "the member after '/' is longer than {MAX_MEMBER} bytes")
-            }
-            FieldError::MemberCharacter(byte) => write!(
-                f,
-                "the member after '/' holds '{}'; \
-                 members are made of letters, digits, '.', '_', ':' and '-'",
-                byte.escape_ascii()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FieldError {}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn parse(raw: &str) -> Result<String, FieldError> {
         Field::parse(raw.as_bytes()).map(|field| field.to_string())

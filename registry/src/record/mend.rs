@@ -1,13 +1,14 @@
-//! What somebody probably meant by a value that can't be used.
+//! Repairs invalid values, for `cloudhosts lint`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Target, Value};
 use cloudhosts_config::Zone;
 
-/// The value that was meant, where that can be told: without ports, brackets,
-/// scopes (but of addresses that need theirs) and the prefix lengths of machines, with IPv4 addresses as such, each
-/// attribute once, and without those that nobody knows.
+use super::{Target, Value};
+
+/// The value that was probably meant: without ports, brackets, scopes and the prefix lengths of hosts,
+/// with IPv4-mapped addresses as IPv4, each attribute once, and without unknown ones. None if that is
+/// not clear, such as for a network or a link-local address with its scope.
 #[must_use]
 pub fn mend(raw: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(raw).ok()?;
@@ -80,8 +81,9 @@ fn is_network(mended: &Value, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn mended(raw: &str) -> String {
         mend(raw.as_bytes()).map_or("nothing".into(), |value| value.to_string())

@@ -1,4 +1,4 @@
-//! The grammar of the hash: a [`Field`] says who, a [`Value`] says where.
+//! The grammar of the hash: a [`Field`] is a role or a member, a [`Value`] its addresses or pointer.
 
 mod field;
 mod mend;

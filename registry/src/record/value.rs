@@ -1,58 +1,58 @@
-//! A value of the hash: where a role is.
+//! A value of the hash: addresses or a pointer, with attributes.
 
-use cloudhosts_config::printable::Quoted;
-use cloudhosts_config::{Zone, ZoneError};
-use cloudhosts_table::{Name, NameError};
 use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_config::{Zone, ZoneError};
+use cloudhosts_table::{Name, NameError};
+
 /// Most bytes of a value.
 pub const MAX_VALUE: usize = 1024 * 1024;
 
-/// Most addresses of one value, of both families together, after duplicates
-/// are dropped.
+/// Most addresses of one value, of both families together, without duplicates.
 pub const MAX_ADDRESSES: usize = 16_384;
 
 /// Most unknown attributes of one value that are reported.
 pub const MAX_UNKNOWN: usize = 8;
 
-/// What a value says.
+/// A parsed value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
-    /// Where the role is.
+    /// The addresses, or the pointer.
     pub target: Target,
-    /// Answer only so many of the addresses; 0: all of them.
+    /// How many of the addresses to answer. 0 means all.
     pub pick: u16,
-    /// Where the machines stand that are there.
+    /// The zone of the machines.
     pub zone: Option<Zone>,
-    /// Attributes nobody here knows, escaped for printing: ignored, but to be
-    /// reported. At most [`MAX_UNKNOWN`].
+    /// Unknown attributes, escaped for printing. They are ignored, but reported. At most
+    /// [`MAX_UNKNOWN`].
     pub unknown: Vec<String>,
 }
 
-/// Where a role is.
+/// Where a value leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 // It lives for as long as one value is looked at; a box would cost more.
 #[allow(clippy::large_enum_variant)]
 pub enum Target {
-    /// At these addresses, in the order written, each once.
+    /// Addresses, in the order written, each once.
     Addresses {
         /// The IPv4 addresses.
         v4: Vec<[u8; 4]>,
         /// The IPv6 addresses.
         v6: Vec<[u8; 16]>,
     },
-    /// Where this other entry is.
+    /// A pointer to this name.
     Pointer(Name),
 }
 
 impl Value {
-    /// Reads a value: addresses, or one name, split by blanks or commas, and
-    /// attributes (`pick=2`, `zone=eu-1a`).
+    /// Reads a value: addresses, or one name, separated by blanks or commas, and attributes (`pick=2`,
+    /// `zone=eu-1a`).
     ///
     /// # Errors
-    /// Says which part is wrong, and how it should be written.
+    /// Which part is invalid, and how it should be written.
     pub fn parse(raw: &[u8]) -> Result<Value, ValueError> {
         if raw.len() > MAX_VALUE {
             return Err(ValueError::TooLong);
@@ -69,7 +69,7 @@ impl Value {
     }
 }
 
-/// Among up to so many addresses a duplicate is found by comparing.
+/// Up to this many addresses, duplicates are found by comparison.
 const FEW: usize = 16;
 
 /// A value while it is being read.
@@ -214,14 +214,14 @@ fn refuse_special(address: IpAddr) -> Result<(), ValueError> {
         _ if address.is_multicast() => Some("is a multicast address, not a machine"),
         IpAddr::V4(Ipv4Addr::BROADCAST) => Some("is the broadcast address, not a machine"),
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
-            Some("is an IPv4 address in IPv6 clothes; write the IPv4 address itself")
+            Some("is an IPv4-mapped IPv6 address; write the IPv4 address itself")
         }
         _ => None,
     };
     why.map_or(Ok(()), |why| Err(ValueError::Special(address, why)))
 }
 
-/// What was meant as an address but says more than one, or less.
+/// An address with something that does not belong to it.
 fn almost_address(token: &[u8]) -> Option<ValueError> {
     let text = std::str::from_utf8(token).ok()?;
     let is = |text: &str| text.parse::<IpAddr>().is_ok();
@@ -274,98 +274,74 @@ impl fmt::Display for Value {
     }
 }
 
-/// Why a value cannot be used. Displays as a whole reason that is safe to
-/// print; what it quotes is escaped and short.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a value cannot be used. The text is safe to print: what it quotes is escaped and short.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
     /// Neither an address nor a name.
+    #[error("the value holds neither an address nor a name; to remove a role, HDEL its field")]
     Empty,
     /// More than [`MAX_VALUE`] bytes.
+    #[error("the value is longer than {MAX_VALUE} bytes")]
     TooLong,
     /// More than [`MAX_ADDRESSES`].
+    #[error("the value holds more than {MAX_ADDRESSES} addresses")]
     TooManyAddresses,
     /// Names and addresses in one value.
+    #[error(
+        "the value mixes a name with addresses; a role either points at one name or is at addresses"
+    )]
     Mixed,
     /// More than one name.
+    #[error(
+        "the value holds two names; a role can point at one only (for several machines write their \
+         addresses, or use members)"
+    )]
     TwoNames,
     /// More than one `pick=`.
+    #[error("pick= is given twice")]
     TwoPicks,
     /// A `pick=` that is no number from 1 to 65535.
+    #[error("{0}: pick needs a whole number from 1 to 65535")]
     Pick(String),
     /// More than one `zone=`.
+    #[error("zone= is given twice")]
     TwoZones,
-    /// A `zone=` that is none.
+    /// An invalid `zone=`.
+    #[error("{0}")]
     Zone(ZoneError),
     /// Neither an address nor a name, and why no name.
+    #[error("{}", not_a_name(.0, *.1))]
     Name(String, NameError),
     /// An address at which no machine can be.
+    #[error("{0} {1}")]
     Special(IpAddr, &'static str),
     /// An address with a port.
+    #[error("{0} has a port; names stand for addresses only")]
     Port(String),
     /// An address with a prefix length.
+    #[error("{0} is a network; write the machine's address without the prefix")]
     Prefix(String),
     /// An address with a scope.
+    #[error("{0} has a scope, which means something on one machine only")]
     Scope(String),
     /// An address in brackets.
+    #[error("{0}: write the address without brackets")]
     Brackets(String),
 }
 
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ValueError::Empty => f.write_str(
-                "the value holds neither an address nor a name; to remove a role, HDEL its field",
-            ),
-            ValueError::TooLong => write!(f, "the value is longer than {MAX_VALUE} bytes"),
-            ValueError::TooManyAddresses => {
-                write!(f, "the value holds more than {MAX_ADDRESSES} addresses")
-            }
-            ValueError::Mixed => f.write_str(
-                "the value mixes a name with addresses; a role either points at one name \
-                 or is at addresses",
-            ),
-            ValueError::TwoNames => f.write_str(
-                "the value holds two names; a role can point at one only \
-                 (for several machines write their addresses, or use members)",
-            ),
-            ValueError::TwoPicks => f.write_str("pick= is given twice"),
-            ValueError::Pick(token) => {
-                write!(f, "{token}: pick needs a whole number from 1 to 65535")
-            }
-            ValueError::TwoZones => f.write_str("zone= is given twice"),
-            ValueError::Zone(error) => error.fmt(f),
-            ValueError::Name(token, NameError::ReadsAsAddress) => {
-                write!(f, "{token} is not a whole IP address")
-            }
-            ValueError::Name(token, error) => {
-                write!(f, "{token} is neither an address nor a name: {error}")
-            }
-            ValueError::Special(address, why) => write!(f, "{address} {why}"),
-            ValueError::Port(token) => {
-                write!(f, "{token} has a port; names stand for addresses only")
-            }
-            ValueError::Prefix(token) => {
-                write!(
-                    f,
-                    "{token} is a network; write the machine's address without the prefix"
-                )
-            }
-            ValueError::Scope(token) => write!(
-                f,
-                "{token} has a scope, which means something on one machine only"
-            ),
-            ValueError::Brackets(token) => write!(f, "{token}: write the address without brackets"),
-        }
+/// Why a token is neither an address nor a name.
+fn not_a_name(token: &str, error: NameError) -> String {
+    match error {
+        NameError::ReadsAsAddress => format!("{token} is not a whole IP address"),
+        error => format!("{token} is neither an address nor a name: {error}"),
     }
 }
 
-impl std::error::Error for ValueError {}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn normal(raw: &str) -> String {
         match Value::parse(raw.as_bytes()) {
@@ -449,7 +425,7 @@ mod tests {
             ("ff02::1", "multicast"),
             ("::ffff:10.0.0.5", "IPv4 address itself"),
             ("*.apps.internal", "neither an address nor a name"),
-            ("localhost", "this machine"),
+            ("localhost", "local machine"),
             ("w\u{e9}b", "neither an address nor a name"),
         ] {
             let shown = normal(raw);

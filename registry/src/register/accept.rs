@@ -1,35 +1,35 @@
-//! Accepting a loss, once for all machines.
+//! Accepting a loss for all machines.
 
 use super::author::Author;
 use super::change::logged;
+use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::role::Role;
 use super::script::{Call, Script};
-use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
 
-/// What the log calls it.
+/// The verb in the log.
 const VERB: &str = "accept";
 
-/// What daemons retain of roles, because Redis has lost it, is no longer
-/// wanted. No hash is changed: the daemons find this in the log.
+/// What daemons retain of roles that Redis has lost is no longer wanted. No hash is changed: the
+/// daemons read this in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accept {
     /// The keys of the hashes. At least one.
     pub hashes: Vec<String>,
-    /// The roles, members and all; none means all roles.
+    /// The roles, with their members. Empty means all roles.
     pub roles: Vec<Role>,
 }
 
 impl Accept {
-    /// How many roles can be named at once.
+    /// The most roles of one call.
     pub const MAX_ROLES: usize = MAX_OPERATIONS;
 
-    /// Writes it to the log of each hash, in one step.
+    /// Writes it to the log of each hash, atomically.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no.
-    pub async fn run(&self, registrar: &mut Registrar) -> Result<(), Trouble> {
+    /// Redis cannot be reached, or refuses.
+    pub async fn run(&self, registrar: &mut Registrar) -> Result<(), RegisterError> {
         let call = self.call(registrar.author());
         registrar.run(&call).await.map(drop)
     }

@@ -1,17 +1,16 @@
-//! Who makes a change, as the change log names them.
+//! Who makes a change, for the change log.
 
 use std::fmt;
 
 /// Longer names are cut off.
 const LONGEST: usize = 64;
 
-/// `alice@web-1`: the user, where that is known, and the host. It is what the
-/// process says of itself, and proves nothing.
+/// `alice@web-1`: the user, if known, and the host. It is not authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Author(String);
 
 impl Author {
-    /// Whoever runs this process: who became root by sudo is still named.
+    /// The user that runs this process, or that ran sudo.
     pub(super) fn of_this_process() -> Author {
         let variables = ["SUDO_USER", "LOGNAME", "USER"];
         let user = variables
@@ -31,7 +30,7 @@ impl Author {
     }
 }
 
-/// What of a name can stand in the log and on a terminal.
+/// The printable part of a name.
 fn word(name: &str) -> String {
     let plain = name.chars().filter(char::is_ascii_graphic);
     plain.take(LONGEST).collect()

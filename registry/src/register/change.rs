@@ -1,4 +1,4 @@
-//! What is to be done to a role, in how many hashes ever.
+//! A change of a role, in one or more hashes.
 
 use super::author::Author;
 use super::role::{Role, Where};
@@ -6,32 +6,32 @@ use super::script::{Call, Script, held_key, times_key};
 use super::target::Views;
 use crate::log::{MAX_LEN, log_key};
 
-/// A hash, and where the role is for those who read it.
+/// The value of a role in one hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The key of the hash.
     pub hash: String,
-    /// The value to write; none where something is taken away.
+    /// The value to write. None if something is removed.
     pub at: Option<Where>,
 }
 
-/// What is done.
+/// What a change does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// This is now the only holder: other members go.
+    /// Sets the role to this value, and removes all members.
     Claim,
-    /// The same with a role that points at another entry.
+    /// The same with a pointer.
     Point,
-    /// The member is there beside the others.
+    /// Adds a member.
     Join,
-    /// The member goes.
+    /// Removes a member.
     Leave,
-    /// The role goes, members and all.
+    /// Removes the role and all members.
     Release,
 }
 
 impl Verb {
-    /// What the command line and the change log call it.
+    /// Its name on the command line and in the change log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,33 +44,33 @@ impl Verb {
     }
 }
 
-/// One change, made in all of its hashes in one step.
+/// A change, which is made atomically in all of its hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// What is done.
     pub verb: Verb,
-    /// To which role; with its member, where the verb is about one.
+    /// The role, with the member if the verb is about one.
     pub role: Role,
-    /// Where. At least one.
+    /// The values by hash. At least one.
     pub places: Vec<Place>,
-    /// Where the role must be for it to be claimed, pointed or released.
+    /// The condition for a claim, pointer or release.
     pub only_if: Option<Condition>,
-    /// Where what it is pointed at is looked for: a role that has addresses is
-    /// not pointed at what has none. Without it nothing is looked for.
+    /// Where the target of a pointer is looked up: a role that has addresses is not pointed at a name
+    /// that has none. None to skip that check.
     pub views: Option<Views>,
 }
 
-/// Where a role must be, members and all, before it is changed.
+/// The state of a role, including its members, that is required for a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// There is no such role.
+    /// The role does not exist.
     Absent,
-    /// Its addresses are these, or its pointer is.
+    /// It has these addresses, or this pointer.
     At(Where),
 }
 
 impl Change {
-    /// The script that makes it, where it is about one member.
+    /// The script call, for a verb about one member.
     pub(super) fn call(&self, script: Script, author: &Author) -> Call {
         let values = self.places.iter().filter_map(|place| place.at.as_ref());
         let arguments: Vec<&[u8]> = std::iter::once(self.role.name())
@@ -83,8 +83,7 @@ impl Change {
         script.leases(hashes, self.role.name(), &arguments, verb, author)
     }
 
-    /// What the command does, as lines for `redis-cli`; what no command of Redis
-    /// says stands in a comment.
+    /// The change as lines for `redis-cli`. What is not a Redis command is in comments.
     #[must_use]
     pub fn spelled(&self) -> Vec<String> {
         let (role, name) = (&self.role, self.role.name());
@@ -121,7 +120,7 @@ impl Change {
         lines
     }
 
-    /// The line that appends to the log, and what a script adds to it.
+    /// The line that appends to the log, and what the script adds to it.
     fn entry(&self, hash: &str, at: Option<&Where>) -> Vec<String> {
         let (role, name) = (self.role.to_string(), self.role.name());
         let operation = match at {
@@ -151,7 +150,7 @@ pub(super) fn logged(hash: &str, verb: &str, fields: &[(&str, &str)]) -> String 
     line
 }
 
-/// A word as `redis-cli` reads it.
+/// A word, quoted for `redis-cli`.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/*{},+@~".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
@@ -163,7 +162,6 @@ pub(super) fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,52 +1,57 @@
-//! Claiming and releasing: all fields of a role, in every spelling, are found
-//! before the script that changes them. To look for them within the script held
-//! Redis up for 0.7 s at a million fields.
+//! Claim, point and release. All fields of the role, in every spelling, are looked up before the
+//! script runs: doing that in the script blocked Redis for 0.7 s with a million fields.
 
-use super::change::{Change, Condition};
-use super::registrar::Registrar;
-use super::reply::{bytes, items};
-use super::role::Where;
-use super::script::Script;
-use super::target::{Reach, Search, Witness};
-use super::trouble::Trouble;
-use crate::log::log_key;
-use crate::record::{Field, Target, Value as Record};
-use cloudhosts_config::printable::Quoted;
-use cloudhosts_table::Name;
-use redis::{Value, cmd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// How many fields one step looks at.
+use cloudhosts_config::printable::Quoted;
+use cloudhosts_table::Name;
+use redis::{Value, cmd};
+
+use super::change::{Change, Condition};
+use super::error::RegisterError;
+use super::registrar::Registrar;
+use super::role::Where;
+use super::script::Script;
+use super::target::{Reach, Search, Witness};
+use crate::connect::ErrorKind;
+use crate::log::log_key;
+use crate::record::{Field, Target, Value as RoleValue};
+use crate::reply::{bytes, hscan_page, items};
+
+/// COUNT of HSCAN.
 const STEP: usize = 250;
 
-/// How often a role is looked at again that others change meanwhile.
+/// How often the lookup is repeated if others change the role meanwhile.
 const ATTEMPTS: usize = 10;
 
-/// What a hash has of a role.
-struct Found {
-    /// Up to which entry of the log that is so.
+/// The fields of a role in one hash.
+struct RoleFields {
+    /// The newest entry of the log at that time.
     position: Vec<u8>,
-    /// The fields, as they stand there, and their values.
+    /// The raw fields and their values.
     fields: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Change {
-    /// Claims the role, points it, or releases it. What the script answers, and
-    /// whether the role points at what has no address.
-    pub(super) async fn claim(&self, registrar: &mut Registrar) -> Result<(Value, bool), Trouble> {
+    /// Runs a claim, pointer or release. Returns the reply of the script, and whether the role points
+    /// at a name without an address.
+    pub(super) async fn claim(
+        &self,
+        registrar: &mut Registrar,
+    ) -> Result<(Value, bool), RegisterError> {
         for _ in 0..ATTEMPTS {
             let mut all = Vec::new();
             for place in &self.places {
-                let found = Found::find(&place.hash, self.role.name(), registrar).await;
-                let found = found.map_err(Trouble::before_any_change)?;
+                let found = RoleFields::find(&place.hash, self.role.name(), registrar).await;
+                let found = found.map_err(RegisterError::before_any_change)?;
                 if let Some(condition) = &self.only_if {
                     found.meets(condition, &place.hash)?;
                 }
                 all.push(found);
             }
             let aim = self.aim(&all, registrar).await?;
-            // What does not work may be pointed at nothing, as long as it does not.
+            // A role without an address may point at a name without one.
             let dangling = aim == Reach::Nothing;
             let exact = self.only_if.is_some() || dangling;
             let mut words = vec![self.role.name().as_bytes().to_vec()];
@@ -68,17 +73,21 @@ impl Change {
                 return Ok((answer, dangling));
             }
         }
-        Err(Trouble::Away(format!(
-            "{}: others change it all the time; nothing was changed",
+        Err(RegisterError::Away(format!(
+            "{}: others keep changing it; nothing was changed",
             self.role
         )))
     }
 
-    /// What there is where the role is to point.
+    /// What the target of the pointer leads to.
     ///
     /// # Errors
-    /// [`Trouble::Dangling`], if that is nothing, and the role has addresses.
-    async fn aim(&self, all: &[Found], registrar: &mut Registrar) -> Result<Reach, Trouble> {
+    /// [`RegisterError::Dangling`] if the target has no address, and the role has one.
+    async fn aim(
+        &self,
+        all: &[RoleFields],
+        registrar: &mut Registrar,
+    ) -> Result<Reach, RegisterError> {
         let at = self.places.iter().find_map(|place| place.at.as_ref());
         let pointer = at.and_then(|at| pointer_of(at.as_str().as_bytes()));
         let (Some(views), Some(pointer)) = (&self.views, pointer) else {
@@ -100,7 +109,7 @@ impl Change {
         }
         for (place, found) in self.places.iter().zip(all) {
             if found.has_address(&mut search).await? {
-                return Err(Trouble::Dangling(format!(
+                return Err(RegisterError::Dangling(format!(
                     "{} has an address in {}, and {pointer} has none; nothing was changed",
                     self.role,
                     Quoted(place.hash.as_bytes())
@@ -111,23 +120,26 @@ impl Change {
     }
 }
 
-impl Found {
-    /// Looks through the hash, step by step, so that Redis serves others
-    /// meanwhile.
-    async fn find(hash: &str, role: &str, registrar: &mut Registrar) -> Result<Found, Trouble> {
+impl RoleFields {
+    /// Scans the hash.
+    async fn find(
+        hash: &str,
+        role: &str,
+        registrar: &mut Registrar,
+    ) -> Result<RoleFields, RegisterError> {
         registrar.seek(hash).await?;
         let mut last = cmd("XREVRANGE");
         last.arg(log_key(hash)).arg("+").arg("-");
         last.arg("COUNT").arg(1);
-        let last = match registrar.ask(&last).await {
+        let last = match registrar.try_send(&last).await? {
             Ok(entries) => entries,
-            // A key that is no stream, the script says more of.
-            Err(Trouble::Refused(why)) if why.contains("WRONGTYPE") => Value::Nil,
-            Err(trouble) => return Err(trouble),
+            // Of a key that is not a stream the script says more.
+            Err(refusal) if refusal.reply.kind == ErrorKind::WrongType => Value::Nil,
+            Err(refusal) => return Err(refusal.into()),
         };
         let id = items(&last).first().map(items);
         let id = id.and_then(|entry| bytes(entry.first()?));
-        let mut found = Found {
+        let mut found = RoleFields {
             position: id.unwrap_or(b"-").to_vec(),
             fields: BTreeMap::new(),
         };
@@ -137,10 +149,10 @@ impl Found {
         Ok(found)
     }
 
-    /// Whether the role has an address now, its own or one that it points at.
-    async fn has_address(&self, search: &mut Search<'_>) -> Result<bool, Trouble> {
+    /// Whether the role has an address now, directly or by a pointer.
+    async fn has_address(&self, search: &mut Search<'_>) -> Result<bool, RegisterError> {
         let values = self.fields.values();
-        let targets = values.filter_map(|value| Record::parse(value).ok());
+        let targets = values.filter_map(|value| RoleValue::parse(value).ok());
         let mut pointers = Vec::new();
         for target in targets.map(|record| record.target) {
             match target {
@@ -156,11 +168,11 @@ impl Found {
         Ok(false)
     }
 
-    /// Whether the role is where it is thought to be.
+    /// Checks the condition.
     ///
     /// # Errors
-    /// [`Trouble::Differs`], if it is somewhere else.
-    fn meets(&self, condition: &Condition, hash: &str) -> Result<(), Trouble> {
+    /// [`RegisterError::Differs`] if it is not met.
+    fn meets(&self, condition: &Condition, hash: &str) -> Result<(), RegisterError> {
         let mut targets = BTreeSet::new();
         for value in self.fields.values() {
             targets.extend(targets_of(value));
@@ -173,7 +185,7 @@ impl Found {
             return Ok(());
         }
         let hash = Quoted(hash.as_bytes());
-        Err(Trouble::Differs(if self.fields.is_empty() {
+        Err(RegisterError::Differs(if self.fields.is_empty() {
             format!("not in {hash}; nothing was changed")
         } else {
             let at: Vec<String> = targets.into_iter().collect();
@@ -181,7 +193,7 @@ impl Found {
         }))
     }
 
-    /// Adds what the script is told of this hash.
+    /// Adds the arguments of the script for this hash.
     fn append_to(self, words: &mut Vec<Vec<u8>>, value: &str, exact: bool) {
         let how: &[u8] = if exact { b"exact" } else { b"any" };
         words.extend([
@@ -199,45 +211,42 @@ impl Found {
     }
 }
 
-/// The fields of a hash that match a pattern, and their values; step by step, so
-/// that Redis serves others meanwhile. One may come twice.
+/// The fields of a hash that match a pattern, and their values, by HSCAN. A field may occur twice.
 pub(super) async fn scan(
     hash: &str,
     pattern: &str,
     registrar: &mut Registrar,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RegisterError> {
     let (mut found, mut cursor) = (Vec::new(), b"0".to_vec());
     loop {
         let mut step = cmd("HSCAN");
         step.arg(hash).arg(cursor).arg("MATCH").arg(pattern);
         step.arg("COUNT").arg(STEP);
-        let answer = registrar.ask(&step).await?;
-        let page = items(&answer).get(1).map(items).unwrap_or_default();
-        let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
-        for pair in words.chunks_exact(2) {
+        let answer = registrar.send(&step).await?;
+        let (next, strings) = hscan_page(&answer);
+        for pair in strings.chunks_exact(2) {
             if let [field, value] = pair {
                 found.push((field.to_vec(), value.to_vec()));
             }
         }
-        match items(&answer).first().and_then(bytes) {
-            Some(next) if next != b"0" => cursor = next.to_vec(),
-            _ => return Ok(found),
+        match next {
+            Some(next) => cursor = next,
+            None => return Ok(found),
         }
     }
 }
 
 /// The name that a value points at.
 fn pointer_of(value: &[u8]) -> Option<Name> {
-    match Record::parse(value).ok()?.target {
+    match RoleValue::parse(value).ok()?.target {
         Target::Pointer(name) => Some(name),
         Target::Addresses { .. } => None,
     }
 }
 
-/// Where a value leads: its addresses or its pointer, or all of it where it
-/// cannot be read.
+/// The addresses or the pointer of a value, or all of it if it is invalid.
 fn targets_of(value: &[u8]) -> BTreeSet<String> {
-    match Record::parse(value).map(|value| value.target) {
+    match RoleValue::parse(value).map(|value| value.target) {
         Ok(Target::Addresses { v4, v6 }) => {
             let v4 = v4.iter().map(|&at| IpAddr::from(at));
             let all = v4.chain(v6.iter().map(|&at| IpAddr::from(at)));
@@ -248,15 +257,13 @@ fn targets_of(value: &[u8]) -> BTreeSet<String> {
     }
 }
 
-/// The role of a field, in its normal form; also of one whose member cannot be
-/// one.
+/// The role of a field in its normal form, even if the member is invalid.
 pub(super) fn role_of(field: &[u8]) -> Option<String> {
     let role = field.split(|&byte| byte == b'/').next()?;
     Some(Field::parse(role).ok()?.role.to_string())
 }
 
-/// A pattern for the fields of a role in every spelling, and of others that
-/// begin like it.
+/// A pattern that matches the fields of a role in every spelling, and of roles with that prefix.
 pub(super) fn pattern(role: &str) -> String {
     let mut pattern = String::new();
     for letter in role.chars() {

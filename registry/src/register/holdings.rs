@@ -1,62 +1,63 @@
-//! Who holds what: the leases beside the hashes, read for people.
+//! Lists the leases, for people.
 
-use super::reply::{bytes, items, number};
-use super::role::Role;
-use super::script::{held_key, times_key};
-use super::trouble::{Trouble, passes};
-use crate::connect::{Connection, Connector, Failure};
-use cloudhosts_config::Config;
-use redis::{Cmd, Value, cmd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long Redis may take to be reached, and for an answer: who asks wants to
-/// know other things as well.
+use cloudhosts_config::Config;
+use redis::{Cmd, Value, cmd};
+
+use super::error::RegisterError;
+use super::role::Role;
+use super::script::{held_key, times_key};
+use crate::connect::{CommandError, Connection, Connector};
+use crate::reply::{bytes, hscan_page, items, number};
+
+/// The limit for connecting, and for each reply: the caller shows other things as well.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The first ms that cannot be written as RFC 3339 does it.
+/// The first time in ms that RFC 3339 cannot express.
 const YEAR_10000: u64 = 253_402_300_800_000;
 
 /// How many records are read at once.
 const STEP: usize = 1_000;
 
-/// One who holds a role, or stands by to.
+/// The lease of a holder, or of one on standby.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
     /// The hash.
     pub hash: String,
     /// The field: `web/i-1`.
     pub field: String,
-    /// How it is held.
+    /// The state of the lease.
     pub state: HoldingState,
-    /// Who holds it, as the change log names them.
+    /// The holder, as in the change log.
     pub by: String,
-    /// The value that is held.
+    /// The value of the field.
     pub value: String,
-    /// Since when it is so.
+    /// Since when it has this state.
     pub since: SystemTime,
-    /// Until when the lease runs, by the clock of Redis, unless it is renewed;
-    /// none of what was left behind.
+    /// When the lease expires by the clock of Redis, unless it is renewed. None for a retained
+    /// address.
     pub until: Option<SystemTime>,
-    /// The term of one who holds exclusively.
+    /// The term of an exclusive holder.
     pub term: Option<u64>,
 }
 
-/// How a role is held.
+/// The state of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldingState {
-    /// Beside others.
+    /// A member among others.
     Member,
-    /// Exclusively.
+    /// The exclusive holder.
     Holder,
-    /// It is not: another one holds it exclusively.
+    /// Waits for the exclusive holder to end.
     Standby,
-    /// Not any more, but it was the last, and is to stay.
+    /// The last holder has ended, and its address stays (`--keep-last`).
     Kept,
 }
 
 impl HoldingState {
-    /// What it is called.
+    /// The name of the state, as in the record.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,18 +69,18 @@ impl HoldingState {
     }
 }
 
-/// Reads who holds these roles, or any, in the hashes of the configuration; in
-/// the order of the fields.
+/// Reads the leases of these roles, or of all, in the configured hashes. Sorted by field.
 ///
 /// # Errors
-/// Redis cannot be reached, or says no.
-pub async fn holdings(mut config: Config, roles: Option<&[Role]>) -> Result<Vec<Holding>, Trouble> {
+/// Redis cannot be reached, or refuses.
+pub async fn holdings(
+    mut config: Config,
+    roles: Option<&[Role]>,
+) -> Result<Vec<Holding>, RegisterError> {
     config.redis.connect_timeout = config.redis.connect_timeout.min(PATIENCE);
     let hashes = config.hashes.clone();
     let mut connector = Connector::to_read(Arc::new(config));
-    let connection = connector.connect().await;
-    let connection =
-        connection.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
+    let connection = connector.connect().await?;
     let mut reader = Reader { connection };
     let mut all = Vec::new();
     for hash in hashes {
@@ -98,26 +99,30 @@ pub async fn holdings(mut config: Config, roles: Option<&[Role]>) -> Result<Vec<
     Ok(all)
 }
 
-/// A connection, and what is asked over it.
+/// Reads leases over a connection.
 struct Reader {
     connection: Connection,
 }
 
 /// A field and its record.
-type Record = (Vec<u8>, Vec<u8>);
+type FieldRecord = (Vec<u8>, Vec<u8>);
 
 impl Reader {
     /// The records of a role.
-    async fn of_role(&mut self, hash: &str, role: &Role) -> Result<Vec<Record>, Trouble> {
-        let mut question = cmd("ZRANGE");
-        question.arg(times_key(hash, role.name())).arg(0).arg(-1);
-        let answer = self.ask(&question).await?;
+    async fn of_role(
+        &mut self,
+        hash: &str,
+        role: &Role,
+    ) -> Result<Vec<FieldRecord>, RegisterError> {
+        let mut command = cmd("ZRANGE");
+        command.arg(times_key(hash, role.name())).arg(0).arg(-1);
+        let answer = self.send(&command).await?;
         let fields: Vec<&[u8]> = items(&answer).iter().filter_map(bytes).collect();
         let mut records = Vec::new();
         for some in fields.chunks(STEP) {
-            let mut question = cmd("HMGET");
-            question.arg(held_key(hash)).arg(some);
-            let answer = self.ask(&question).await?;
+            let mut command = cmd("HMGET");
+            command.arg(held_key(hash)).arg(some);
+            let answer = self.send(&command).await?;
             let texts = items(&answer).iter().map(bytes);
             let known = some.iter().zip(texts);
             let owned = known.filter_map(|(field, text)| Some((field.to_vec(), text?.to_vec())));
@@ -127,74 +132,74 @@ impl Reader {
     }
 
     /// The records of all roles.
-    async fn of_all(&mut self, hash: &str) -> Result<Vec<Record>, Trouble> {
+    async fn of_all(&mut self, hash: &str) -> Result<Vec<FieldRecord>, RegisterError> {
         let mut records = Vec::new();
         let mut cursor = b"0".to_vec();
         loop {
             let mut step = cmd("HSCAN");
             step.arg(held_key(hash)).arg(cursor);
             step.arg("COUNT").arg(STEP);
-            let answer = self.ask(&step).await?;
-            let page = items(&answer).get(1).map(items).unwrap_or_default();
-            let words: Vec<&[u8]> = page.iter().filter_map(bytes).collect();
-            for pair in words.chunks_exact(2) {
+            let answer = self.send(&step).await?;
+            let (next, strings) = hscan_page(&answer);
+            for pair in strings.chunks_exact(2) {
                 if let [field, text] = pair {
                     records.push((field.to_vec(), text.to_vec()));
                 }
             }
-            match items(&answer).first().and_then(bytes) {
-                Some(next) if next != b"0" => cursor = next.to_vec(),
-                _ => break,
+            match next {
+                Some(next) => cursor = next,
+                None => break,
             }
         }
-        // A field that moved while it was looked through comes twice.
+        // HSCAN may return a field twice.
         records.sort();
         records.dedup_by(|one, other| one.0 == other.0);
         Ok(records)
     }
 
-    /// What these records say, with when they were renewed.
-    async fn holdings(&mut self, hash: &str, records: &[Record]) -> Result<Vec<Holding>, Trouble> {
+    /// Combines these records with their times of renewal.
+    async fn holdings(
+        &mut self,
+        hash: &str,
+        records: &[FieldRecord],
+    ) -> Result<Vec<Holding>, RegisterError> {
         let known: Vec<(&[u8], Parsed)> = records
             .iter()
             .filter_map(|(field, text)| Some((field.as_slice(), Parsed::read(text)?)))
             .collect();
-        let questions = known.iter().map(|(field, _)| {
+        let commands = known.iter().map(|(field, _)| {
             let role = field.split(|&byte| byte == b'/').next().unwrap_or_default();
-            let mut question = cmd("ZSCORE");
-            question
+            let mut command = cmd("ZSCORE");
+            command
                 .arg(times_key(hash, &String::from_utf8_lossy(role)))
                 .arg(*field);
-            question
+            command
         });
-        let questions: Vec<Cmd> = questions.collect();
-        if questions.is_empty() {
+        let commands: Vec<Cmd> = commands.collect();
+        if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = self.connection.link.ask_all(&questions, PATIENCE).await;
-        let answers = answers.map_err(|failure| self.trouble(failure))?;
+        let answers = self.connection.link.send_all(&commands, PATIENCE).await;
+        let answers = answers.map_err(|failure| self.error(failure))?;
         let mut holdings = Vec::new();
         for ((field, parsed), answer) in known.into_iter().zip(answers) {
-            let renewed = answer.map_err(|refusal| self.trouble(Failure::Refused(refusal)))?;
+            let renewed = answer.map_err(|reply| self.error(CommandError::ErrorReply(reply)))?;
             let field = String::from_utf8_lossy(field).into_owned();
             holdings.extend(parsed.holding(hash, field, number(&renewed)));
         }
         Ok(holdings)
     }
 
-    async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
-        let answer = self.connection.link.ask_within(question, PATIENCE).await;
-        answer.map_err(|failure| self.trouble(failure))
+    async fn send(&mut self, command: &Cmd) -> Result<Value, RegisterError> {
+        let answer = self.connection.link.send_within(command, PATIENCE).await;
+        answer.map_err(|failure| self.error(failure))
     }
 
-    fn trouble(&self, failure: Failure) -> Trouble {
+    fn error(&self, failure: CommandError) -> RegisterError {
         let endpoint = &self.connection.endpoint;
         match failure {
-            Failure::Lost(why) => Trouble::Away(format!("{endpoint}: {why}")),
-            Failure::Refused(refusal) if passes(&refusal) => {
-                Trouble::Away(format!("{endpoint}: {refusal}"))
-            }
-            Failure::Refused(refusal) => Trouble::Refused(format!("{endpoint}: {refusal}")),
+            CommandError::Lost(why) => RegisterError::Away(format!("{endpoint}: {why}")),
+            CommandError::ErrorReply(reply) => RegisterError::of_reply(endpoint, &reply),
         }
     }
 }
@@ -209,7 +214,7 @@ struct Parsed {
 }
 
 impl Parsed {
-    /// Takes a record apart; none if it is none, or of one who holds nothing.
+    /// Parses a record. None if it is invalid, or of an ended lease.
     fn read(text: &[u8]) -> Option<Parsed> {
         let text = std::str::from_utf8(text).ok()?;
         let mut words = text.splitn(8, ' ');
@@ -254,7 +259,7 @@ impl Parsed {
     }
 }
 
-/// None of what no calendar has.
+/// None if RFC 3339 cannot express it.
 fn moment(ms: u64) -> Option<SystemTime> {
     let since = Duration::from_millis(ms);
     let known = ms < YEAR_10000;
@@ -263,7 +268,6 @@ fn moment(ms: u64) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

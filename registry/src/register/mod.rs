@@ -1,78 +1,70 @@
-//! Registering: how roles get into the hash.
+//! Registering: writes roles to the hash.
 //!
-//! [`Role`] is who, [`Place`] is where and in which hash, [`Change`] is what is
-//! to be done. A [`Registrar`] has it done, each change in one step: one script
-//! (`script`, in Lua), or one transaction ([`Import`]). A [`Holder`] does it
-//! again and again, so that a role ends when its machine does.
-//!
-//! [`Accept`] changes no hash: what daemons retain is no longer wanted.
+//! A [`Change`] is a [`Verb`], a [`Role`] and a [`Place`] (value and hash) for each view. A
+//! [`Registrar`] makes it atomically, by one Lua script (`script`, `lua/`). An [`Import`] writes
+//! many roles in one transaction. A [`Holder`] renews a role with a lease, so that it ends with its
+//! machine. [`Accept`] gives up what daemons retain, and changes no hash. [`holdings()`] lists
+//! leases.
 //!
 //! # The change log
 //!
-//! Each script is given the hash and its log, and those that are about leases
-//! three more keys. It drafts what is to change in the hash, appends that to the
-//! log ([`crate::log`]) as one entry, and then makes it so (`lua/log.lua`).
-//! Whether the log is a stream it asks before it writes anything.
+//! The keys of a script are the hash and its log, and for leases three more. It collects the changes
+//! of the hash, appends them to the log ([`crate::log`]) as one entry, and then writes them to the
+//! hash (`lua/log.lua`). Before it writes anything it checks that the log is a stream.
 //!
 //! # Leases
 //!
-//! A field that is held has a lease. What is known of it stands beside the
-//! hash, so that renewing does not touch what every machine mirrors:
+//! A field that is held has a lease. Its data is in separate keys, so that renewing does not change
+//! the hash that every machine mirrors:
 //!
 //! | key | | |
 //! |---|---|---|
-//! | `HASH:held` | hash | a record for each field that is held or stood by for (`lua/leases.lua`), and the terms of roles |
-//! | `HASH:held:ROLE` | sorted set | the fields of a role, scored by when they were renewed: ms by the clock of Redis |
-//! | `HASH:expiring` | sorted set | what is to be looked at, whoever renews then |
+//! | `HASH:held` | hash | a record for each field that is held or on standby (`lua/leases.lua`), and the terms of roles |
+//! | `HASH:held:ROLE` | sorted set | the fields of a role; the score is the time of the last renewal in ms by the clock of Redis |
+//! | `HASH:expiring` | sorted set | what is to be checked at that time, by whoever renews |
 //!
-//! cloudhosts-registry(7) states what is guaranteed. How that is done:
+//! cloudhosts-registry(7) states the guarantees. They are implemented as follows:
 //!
-//! - **A renewal** is `lua/renew.lua`, which moves a time and concerns its own role
-//!   alone. Where anything is not as it was it does nothing, and `lua/hold.lua`
-//!   does all there is to do: joins, takes over, writes the field again,
-//!   removes the dead, stands by.
-//! - **A witness** is needed to remove the dead: a record says since when its
-//!   holder has renewed without interruption. Somebody is dead who did not renew
-//!   for a whole lease in which a witness did. Whatever keeps everybody from
-//!   renewing makes all witnesses begin anew, so it needs no other treatment.
-//! - **A term** is a number that grows with each exclusive holder and with each
-//!   verb that ends holders. Who finds that its record is gone and the term of
-//!   the role later than its own was ended; where the term is not, Redis has
-//!   forgotten it, or a witness has removed it, and it joins again.
-//! - **What goes by time** without anybody of the role (`--expire-last`, what is
-//!   remembered of those who were ended) is in `HASH:expiring`. Each renewal
-//!   looks at the first of it; `lua/expire.lua` does the rest, because a script
-//!   may only use keys it is given.
-//! - **No script walks a hash**: `claim` and `release` look for members
-//!   beforehand, and let the script see in the log whether that still holds.
-//! - **Nothing fails half way**: each script first asks for something that
-//!   changes nothing of each key it writes to, so that a key of another type
-//!   or a missing right ends it there. After a first write, if only of nothing, Redis
-//!   does not refuse a script for want of memory.
+//! - **A renewal** is `lua/renew.lua`, which updates one time. If anything has changed it does
+//!   nothing, and `lua/hold.lua` does the rest: joins, takes over, writes the field again, removes
+//!   expired members, stands by.
+//! - **A witness** is needed to remove an expired member: the record of each holder has the time
+//!   since which it has renewed without interruption. A member has expired if it did not renew for a
+//!   whole lease in which a witness did. If nobody can renew, there is no witness, so an outage of
+//!   Redis needs no special treatment.
+//! - **A term** is a number that grows with each exclusive holder and with each verb that ends
+//!   holders. A holder whose record is gone was ended if the term of the role is later than its own;
+//!   if not, Redis has lost the record, or a witness has removed it, and the holder joins again.
+//! - **What expires** without a renewal of its role (`--expire-last`, records of ended holders) is
+//!   in `HASH:expiring`. Each renewal checks the first element; `lua/expire.lua` does the rest,
+//!   because a script may only use the keys it is given.
+//! - **No script iterates over a hash**: `claim` and `release` look for members beforehand, and the
+//!   script checks in the log that this is still up to date.
+//! - **No script fails halfway**: each first runs a write without effect on each of its keys, so
+//!   that a key of another type or a missing permission ends it there. After a first write Redis
+//!   does not refuse a script for lack of memory.
 //!
-//! What the user of Redis must be allowed, [`crate::acl`] says.
+//! The permissions that the Redis user needs are in [`crate::acl`].
 
 mod accept;
 mod author;
 mod change;
 mod claim;
+mod error;
 mod holder;
 mod holdings;
 mod import;
 mod registrar;
-mod reply;
 mod role;
 mod script;
 mod target;
-mod trouble;
 
 pub use accept::Accept;
 pub use change::{Change, Condition, Place, Verb};
-pub use holder::{Beat, Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+pub use error::RegisterError;
+pub use holder::{Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, Renewal, SHORTEST_LEASE};
 pub use holdings::{Holding, HoldingState, holdings};
-pub use import::{Entries, Import};
-pub use registrar::{Done, Registrar};
+pub use import::{Import, ImportedRoles};
+pub use registrar::{ChangeOutcome, Registrar};
 pub use role::{Role, RoleError, Where, WhereError};
 pub use target::Views;
-pub use trouble::Trouble;
-pub(crate) use trouble::passes;

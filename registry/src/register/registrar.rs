@@ -1,30 +1,30 @@
-//! Has changes made: connects, asks, and says in words what went wrong.
+//! Makes changes: connects, runs scripts, and handles failures.
 
-use super::author::Author;
-use super::change::{Change, Verb};
-use super::reply::{items, number, texts};
-use super::script::{Call, Script};
-use super::trouble::{Trouble, passes};
-use crate::connect::{Connection, Connector, Failure, Refusal, SILENCE};
-use cloudhosts_config::Config;
-use cloudhosts_config::status::UnreadableCode;
-use redis::{Cmd, Value, cmd};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What came of a change in one hash.
+use cloudhosts_config::Config;
+use cloudhosts_config::status::UnreadableCode;
+use redis::{Cmd, Value, cmd};
+
+use super::author::Author;
+use super::change::{Change, Verb};
+use super::error::RegisterError;
+use super::script::{Call, Script};
+use crate::connect::{CommandError, Connection, Connector, ErrorKind, ErrorReply, SILENCE};
+use crate::reply::{items, number, texts};
+
+/// The result of a change in one hash.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Done {
-    /// Whether the hash is not as it was.
+pub struct ChangeOutcome {
+    /// Whether the hash was changed.
     pub changed: bool,
-    /// The fields that were removed. (Of a renewal: the value the field had
-    /// before.)
+    /// The fields that were removed. For a renewal: the previous value of the field.
     pub removed: Vec<String>,
-    /// Members whose holders are alive, and no longer hold them: they find out
-    /// at their next renewal.
+    /// Members that were ended while their holders are alive. These learn of it at the next renewal.
     pub ended: Vec<String>,
-    /// What the role points at now has no address.
+    /// The target of the pointer has no address.
     pub dangling: bool,
 }
 
@@ -32,14 +32,14 @@ pub struct Done {
 pub struct Registrar {
     connector: Connector,
     connection: Option<Connection>,
-    /// How long an answer may take.
+    /// The limit for a reply.
     patience: Duration,
-    /// Who the change log says made the changes.
+    /// The author of the changes in the log.
     author: Author,
 }
 
 impl Registrar {
-    /// One that is not connected yet.
+    /// A registrar that is not connected yet.
     #[must_use]
     pub fn new(config: Arc<Config>) -> Registrar {
         Registrar {
@@ -50,32 +50,32 @@ impl Registrar {
         }
     }
 
-    /// The same with another bound on the time an answer takes.
+    /// The same with another limit for a reply.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Registrar {
         Registrar { patience, ..self }
     }
 
-    /// The address from which this machine reaches Redis; none over a Unix
-    /// socket. Connects if need be.
+    /// The address from which this machine reaches Redis. None over a Unix socket. Connects if
+    /// needed.
     ///
     /// # Errors
     /// No Redis can be reached.
-    pub async fn local(&mut self) -> Result<Option<IpAddr>, Trouble> {
+    pub async fn local(&mut self) -> Result<Option<IpAddr>, RegisterError> {
         Ok(self.connection().await?.link.local())
     }
 
-    /// Where the connection goes, fit for printing.
+    /// The URL of the connection, without the password.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         self.connection.as_ref().map(|one| one.endpoint.as_str())
     }
 
-    /// Makes a change; what came of it in each of its places.
+    /// Makes a change. Returns the result for each of its places.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no.
-    pub async fn make(&mut self, change: &Change) -> Result<Vec<Done>, Trouble> {
+    /// Redis cannot be reached, or refuses.
+    pub async fn make(&mut self, change: &Change) -> Result<Vec<ChangeOutcome>, RegisterError> {
         let (answer, dangling) = match change.verb {
             Verb::Claim | Verb::Point | Verb::Release => change.claim(self).await?,
             Verb::Join => (
@@ -91,61 +91,62 @@ impl Registrar {
             let [changed, removed, ended] = items(one) else {
                 return None;
             };
-            Some(Done {
+            Some(ChangeOutcome {
                 changed: number(changed)? != 0,
                 removed: texts(removed)?,
                 ended: texts(ended)?,
                 dangling,
             })
         };
-        let all: Option<Vec<Done>> = items(&answer).iter().map(done).collect();
+        let all: Option<Vec<ChangeOutcome>> = items(&answer).iter().map(done).collect();
         all.filter(|all| all.len() == change.places.len())
-            .ok_or_else(Trouble::not_understood)
+            .ok_or_else(RegisterError::not_understood)
     }
 
-    /// Runs a script that stands alone. It is sent by its digest; whole only to
-    /// a Redis that does not know it yet.
-    pub(super) async fn run(&mut self, call: &Call) -> Result<Value, Trouble> {
-        match self.ask_owner(&call.by_digest()).await? {
+    /// Runs a script outside of a transaction: by EVALSHA, or by EVAL if Redis does not have it.
+    pub(super) async fn run(&mut self, call: &Call) -> Result<Value, RegisterError> {
+        match self.send_to_owner(&call.by_digest()).await? {
             Ok(answer) => Ok(answer),
-            Err(said) if said.refusal.code() == "NOSCRIPT" => {
-                Ok(self.ask_owner(&call.in_full()).await??)
+            Err(refusal) if refusal.reply.kind == ErrorKind::NoScript => {
+                Ok(self.send_to_owner(&call.in_full()).await??)
             }
-            Err(said) => Err(said.into()),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
-    /// Who the change log says makes the changes.
+    /// The author of the changes in the log.
     pub(super) fn author(&self) -> &Author {
         &self.author
     }
 
-    /// Sees that the connection is to the node of a cluster that has this hash,
-    /// for a transaction that is to be sent over it.
-    pub(super) async fn seek(&mut self, hash: &str) -> Result<(), Trouble> {
+    /// Connects to the node of the cluster that has this hash, for a transaction that follows.
+    pub(super) async fn seek(&mut self, hash: &str) -> Result<(), RegisterError> {
         if self.connector.others() == 0 {
             return Ok(());
         }
-        // What else is wrong, the transaction itself will be told.
-        match self.ask_owner(cmd("HLEN").arg(hash)).await? {
-            Err(said) if passes(&said.refusal) => Err(said.into()),
+        // Other errors will occur again in the transaction.
+        match self.send_to_owner(cmd("HLEN").arg(hash)).await? {
+            Err(refusal) if refusal.reply.is_temporary() => Err(refusal.into()),
             _ => Ok(()),
         }
     }
 
-    /// Asks a question that stands alone, of the master of now. Where the keys live on another node of
-    /// a cluster, which has then done nothing, the other URLs are asked.
-    async fn ask_owner(&mut self, question: &Cmd) -> Result<Result<Value, Said>, Trouble> {
-        self.leave_deposed();
+    /// Sends a command outside of a transaction to the current master. If the keys are on another
+    /// node of a cluster, nothing was executed, and the other URLs are tried.
+    async fn send_to_owner(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<Result<Value, Refusal>, RegisterError> {
+        self.leave_demoted();
         let mut others = self.connector.others();
         loop {
-            let said = match self.try_asking(question).await? {
+            let refusal = match self.try_send(command).await? {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(said) => said,
+                Err(refusal) => refusal,
             };
-            let moved = said.refusal.unreadable() == Some(UnreadableCode::Moved);
+            let moved = refusal.reply.unreadable() == Some(UnreadableCode::Moved);
             if !moved || others == 0 {
-                return Ok(Err(said));
+                return Ok(Err(refusal));
             }
             others -= 1;
             self.connector.skip();
@@ -153,35 +154,38 @@ impl Registrar {
         }
     }
 
-    /// Asks one question, over a connection that is made if need be.
-    pub(super) async fn ask(&mut self, question: &Cmd) -> Result<Value, Trouble> {
-        let answer = self.try_asking(question).await?;
-        answer.map_err(Trouble::from)
+    /// Sends a command, and connects first if needed.
+    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RegisterError> {
+        let answer = self.try_send(command).await?;
+        answer.map_err(RegisterError::from)
     }
 
-    /// Asks one question: the answer, or how Redis refuses it.
-    async fn try_asking(&mut self, question: &Cmd) -> Result<Result<Value, Said>, Trouble> {
+    /// The same. An error reply is in the inner result.
+    pub(super) async fn try_send(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<Result<Value, Refusal>, RegisterError> {
         let patience = self.patience;
         let connection = self.connection().await?;
         let endpoint = connection.endpoint.clone();
-        match connection.link.ask_within(question, patience).await {
+        match connection.link.send_within(command, patience).await {
             Ok(answer) => Ok(Ok(answer)),
-            Err(Failure::Refused(refusal)) => Ok(Err(Said { endpoint, refusal })),
-            Err(Failure::Lost(why)) => {
+            Err(CommandError::ErrorReply(reply)) => Ok(Err(Refusal { endpoint, reply })),
+            Err(CommandError::Lost(why)) => {
                 self.connection = None;
-                Err(Trouble::Unanswered(format!("{endpoint}: {why}")))
+                Err(RegisterError::Unanswered(format!("{endpoint}: {why}")))
             }
         }
     }
 
-    /// Forgets the connection: what it was about is given up.
-    pub(super) fn hang_up(&mut self) {
+    /// Disconnects, which discards a transaction.
+    pub(super) fn disconnect(&mut self) {
         self.connection = None;
     }
 
-    /// Hangs up where the sentinels have named another master meanwhile: of a
-    /// connection that is used again, they are asked from then on.
-    fn leave_deposed(&mut self) {
+    /// Disconnects if the sentinels name another master. Sentinels are watched from the second use
+    /// of a connection.
+    fn leave_demoted(&mut self) {
         if let Some(connection) = &mut self.connection {
             self.connector.watch_master(connection);
             if connection.is_superseded() {
@@ -190,49 +194,44 @@ impl Registrar {
         }
     }
 
-    async fn connection(&mut self) -> Result<&mut Connection, Trouble> {
+    async fn connection(&mut self) -> Result<&mut Connection, RegisterError> {
         if self.connection.is_none() {
-            let made = self.connector.connect().await;
-            let mut made =
-                made.map_err(|down| Trouble::Away(format!("{}: {}", down.endpoint, down.why)))?;
-            logged_in(&mut made, self.patience).await?;
+            let mut made = self.connector.connect().await?;
+            check_login(&mut made, self.patience).await?;
             return Ok(self.connection.insert(made));
         }
-        // There is one; the borrow checker wants to be shown.
+        // There is one; this satisfies the borrow checker.
         self.connection
             .as_mut()
-            .ok_or_else(|| Trouble::Away("there is no connection".to_owned()))
+            .ok_or_else(|| RegisterError::Away("there is no connection".to_owned()))
     }
 }
 
-/// Sees that Redis does not want a password first. It would answer a question
-/// of more than ten words with a protocol error, which does not say so.
-async fn logged_in(connection: &mut Connection, patience: Duration) -> Result<(), Trouble> {
-    match connection.link.ask_within(&cmd("TIME"), patience).await {
-        Err(Failure::Refused(refusal)) if refusal.code() == "NOAUTH" => {
+/// Checks that Redis does not require a login. Without one it would answer a command of more than
+/// ten words with a protocol error.
+async fn check_login(connection: &mut Connection, patience: Duration) -> Result<(), RegisterError> {
+    match connection.link.send_within(&cmd("TIME"), patience).await {
+        Err(CommandError::ErrorReply(reply)) if reply.kind == ErrorKind::NoAuth => {
             let endpoint = connection.endpoint.clone();
-            Err(Said { endpoint, refusal }.into())
+            Err(Refusal { endpoint, reply }.into())
         }
-        Err(Failure::Lost(why)) => Err(Trouble::Away(format!("{}: {why}", connection.endpoint))),
-        // What else it may say will be said of the question proper.
-        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+        Err(CommandError::Lost(why)) => Err(RegisterError::Away(format!(
+            "{}: {why}",
+            connection.endpoint
+        ))),
+        // Other errors will occur again in the command itself.
+        Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
     }
 }
 
-/// What a Redis said no to.
-struct Said {
+/// The error reply of a Redis, and which Redis that is.
+pub(super) struct Refusal {
     endpoint: String,
-    refusal: Refusal,
+    pub(super) reply: ErrorReply,
 }
 
-/// What it says no to now, and what it always will.
-impl From<Said> for Trouble {
-    fn from(Said { endpoint, refusal }: Said) -> Trouble {
-        let said = format!("{endpoint}: {refusal}");
-        if passes(&refusal) {
-            Trouble::Away(said)
-        } else {
-            Trouble::Refused(said)
-        }
+impl From<Refusal> for RegisterError {
+    fn from(Refusal { endpoint, reply }: Refusal) -> RegisterError {
+        RegisterError::of_reply(&endpoint, &reply)
     }
 }

@@ -1,12 +1,14 @@
-//! What is written, checked by the same grammar by which it is read.
+//! Roles and values that are to be written, checked by the grammar of reading.
 
-use crate::record::{Field, FieldError, Target, Value, ValueError};
-use cloudhosts_config::Zone;
-use cloudhosts_config::printable::Quoted;
 use std::fmt;
 use std::net::IpAddr;
 
-/// A role in its normal form, and who of several is meant.
+use cloudhosts_config::Zone;
+use cloudhosts_config::printable::Quoted;
+
+use crate::record::{Field, FieldError, Target, Value, ValueError};
+
+/// A role in its normal form, and the member if one is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     name: String,
@@ -17,7 +19,7 @@ impl Role {
     /// Reads a role.
     ///
     /// # Errors
-    /// It is none, or the member of one.
+    /// It is invalid, or has a member.
     pub fn parse(name: &str) -> Result<Role, RoleError> {
         let field = Field::parse(name.as_bytes());
         let field =
@@ -31,10 +33,10 @@ impl Role {
         }
     }
 
-    /// That member of the role.
+    /// The same role with a member.
     ///
     /// # Errors
-    /// The member cannot be one.
+    /// The member is invalid.
     pub fn with_member(self, member: &str) -> Result<Role, RoleError> {
         let field = format!("{}/{member}", self.name);
         Field::parse(field.as_bytes())
@@ -51,7 +53,7 @@ impl Role {
         &self.name
     }
 
-    /// The member, where one is meant.
+    /// The member, if one is meant.
     #[must_use]
     pub fn member(&self) -> Option<&str> {
         self.member.as_deref()
@@ -69,40 +71,26 @@ impl fmt::Display for Role {
     }
 }
 
-/// Why this is no role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a role is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoleError {
-    /// It breaks the grammar; what it was, quoted.
+    /// The text, quoted, and what is wrong.
+    #[error("{0}: {1}")]
     Role(String, FieldError),
-    /// It names a member as well.
+    /// The text, quoted, has a member.
+    #[error("{0}: write the role alone, and the member as --member")]
     Member(String),
 }
 
-impl fmt::Display for RoleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RoleError::Role(quoted, why) => write!(f, "{quoted}: {why}"),
-            RoleError::Member(quoted) => {
-                write!(
-                    f,
-                    "{quoted}: write the role alone, and the member as --member"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for RoleError {}
-
-/// Where a role is, as it is written: the value of a field, in its normal form.
+/// The value of a field that is to be written, in its normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Where(String);
 
 impl Where {
-    /// Reads addresses, with `pick=` if need be.
+    /// Reads addresses, perhaps with attributes.
     ///
     /// # Errors
-    /// It holds none, or something else as well.
+    /// It is invalid, or a name.
     pub fn addresses(text: &str) -> Result<Where, WhereError> {
         let value = Value::parse(text.as_bytes())?;
         match value.target {
@@ -114,7 +102,7 @@ impl Where {
     /// Reads the name of another entry.
     ///
     /// # Errors
-    /// It is none, or an address.
+    /// It is invalid, or an address.
     pub fn pointer(text: &str) -> Result<Where, WhereError> {
         let value = Value::parse(text.as_bytes())?;
         match value.target {
@@ -123,7 +111,7 @@ impl Where {
         }
     }
 
-    /// What is only reported where it is read is refused where it is written.
+    /// An unknown attribute is ignored when reading, and an error when writing.
     fn known(value: &Value) -> Result<Where, WhereError> {
         match value.unknown.first() {
             Some(attribute) => Err(WhereError::Attribute(attribute.clone())),
@@ -131,7 +119,7 @@ impl Where {
         }
     }
 
-    /// The same in a zone, unless it says itself in which.
+    /// Adds a zone, unless it has one.
     #[must_use]
     pub fn in_zone(self, zone: &Zone) -> Where {
         match Value::parse(self.0.as_bytes()) {
@@ -140,13 +128,13 @@ impl Where {
         }
     }
 
-    /// The zone that it names.
+    /// The zone.
     #[must_use]
     pub fn zone(&self) -> Option<Zone> {
         Value::parse(self.0.as_bytes()).ok()?.zone
     }
 
-    /// Its addresses; none where it points at a name.
+    /// The addresses. Empty for a pointer.
     #[must_use]
     pub fn to_addresses(&self) -> Vec<IpAddr> {
         let words = self.0.split(' ');
@@ -166,51 +154,25 @@ impl fmt::Display for Where {
     }
 }
 
-/// Why a role cannot be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a value cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhereError {
-    /// It breaks the grammar.
-    Value(ValueError),
-    /// A name, where addresses are wanted.
+    /// It is invalid.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A name instead of addresses.
+    #[error("{0} is a name, not an address; `cloudhosts point` lets a role point at one")]
     Pointer(String),
-    /// Addresses, where a name is wanted.
+    /// Addresses instead of a name.
+    #[error("a role points at a name; `cloudhosts claim` puts it at addresses")]
     Addresses,
-    /// An attribute nobody knows, quoted.
+    /// An unknown attribute, quoted.
+    #[error("unknown attribute {0}; there are pick=N and zone=ZONE")]
     Attribute(String),
 }
 
-impl From<ValueError> for WhereError {
-    fn from(error: ValueError) -> WhereError {
-        WhereError::Value(error)
-    }
-}
-
-impl fmt::Display for WhereError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WhereError::Value(error) => error.fmt(f),
-            WhereError::Pointer(name) => write!(
-                f,
-                "{name} is a name, not an address; `cloudhosts point` lets a role point at one"
-            ),
-            WhereError::Addresses => {
-                f.write_str("a role points at a name; `cloudhosts claim` puts it at addresses")
-            }
-            WhereError::Attribute(attribute) => {
-                write!(
-                    f,
-                    "unknown attribute {attribute}; there are pick=N and zone=ZONE"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for WhereError {}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,11 +1,13 @@
-//! The scripts that make a change, each in one step.
+//! The Lua scripts.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::OnceLock;
+
+use redis::{Cmd, cmd};
+use sha1_smol::Sha1;
 
 use super::author::Author;
 use crate::log::log_key;
-use redis::{Cmd, cmd};
-use sha1_smol::Sha1;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
 
 /// Which script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,41 +24,41 @@ pub(super) enum Script {
     Accept,
 }
 
-/// The text of a script, and what Redis calls it.
-struct Text {
+/// The text of a script and its SHA-1 digest.
+struct ScriptText {
     text: String,
     digest: String,
 }
 
-impl Text {
-    /// The parts in one, without what only people read.
-    fn new(parts: &[&str]) -> Text {
+impl ScriptText {
+    /// Joins the parts, without comments.
+    fn new(parts: &[&str]) -> ScriptText {
         let lines = parts.iter().flat_map(|part| part.lines());
         let lines = lines.map(|line| line.split(" -- ").next().unwrap_or_default().trim());
-        let said = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
-        let text = said.collect::<Vec<_>>().join("\n");
+        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+        let text = code.collect::<Vec<_>>().join("\n");
         let digest = Sha1::from(&text).digest().to_string();
-        Text { text, digest }
+        ScriptText { text, digest }
     }
 
-    /// A script that changes a hash and logs it, and knows nothing of leases.
-    fn plain(own: &str) -> Text {
-        Text::new(&["local STRIDE = 2", COMMON, LOG, own])
+    /// A script that changes a hash and its log.
+    fn plain(own: &str) -> ScriptText {
+        ScriptText::new(&["local STRIDE = 2", COMMON, LOG, own])
     }
 
-    /// One that does know of them.
-    fn leases(own: &str) -> Text {
-        Text::new(&["local STRIDE = 5", TIMING, COMMON, LOG, LEASES, own])
+    /// A script that also uses leases.
+    fn leases(own: &str) -> ScriptText {
+        ScriptText::new(&["local STRIDE = 5", TIMING, COMMON, LOG, LEASES, own])
     }
 }
 
-/// What those that renew have in common.
+/// Shared by scripts that renew.
 const TIMING: &str = include_str!("lua/timing.lua");
-/// What those that change something have in common.
+/// Shared by scripts that change something.
 const COMMON: &str = include_str!("lua/common.lua");
-/// How what changes gets into the log.
+/// Writes the log.
 const LOG: &str = include_str!("lua/log.lua");
-/// What is known of leases.
+/// Reads and writes leases.
 const LEASES: &str = include_str!("lua/leases.lua");
 
 /// One run of a script.
@@ -68,39 +70,24 @@ pub(super) struct Call {
 }
 
 impl Script {
-    fn text(self) -> &'static Text {
-        static CLAIM: LazyLock<Text> =
-            LazyLock::new(|| Text::leases(include_str!("lua/claim.lua")));
-        static JOIN: LazyLock<Text> = LazyLock::new(|| Text::leases(include_str!("lua/join.lua")));
-        static LEAVE: LazyLock<Text> =
-            LazyLock::new(|| Text::leases(include_str!("lua/leave.lua")));
-        static RENEW: LazyLock<Text> =
-            LazyLock::new(|| Text::new(&[TIMING, include_str!("lua/renew.lua")]));
-        static HOLD: LazyLock<Text> = LazyLock::new(|| Text::leases(include_str!("lua/hold.lua")));
-        static END: LazyLock<Text> = LazyLock::new(|| Text::leases(include_str!("lua/end.lua")));
-        static EXPIRE: LazyLock<Text> =
-            LazyLock::new(|| Text::leases(include_str!("lua/expire.lua")));
-        static IMPORT: LazyLock<Text> =
-            LazyLock::new(|| Text::plain(include_str!("lua/import.lua")));
-        static RESET: LazyLock<Text> = LazyLock::new(|| Text::plain(include_str!("lua/reset.lua")));
-        static ACCEPT: LazyLock<Text> =
-            LazyLock::new(|| Text::plain(include_str!("lua/accept.lua")));
-        match self {
-            Script::Claim => &CLAIM,
-            Script::Join => &JOIN,
-            Script::Leave => &LEAVE,
-            Script::Renew => &RENEW,
-            Script::Hold => &HOLD,
-            Script::End => &END,
-            Script::Expire => &EXPIRE,
-            Script::Import => &IMPORT,
-            Script::Reset => &RESET,
-            Script::Accept => &ACCEPT,
-        }
+    fn text(self) -> &'static ScriptText {
+        const COUNT: usize = Script::Accept as usize + 1;
+        static TEXTS: [OnceLock<ScriptText>; COUNT] = [const { OnceLock::new() }; COUNT];
+        TEXTS[self as usize].get_or_init(|| match self {
+            Script::Claim => ScriptText::leases(include_str!("lua/claim.lua")),
+            Script::Join => ScriptText::leases(include_str!("lua/join.lua")),
+            Script::Leave => ScriptText::leases(include_str!("lua/leave.lua")),
+            Script::Renew => ScriptText::new(&[TIMING, include_str!("lua/renew.lua")]),
+            Script::Hold => ScriptText::leases(include_str!("lua/hold.lua")),
+            Script::End => ScriptText::leases(include_str!("lua/end.lua")),
+            Script::Expire => ScriptText::leases(include_str!("lua/expire.lua")),
+            Script::Import => ScriptText::plain(include_str!("lua/import.lua")),
+            Script::Reset => ScriptText::plain(include_str!("lua/reset.lua")),
+            Script::Accept => ScriptText::plain(include_str!("lua/accept.lua")),
+        })
     }
 
-    /// One that changes these hashes, with arguments of its own. `verb` and
-    /// `author` are what the log says of it.
+    /// A call that changes these hashes. `verb` and `author` are for the log.
     pub(super) fn plain<'h>(
         self,
         hashes: impl Iterator<Item = &'h str>,
@@ -112,7 +99,7 @@ impl Script {
         self.call(keys.collect(), arguments).logged(verb, author)
     }
 
-    /// One that changes this role in these hashes, and its leases.
+    /// A call that changes this role in these hashes, and its leases.
     pub(super) fn leases<'h>(
         self,
         hashes: impl Iterator<Item = &'h str>,
@@ -129,7 +116,7 @@ impl Script {
         self.call(keys.collect(), arguments).logged(verb, author)
     }
 
-    /// One that renews, and does not know the log.
+    /// A call that renews, without the log.
     pub(super) fn renewal<'h>(
         self,
         hashes: impl Iterator<Item = &'h str>,
@@ -153,19 +140,19 @@ impl Script {
 }
 
 impl Call {
-    /// Adds what the log says of it.
+    /// Adds the arguments for the log.
     fn logged(mut self, verb: &str, author: &Author) -> Call {
         let words = [verb.to_owned(), author.to_string(), nonce()];
         self.arguments.extend(words.map(String::into_bytes));
         self
     }
 
-    /// The command that runs it where Redis knows the script.
+    /// The command for a Redis that has the script.
     pub(super) fn by_digest(&self) -> Cmd {
         self.command("EVALSHA", &self.script.text().digest)
     }
 
-    /// The command that runs it in any case.
+    /// The command for any Redis.
     pub(super) fn in_full(&self) -> Cmd {
         self.command("EVAL", &self.script.text().text)
     }
@@ -178,7 +165,7 @@ impl Call {
     }
 }
 
-/// Beside a hash: what is held in it, the times of this role, and what expires.
+/// The keys for leases: the records, the times of this role, and what expires.
 pub(super) fn lease_keys(hash: &str, role: &str) -> [String; 3] {
     [
         held_key(hash),
@@ -187,17 +174,17 @@ pub(super) fn lease_keys(hash: &str, role: &str) -> [String; 3] {
     ]
 }
 
-/// The hash of the records of those who hold something.
+/// The key of the records.
 pub(super) fn held_key(hash: &str) -> String {
     format!("{hash}:held")
 }
 
-/// The sorted set of those who hold a role, by when they renewed.
+/// The key of the times of renewal of a role.
 pub(super) fn times_key(hash: &str, role: &str) -> String {
     format!("{hash}:held:{role}")
 }
 
-/// A random number that no other has: 16 hexadecimal digits.
+/// A random number of 16 hexadecimal digits.
 pub(super) fn nonce() -> String {
     // Each state has keys of its own, from the system's entropy.
     format!("{:016x}", RandomState::new().build_hasher().finish())
@@ -229,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_script_is_called_by_its_sha1() {
-        let text = Text::new(&["return 1"]);
+        let text = ScriptText::new(&["return 1"]);
         assert_eq!(text.digest, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }
 }

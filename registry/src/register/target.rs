@@ -1,38 +1,38 @@
-//! Whether what a role is to point at has an address, as Redis has it now. That
-//! is found out beforehand, because no script walks a hash; the script which
-//! writes the pointer sees whether what was found is still there.
+//! Whether the target of a pointer has an address in Redis now. That is looked up before the script
+//! runs, because no script iterates over a hash; the script that writes the pointer checks that the
+//! fields which were found are still there.
 
-use super::claim::{pattern, role_of, scan};
-use super::registrar::Registrar;
-use super::reply::{bytes, items};
-use super::trouble::Trouble;
-use crate::record::{Target, Value as Record};
+use std::collections::{BTreeMap, BTreeSet};
+
 use cloudhosts_table::Name;
 use cloudhosts_table::rule::{Namespace, decide};
 use redis::cmd;
-use std::collections::{BTreeMap, BTreeSet};
 
-/// Most pointers in a row until there is an address, as the mirror has it.
+use super::claim::{pattern, role_of, scan};
+use super::error::RegisterError;
+use super::registrar::Registrar;
+use crate::record::{Target, Value as RoleValue};
+use crate::reply::{bytes, items};
+
+/// The most pointers in a chain, as in the daemon.
 const MAX_CHAIN: usize = 8;
 
-/// So many roles are looked at, one after the other. Whoever has pointers at
-/// more of them is believed.
+/// The most roles that are looked up. If there are more, the result is unknown.
 const MOST_ROLES: usize = 64;
 
-/// The fields of all wildcards.
+/// A pattern that matches all wildcards.
 const WILDCARDS: &str = "\\**";
 
-/// Where pointers are followed: what a role points at may stand in any hash that
-/// machines mirror.
+/// Where pointers are followed: the target may be in any hash that machines mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Views {
-    /// The hashes, the deciding one first.
+    /// The hashes, in the order of precedence.
     pub hashes: Vec<String>,
-    /// Names in it are the same roles.
+    /// The domain: names in it are the same roles.
     pub domain: Option<Name>,
 }
 
-/// A field that leads to an address.
+/// A field on the way to an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Witness {
     pub(super) hash: String,
@@ -40,14 +40,14 @@ pub(super) struct Witness {
     pub(super) value: Vec<u8>,
 }
 
-/// What there is at a name.
+/// What a name leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// An address, by way of these fields.
+    /// An address, by these fields.
     Address(Vec<Witness>),
-    /// None.
+    /// No address.
     Nothing,
-    /// Not all hashes may be read, or it takes too long.
+    /// Unknown: not all hashes may be read, or there are too many roles.
     Unknown,
 }
 
@@ -56,24 +56,24 @@ pub(super) struct Search<'s> {
     pub(super) views: &'s Views,
     /// The hashes that are about to be written to.
     pub(super) written: Vec<&'s str>,
-    /// The role that will lead nowhere else by then.
+    /// The role that is being changed.
     pub(super) but: &'s str,
     pub(super) registrar: &'s mut Registrar,
 }
 
-/// How carefully fields are looked for.
+/// How fields are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Care {
-    /// Those without member, in the normal spelling.
+    /// Those without a member, in the normal spelling (HMGET).
     Plain,
-    /// All of them, through the whole hash.
+    /// All, in every spelling (HSCAN).
     All,
 }
 
-/// The fields of a role, and what they say.
+/// The fields of a role, and their targets.
 type Fields = Vec<(Witness, Target)>;
 
-/// Roles, each with the fields that decide it.
+/// Roles, each with the fields that apply.
 struct Roles(BTreeMap<String, Fields>);
 
 impl<'r> Namespace for &'r Roles {
@@ -90,15 +90,15 @@ impl<'r> Namespace for &'r Roles {
 }
 
 impl Search<'_> {
-    /// What there is at a name.
-    pub(super) async fn reach(&mut self, name: &Name) -> Result<Reach, Trouble> {
+    /// What a name leads to.
+    pub(super) async fn reach(&mut self, name: &Name) -> Result<Reach, RegisterError> {
         match self.follow(name, Care::Plain).await? {
             Reach::Nothing => self.follow(name, Care::All).await,
             found => Ok(found),
         }
     }
 
-    async fn follow(&mut self, name: &Name, care: Care) -> Result<Reach, Trouble> {
+    async fn follow(&mut self, name: &Name, care: Care) -> Result<Reach, RegisterError> {
         let mut seen = BTreeSet::from([self.but.to_owned()]);
         let mut open = vec![(*name, Vec::new())];
         while let Some((name, path)) = open.pop() {
@@ -131,9 +131,13 @@ impl Search<'_> {
         Ok(Reach::Nothing)
     }
 
-    /// The roles that may decide a name, of each the fields in the first hash
-    /// that has one which can be used. None where a hash may not be read.
-    async fn candidates(&mut self, name: &Name, care: Care) -> Result<Option<Roles>, Trouble> {
+    /// The roles that may match a name, each with its fields in the first hash that has a valid one.
+    /// None if a hash may not be read.
+    async fn candidates(
+        &mut self,
+        name: &Name,
+        care: Care,
+    ) -> Result<Option<Roles>, RegisterError> {
         let mut names = vec![name.as_str()];
         let domain = self.views.domain.as_ref().map(Name::as_str);
         let inner = domain.and_then(|domain| name.as_str().strip_suffix(domain)?.strip_suffix('.'));
@@ -147,17 +151,17 @@ impl Search<'_> {
             };
             let found = match found {
                 Ok(found) => found,
-                Err(Trouble::Refused(_)) if !self.written.contains(&hash.as_str()) => {
+                Err(RegisterError::Refused(_)) if !self.written.contains(&hash.as_str()) => {
                     return Ok(None);
                 }
-                Err(trouble) => return Err(trouble.before_any_change()),
+                Err(error) => return Err(error.before_any_change()),
             };
             let mut here: BTreeMap<String, Fields> = BTreeMap::new();
             for (field, value) in found {
                 let role = role_of(&field);
                 let role =
                     role.filter(|role| names.contains(&role.as_str()) || wildcards.contains(role));
-                if let (Some(role), Ok(record)) = (role, Record::parse(&value)) {
+                if let (Some(role), Ok(record)) = (role, RoleValue::parse(&value)) {
                     let hash = hash.clone();
                     let witness = Witness { hash, field, value };
                     here.entry(role).or_default().push((witness, record.target));
@@ -177,21 +181,21 @@ fn wildcards(name: &str) -> impl Iterator<Item = String> {
     dots.filter_map(|(at, _)| Some(format!("*{}", name.get(at..)?)))
 }
 
-/// The fields of these roles that have no member, in the normal spelling.
+/// The fields of these roles without a member, in the normal spelling.
 async fn plain(
     hash: &str,
     names: &[&str],
     wildcards: &[String],
     registrar: &mut Registrar,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RegisterError> {
     let roles: Vec<&str> = names
         .iter()
         .copied()
         .chain(wildcards.iter().map(String::as_str))
         .collect();
-    let mut question = cmd("HMGET");
-    question.arg(hash).arg(&roles);
-    let answer = registrar.ask(&question).await?;
+    let mut command = cmd("HMGET");
+    command.arg(hash).arg(&roles);
+    let answer = registrar.send(&command).await?;
     let values = items(&answer).iter().map(bytes);
     let fields = roles.into_iter().zip(values);
     let there =
@@ -199,13 +203,13 @@ async fn plain(
     Ok(there.collect())
 }
 
-/// All fields that may be of these roles, and of others.
+/// All fields that may be of these roles.
 async fn all(
     hash: &str,
     names: &[&str],
     wildcards: bool,
     registrar: &mut Registrar,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Trouble> {
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RegisterError> {
     let mut found = Vec::new();
     for name in names {
         found.extend(scan(hash, &pattern(name), registrar).await?);

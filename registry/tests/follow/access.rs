@@ -1,12 +1,14 @@
 //! Users, passwords and TLS.
 
-use crate::certs;
-use crate::server::{Dir, Redis};
-use crate::watcher::{Mirrored, Watcher};
+use std::fs;
+
 use cloudhosts_config::Config;
 use cloudhosts_registry::Mode;
 use cloudhosts_registry::acl::{AclDialect, AclUser};
-use std::fs;
+
+use crate::certs;
+use crate::server::{Dir, Redis};
+use crate::watcher::{Mirrored, Watcher};
 
 /// The line that the documentation gives for the daemon.
 fn acl() -> String {
@@ -17,7 +19,8 @@ fn acl() -> String {
 fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {
     let file = dir.file("password", &format!("{password}\n"));
     format!(
-        "{more}[redis]\nurls = [\"{url}\"]\nusername = \"cloudhosts\"\npassword_file = \"{file}\"\n"
+        "{more}[redis]\nurls = [\"{url}\"]\nusername = \"cloudhosts\"\npassword_file = \"{}\"\n",
+        file.display()
     )
 }
 
@@ -72,7 +75,7 @@ fn each_right_of_the_acl_is_needed() {
         let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", ""));
         let why = watcher.until_unreadable();
         assert!(
-            why.starts_with(sign) && why.contains("README"),
+            why.starts_with(sign) && why.contains("cloudhosts acl"),
             "{right}: {why}"
         );
     }
@@ -90,7 +93,7 @@ fn a_right_that_is_missing_to_leave_a_giant_value_aside_is_named() {
         let hashes = "hashes = [\"cloudhosts\", \"cloudhosts:private\"]\n";
         let mut watcher = Watcher::with(&as_user(&redis.url(), &dir, "PASSWORD", hashes));
         let why = watcher.until_unreadable();
-        let told = ["NOPERM", right, "README", "too large"];
+        let told = ["NOPERM", right, "cloudhosts acl", "too large"];
         assert!(told.iter().all(|word| why.contains(word)), "{right}: {why}");
         watcher.until_hash_holds(1, &[("a", "1")]);
         // Without the value the rights of before do, by themselves.

@@ -1,7 +1,8 @@
 //! A private CA and certificates of its making, by openssl.
 
-use crate::server::Dir;
 use std::process::Command;
+
+use cloudhosts_testkit::Dir;
 
 /// Makes `ca.crt`, and `NAME.crt` and `NAME.key` for this name and as long.
 pub fn make(dir: &Dir, name: &str, san: &str, days: &str) {
@@ -48,7 +49,7 @@ pub fn make(dir: &Dir, name: &str, san: &str, days: &str) {
         "-days",
         days,
         "-extfile",
-        &extensions,
+        extensions.to_str().unwrap(),
         "-out",
         &crt,
     ]);

@@ -1,13 +1,15 @@
 //! A Redis that dies, stops, comes back or is elsewhere: what becomes of the
 //! connection. What becomes of the names stands in `losses.rs`.
 
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use cloudhosts_registry::Event;
+use rustix::process::Signal;
+
 use crate::peer::{Peer, manners};
 use crate::server::{Redis, free_port, wait_for};
 use crate::watcher::Watcher;
-use cloudhosts_registry::Event;
-use rustix::process::Signal;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 #[test]
 fn a_redis_that_dies_is_tried_again() {

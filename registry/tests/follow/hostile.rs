@@ -1,13 +1,15 @@
 //! Peers that break every rule.
 
-use crate::peer::{Peer, manners};
-use crate::server::{Redis, wait_for};
-use crate::watcher::Watcher;
-use cloudhosts_registry::Event;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use cloudhosts_registry::Event;
+
+use crate::peer::{Peer, manners};
+use crate::server::{Redis, wait_for};
+use crate::watcher::Watcher;
 
 /// The peak of this process's memory, in KiB.
 fn peak() -> u64 {
@@ -40,7 +42,7 @@ fn what_is_not_the_protocol_ends_the_connection() {
             let peer = Peer::answering(move |_| text.clone());
             let mut watcher = Watcher::of(&peer.url);
             let why = watcher.until("the end", |event| match event {
-                Event::Disconnected { why, .. } => Some(why.clone()),
+                Event::Disconnected { fault, .. } => Some(fault.why.clone()),
                 _ => None,
             });
             let printable = why.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -145,7 +147,7 @@ fn errors_are_explained() {
     }
     for (error, advice) in [
         ("MOVED 3999 127.0.0.1:6381", "another node"),
-        ("NOPERM this user has no permissions", "README"),
+        ("NOPERM this user has no permissions", "cloudhosts acl"),
         ("WRONGTYPE Operation against a key", "not a hash"),
     ] {
         let peer = Peer::answering(move |words| {
@@ -222,7 +224,7 @@ fn cuts_in_the_middle_of_an_answer_leave_nothing_half_read() {
         let mut watcher = Watcher::of(&peer.url);
         for _ in 0..3 {
             let event = watcher.until("a loss or a batch", |event| match event {
-                Event::Disconnected { why, .. } => Some(Ok(why.clone())),
+                Event::Disconnected { fault, .. } => Some(Ok(fault.why.clone())),
                 Event::Changes(_) => Some(Err(())),
                 Event::Connected { .. } => None,
             });

@@ -1,12 +1,14 @@
 //! Hashes that are read in steps, and hashes with something in them that is too
 //! large.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cloudhosts_registry::{Event, Value, ValueError};
+
 use crate::peer::{Peer, manners};
 use crate::server::{Redis, wait_for};
 use crate::watcher::Watcher;
-use cloudhosts_registry::{Event, Value, ValueError};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 fn until_truth(watcher: &mut Watcher, redis: &mut Redis) {
     let truth = redis.fields("cloudhosts");

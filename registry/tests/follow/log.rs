@@ -1,9 +1,11 @@
 //! The change log: what it saves, and that it is never relied on too much.
 
+use std::time::Duration;
+
+use cloudhosts_registry::Event;
+
 use crate::server::{Redis, log_change};
 use crate::watcher::Watcher;
-use cloudhosts_registry::Event;
-use std::time::Duration;
 
 /// The commands that read a hash, and how often they were called.
 fn reads(redis: &mut Redis) -> Vec<u64> {

@@ -1,14 +1,16 @@
 //! What Redis loses is retained, and what somebody deleted is not: each case in
 //! which these were once taken for each other.
 
-use crate::peer::Peer;
-use crate::server::{Dir, Redis, wait_for};
-use crate::watcher::Watcher;
-use rustix::process::Signal;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::peer::Peer;
+use crate::server::{Dir, Redis, wait_for};
+use crate::watcher::Watcher;
 
 const BOTH: [(&str, &str); 2] = [("a", "1"), ("b", "2")];
 

@@ -1,6 +1,5 @@
 //! Following a real Redis, through everything that can happen to it.
 #![allow(
-    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,

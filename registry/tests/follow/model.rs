@@ -2,12 +2,13 @@
 //! happen to a log and a connection: what is followed is right in the end, and
 //! no change is ever seen in part.
 
-use crate::server::{PATIENCE, Redis, log_change};
-use crate::watcher::{Contents, Mirrored, Watcher};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::server::{PATIENCE, Redis, log_change};
+use crate::watcher::{Contents, Mirrored, Watcher};
 
 const HASHES: [&str; 2] = ["a", "b"];
 

@@ -1,12 +1,13 @@
 //! How soon a change is seen that has to be scanned for.
 
-use crate::peer::Peer;
-use crate::server::Redis;
-use crate::watcher::Watcher;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::peer::Peer;
+use crate::server::Redis;
+use crate::watcher::Watcher;
 
 /// How long it takes until a value of a hash is seen.
 fn until_seen(watcher: &mut Watcher, hash: usize, field: &str, value: &str) -> Duration {

@@ -1,10 +1,11 @@
 //! Nobody sees half of a change: neither of one that is made while a hash is
 //! read, nor of one that is made in two hashes.
 
-use crate::server::{PATIENCE, Redis};
-use crate::watcher::{Contents, Watcher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::server::{PATIENCE, Redis};
+use crate::watcher::{Contents, Watcher};
 
 /// Writes on a connection of its own until it is told to stop; the number of the
 /// turn is given.

@@ -1,9 +1,11 @@
 //! Changes that Redis pushes.
 
+use std::time::{Duration, Instant};
+
+use cloudhosts_registry::Mode;
+
 use crate::server::Redis;
 use crate::watcher::Watcher;
-use cloudhosts_registry::Mode;
-use std::time::{Duration, Instant};
 
 const TWO: &str = "hashes = [\"cloudhosts:private\", \"cloudhosts\"]\n";
 

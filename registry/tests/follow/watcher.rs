@@ -1,15 +1,17 @@
 //! `follow` on a thread of its own, as the daemon runs it, and what it told.
 
-use crate::server::{Dir, PATIENCE};
-use cloudhosts_config::Config;
-use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::{Baseline, Batch, Changes, Checkpoint, Event, Mode, Pairs, follow};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use cloudhosts_config::Config;
+use cloudhosts_registry::log::DropScope;
+use cloudhosts_registry::{Baseline, Batch, Changes, Checkpoint, Event, Mode, Pairs, follow};
+
+use crate::server::{Dir, PATIENCE};
 
 pub type Contents = BTreeMap<String, String>;
 
@@ -243,7 +245,7 @@ impl Watcher {
 
     pub fn disconnected(&mut self) -> String {
         self.until("a loss of the connection", |event| match event {
-            Event::Disconnected { why, .. } => Some(why.clone()),
+            Event::Disconnected { fault, .. } => Some(fault.why.clone()),
             _ => None,
         })
     }

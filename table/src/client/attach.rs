@@ -1,4 +1,4 @@
-//! Getting a region from the daemon.
+//! Attaching: receives a region from the daemon, and maps it.
 
 use core::fmt;
 
@@ -8,56 +8,58 @@ use crate::format::{Layout, OpenError};
 use crate::handover::{self, HandoverError};
 use crate::last_good::FileError;
 use crate::memory;
-use crate::shm::{Attached, MapError, Mapping};
+use crate::shm::{AttachedRegion, MapError, Mapping};
 
-/// What the daemon hands over is mapped only if its seals keep it there, and
-/// taken only if it is a table.
-pub(super) fn from_daemon(paths: &Paths, deadline: Monotonic) -> Result<Attached, AttachError> {
+/// Receives a region and maps it, provided that it is sealed and a table.
+pub(super) fn from_daemon(
+    paths: &Paths,
+    deadline: Monotonic,
+) -> Result<AttachedRegion, AttachError> {
     let handover = handover::receive(&paths.socket, deadline).map_err(AttachError::Handover)?;
     let ahead = handover.clock.0.wrapping_sub(monotonic().0);
     let mapping = match Mapping::of_region(&handover.region) {
-        // Then it is one of a memory file, which is closed in no time.
+        // Then it is a memory file, which takes no time to close.
         Ok(mapping) => {
-            drop(handover.region.into_known());
+            drop(handover.region.into_trusted());
             mapping
         }
         Err(error) => {
             let closed = handover.region.close();
-            let intruder = AttachError::Handover(HandoverError::Intruder);
+            let left_open = AttachError::Handover(HandoverError::UnsafeDescriptor);
             return Err(if closed {
                 AttachError::Map(error)
             } else {
-                intruder
+                left_open
             });
         }
     };
     let header = memory::header(mapping.words()).ok_or(AttachError::Open(OpenError::Truncated))?;
     let layout = Layout::read(&header, mapping.words().len()).map_err(AttachError::Open)?;
-    Ok(Attached {
+    Ok(AttachedRegion {
         mapping,
         layout,
         ahead,
     })
 }
 
-/// Why a process has no region, and no file either.
+/// Why a process could not attach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachError {
-    /// The daemon did not hand one over.
+    /// No region was received.
     Handover(HandoverError),
-    /// What it handed over can't be mapped.
+    /// What was received can't be mapped.
     Map(MapError),
-    /// It is no table that this program reads.
+    /// What was received is not a table that this program reads.
     Open(OpenError),
-    /// The file does not answer.
+    /// `last-good.table` can't be used either.
     File(FileError),
-    /// What it handed over is a region that no daemon writes to.
+    /// What was received is a region that no daemon writes to.
     Unserved,
-    /// Another thread is at it, and takes too long.
+    /// Another thread is attaching, and takes too long.
     Slow,
-    /// It was tried less than a second ago.
+    /// The last attempt failed less than a second ago.
     TriedJustNow,
-    /// Too many regions before this one are held by lookups that never ended.
+    /// Lookups that never ended use all slots for regions.
     NoRoom,
     /// The path of the socket is too long.
     Path,
@@ -68,12 +70,14 @@ impl fmt::Display for AttachError {
         match self {
             AttachError::Handover(error) => error.fmt(f),
             AttachError::Map(error) => error.fmt(f),
-            AttachError::Open(error) => error.fmt(f),
+            AttachError::Open(error) => write!(f, "the daemon's table: {error}"),
             AttachError::File(error) => error.fmt(f),
-            AttachError::Unserved => f.write_str("what was handed over is served by no daemon"),
-            AttachError::Slow => f.write_str("attaching takes too long"),
-            AttachError::TriedJustNow => f.write_str("tried less than a second ago"),
-            AttachError::NoRoom => f.write_str("lookups that never ended hold too many tables"),
+            AttachError::Unserved => f.write_str("no daemon writes to the table that was received"),
+            AttachError::Slow => f.write_str("another thread takes too long to attach"),
+            AttachError::TriedJustNow => {
+                f.write_str("the last attempt failed less than a second ago")
+            }
+            AttachError::NoRoom => f.write_str("lookups that never ended use too many tables"),
             AttachError::Path => f.write_str("the socket's path is longer than 107 bytes"),
         }
     }

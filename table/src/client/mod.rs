@@ -1,20 +1,19 @@
-//! The process's one region: attached at the first lookup, and followed from
-//! then on without a system call, whatever changes.
+//! The table that a process looks up in. The first lookup attaches to the daemon's
+//! region; later ones read it without a system call, however it changes.
 //!
-//! What a lookup does follows from what the region says of itself; it is decided
-//! here, in [`Client::with`]:
+//! [`Client::with`] decides what a lookup does, by the state of the region:
 //!
-//! | the region | what is done |
+//! | the region | what a lookup does |
 //! |---|---|
-//! | is served, with a heartbeat within 3 s | answer from it |
-//! | has moved | attach to the new one, then answer |
-//! | has retired, or has no heartbeat | look for a new daemon, then answer |
-//! | there is none | attach; where that fails, answer from the file |
+//! | is served, with a heartbeat within 3 s | answers from it |
+//! | has moved | attaches to the new one, then answers |
+//! | has retired, or has no heartbeat | looks for a new daemon, then answers |
+//! | there is none | attaches; if that fails, answers from the file |
 //!
-//! An attempt that fails is not repeated for a second. Meanwhile whichever is
-//! newer answers, the region at hand or the file that the daemon keeps up to
-//! date, which is opened anew at each lookup; until it has been without a daemon
-//! for longer than its own `stale_max`.
+//! After a failed attempt there is none for a second. Meanwhile the region or the
+//! file answers, whichever is newer. The file is opened at each lookup, so one
+//! that the daemon has replaced is used at once. Both answer until they have been
+//! without a daemon for longer than their `stale_max`.
 
 mod attach;
 mod paths;
@@ -24,87 +23,87 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
-use rustix::thread::{Timespec, nanosleep};
-
 pub use attach::AttachError;
 pub use paths::{LAST_GOOD, LAST_GOOD_NAME, Paths, SOCKET};
+use rustix::thread::{Timespec, nanosleep};
 
 use crate::clock::{Monotonic, monotonic};
-use crate::format::{Layout, State, Word};
+use crate::format::{Layout, LiveWord, State};
 use crate::handover::HandoverError;
-use crate::last_good::LastGood;
+use crate::last_good::LastGoodFile;
 use crate::memory::Memory;
-use crate::shm::{Held, Slots, Words};
+use crate::shm::{RegionGuard, RegionSlots, Words};
 use crate::view::{View, stale_max};
 
-/// Longest that an attach may keep a program waiting that has no region yet.
+/// How long a program that has no region yet may have to wait for an attach.
 const FIRST_ATTACH: Duration = Duration::from_millis(100);
-/// Of that, how long it waits for the daemon.
+/// How much of that it waits for the daemon.
 const FIRST_ANSWER: Duration = Duration::from_millis(50);
-/// How long the new region of a daemon that is alive may take to arrive.
+/// How long to wait for the new region of a daemon that is alive.
 const NEW_REGION: Duration = Duration::from_millis(20);
-/// How long to look for a new daemon while the old one's region answers: one
-/// that is there needs much less.
+/// How long to look for a new daemon while the old one's region can answer. A
+/// daemon that is there needs much less.
 const NEW_DAEMON: Duration = Duration::from_millis(2);
-/// How often to try while it fails.
+/// The time between attempts to attach while they fail.
 const RETRY: Duration = Duration::from_secs(1);
-/// After so long without a heartbeat (it beats once a second) the daemon is
-/// taken for dead.
+/// A daemon whose last heartbeat is older is taken for dead. There is one each
+/// second.
 pub const DEAD_AFTER: Duration = Duration::from_secs(3);
-/// A heartbeat may be so far ahead of a clock that is read at its last tick,
-/// and of one that was set by a message that took its time. One that is further
-/// ahead is none.
-const AHEAD: Duration = Duration::from_secs(1);
+/// A heartbeat may be this far in the future, because the clock may be that of the
+/// last tick, and the daemon's was estimated from a message. One that is further
+/// in the future does not count.
+const MAX_AHEAD: Duration = Duration::from_secs(1);
 /// How long a thread sleeps at a time while another attaches for the first time.
 const PAUSE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 200_000,
 };
 
-/// The region of a process. One of them stands in a `static`; threads share it
-/// without waiting for each other, and a forked child goes on with it.
+/// The table of a process, in a `static` of it. Threads share the client without
+/// waiting for each other, and a forked child goes on with it.
 #[derive(Debug)]
 pub struct Client {
-    slots: Slots,
-    /// Not to be tried before this moment.
+    slots: RegionSlots,
+    /// The earliest moment of the next attempt to attach.
     next_try: AtomicU64,
-    /// What answers at the socket means harm: it is never asked again.
-    shunned: AtomicBool,
+    /// Whether the process at the socket is hostile: then it is never connected to
+    /// again.
+    is_hostile: AtomicBool,
 }
 
-/// What a region says of itself.
+/// Whether a region is up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// The daemon writes to it.
+enum Freshness {
+    /// A daemon writes to it.
     Fresh,
-    /// There is a newer one; this one was left so long ago.
+    /// There is a newer one. The last heartbeat in this one is so old.
     Moved(Duration),
-    /// No daemon has been behind it for so long.
+    /// No daemon writes to it. The last heartbeat is so old.
     Orphaned(Duration),
 }
 
-impl Standing {
+impl Freshness {
     #[inline]
-    fn of(words: Words<'_>, now: Monotonic) -> Standing {
-        let beat = Monotonic(words.live(Word::HEARTBEAT));
-        let believed = beat <= now + AHEAD;
-        let since = if believed {
+    fn of(words: Words<'_>, now: Monotonic) -> Freshness {
+        let beat = Monotonic(words.live(LiveWord::HEARTBEAT));
+        let plausible = beat <= now + MAX_AHEAD;
+        let since = if plausible {
             now.since(beat)
         } else {
             Duration::MAX
         };
-        match State::of(words.live(Word::STATE)) {
-            State::Serving if since <= DEAD_AFTER => Standing::Fresh,
-            State::Moved => Standing::Moved(since),
-            State::Serving | State::Retired => Standing::Orphaned(since),
+        match State::of(words.live(LiveWord::STATE)) {
+            State::Serving if since <= DEAD_AFTER => Freshness::Fresh,
+            State::Moved => Freshness::Moved(since),
+            State::Serving | State::Retired => Freshness::Orphaned(since),
         }
     }
 
-    /// How long the daemon has been gone.
+    /// How long it has not been up to date.
     fn age(self) -> Duration {
         match self {
-            Standing::Fresh => Duration::ZERO,
-            Standing::Moved(age) | Standing::Orphaned(age) => age,
+            Freshness::Fresh => Duration::ZERO,
+            Freshness::Moved(age) | Freshness::Orphaned(age) => age,
         }
     }
 }
@@ -114,18 +113,18 @@ impl Client {
     #[must_use]
     pub const fn new() -> Client {
         Client {
-            slots: Slots::new(),
+            slots: RegionSlots::new(),
             next_try: AtomicU64::new(0),
-            shunned: AtomicBool::new(false),
+            is_hostile: AtomicBool::new(false),
         }
     }
 
-    /// Lets `f` look into the newest table that can be had, at the time `now`,
-    /// which may be that of the last tick.
-    /// `paths` says where to attach; it is asked only when that is tried.
+    /// Runs `f` on the newest table that is available. `now` is the time, which may
+    /// be that of the last tick. `paths` says where to attach, and is only called
+    /// when that is tried.
     ///
-    /// Takes at most 100 ms more than `f`, and that only where there is no
-    /// region yet. Allocates nothing and leaves no descriptor open.
+    /// Takes at most 100 ms more than `f`, and that only if there is no region yet.
+    /// Allocates nothing and leaves no descriptor open.
     ///
     /// # Errors
     /// There is no table, or none that may still be served.
@@ -138,17 +137,17 @@ impl Client {
     ) -> Result<R, Unavailable> {
         if let Some(held) = self.slots.enter()
             && let Some((words, layout)) = held.region()
-            && Standing::of(words, held.on_its_clock(now)) == Standing::Fresh
+            && Freshness::of(words, held.on_its_clock(now)) == Freshness::Fresh
         {
             return Ok(f(&View::region(words, layout)));
         }
-        self.otherwise(paths, now, f)
+        self.slow_path(paths, now, f)
     }
 
-    /// The same where there is no region, or none with a daemon behind it.
+    /// [`Client::with`] without a region that is up to date.
     #[cold]
     #[inline(never)]
-    fn otherwise<R>(
+    fn slow_path<R>(
         &self,
         paths: impl FnOnce() -> Option<Paths>,
         now: Monotonic,
@@ -156,17 +155,17 @@ impl Client {
     ) -> Result<R, Unavailable> {
         let paths = paths().ok_or(AttachError::Path)?;
         let now = now.max(monotonic());
-        let tried = self.renew(&paths, now);
+        let tried = self.try_attach(&paths, now);
         let held = self.slots.enter();
         let region = held.as_ref().and_then(|held| {
             let (words, layout) = held.region()?;
-            let standing = Standing::of(words, held.on_its_clock(now));
+            let standing = Freshness::of(words, held.on_its_clock(now));
             Some((words, layout, standing))
         });
-        if let Some((words, layout, Standing::Fresh)) = region {
+        if let Some((words, layout, Freshness::Fresh)) = region {
             return Ok(f(&View::region(words, layout)));
         }
-        let file = LastGood::open(paths.last_good);
+        let file = LastGoodFile::open(paths.last_good);
         if let Ok((file, layout)) = &file
             && is_newer(file, layout, region.as_ref())
         {
@@ -186,24 +185,24 @@ impl Client {
                 fresh_enough(&layout, file.age())?;
                 Err(Unavailable::Unreadable)
             }
-            // Where neither is there, the daemon is what is missing.
+            // If there is neither, the missing daemon is the reason to report.
             (None, Err(error)) => Err(tried.err().unwrap_or(AttachError::File(error)).into()),
         }
     }
 
-    /// Attaches to another region, if there is one to be had and no other thread
-    /// is at it. Where there is no region at all, waits for that thread.
-    fn renew(&self, paths: &Paths, now: Monotonic) -> Result<(), AttachError> {
-        if self.shunned.load(Ordering::Relaxed) {
-            return Err(AttachError::Handover(HandoverError::Intruder));
+    /// Attaches to another region, unless another thread is doing so or the last
+    /// attempt has just failed. Without any region it waits for that thread.
+    fn try_attach(&self, paths: &Paths, now: Monotonic) -> Result<(), AttachError> {
+        if self.is_hostile.load(Ordering::Relaxed) {
+            return Err(AttachError::Handover(HandoverError::UnsafeDescriptor));
         }
-        // A caller may be ahead of the clock; what is waited for is not.
+        // Not from `now`, which the caller may have set to a later time.
         let deadline = monotonic() + FIRST_ATTACH;
         loop {
             let wait = match self.standing(now) {
-                Some(Standing::Fresh) => return Ok(()),
-                Some(Standing::Moved(_)) => NEW_REGION,
-                Some(Standing::Orphaned(_)) => NEW_DAEMON,
+                Some(Freshness::Fresh) => return Ok(()),
+                Some(Freshness::Moved(_)) => NEW_REGION,
+                Some(Freshness::Orphaned(_)) => NEW_DAEMON,
                 None => FIRST_ANSWER,
             };
             if now.0 < self.next_try.load(Ordering::Relaxed) {
@@ -229,53 +228,52 @@ impl Client {
         let attached = attach::from_daemon(paths, deadline);
         let installed = attached.and_then(|attached| {
             let its_now = Monotonic(now.0.wrapping_add(attached.ahead));
-            let fresh = Standing::of(attached.mapping.words(), its_now) == Standing::Fresh;
-            // One that nobody writes to takes no answer away.
+            let fresh = Freshness::of(attached.mapping.words(), its_now) == Freshness::Fresh;
+            // A region without a daemon does not replace the current one.
             if !fresh && self.slots.enter().is_some() {
                 return Err(AttachError::Unserved);
             }
             let installed = self.slots.install(attached);
             installed.then_some(()).ok_or(AttachError::NoRoom)
         });
-        if installed == Err(AttachError::Handover(HandoverError::Intruder)) {
-            self.shunned.store(true, Ordering::Relaxed);
+        if installed == Err(AttachError::Handover(HandoverError::UnsafeDescriptor)) {
+            self.is_hostile.store(true, Ordering::Relaxed);
         }
-        // A daemon that hands out what it has left itself is not asked at every
-        // lookup either.
-        if self.standing(now) != Some(Standing::Fresh) {
+        // Also a daemon that hands out a region that is not up to date is not
+        // asked again at each lookup.
+        if self.standing(now) != Some(Freshness::Fresh) {
             self.next_try.store((now + RETRY).0, Ordering::Relaxed);
         }
         installed
     }
 
-    fn standing(&self, now: Monotonic) -> Option<Standing> {
+    fn standing(&self, now: Monotonic) -> Option<Freshness> {
         let held = self.slots.enter()?;
         standing(&held, now)
     }
 }
 
-fn standing(held: &Held<'_>, now: Monotonic) -> Option<Standing> {
+fn standing(held: &RegionGuard<'_>, now: Monotonic) -> Option<Freshness> {
     let (words, _) = held.region()?;
-    Some(Standing::of(words, held.on_its_clock(now)))
+    Some(Freshness::of(words, held.on_its_clock(now)))
 }
 
-/// Whether the file is what answers: it may still be served, and the region is
-/// older, or may not.
+/// Whether the file may be served, and the region is older or may not be served.
 fn is_newer(
-    file: &LastGood,
+    file: &LastGoodFile,
     layout: &Layout,
-    region: Option<&(Words<'_>, &Layout, Standing)>,
+    region: Option<&(Words<'_>, &Layout, Freshness)>,
 ) -> bool {
     if fresh_enough(layout, file.age()).is_err() {
         return false;
     }
     region.is_none_or(|(words, layout, standing)| {
         fresh_enough(layout, standing.age()).is_err()
-            || file.generation() > words.live(Word::GENERATION)
+            || file.generation() > words.live(LiveWord::GENERATION)
     })
 }
 
-/// Whether a table that has been without a daemon for so long may be served.
+/// Checks that a table may be served that has been without a daemon for so long.
 fn fresh_enough(layout: &Layout, age: Duration) -> Result<(), Unavailable> {
     match stale_max(layout) {
         Some(most) if age > most => Err(Unavailable::Stale(age)),
@@ -283,40 +281,41 @@ fn fresh_enough(layout: &Layout, age: Duration) -> Result<(), Unavailable> {
     }
 }
 
-/// How a daemon is that hands out its region.
+/// Whether a daemon that hands out its region is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pulse {
-    /// It is alive.
+    /// It has a heartbeat.
     Beating,
-    /// It has given no sign of life for 3 s.
+    /// It has had no heartbeat for 3 s.
     Silent,
     /// It is exiting.
     Retired,
 }
 
-/// Asks the daemon for its region, and how that daemon is. Takes at most 100 ms.
+/// Receives the daemon's region, and checks whether the daemon is alive. Takes at
+/// most 100 ms.
 ///
 /// # Errors
-/// Nothing answers at the socket, or the daemon has no table yet.
+/// No region was received, or none that can be used.
 pub fn pulse(paths: &Paths) -> Result<Pulse, AttachError> {
     let attached = attach::from_daemon(paths, monotonic() + FIRST_ATTACH)?;
     let words = attached.mapping.words();
     let its_now = Monotonic(monotonic().0.wrapping_add(attached.ahead));
     Ok(
         match (
-            Standing::of(words, its_now),
-            State::of(words.live(Word::STATE)),
+            Freshness::of(words, its_now),
+            State::of(words.live(LiveWord::STATE)),
         ) {
             (_, State::Retired) => Pulse::Retired,
-            // One that has moved was on its way while it was left.
-            (Standing::Fresh | Standing::Moved(_), _) => Pulse::Beating,
-            (Standing::Orphaned(_), _) => Pulse::Silent,
+            // The daemon moved to another region after it had sent this one.
+            (Freshness::Fresh | Freshness::Moved(_), _) => Pulse::Beating,
+            (Freshness::Orphaned(_), _) => Pulse::Silent,
         },
     )
 }
 
-/// How often a daemon has to touch the file for it not to get stale while it is
-/// alive: each minute, or often enough for a shorter `stale_max`.
+/// How often the daemon has to touch the file so that it does not become stale:
+/// each minute, or more often for a short `stale_max`.
 #[must_use]
 pub fn touch_interval(stale_max: Option<Duration>) -> Duration {
     let most = Duration::from_secs(60);
@@ -329,15 +328,15 @@ impl Default for Client {
     }
 }
 
-/// Why there is no answer, neither yes nor no.
+/// Why a lookup has no result, not even that there is no such name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
-    /// There is no table to look into.
+    /// There is no table.
     NoTable(AttachError),
-    /// There has been no daemon for so long, which is more than the table's
+    /// The table has been without a daemon for so long, which is longer than its
     /// `stale_max`.
     Stale(Duration),
-    /// What was needed of the file can't be read, or is damaged.
+    /// The file can't be read, or is damaged.
     Unreadable,
 }
 
@@ -353,10 +352,10 @@ impl fmt::Display for Unavailable {
             Unavailable::NoTable(error) => error.fmt(f),
             Unavailable::Stale(age) => write!(
                 f,
-                "the last table has been without a daemon for {} s, longer than its stale_max",
+                "the table has been without a daemon for {} s, longer than its stale_max",
                 age.as_secs()
             ),
-            Unavailable::Unreadable => f.write_str("the last table is damaged"),
+            Unavailable::Unreadable => f.write_str("last-good.table is damaged"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a client finds the daemon, and what the last one left behind.
+//! Where a client finds the daemon's socket and `last-good.table`.
 
 use std::ffi::CStr;
 use std::path::Path;
@@ -8,13 +8,13 @@ use rustix::net::SocketAddrUnix;
 /// The daemon's socket.
 pub const SOCKET: &str = "/run/cloudhosts/cached.sock";
 
-/// What the newest table is called as a file, in whatever state directory.
+/// The name, in the daemon's state directory, of the file with the newest table.
 pub const LAST_GOOD_NAME: &str = "last-good.table";
 
-/// The newest table, as a file, for when there is no daemon.
+/// The file with the newest table, which clients read while there is no daemon.
 pub const LAST_GOOD: &str = "/var/lib/cloudhosts/last-good.table";
 
-/// Where to attach. Made without allocating.
+/// Where to attach. Created without allocating.
 #[derive(Debug, Clone)]
 pub struct Paths {
     pub(super) socket: SocketAddrUnix,
@@ -22,14 +22,14 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The places of an installed cloudhosts.
+    /// The paths of an installed cloudhosts.
     #[must_use]
     pub fn standard() -> Option<Paths> {
         SocketAddrUnix::new(SOCKET).ok().map(Paths::of_socket)
     }
 
-    /// Another socket, and the standard file. None when the path is empty or
-    /// longer than the 107 bytes that a socket's may have (unix(7)).
+    /// Another socket, and the standard file. None if the path is empty or longer
+    /// than the 107 bytes that the path of a socket may have (unix(7)).
     #[must_use]
     pub fn at(socket: &CStr) -> Option<Paths> {
         if socket.is_empty() {
@@ -38,7 +38,7 @@ impl Paths {
         SocketAddrUnix::new(socket).ok().map(Paths::of_socket)
     }
 
-    /// Another file too.
+    /// The same with another file.
     #[must_use]
     pub fn with_last_good(self, last_good: &'static Path) -> Paths {
         Paths { last_good, ..self }

@@ -1,5 +1,5 @@
-//! The first bytes of a table: what it is, how large, and where its parts are.
-//! They never change once a table is handed out.
+//! The header: the first bytes of a table, which say what it is, how large, and
+//! where its parts are. They never change.
 
 use core::fmt;
 
@@ -12,23 +12,23 @@ use crate::choice::Order;
 /// The first eight bytes of every table.
 pub const MAGIC: [u8; 8] = *b"CLHOSTS\0";
 
-/// The version of the format that this library reads and writes. It changes
+/// The version of the format that this library reads and writes. It is raised
 /// whenever an older reader would misread a newer table.
 pub const VERSION: u32 = 2;
 
 /// Bytes of the header, the domain included.
 pub(crate) const HEADER_BYTES: usize = 512;
 
-/// Bytes of the header that its checksum does not cover: all up to itself.
+/// Bytes of the header before what its checksum covers, including the checksum.
 const UNCHECKED: usize = 24;
 
-/// Set in the flags when addresses are answered in the order written.
+/// Flag: addresses are returned in the order written.
 const FIXED_ORDER: u32 = 1;
 
-/// Set in the flags when addresses are not looked up.
+/// Flag: the table does not answer reverse lookups.
 const NO_REVERSE: u32 = 2;
 
-/// Where a part of the table stands, in words.
+/// Where a part of the table is, in words.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Span {
@@ -36,25 +36,25 @@ struct Span {
     len: U32,
 }
 
-/// The header as it stands in the table.
+/// The bytes of the header.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Header {
     magic: [u8; 8],
     version: U32,
     flags: U32,
-    /// Of the header's bytes after this field.
+    /// Checksum of the header's bytes after this field.
     checksum: U64,
     /// Words of the whole table.
     words: U64,
     region: U64,
     seed: U64,
-    /// Nanoseconds; 0 for ever.
+    /// In nanoseconds; 0 means no limit.
     stale_max: U64,
     forward: Span,
     reverse: Span,
     arena: Span,
-    /// Reference to the list of the Redis hashes that are mirrored.
+    /// Reference to the record that names the mirrored Redis hashes.
     hashes: U32,
     reserved: U32,
     domain_len: u8,
@@ -64,7 +64,7 @@ pub(crate) struct Header {
 
 const _: () = assert!(size_of::<Header>() == HEADER_BYTES);
 
-/// A part of a table that lies within it: its first word and its length.
+/// A part of a table, in words, known to lie within it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) start: usize,
@@ -85,17 +85,17 @@ impl Part {
     }
 }
 
-/// What a header says, checked once and then kept in memory of the reader's
-/// own, where nobody changes it.
+/// The contents of a header, checked when the table is opened, in the reader's
+/// own memory, where nobody changes them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
-    /// A random number of this region: by it two are told apart.
+    /// A random number that identifies the region.
     pub(crate) region: u64,
     pub(crate) seed: u64,
-    /// Nanoseconds; 0 for ever.
+    /// In nanoseconds; 0 means no limit.
     pub(crate) stale_max: u64,
     pub(crate) order: Order,
-    /// Whether addresses are looked up.
+    /// Whether the table answers reverse lookups.
     pub(crate) reverses: bool,
     pub(crate) forward: Part,
     pub(crate) reverse: Part,
@@ -106,8 +106,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a table with indexes of so many slots and so many words
-    /// of arena.
+    /// The layout of a table whose indexes have so many slots, and its arena so
+    /// many words.
     pub(crate) fn new(
         region: u64,
         seed: u64,
@@ -123,8 +123,10 @@ impl Layout {
             start: 0,
             len: LIVE_AT + LIVE_WORDS,
         };
-        let forward = after(fixed, forward);
-        let reverse = after(forward, reverse);
+        // The first huge page of the file can't be mapped as one, because the table
+        // begins at the second page: lookups by address are the rarer ones.
+        let reverse = after(fixed, reverse);
+        let forward = after(reverse, forward);
         Layout {
             region,
             seed,
@@ -133,14 +135,14 @@ impl Layout {
             reverses: true,
             forward,
             reverse,
-            arena: after(reverse, arena),
+            arena: after(forward, arena),
             hashes: 0,
             domain_len: 0,
             domain: [0; 255],
         }
     }
 
-    /// Makes the arena larger, for the table to fill whole pages of so many words.
+    /// Enlarges the arena until the table fills whole pages of so many words.
     pub(crate) fn fill(&mut self, page: usize) {
         let words = self.words().next_multiple_of(page);
         self.arena.len = words - self.arena.start;
@@ -156,7 +158,7 @@ impl Layout {
         self.domain.get(..len).unwrap_or_default()
     }
 
-    /// Sets the domain; one that is too long is none.
+    /// Sets the domain; one that is too long is ignored.
     pub(crate) fn set_domain(&mut self, domain: &str) {
         self.domain_len = 0;
         if let Some(room) = self.domain.get_mut(..domain.len()) {
@@ -165,7 +167,7 @@ impl Layout {
         }
     }
 
-    /// The header that says this.
+    /// Encodes the header.
     pub(crate) fn header(&self) -> Header {
         let mut flags = 0;
         if self.order == Order::Fixed {
@@ -196,7 +198,7 @@ impl Layout {
         header
     }
 
-    /// Reads the header of a table that has so many words.
+    /// Decodes the header of a table that has so many words, and checks it.
     pub(crate) fn read(bytes: &[u8; HEADER_BYTES], words: usize) -> Result<Layout, OpenError> {
         let header = Header::ref_from_bytes(bytes).map_err(|_| OpenError::Truncated)?;
         if header.magic != MAGIC {
@@ -251,17 +253,17 @@ fn checksum(header: &Header) -> u64 {
     xxhash_rust::xxh3::xxh3_64(checked)
 }
 
-/// Why some bytes can't be opened as a table.
+/// Why a table can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// They do not begin as a table does.
+    /// It does not begin with [`MAGIC`].
     NotATable,
-    /// A format that this library does not know: daemon and reader are of
-    /// different releases.
+    /// It has a format that this library does not read, because the daemon is of
+    /// another release.
     Version(u32),
-    /// Fewer or more bytes than the header says.
+    /// It has fewer or more bytes than its header says.
     Truncated,
-    /// A part lies outside the table, or the checksum is wrong.
+    /// The header's checksum is wrong, or a part lies outside the table.
     Damaged,
 }
 
@@ -271,11 +273,11 @@ impl fmt::Display for OpenError {
             OpenError::NotATable => f.write_str("not a cloudhosts table"),
             OpenError::Version(version) => write!(
                 f,
-                "a table of format {version}, where this program reads format {VERSION}; \
-                 upgrade the older of the two"
+                "table format {version}, but this program reads format {VERSION}; \
+                 upgrade the older of the daemon and this program"
             ),
-            OpenError::Truncated => f.write_str("a table that is cut short or has bytes too many"),
-            OpenError::Damaged => f.write_str("a damaged table"),
+            OpenError::Truncated => f.write_str("truncated, or longer than its header says"),
+            OpenError::Damaged => f.write_str("the header is damaged"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The words of a table that change: by them the daemon tells every process
-//! how it is, without being asked.
+//! The live words: those of a table that change outside its indexes. The daemon
+//! stores them; each lookup and each waiting process loads them.
 
 use core::mem::offset_of;
 
@@ -8,56 +8,56 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{HEADER_BYTES, WORD};
 
-/// The word at which they begin.
+/// The number of the first one in the table.
 pub(crate) const LIVE_AT: usize = HEADER_BYTES / WORD;
 
-/// How many words they are: two cache lines.
+/// How many there are: two cache lines.
 pub(crate) const LIVE_WORDS: usize = size_of::<Live>() / WORD;
 
-/// The words, in their order. The first line is what a lookup reads.
+/// The live words, in order. A lookup reads those of the first cache line.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct Live {
     /// A [`State`].
     pub(crate) state: U64,
-    /// The daemon's clock when it last said that it is alive, in nanoseconds.
+    /// The daemon's monotonic clock when it last stored this, in nanoseconds.
     pub(crate) heartbeat: U64,
-    /// Bit `n` is set when a wildcard's suffix has `n` labels; 31 stands for
-    /// all above. Spares a lookup the depths at which there is none.
+    /// Bit `n` is set if there is a wildcard whose suffix has `n` labels, bit 31
+    /// also for more. A lookup does not look for wildcards of other depths.
     pub(crate) depths: U64,
-    /// The number of the last change that is complete. Counts on from region
-    /// to region, and over restarts of the daemon.
+    /// The number of the last complete change. The next region, also that of a
+    /// restarted daemon, continues the count.
     pub(crate) generation: U64,
-    /// The number of the change that was begun last.
+    /// The number of the last change that was begun.
     pub(crate) begun: U64,
-    /// How often those who wait were woken up; its lower half is the futex.
+    /// How often waiting processes were woken. Its lower half is the futex.
     pub(crate) wakes: U64,
-    /// Words of the arena in use.
+    /// Words of the arena that are in use.
     pub(crate) end: U64,
     reserved: U64,
-    /// Roles that have an answer, wildcards included.
+    /// How many roles have an answer, wildcards included.
     pub(crate) names: U64,
-    /// Different addresses that have names.
+    /// How many addresses have names.
     pub(crate) addresses: U64,
-    /// When the last change was complete, in nanoseconds since 1970.
+    /// When the last change was completed, in nanoseconds since 1970.
     pub(crate) published: U64,
     padding: [U64; 5],
 }
 
 const _: () = assert!(size_of::<Live>() == 128);
 
-/// One of the words of [`Live`]: where it stands in the table.
+/// The number of a live word in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word(pub(crate) usize);
+pub(crate) struct LiveWord(pub(crate) usize);
 
 macro_rules! word {
     ($name:ident, $field:ident) => {
         #[doc = concat!("[`Live::", stringify!($field), "`].")]
-        pub(crate) const $name: Word = Word(LIVE_AT + offset_of!(Live, $field) / WORD);
+        pub(crate) const $name: LiveWord = LiveWord(LIVE_AT + offset_of!(Live, $field) / WORD);
     };
 }
 
-impl Word {
+impl LiveWord {
     word!(STATE, state);
     word!(HEARTBEAT, heartbeat);
     word!(DEPTHS, depths);
@@ -70,20 +70,20 @@ impl Word {
     word!(PUBLISHED, published);
 }
 
-/// What a region says of itself.
+/// The state of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The daemon writes to it.
+    /// The daemon writes to this region.
     Serving = 1,
-    /// The daemon writes to another one now, which it offers at the socket.
+    /// The daemon writes to another region, which it offers at the socket.
     Moved = 2,
-    /// The daemon has exited, and said so.
+    /// The daemon has exited.
     Retired = 3,
 }
 
 impl State {
-    /// The state of that number; any other is one of a daemon that can't be
-    /// believed, so it counts as gone.
+    /// The state that a number stands for. An unknown one is treated as
+    /// [`State::Retired`].
     pub(crate) fn of(number: u64) -> State {
         match number {
             1 => State::Serving,

@@ -1,46 +1,46 @@
-//! A record: one role's name, addresses and sources in one piece, or a list of
-//! references to such.
+//! A record: the name, addresses and sources of one role, or a list of references
+//! to such records.
 //!
 //! ```text
-//! 0   checksum    u32   of all that follows; only a file's is looked at
+//! 0   checksum    u32   of all that follows; only checked in a file
 //! 4   flags       u8    WILDCARD, ALIAS, CANONICAL, SOURCES, LIST, UNANSWERED
 //! 5   name bytes  u8    without the "*." of a wildcard
 //! 6   pick        u16   how many addresses to answer; 0 is all
 //! 8   IPv4 count  u16   or references of a LIST
 //! 10  IPv6 count  u16
-//! 12  name, filled up to a multiple of 4
+//! 12  name, padded to a multiple of 4
 //!     the IPv4 addresses (or references), then the IPv6 addresses
-//!     ALIAS or CANONICAL: u8 and that many bytes, the name pointed at;
-//!     filled up to a multiple of 4
-//!     SOURCES: u32 and that many bytes; filled up to a multiple of 8
+//!     ALIAS or CANONICAL: u8 and that many bytes, the target's name;
+//!     padded to a multiple of 4
+//!     SOURCES: u32 and that many bytes; padded to a multiple of 8
 //! ```
 //!
-//! What a lookup costs in a large table is the cache lines it has to wait for:
-//! one for the slot, one or two for the record.
+//! In a large table the time of a lookup is that of its cache misses: one for
+//! the slot, one or two for the record.
 
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::WORD;
 
-/// The name stands for all the names below it.
+/// The name is the suffix of a wildcard.
 pub(crate) const WILDCARD: u8 = 1;
-/// The addresses are those of the role named behind them.
+/// The role has no addresses of its own: a lookup returns those of the target.
 pub(crate) const ALIAS: u8 = 2;
-/// Its own addresses, but the name behind them is the canonical one.
+/// The role has addresses of its own, and the target's name is the canonical one.
 pub(crate) const CANONICAL: u8 = 4;
-/// Where it came from is told at the end. Otherwise it came from one field of
-/// the first hash, a plain one, whose value is what the record says.
+/// The record ends with its sources. Without this flag the source is one field
+/// of the first hash, without a member, with the value that the record has.
 pub(crate) const SOURCES: u8 = 8;
-/// No role, but references to roles.
+/// Not a role, but a list of references to roles.
 pub(crate) const LIST: u8 = 16;
-/// A role that has no answer, and is there for its sources alone.
+/// The role has no answer. Only its sources are of use.
 pub(crate) const UNANSWERED: u8 = 32;
 
 /// The first reference: 0 is none.
 pub(crate) const FIRST_REFERENCE: u32 = 1;
 
-/// Words that hold the head of a record, and the first bytes of its name.
+/// Words that have the head of a record, and the first bytes of its name.
 pub(crate) const HEAD_WORDS: usize = 2;
 
 /// Bytes of the head.
@@ -58,8 +58,8 @@ struct RecordHead {
     v6: U16,
 }
 
-/// The shape of a record: how much there is of what. From it follows where
-/// each part of it stands, in bytes from its start.
+/// The decoded head of a record, from which follows where each part of the record
+/// is, in bytes from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) checksum: u32,
@@ -71,7 +71,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// The shape that the first two words of a record tell.
+    /// Decodes the first two words of a record.
     #[inline]
     pub(crate) fn read(words: [u64; HEAD_WORDS]) -> Shape {
         let [first, second] = words;
@@ -101,22 +101,22 @@ impl Shape {
         usize::from(self.name_len)
     }
 
-    /// How many IPv4 addresses there are, or references.
+    /// The number of IPv4 addresses, or of references.
     #[inline]
     pub(crate) fn v4(&self) -> usize {
         usize::from(self.v4)
     }
 
-    /// How many IPv6 addresses there are.
+    /// The number of IPv6 addresses.
     #[inline]
     pub(crate) fn v6(&self) -> usize {
         usize::from(self.v6)
     }
 
-    /// Where the name stands.
+    /// Where the name is.
     pub(crate) const NAME: usize = HEAD;
 
-    /// Where the IPv4 addresses, or the references, stand.
+    /// Where the IPv4 addresses, or the references, are.
     #[inline]
     pub(crate) fn v4_at(&self) -> usize {
         (HEAD + self.name_len()).next_multiple_of(4)
@@ -127,21 +127,21 @@ impl Shape {
         self.v4_at() + 4 * self.v4()
     }
 
-    /// The byte after the addresses: where the name pointed at begins, with
-    /// its length, if there is one.
+    /// The end of the addresses. The length of the target's name and the name
+    /// follow, if there is a target.
     #[inline]
     pub(crate) fn target_at(&self) -> usize {
         self.v6_at() + 16 * self.v6()
     }
 
-    /// Whether a name pointed at follows the addresses.
+    /// Whether the record has the name of a target.
     #[inline]
     pub(crate) fn has_target(&self) -> bool {
         self.is(ALIAS | CANONICAL)
     }
 }
 
-/// What to write as a record. Counts and lengths have been checked.
+/// The contents of a record to be encoded. Their counts and lengths fit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RecordFields<'a> {
     pub(crate) flags: u8,
@@ -155,8 +155,8 @@ pub(crate) struct RecordFields<'a> {
     pub(crate) sources: &'a [u8],
 }
 
-/// Writes a record over `bytes`, a whole number of words. Its checksum is not
-/// set yet.
+/// Replaces `bytes` with an encoded record, a whole number of words. Its checksum
+/// is not set yet.
 pub(crate) fn encode(bytes: &mut Vec<u8>, fields: &RecordFields<'_>) {
     let head = RecordHead {
         checksum: U32::ZERO,
@@ -201,12 +201,12 @@ fn fill(bytes: &mut Vec<u8>, multiple: usize) {
     bytes.resize(bytes.len().next_multiple_of(multiple), 0);
 }
 
-/// The head of one source; its member, the name pointed at and its addresses
+/// The head of one source; its member, its target's name and its addresses
 /// follow.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(crate) struct SourceHead {
-    /// The number of its hash.
+    /// The number of its Redis hash.
     pub(crate) hash: u8,
     /// [`SourceHead::RETAINED`].
     pub(crate) flags: u8,
@@ -218,7 +218,7 @@ pub(crate) struct SourceHead {
 }
 
 impl SourceHead {
-    /// Redis has lost the field.
+    /// Redis has lost the field; its last value is retained.
     pub(crate) const RETAINED: u8 = 1;
 }
 

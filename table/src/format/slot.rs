@@ -1,27 +1,27 @@
-//! The indexes: open addressing with linear probing, one word a slot.
+//! The slots of an index: open addressing with linear probing, one word a slot.
 //!
-//! A slot is the upper half of the hash and a reference to a record, 32 bits
-//! each. The lower half of the hash says where to begin. A slot that was given
-//! up keeps a mark, a *tombstone*, so that who probes goes on past it.
+//! A slot is the upper half of the hash, its *tag*, and a reference to a record,
+//! 32 bits each. Probing starts at a slot that the lower half of the hash gives.
+//! A slot whose entry was removed becomes a *tombstone*, so that probing goes on
+//! past it.
 
-/// Most slots that are looked at. The writer keeps to it by asking for a
-/// larger index; the reader relies on it, so that no table can make it go on
-/// and on.
+/// A lookup probes at most this many slots, so that no table can keep it busy.
+/// The writer never needs more: it moves to a region with a larger index before.
 pub(crate) const MAX_PROBES: usize = 512;
 
-/// Most references under hashes of one upper half. By chance there is hardly
-/// ever a second; a hostile table could have a reader compare hundreds, each
-/// with thousands of addresses.
-pub(crate) const MAX_ALIKE: usize = 8;
+/// A lookup compares at most this many records with one tag. Two keys hardly ever
+/// share one by chance; a hostile table could have hundreds, each a record with
+/// thousands of addresses.
+pub(crate) const MAX_SAME_TAG: usize = 8;
 
-/// One slot.
+/// A slot of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
 impl Slot {
-    /// Never used: a probe ends here.
+    /// Never used: probing ends here.
     pub(crate) const EMPTY: Slot = Slot(0);
-    /// Given up: a probe goes on.
+    /// Its entry was removed: probing goes on.
     pub(crate) const TOMBSTONE: Slot = Slot(0xffff_ffff_0000_0000);
 
     /// The slot of an entry.
@@ -34,15 +34,15 @@ impl Slot {
         (self.0 >> 32) as u32
     }
 
-    /// The record it refers to; 0 for none.
+    /// The reference to the record; 0 is none.
     pub(crate) fn reference(self) -> u32 {
         self.0 as u32
     }
 }
 
-/// The slot at which a hash begins, of `len`: the lower half scaled, which
-/// needs no division and lets the index be of any size.
+/// The slot, of `len`, at which probing for a hash starts: its lower half,
+/// scaled, which takes no division and allows any size of an index.
 #[inline]
-pub(crate) fn start(hash: u64, len: usize) -> usize {
+pub(crate) fn home_slot(hash: u64, len: usize) -> usize {
     (((hash & 0xffff_ffff) * len as u64) >> 32) as usize
 }

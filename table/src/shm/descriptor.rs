@@ -1,4 +1,5 @@
-//! Descriptors that are closed without libc, and those of strangers.
+//! Descriptors that are closed without libc, and descriptors from a peer that is
+//! not trusted.
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
@@ -8,9 +9,9 @@ use rustix::net::AddressFamily;
 use rustix::net::sockopt::{set_socket_linger, socket_domain};
 use rustix::pipe::fcntl_getpipe_size;
 
-/// Owns a descriptor and closes it by the bare system call. libc's `close` is
-/// a cancellation point: a thread that is being cancelled would unwind out of
-/// it, through frames that must not be unwound.
+/// Owns a descriptor and closes it by the bare system call. libc's `close` is a
+/// cancellation point: a thread that is cancelled would unwind out of it, through
+/// frames that must not be unwound.
 #[derive(Debug)]
 pub(crate) struct Descriptor(ManuallyDrop<OwnedFd>);
 
@@ -28,34 +29,33 @@ impl AsFd for Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is taken only here, and nothing of `self` is
-        // used after `drop`.
+        // SAFETY: the descriptor is only taken here, and `self` is not used after
+        // `drop`.
         let fd = unsafe { ManuallyDrop::take(&mut self.0) };
-        // SAFETY: `into_raw_fd` gave up the ownership, so it is ours to close,
-        // once.
+        // SAFETY: `into_raw_fd` gave up the ownership, and this closes it once.
         unsafe { rustix::io::close(fd.into_raw_fd()) };
     }
 }
 
-/// A descriptor that somebody handed over, of whatever it may be. To close it
-/// may take as long as the sender likes: a socket lingers (SO_LINGER), a Unix
-/// socket closes whatever waits in its queue, and a file waits for whoever
-/// stands behind its file system (FUSE).
+/// A descriptor that was received at the socket, of any kind. Closing it may take
+/// as long as its sender likes: a socket may linger (SO_LINGER), a Unix socket
+/// closes the descriptors in its queue, and a file of a FUSE file system waits
+/// for its server.
 #[derive(Debug)]
-pub(crate) struct Stranger(Descriptor);
+pub(crate) struct UntrustedDescriptor(Descriptor);
 
-impl Stranger {
-    pub(crate) fn new(fd: OwnedFd) -> Stranger {
-        Stranger(Descriptor::from(fd))
+impl UntrustedDescriptor {
+    pub(crate) fn new(fd: OwnedFd) -> UntrustedDescriptor {
+        UntrustedDescriptor(Descriptor::from(fd))
     }
 
-    /// The descriptor, of which it is known now that it is a memory file.
-    pub(crate) fn into_known(self) -> Descriptor {
+    /// The descriptor, which must have turned out to be a memory file.
+    pub(crate) fn into_trusted(self) -> Descriptor {
         self.0
     }
 
-    /// Closes it, where that can't take long. Otherwise it stays open for good,
-    /// and the answer is false.
+    /// Closes the descriptor if that can't take long. Otherwise leaves it open for
+    /// good and returns false.
     pub(crate) fn close(self) -> bool {
         let quick = fcntl_get_seals(&self.0).is_ok()
             || set_linger_off(&self.0)
@@ -67,14 +67,14 @@ impl Stranger {
     }
 }
 
-/// Sees to it that a socket closes at once. Other sockets may wait in the queue
-/// of a Unix socket, so that one is refused.
+/// Makes a socket close at once. Refuses a Unix socket, whose queue may contain
+/// other sockets.
 fn set_linger_off(socket: &Descriptor) -> bool {
     let carries_none = socket_domain(socket).is_ok_and(|domain| domain != AddressFamily::UNIX);
     carries_none && set_socket_linger(socket, None).is_ok()
 }
 
-impl AsFd for Stranger {
+impl AsFd for UntrustedDescriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -1,4 +1,4 @@
-//! Mapped memory: the region that the daemon writes, or pages of our own.
+//! Mapped memory: a region, or anonymous pages.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -13,8 +13,13 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use super::memory_file::{REGION_SEALS, page_size};
 use crate::format::{MAX_TABLE, WORD};
 
-/// Bytes of a huge page: where they are of another size there are none.
+/// Bytes of a huge page. On machines where they have another size, none are used.
 const HUGE: usize = 2 << 20;
+
+/// How far below this library's own addresses tables are mapped: far enough that
+/// libraries and thread stacks are not in the way.
+#[cfg(target_pointer_width = "64")]
+const BELOW: usize = 16 << 30;
 
 /// A mapping, unmapped when dropped.
 #[derive(Debug)]
@@ -24,32 +29,34 @@ pub(crate) struct Mapping {
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread, and its bytes are
-// only touched as atomics.
+// only accessed as atomics.
 unsafe impl Send for Mapping {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps a region that was handed over, for reading.
+    /// Maps a received region for reading.
     ///
-    /// It has to be a memory file that can neither shrink nor be written to nor
-    /// lose a page: then no access to it can fail, whatever its maker does. That
-    /// no page is missing is asked of the kernel, which looks at each of them.
+    /// It must be a memory file that can neither shrink, nor be written to by
+    /// others, nor lose a page: then no access to it can fail, whatever its
+    /// creator does. Only what lies before the first hole is mapped; the kernel
+    /// looks at each page to find that.
     ///
-    /// The table begins at the file's second page. Huge pages, which can be
-    /// missing though the file has no hole, can't be mapped from there (EINVAL).
+    /// The table begins at the file's second page. A file of hugetlbfs, whose
+    /// pages can be missing although it has no hole, can't be mapped from there
+    /// (EINVAL).
     pub(crate) fn of_region(file: &impl AsFd) -> Result<Mapping, MapError> {
-        // Only memory files have seals: anything else fails right here.
+        // Only memory files have seals: anything else fails here.
         let has = fcntl_get_seals(file).map_err(|_| MapError::Unsealed)?;
         if !has.contains(REGION_SEALS) {
             return Err(MapError::Unsealed);
         }
         let begin = page_size() as u64;
-        // Where the first hole is, of which the file's end is one. The file has
-        // one position for all processes, which none of them uses.
+        // The end of the file counts as a hole. Seeking moves the file's position
+        // for all processes, but none of them uses it.
         let end = match seek(file, SeekFrom::Hole(begin)) {
             Ok(end) => end,
-            // It ends before it has begun.
+            // It ends before its second page.
             Err(Errno::NXIO) => return Err(MapError::Size),
             Err(errno) => return Err(MapError::System(errno)),
         };
@@ -61,61 +68,38 @@ impl Mapping {
         if isize::try_from(len).is_err() {
             return Err(MapError::Size);
         }
-        let (read, share) = (ProtFlags::READ, MapFlags::SHARED);
-        // SAFETY: the kernel chooses the address, so no memory of ours is
-        // replaced.
-        let start = unsafe { mmap(ptr::null_mut(), len, read, share, file, begin) };
-        Mapping::owned(start, len)
+        Mapping::shared(file, begin, len, ProtFlags::READ)
     }
 
-    /// Maps a memory file for the one who writes it, where its huge pages would
-    /// be, so that it can be made of such.
+    /// Maps a memory file for the one who writes it.
     pub(super) fn writable(file: &impl AsFd, len: usize) -> Result<Mapping, MapError> {
-        let reserved = Mapping::reserve(len + HUGE)?;
-        let skip = reserved.start.as_ptr().align_offset(HUGE);
-        let (access, share) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        let aligned = reserved.start.as_ptr().wrapping_add(skip);
-        // SAFETY: all of it lies within what was reserved, where nothing is.
-        let start = unsafe {
-            mmap(
-                aligned.cast(),
-                len,
-                access,
-                share | MapFlags::FIXED,
-                file,
-                0,
-            )
-        };
-        let mapping = Mapping::owned(start, len)?;
-        let whole = len.next_multiple_of(page_size());
-        let (start, behind) = (reserved.start.as_ptr(), aligned.wrapping_add(whole));
-        let rest = reserved.len.next_multiple_of(page_size()) - skip - whole;
-        core::mem::forget(reserved);
-        for (start, len) in [(start, skip), (behind, rest)] {
-            // SAFETY: what is left of the reserved range on either side.
-            drop(unsafe { Mapping::from_parts(start, len) }.filter(|rest| rest.len > 0));
-        }
-        Ok(mapping)
+        Mapping::shared(file, 0, len, ProtFlags::READ | ProtFlags::WRITE)
     }
 
-    /// Addresses that nothing else will be mapped at.
-    fn reserve(len: usize) -> Result<Mapping, MapError> {
-        let (none, private) = (ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE);
-        // SAFETY: the kernel chooses the address, so no memory of ours is
-        // replaced.
-        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, none, private) };
+    /// Maps a part of a memory file, if possible where its huge pages can be mapped
+    /// as such.
+    fn shared(
+        file: &impl AsFd,
+        begin: u64,
+        len: usize,
+        access: ProtFlags,
+    ) -> Result<Mapping, MapError> {
+        let hint = ptr::without_provenance_mut(huge_page_hint(begin, len));
+        // SAFETY: without MAP_FIXED the kernel takes another address where something
+        // is mapped at the hint, so no memory of ours is replaced.
+        let start = unsafe { mmap(hint, len, access, MapFlags::SHARED, file, begin) };
         Mapping::owned(start, len)
     }
 
-    /// Asks the kernel to make huge pages of it, where it can: a lookup in a
-    /// large table then waits for memory half as long, and a process that
-    /// attaches has fewer pages to look at.
+    /// Asks the kernel to back the mapping with huge pages where it can. A lookup
+    /// in a large table then waits for memory half as long, and for an attach the
+    /// kernel has fewer pages to look at.
     pub(super) fn collapse(&self) {
         for at in (0..=self.len.saturating_sub(HUGE)).step_by(HUGE) {
             let start = self.start.as_ptr().wrapping_add(at);
-            // SAFETY: the range lies within the mapping, and the advice changes
-            // nothing of its contents. A kernel that does not know it (before
-            // Linux 6.1), or has no huge page to spare, leaves it as it is.
+            // SAFETY: the range lies within the mapping, and the advice does not
+            // change its contents. A kernel that does not know it (before Linux
+            // 6.1), or has no huge page to spare, does nothing.
             let done = unsafe { libc::madvise(start.cast(), HUGE, libc::MADV_COLLAPSE) };
             if done != 0 {
                 return;
@@ -123,16 +107,15 @@ impl Mapping {
         }
     }
 
-    /// Zeroed pages of our own, for reading and writing.
+    /// Zeroed private pages, for reading and writing.
     fn anonymous(len: usize) -> Result<Mapping, MapError> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the kernel chooses the address, so no memory of ours is
-        // replaced.
+        // SAFETY: the kernel chooses the address, so no memory is replaced.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) };
         Mapping::owned(start, len)
     }
 
-    /// Pages of our own that hold these words.
+    /// Private pages with a copy of these words.
     pub(crate) fn copied(words: &[[u8; WORD]]) -> Result<Mapping, MapError> {
         let mapping = Mapping::anonymous(words.as_flattened().len())?;
         for (at, word) in words.iter().enumerate() {
@@ -152,17 +135,17 @@ impl Mapping {
         Ok(Mapping { start, len })
     }
 
-    /// The address and length; the caller sees to it that it is unmapped.
+    /// The address and length, for [`Mapping::from_parts`], which unmaps it.
     pub(super) fn into_parts(self) -> (*mut u8, usize) {
         let parts = (self.start.as_ptr(), self.len);
         core::mem::forget(self);
         parts
     }
 
-    /// Takes up again what [`Mapping::into_parts`] gave away.
+    /// The mapping that [`Mapping::into_parts`] took apart.
     ///
     /// # Safety
-    /// The parts are those of one mapping that nothing else owns.
+    /// The parts are those of one mapping, which nothing else owns.
     pub(super) unsafe fn from_parts(start: *mut u8, len: usize) -> Option<Mapping> {
         let start = NonNull::new(start)?;
         Some(Mapping { start, len })
@@ -170,13 +153,13 @@ impl Mapping {
 
     /// Its words, for reading.
     pub(crate) fn words(&self) -> Words<'_> {
-        // SAFETY: the mapping is readable for `len` bytes as long as `self` is
-        // borrowed.
+        // SAFETY: the mapping is readable for `len` bytes for as long as `self`
+        // is borrowed.
         unsafe { Words::new(self.start, self.len) }
     }
 
-    /// One of its words, for the writer. None beyond the end, and of a mapping
-    /// that is only for reading none must be stored to.
+    /// A word, for the writer; none beyond the end. The words of a mapping for
+    /// reading must not be stored to.
     pub(super) fn atomic(&self, at: usize) -> Option<&AtomicU64> {
         self.words().atomic(at)
     }
@@ -184,14 +167,45 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours and no borrow of its words outlives it.
-        // Unmapping a whole mapping cannot fail.
+        // SAFETY: `self` owns the mapping, and no borrow of its words outlives it.
+        // Unmapping a whole mapping can't fail.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
 
-/// The words of a mapping. Whoever has them may load any at any time; what
-/// stands there may be different each time.
+/// Where to map a file from that offset on, so that a huge page of the file is one
+/// of the address space too; 0 leaves it to the kernel. The distance to this
+/// library is fixed, so the address is as random as the library's. A small table
+/// has no huge page.
+#[cfg(target_pointer_width = "64")]
+fn huge_page_hint(begin: u64, len: usize) -> usize {
+    use core::sync::atomic::AtomicUsize;
+
+    /// Mappings made so far. Their places alternate, because a region that has
+    /// moved is still mapped while the next one is.
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    const PLACES: usize = 4;
+
+    if len < 2 * HUGE {
+        return 0;
+    }
+    let place = MADE.fetch_add(1, Ordering::Relaxed) % PLACES;
+    let here = (&raw const MADE).addr();
+    let below = here.saturating_sub(BELOW + place * MAX_TABLE as usize);
+    match below - below % HUGE {
+        0 => 0,
+        aligned => aligned + begin as usize % HUGE,
+    }
+}
+
+/// An address space of 4 GiB is too full to choose from.
+#[cfg(not(target_pointer_width = "64"))]
+fn huge_page_hint(_begin: u64, _len: usize) -> usize {
+    0
+}
+
+/// The words of a mapping. Each load may give another value, because the daemon
+/// stores to them.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'m> {
     start: NonNull<AtomicU64>,
@@ -207,19 +221,19 @@ impl core::fmt::Debug for Words<'_> {
 
 impl<'m> Words<'m> {
     /// # Safety
-    /// A mapping begins there that is readable for so many bytes during `'m`,
-    /// and is written to only as atomics, or elsewhere.
+    /// `start` is the start of a mapping that is readable for so many bytes during
+    /// `'m`, and that this process only writes to as atomics.
     pub(super) unsafe fn new(start: NonNull<u8>, bytes: usize) -> Words<'m> {
         Words {
-            // A mapping begins at a page, so it is aligned for words.
+            // The start of a page is aligned for words.
             start: start.cast(),
             len: bytes / WORD,
             mapping: PhantomData,
         }
     }
 
-    /// Those after so many.
-    pub(super) fn behind(self, count: usize) -> Words<'m> {
+    /// The words after the first `count`.
+    pub(super) fn skip(self, count: usize) -> Words<'m> {
         let count = count.min(self.len);
         Words {
             // SAFETY: it is at most the end of the mapping.
@@ -229,7 +243,7 @@ impl<'m> Words<'m> {
         }
     }
 
-    /// How many there are.
+    /// The number of words.
     pub(crate) fn len(self) -> usize {
         self.len
     }
@@ -241,48 +255,52 @@ impl<'m> Words<'m> {
         }
         // SAFETY: it lies within the mapping.
         let word = unsafe { self.start.add(at) };
-        // SAFETY: it is readable for `'m` (by the promise of `new`), aligned,
-        // and an atomic, for which any bits are right.
+        // SAFETY: it is readable for `'m`, as the caller of `new` promised, it is
+        // aligned, and any bits are valid for an atomic.
         Some(unsafe { word.as_ref() })
     }
 
-    /// The word at a place, in no order with others.
+    /// Loads a word (relaxed).
     #[inline]
     pub(crate) fn relaxed(self, at: usize) -> Option<u64> {
+        #[cfg(test)]
+        super::trace::load();
         let word = self.atomic(at)?.load(Ordering::Relaxed);
         Some(u64::from_le(word))
     }
 
-    /// The word at a place; what was stored before it is seen after it.
+    /// Loads a word (acquire): later loads see what was stored before it.
     #[inline]
     pub(crate) fn acquire(self, at: usize) -> Option<u64> {
+        #[cfg(test)]
+        super::trace::load();
         let word = self.atomic(at)?.load(Ordering::Acquire);
         Some(u64::from_le(word))
     }
 
-    /// Waits until the lower half of a word is another than `seen`, somebody
-    /// is woken up on it, or `most` is over.
+    /// Sleeps until the lower half of a word is not `seen`, it is woken (futex(2)),
+    /// or `most` has passed.
     pub(crate) fn wait(self, at: usize, seen: u32, most: core::time::Duration) {
         let Some(word) = self.atomic(at) else { return };
         let half = ptr::from_ref(word).cast::<core::sync::atomic::AtomicU32>();
         let half = half.wrapping_add(usize::from(cfg!(target_endian = "big")));
-        // SAFETY: half of an atomic word is aligned and readable for as long;
-        // nothing but the kernel loads it.
+        // SAFETY: half of an atomic word is aligned and readable for as long, and
+        // only the kernel loads it.
         let half = unsafe { &*half };
         let most = rustix::thread::futex::Timespec::try_from(most).ok();
-        // Shared with other processes, so not private. Whatever comes of it,
-        // the caller looks again.
+        // Not private, because it is shared with other processes. The caller
+        // looks again, whatever the result.
         let flags = rustix::thread::futex::Flags::empty();
         let _ = rustix::thread::futex::wait(half, flags, seen, most.as_ref());
     }
 }
 
-/// Why something that was handed over is not mapped.
+/// Why a received descriptor can't be mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapError {
-    /// No memory file, or one that could still shrink or be written to.
+    /// It is not a memory file, or one that can still shrink or be written to.
     Unsealed,
-    /// Empty, or larger than a table can be.
+    /// It is empty, or larger than a table can be.
     Size,
     /// The kernel refused.
     System(Errno),
@@ -291,9 +309,11 @@ pub enum MapError {
 impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MapError::Unsealed => f.write_str("what was handed over is not sealed memory"),
-            MapError::Size => f.write_str("what was handed over is empty or too large"),
-            MapError::System(errno) => write!(f, "can't map what was handed over: {errno}"),
+            MapError::Unsealed => f.write_str("the daemon sent no sealed memory file"),
+            MapError::Size => {
+                f.write_str("the daemon sent a memory file that is empty or too large")
+            }
+            MapError::System(errno) => write!(f, "can't map the daemon's memory file: {errno}"),
         }
     }
 }

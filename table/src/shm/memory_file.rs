@@ -1,4 +1,4 @@
-//! The memory file that a region lives in, as its writer has it.
+//! The memory file of a region, on its writer's side.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::io;
@@ -11,35 +11,35 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 
 use super::mapping::{Mapping, Words};
-use crate::format::{WORD, Word};
+use crate::format::{LiveWord, WORD};
 
-/// The seals of a region: it keeps its size and its pages, and nobody but its
-/// maker, who has it mapped already, can write to it. Linux 5.1 and above.
+/// The seals of a region: it keeps its size and its pages, and only its creator,
+/// who has mapped it already, can write to it. They need Linux 5.1.
 pub(super) const REGION_SEALS: SealFlags = SealFlags::SHRINK
     .union(SealFlags::GROW)
     .union(SealFlags::FUTURE_WRITE)
     .union(SealFlags::SEAL);
 
-/// A memory file, sealed, and mapped by the one who writes it. The table begins
-/// at its second page; the first one holds nothing.
+/// A sealed memory file, mapped for its writer. The table begins at its second
+/// page; the first one is empty.
 #[derive(Debug)]
 pub(crate) struct MemoryFile {
     file: OwnedFd,
     mapping: Mapping,
-    /// The word at which the table begins.
+    /// The number of the word at which the table begins.
     begin: usize,
 }
 
 impl MemoryFile {
-    /// Makes one of so many words, which are whole pages, all zero. Every page
-    /// is there from the beginning: a reader must never be the one to need
-    /// memory for it.
+    /// Creates one for so many words, which are whole pages, all zero. All its
+    /// pages are allocated, because a reader that touched a missing one could be
+    /// killed by SIGBUS.
     pub(crate) fn new(words: usize) -> io::Result<MemoryFile> {
         let page = page_size();
         let len = page + words * WORD;
-        let file = make()?;
+        let file = create()?;
         ftruncate(&file, len as u64)?;
-        // Says that there is no memory, where a page could not.
+        // Fails if there is not enough memory; touching a page would kill.
         fallocate(&file, FallocateFlags::empty(), 0, len as u64)?;
         let mapping = Mapping::writable(&file, len).map_err(io::Error::other)?;
         for at in (0..len / WORD).step_by(page / WORD) {
@@ -56,70 +56,73 @@ impl MemoryFile {
         })
     }
 
-    /// The file to hand over.
+    /// The file, to be sent to clients.
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
     pub(crate) fn words(&self) -> Words<'_> {
-        self.mapping.words().behind(self.begin)
+        self.mapping.words().skip(self.begin)
     }
 
     fn atomic(&self, at: usize) -> Option<&AtomicU64> {
         self.mapping.atomic(self.begin + at)
     }
 
-    /// Stores a word of something that nobody can find yet.
-    pub(crate) fn put(&self, at: usize, word: u64) {
+    /// Stores a word that no reader can find yet.
+    pub(crate) fn store_relaxed(&self, at: usize, word: u64) {
         if let Some(place) = self.atomic(at) {
             place.store(word.to_le(), Ordering::Relaxed);
+            #[cfg(test)]
+            super::trace::store(at, word, false);
         }
     }
 
-    /// Stores a word by which others find what was stored before it.
-    pub(crate) fn publish(&self, at: usize, word: u64) {
+    /// Stores a word by which readers find what was stored before it.
+    pub(crate) fn store_release(&self, at: usize, word: u64) {
         if let Some(place) = self.atomic(at) {
             place.store(word.to_le(), Ordering::Release);
+            #[cfg(test)]
+            super::trace::store(at, word, true);
         }
     }
 
-    /// Stores one of the words that change.
-    pub(crate) fn tell(&self, word: Word, value: u64) {
-        self.publish(word.0, value);
+    /// Stores a live word.
+    pub(crate) fn store_live(&self, word: LiveWord, value: u64) {
+        self.store_release(word.0, value);
     }
 
-    /// Wakes up all who wait for a change, whoever they are.
+    /// Wakes all processes that wait for a change.
     pub(crate) fn wake(&self) {
-        let Some(word) = self.atomic(Word::WAKES.0) else {
+        let Some(word) = self.atomic(LiveWord::WAKES.0) else {
             return;
         };
         let wakes = u64::from_le(word.load(Ordering::Relaxed));
-        word.store(wakes.wrapping_add(1).to_le(), Ordering::Release);
+        self.store_live(LiveWord::WAKES, wakes.wrapping_add(1));
         let half = core::ptr::from_ref::<AtomicU64>(word).cast::<AtomicU32>();
         let half = half.wrapping_add(usize::from(cfg!(target_endian = "big")));
-        // SAFETY: half of an atomic word is aligned, and lives as long as the
+        // SAFETY: half of an atomic word is aligned and exists as long as the
         // mapping; only its address is used.
         let half = unsafe { &*half };
         let _ = futex::wake(half, futex::Flags::empty(), i32::MAX as u32);
     }
 }
 
-/// An empty memory file that can be sealed.
+/// Creates an empty memory file that can be sealed.
 ///
-/// It is never to be executed, and says so: a kernel that is set to
-/// `vm.memfd_noexec=2` refuses any other, and one before 6.3 does not know the
-/// flag.
-fn make() -> Result<OwnedFd, Errno> {
+/// It can't be executed: a kernel with `vm.memfd_noexec=2` allows no other. One
+/// before 6.3 does not know that flag.
+fn create() -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     match memfd_create(c"cloudhosts-table", flags | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => memfd_create(c"cloudhosts-table", flags),
-        made => made,
+        created => created,
     }
 }
 
-/// Bytes of a page. Answered by libc from what the kernel told at the start.
+/// Bytes of a page. libc knows this without a system call.
 pub(crate) fn page_size() -> usize {
-    // SAFETY: a plain call, which fails for no system.
+    // SAFETY: sysconf takes no pointer.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
 }

@@ -1,38 +1,39 @@
-//! Memory shared between the daemon and every process: the only place of this
-//! crate where `unsafe` is allowed, since it is about addresses.
+//! The memory that the daemon shares with every process. It deals in addresses,
+//! so `unsafe` is allowed here, and nowhere else in this crate but `clock`.
 //!
-//! What stands here keeps these promises, and all the rest is safe code:
-//! - a [`Mapping`] is readable memory for as long as it lives: it is anonymous,
+//! It keeps these promises, on which the safe code relies:
+//! - a [`Mapping`] is readable memory for as long as it exists: it is anonymous,
 //!   or its file is sealed so that it can neither shrink nor lose a page;
-//! - its bytes may change at any moment, so they are only touched as atomics;
-//! - [`Slots`] unmaps nothing that a reader still holds.
+//! - its bytes may change at any moment, so they are only accessed as atomics;
+//! - [`RegionSlots`] unmaps nothing that a reader still uses.
 //!
 //! # The orderings
 //!
-//! Between the daemon and its readers there is one release and one acquire.
-//! The writer stores the words of a record (relaxed), and then the slot that
+//! The daemon stores the words of a record (relaxed), and then the slot that
 //! refers to it (release). A reader loads the slot (acquire) and then the words
-//! of the record (relaxed): it sees the record whole, because no word of it is
-//! ever stored again. Whoever reads many records and wants them to be of one
-//! moment compares two counts, [`Word::BEGUN`] and [`Word::GENERATION`], as
-//! with a sequence lock (`View::settled`).
+//! of the record (relaxed): it sees the whole record, because its words are never
+//! stored to again. To read many records as of one moment, a reader compares
+//! [`LiveWord::BEGUN`] and [`LiveWord::GENERATION`] as with a sequence lock
+//! (`View::settled`). `writer/write_order.rs` checks the order of the stores.
 //!
-//! Within a process, [`Slots`] lets readers and whoever replaces a region agree
-//! by sequentially consistent operations; why they suffice is said there.
+//! Within a process, readers and the thread that replaces the region synchronize
+//! by sequentially consistent operations; [`RegionSlots`] says why these suffice.
 //!
-//! [`Word::BEGUN`]: crate::format::Word::BEGUN
-//! [`Word::GENERATION`]: crate::format::Word::GENERATION
+//! [`LiveWord::BEGUN`]: crate::format::LiveWord::BEGUN
+//! [`LiveWord::GENERATION`]: crate::format::LiveWord::GENERATION
 #![allow(unsafe_code)]
 
 mod descriptor;
 mod mapping;
 mod memory_file;
-mod slots;
+mod region_slots;
 #[cfg(test)]
-mod slots_model;
+mod region_slots_model;
+#[cfg(test)]
+pub(crate) mod trace;
 
-pub(crate) use descriptor::{Descriptor, Stranger};
+pub(crate) use descriptor::{Descriptor, UntrustedDescriptor};
 pub use mapping::MapError;
 pub(crate) use mapping::{Mapping, Words};
 pub(crate) use memory_file::{MemoryFile, page_size};
-pub(crate) use slots::{Attached, Held, Slots};
+pub(crate) use region_slots::{AttachedRegion, RegionGuard, RegionSlots};

@@ -2,39 +2,38 @@
 
 use std::io;
 
+use super::{Role, RoleAnswer};
 use crate::format::{MAX_TABLE, WORD, record_words};
 
-use super::{Role, RoleAnswer};
-
-/// What is to have room in a region. Made up of all the roles that it begins
-/// with; it is then made larger, for changes.
+/// How much a region must have room for: the sum of the roles that it begins with.
+/// Room for changes is added to that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Capacity {
     pub(super) names: usize,
     pub(super) addresses: usize,
-    /// Of all records.
+    /// Words of all records.
     pub(super) words: usize,
-    /// Of the largest record.
+    /// Words of the largest record.
     pub(super) largest: usize,
 }
 
-/// The sizes of a region's parts: slots, and words of arena.
+/// The sizes of a region's parts: slots of the indexes, words of the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct PartSizes {
     pub(super) forward: usize,
     pub(super) reverse: usize,
     pub(super) arena: usize,
 }
 
-/// Least slots of an index.
-const LEAST_SLOTS: usize = 1 << 10;
-/// Least words that are left for changes: half a megabyte.
-const LEAST_SPARE: usize = 1 << 16;
-/// So many times may the largest role change before there is no room left.
-const LARGEST: usize = 64;
+/// The minimum of slots in an index.
+const MIN_SLOTS: usize = 1 << 10;
+/// The minimum of words for changes: half a megabyte.
+const MIN_SPARE: usize = 1 << 16;
+/// There is room for this many changes of the largest role.
+const LARGEST_CHANGES: usize = 64;
 
 impl Capacity {
-    /// Counts a role in.
+    /// Adds a role.
     pub fn add(&mut self, role: &Role<'_>) {
         let mut record = Vec::new();
         role.encode(&mut record);
@@ -47,14 +46,14 @@ impl Capacity {
         }
     }
 
-    /// The sizes of a region for this, with as much again for changes: half of
-    /// the slots are empty, and nearly half of the arena.
-    pub(super) fn room(&self, fixed: usize) -> io::Result<Room> {
-        let slots = |count: usize| (count * 2).max(LEAST_SLOTS);
+    /// The sizes of a region's parts, of which half of the slots, and nearly half of
+    /// the arena, are left for changes.
+    pub(super) fn part_sizes(&self, fixed: usize) -> io::Result<PartSizes> {
+        let slots = |count: usize| (count * 2).max(MIN_SLOTS);
         let spare = (self.words * 17 / 20)
-            .max(LEAST_SPARE)
-            .max(self.largest * LARGEST);
-        let room = Room {
+            .max(MIN_SPARE)
+            .max(self.largest * LARGEST_CHANGES);
+        let room = PartSizes {
             forward: slots(self.names),
             reverse: slots(self.addresses),
             arena: 1 + fixed + self.words + spare,

@@ -1,53 +1,51 @@
-//! An index as its writer knows it: how full it is, and how a slot is taken or
-//! given up while others read.
-
-use crate::format::{MAX_ALIKE, MAX_PROBES, Part, Slot, start};
+//! Writes an index, while others read it.
 
 use super::Region;
+use crate::format::{MAX_PROBES, MAX_SAME_TAG, Part, Slot, home_slot};
 
-/// An index, and how many of its slots are in use.
+/// An index, and how full it is.
 #[derive(Debug)]
-pub(super) struct Filled {
+pub(super) struct IndexWriter {
     pub(super) part: Part,
-    /// Slots that refer to something.
+    /// The number of entries.
     pub(super) live: usize,
-    /// Slots that were given up, but on which a probe goes on.
+    /// The number of tombstones, which make probes as long as entries do.
     tombstones: usize,
 }
 
-/// There is no slot left where a reader would find the entry.
+/// There is no slot left in which a reader would find the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IndexFull;
 
-impl Filled {
-    pub(super) fn new(part: Part) -> Filled {
-        Filled {
+impl IndexWriter {
+    pub(super) fn new(part: Part) -> IndexWriter {
+        IndexWriter {
             part,
             live: 0,
             tombstones: 0,
         }
     }
 
-    /// Whether probes are getting long: more than three slots of four are not
-    /// empty.
+    /// Whether probes are getting long: more than three quarters of the slots are
+    /// not empty.
     pub(super) fn is_crowded(&self) -> bool {
         (self.live + self.tombstones) * 4 > self.part.len * 3
     }
 
-    /// Adds an entry that is not there yet.
+    /// Adds an entry for a key that has none.
     pub(super) fn insert(
         &mut self,
         region: &Region,
         hash: u64,
         reference: u32,
     ) -> Result<(), IndexFull> {
-        // Beyond this nothing is found within the probes.
+        // In a fuller index probes may get longer than a reader's.
         if (self.live + 1) * 10 > self.part.len * 9 {
             return Err(IndexFull);
         }
         let entry = Slot::new(hash, reference);
-        let mut alike = 0;
-        let mut position = start(hash, self.part.len);
+        let mut same_tag = 0;
+        let mut position = home_slot(hash, self.part.len);
         for _ in 0..MAX_PROBES.min(self.part.len) {
             let slot = at(region, self.part, position);
             if slot.reference() == 0 {
@@ -56,8 +54,8 @@ impl Filled {
                 store(region, self.part, position, entry);
                 return Ok(());
             }
-            alike += usize::from(slot.tag() == entry.tag());
-            if alike == MAX_ALIKE {
+            same_tag += usize::from(slot.tag() == entry.tag());
+            if same_tag == MAX_SAME_TAG {
                 return Err(IndexFull);
             }
             position = (position + 1) % self.part.len;
@@ -65,8 +63,9 @@ impl Filled {
         Err(IndexFull)
     }
 
-    /// Gives a slot up. Where no probe goes on past it, it becomes empty, and
-    /// with it those before it that were given up.
+    /// Removes an entry. If the next slot is empty, no probe has to go on past this
+    /// one: it becomes empty too, and so do the tombstones before it. Otherwise it
+    /// becomes a tombstone.
     pub(super) fn remove(&mut self, region: &Region, position: usize) {
         let len = self.part.len;
         self.live -= 1;
@@ -85,7 +84,7 @@ impl Filled {
     }
 }
 
-/// Lets an entry refer to another record.
+/// Makes an entry refer to another record.
 pub(super) fn replace(region: &Region, part: Part, position: usize, hash: u64, reference: u32) {
     store(region, part, position, Slot::new(hash, reference));
 }
@@ -95,7 +94,7 @@ fn at(region: &Region, part: Part, position: usize) -> Slot {
     Slot(word.unwrap_or(0))
 }
 
-/// The one store by which readers see a change.
+/// Stores a slot, by which readers find a record.
 fn store(region: &Region, part: Part, position: usize, slot: Slot) {
-    region.memory.publish(part.start + position, slot.0);
+    region.memory.store_release(part.start + position, slot.0);
 }

@@ -1,16 +1,18 @@
-//! The one writer of a region: the daemon's side.
+//! The writer of a region, in the daemon. A region has only one.
 //!
-//! A change is written in place. A record is written whole behind all others,
-//! and then one word, its slot in the index, is stored; what was there before is
-//! garbage from then on, and is never written over, because somebody may be
-//! reading it. When garbage or the number of names has used up the room, a new
-//! region is made, and processes attach to that one (`needs_rebuild`).
+//! A change is written in place. A whole record is appended to the arena, and then
+//! one word is stored, its slot in the index. The record that it replaces is
+//! garbage from then on, and never overwritten, because readers may still use it.
+//! When garbage or new names have used up the room, the daemon makes a new region,
+//! to which processes attach (`needs_rebuild`).
 
+mod address_holders;
 mod capacity;
 mod index;
-mod reversal;
 mod role;
 mod snapshot;
+#[cfg(test)]
+mod write_order;
 
 use core::fmt;
 use std::collections::{HashMap, HashSet};
@@ -20,13 +22,18 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use address_holders::AddressHolders;
+pub use capacity::Capacity;
+use index::{IndexFull, IndexWriter};
+pub use role::{Role, RoleAnswer, Source, SourceValue};
+pub use snapshot::Snapshot;
 use zerocopy::IntoBytes;
 
 use crate::choice::Order;
 use crate::clock::Monotonic;
 use crate::format::{
-    ALIAS, FIRST_REFERENCE, LIST, Layout, RecordFields, SOURCES, Slot, State, UNANSWERED, WILDCARD,
-    WORD, Word, encode_record, is_name, record_words, set_checksum,
+    ALIAS, FIRST_REFERENCE, LIST, Layout, LiveWord, RecordFields, SOURCES, Slot, State, UNANSWERED,
+    WILDCARD, WORD, encode_record, is_name, record_words, set_checksum,
 };
 use crate::memory::Memory;
 use crate::name::MAX_NAME;
@@ -36,32 +43,27 @@ use crate::shm::{MemoryFile, Words, page_size};
 use crate::table::{Record, Table};
 use crate::view::View;
 
-pub use capacity::Capacity;
-use index::{Filled, IndexFull};
-use reversal::Reversal;
-pub use role::{Role, RoleAnswer, Source, SourceValue};
-pub use snapshot::Snapshot;
-
-/// What a table says of itself.
+/// The settings of a table, which every reader sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The number of the last change that was ever published; the first of this
-    /// region is the next one.
+    /// The number of the last change in the region before this one. The first
+    /// change in this one has the next number.
     pub generation: u64,
-    /// How long to answer from it with no daemon behind it; none is for ever.
+    /// How long the table may be served without a daemon; none means for ever.
     pub stale_max: Option<Duration>,
     /// How several addresses are ordered.
     pub order: Order,
-    /// The domain under which each name answers too, in normal form; or empty.
+    /// The domain with which each name can also be looked up, in normal form; may
+    /// be empty.
     pub domain: String,
-    /// Whether addresses are looked up.
+    /// Whether the table answers reverse lookups.
     pub reverse: bool,
-    /// The Redis hashes mirrored, the deciding one first.
+    /// The keys of the mirrored Redis hashes, in order of precedence.
     pub hashes: Vec<String>,
 }
 
-/// A region as all the daemon's threads have it: to be handed over, to beat, to
-/// be left.
+/// A region, as the daemon's threads share it: to hand it over, to store the
+/// heartbeat, and to mark it as moved or retired.
 #[derive(Debug)]
 pub struct Region {
     memory: MemoryFile,
@@ -69,79 +71,78 @@ pub struct Region {
 }
 
 impl Region {
-    /// The memory file to hand over.
+    /// The memory file, to be handed over.
     #[must_use]
     pub fn file(&self) -> BorrowedFd<'_> {
         self.memory.file()
     }
 
-    /// Says that the daemon is alive.
+    /// Stores the heartbeat, which says that the daemon is alive.
     pub fn beat(&self, now: Monotonic) {
-        self.memory.tell(Word::HEARTBEAT, now.0);
+        self.memory.store_live(LiveWord::HEARTBEAT, now.0);
     }
 
-    /// Says that another region is in use now. It must be there for whoever
-    /// asks for it by then.
+    /// Marks the region as moved: readers attach to another one, which the daemon
+    /// must offer already.
     pub fn mark_moved(&self) {
-        self.memory.tell(Word::STATE, State::Moved as u64);
+        self.memory.store_live(LiveWord::STATE, State::Moved as u64);
         self.memory.wake();
     }
 
-    /// Says that the daemon exits.
+    /// Marks the region as retired, because the daemon exits.
     pub fn retire(&self) {
-        self.memory.tell(Word::STATE, State::Retired as u64);
+        self.memory
+            .store_live(LiveWord::STATE, State::Retired as u64);
         self.memory.wake();
     }
 
-    /// A view of it, as every process has it.
+    /// A view of the region, as every process has it.
     #[must_use]
     pub fn view(&self) -> View<'_> {
         View::region(self.memory.words(), &self.layout)
     }
 
-    /// Bytes of it, all of which are there from the beginning.
+    /// Bytes of the region, all of which are allocated.
     #[must_use]
     pub fn size(&self) -> usize {
         self.layout.words() * WORD
     }
 }
 
-/// The one who writes to a region.
+/// The writer of a region.
 #[derive(Debug)]
 pub struct RegionWriter {
     region: Arc<Region>,
     settings: Settings,
-    /// Words of the arena in use, and how many of these nobody can find any
-    /// more.
+    /// Words of the arena that are in use, and how many of them are garbage.
     end: usize,
     garbage: usize,
     /// Words of the largest record.
     largest: usize,
-    forward: Filled,
-    reverse: Filled,
-    /// How many wildcards there are at each depth.
+    forward: IndexWriter,
+    reverse: IndexWriter,
+    /// The number of wildcards at each depth.
     depths: [u32; 32],
     names: u64,
-    /// Whether anything was written since the last commit.
+    /// Whether a change was begun since the last commit.
     begun: bool,
-    reversal: Reversal,
-    /// For each name that others are aliases of: their records.
+    address_holders: AddressHolders,
+    /// For each target its aliases, as references to their records.
     aliases: HashMap<Box<str>, Vec<u32>>,
-    /// Those whose list is to be written at the next commit.
+    /// The targets whose list of aliases the next commit writes.
     stale_aliases: HashSet<Box<str>>,
-    /// A record in the making.
+    /// The record that is being encoded.
     scratch: Vec<u8>,
 }
 
 impl RegionWriter {
-    /// Makes a new region with room for so much, and as much again for changes.
-    /// It has no role yet, and answers nobody before the first commit is
-    /// offered at the socket.
+    /// Creates a region of this capacity, with as much room again for changes. It
+    /// has no roles yet, and must be committed before it is offered to clients.
     ///
     /// # Errors
-    /// There is no memory or no descriptor left; it would be larger than a table
-    /// can be; more than 128 hashes or too long a name of one; a kernel older
-    /// than Linux 5.1, which has no `F_SEAL_FUTURE_WRITE`.
+    /// There is no memory or no descriptor left, the region would be larger than a
+    /// table can be, there are more than 128 hashes, the key of one is too long, or
+    /// the kernel is older than Linux 5.1 and has no `F_SEAL_FUTURE_WRITE`.
     pub fn create(
         settings: Settings,
         capacity: &Capacity,
@@ -149,10 +150,10 @@ impl RegionWriter {
     ) -> io::Result<RegionWriter> {
         let random = |what: u64| RandomState::new().hash_one(what);
         let hashes = hashes_record(&settings)?;
-        let room = capacity.room(record_words(&hashes))?;
+        let sizes = capacity.part_sizes(record_words(&hashes))?;
         let (region, seed) = (random(0), random(1));
-        let reverse = if settings.reverse { room.reverse } else { 0 };
-        let mut layout = Layout::new(region, seed, room.forward, reverse, room.arena);
+        let reverse = if settings.reverse { sizes.reverse } else { 0 };
+        let mut layout = Layout::new(region, seed, sizes.forward, reverse, sizes.arena);
         layout.fill(page_size() / WORD);
         layout.stale_max = settings.stale_max.map_or(0, |span| nanos(span).max(1));
         layout.order = settings.order;
@@ -161,16 +162,16 @@ impl RegionWriter {
         layout.set_domain(&settings.domain);
         let memory = MemoryFile::new(layout.words())?;
         for (at, word) in layout.header().as_bytes().as_chunks().0.iter().enumerate() {
-            memory.put(at, u64::from_le_bytes(*word));
+            memory.store_relaxed(at, u64::from_le_bytes(*word));
         }
-        memory.tell(Word::GENERATION, settings.generation);
-        memory.tell(Word::BEGUN, settings.generation);
-        memory.tell(Word::STATE, State::Serving as u64);
+        memory.store_live(LiveWord::GENERATION, settings.generation);
+        memory.store_live(LiveWord::BEGUN, settings.generation);
+        memory.store_live(LiveWord::STATE, State::Serving as u64);
         let region = Arc::new(Region { memory, layout });
         region.beat(now);
         let mut writer = RegionWriter {
-            forward: Filled::new(layout.forward),
-            reverse: Filled::new(layout.reverse),
+            forward: IndexWriter::new(layout.forward),
+            reverse: IndexWriter::new(layout.reverse),
             region,
             settings,
             end: FIRST_REFERENCE as usize,
@@ -179,7 +180,7 @@ impl RegionWriter {
             depths: [0; 32],
             names: 0,
             begun: false,
-            reversal: Reversal::default(),
+            address_holders: AddressHolders::default(),
             aliases: HashMap::new(),
             stale_aliases: HashSet::new(),
             scratch: hashes,
@@ -194,19 +195,18 @@ impl RegionWriter {
         &self.region
     }
 
-    /// A view of it, as every process has it.
+    /// A view of the region, as every process has it.
     #[must_use]
     pub fn view(&self) -> View<'_> {
         self.region.view()
     }
 
-    /// Writes a role, in place of what it was before. One that is as it was
-    /// costs nothing but the comparison.
+    /// Writes a role, replacing what it was before. If it is the same, nothing is
+    /// written.
     ///
     /// # Errors
-    /// The name or the one pointed at is none, or there are too many addresses:
-    /// nothing has changed. [`WriteError::Full`]: there is no room; the change
-    /// is to be made in a new region, with all others since the last commit.
+    /// After [`WriteError::Full`] the changes since the last commit must be made in
+    /// a new region. After any other error nothing has changed.
     pub fn set(&mut self, role: &Role<'_>) -> Result<(), WriteError> {
         role.check()?;
         role.encode(&mut self.scratch);
@@ -214,7 +214,7 @@ impl RegionWriter {
         self.write(name, wildcard)
     }
 
-    /// Writes the record in the making as that of a role.
+    /// Writes the encoded record as that of a role.
     fn write(&mut self, name: &str, wildcard: bool) -> Result<(), WriteError> {
         let region = Arc::clone(&self.region);
         let table = table(&region);
@@ -226,7 +226,8 @@ impl RegionWriter {
         let reference = self.append()?;
         let new = table.record(reference).ok_or(WriteError::Full)?;
         self.largest = self.largest.max(self.record_words(reference));
-        // Its depth comes first: who is to find a wildcard must look for it.
+        // Before the old one is counted out, so that the bit of the depth stays
+        // set if both have the same.
         self.count_depth(name, &new, 1);
         let hash = hash_of(&region, name, wildcard);
         match before {
@@ -238,13 +239,13 @@ impl RegionWriter {
             None => self.forward.insert(&region, hash, reference)?,
         }
         let old = before.map(|before| before.record);
-        self.follow(name, old, Some((new, reference)))
+        self.update_dependents(name, old, Some((new, reference)))
     }
 
-    /// Removes a role; one that is not there is no change.
+    /// Removes a role, if there is one.
     ///
     /// # Errors
-    /// As [`RegionWriter::set`]: what else depends on the role finds no room.
+    /// As [`RegionWriter::set`], if there is no room for what depends on the role.
     pub fn remove(&mut self, role: &str) -> Result<(), WriteError> {
         let (name, wildcard) = split(role);
         let region = Arc::clone(&self.region);
@@ -255,16 +256,15 @@ impl RegionWriter {
         self.garbage += self.record_words(before.reference);
         self.forward.remove(&region, before.position);
         self.count_depth(name, &before.record, -1);
-        self.follow(name, Some(before.record), None)
+        self.update_dependents(name, Some(before.record), None)
     }
 
-    /// Completes a change: writes what depends on the roles that were written,
-    /// counts the change up, and wakes up whoever waits for one. Returns its
-    /// number; where nothing was written, that of the last one.
+    /// Completes a change: writes the lists that depend on the roles, increments
+    /// the generation, and wakes waiting processes. Returns the number of the
+    /// change, or of the last one if nothing was written.
     ///
     /// # Errors
-    /// There is no room for what depends on the change: it is to be made in a
-    /// new region.
+    /// There is no room for the lists: the change must be made in a new region.
     pub fn commit(&mut self, published: SystemTime) -> Result<u64, WriteError> {
         if !self.begun && self.generation() != self.settings.generation {
             return Ok(self.generation());
@@ -274,17 +274,17 @@ impl RegionWriter {
         let generation = self.generation() + 1;
         let since = published.duration_since(SystemTime::UNIX_EPOCH);
         let memory = &self.region.memory;
-        memory.tell(Word::NAMES, self.names);
-        memory.tell(Word::ADDRESSES, self.reverse.live as u64);
-        memory.tell(Word::PUBLISHED, since.map_or(0, nanos));
-        memory.tell(Word::GENERATION, generation);
+        memory.store_live(LiveWord::NAMES, self.names);
+        memory.store_live(LiveWord::ADDRESSES, self.reverse.live as u64);
+        memory.store_live(LiveWord::PUBLISHED, since.map_or(0, nanos));
+        memory.store_live(LiveWord::GENERATION, generation);
         memory.wake();
         self.begun = false;
         Ok(generation)
     }
 
-    /// Whether the room for changes is running short, so that a new region had
-    /// better be made after this change than in the midst of the next one.
+    /// Whether the room for changes is running short, so that a new region should be
+    /// made now rather than in the middle of the next change.
     #[must_use]
     pub fn needs_rebuild(&self) -> bool {
         let arena = self.region.layout.arena.len;
@@ -293,7 +293,7 @@ impl RegionWriter {
         short || wasted || self.forward.is_crowded() || self.reverse.is_crowded()
     }
 
-    /// Makes a new region of the same roles, with room for as many changes as
+    /// Creates a new region with the same roles, and room for as many changes as
     /// this one had.
     ///
     /// # Errors
@@ -327,14 +327,14 @@ impl RegionWriter {
         Ok(next)
     }
 
-    /// What the file `last-good.table` is to hold: the table as it is now, to be
-    /// written while changes go on.
+    /// A snapshot of the table, to be written to `last-good.table` while changes go
+    /// on.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(&self.region, self.end)
     }
 
-    /// One role as it stands in the table.
+    /// One role as it is in the table.
     #[must_use]
     pub fn role(&self, role: &str) -> Option<RoleEntry> {
         let (name, wildcard) = split(role);
@@ -342,27 +342,27 @@ impl RegionWriter {
         entry(&table, &table.role(name.as_bytes(), wildcard)?.record)
     }
 
-    /// The number of the last change that is complete.
+    /// The number of the last complete change.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.region.memory.words().live(Word::GENERATION)
+        self.region.memory.words().live(LiveWord::GENERATION)
     }
 
-    /// Says that a change has begun, so that who reads much of the table knows
-    /// that it is not of one moment.
+    /// Marks a change as begun, so that readers know that what they read may not be
+    /// of one moment.
     fn begin(&mut self) {
         if !self.begun {
             self.begun = true;
             let next = self.generation() + 1;
-            self.region.memory.tell(Word::BEGUN, next);
-            // Before anything of the change can be seen.
+            self.region.memory.store_live(LiveWord::BEGUN, next);
+            // Before any store of the change.
             core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
         }
     }
 
-    /// What follows for names and addresses from a role that was `old` and is
-    /// `new`.
-    fn follow(
+    /// Updates what depends on a role that was `old` and is `new`: the number of
+    /// names, the aliases of its target, and the reverse index.
+    fn update_dependents(
         &mut self,
         name: &str,
         old: Option<Record>,
@@ -377,7 +377,7 @@ impl RegionWriter {
         if let Some((new, reference)) = new {
             self.add_alias(&new, reference);
         }
-        self.follow_addresses(name, old, new)
+        self.update_addresses(name, old, new)
     }
 
     fn drop_alias(&mut self, name: &str, old: &Record) {
@@ -412,7 +412,7 @@ impl RegionWriter {
         }
     }
 
-    /// Counts a wildcard in or out at its depth.
+    /// Adds `by` to the number of wildcards at the depth of this one.
     fn count_depth(&mut self, suffix: &str, record: &Record, by: i32) {
         if record.shape.flags & (WILDCARD | UNANSWERED) != WILDCARD {
             return;
@@ -430,14 +430,14 @@ impl RegionWriter {
         {
             bits |= 1 << at;
         }
-        self.region.memory.tell(Word::DEPTHS, bits);
+        self.region.memory.store_live(LiveWord::DEPTHS, bits);
     }
 
-    /// Whether the record in the making is what stands there already.
+    /// Whether the encoded record is the same as one that was written before.
     fn is_written(&self, record: &Record) -> bool {
         let words = self.region.memory.words();
         let mut place = record.at / WORD;
-        // But for the checksum, which is set when it is appended.
+        // Except for the checksum, which is set when it is appended.
         let mut made = self.scratch.as_chunks::<WORD>().0.iter();
         let first = made.next().map(|word| u64::from_le_bytes(*word) >> 32);
         if first != words.relaxed(place).map(|word| word >> 32) {
@@ -449,7 +449,7 @@ impl RegionWriter {
         })
     }
 
-    /// Writes the record in the making behind all others.
+    /// Appends the encoded record to the arena; returns its reference.
     fn append(&mut self) -> Result<u32, WriteError> {
         let words = record_words(&self.scratch);
         let arena = self.region.layout.arena;
@@ -461,14 +461,14 @@ impl RegionWriter {
         let memory = &self.region.memory;
         let places = arena.start + self.end..;
         for (place, word) in places.zip(self.scratch.as_chunks().0) {
-            memory.put(place, u64::from_le_bytes(*word));
+            memory.store_relaxed(place, u64::from_le_bytes(*word));
         }
         self.end += words;
-        memory.tell(Word::END, self.end as u64);
+        memory.store_live(LiveWord::END, self.end as u64);
         Ok(reference)
     }
 
-    /// The bytes of a record that was written before.
+    /// Copies the bytes of a record that was written before.
     fn copy_record(&self, reference: u32, to: &mut Vec<u8>) {
         to.clear();
         let start = self.region.layout.arena.start + reference as usize;
@@ -478,7 +478,7 @@ impl RegionWriter {
         }
     }
 
-    /// Words of a record that was written before.
+    /// The number of words of a record that was written before.
     fn record_words(&self, reference: u32) -> usize {
         let table = table(&self.region);
         let size = table.record(reference).map(|record| {
@@ -498,7 +498,7 @@ impl RegionWriter {
     }
 }
 
-/// The table that a writer goes on writing to.
+/// The table of a region.
 fn table(region: &Region) -> Table<'_, Words<'_>> {
     Table {
         layout: &region.layout,
@@ -515,7 +515,7 @@ fn hash_of(region: &Region, name: &str, wildcard: bool) -> u64 {
     }
 }
 
-/// A role's name without the `*.` of a wildcard, and whether it is one.
+/// Splits a role's name into the name without `*.`, and whether it is a wildcard.
 fn split(role: &str) -> (&str, bool) {
     match role.strip_prefix("*.") {
         Some(suffix) => (suffix, true),
@@ -523,20 +523,20 @@ fn split(role: &str) -> (&str, bool) {
     }
 }
 
-/// The record that names the Redis hashes.
+/// The record with the keys of the Redis hashes.
 fn hashes_record(settings: &Settings) -> io::Result<Vec<u8>> {
     let invalid = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
     if settings.hashes.len() > MAX_HASHES {
-        return Err(invalid("at most 128 hashes"));
+        return Err(invalid("there are more than 128 hashes"));
     }
     let domain = settings.domain.as_bytes();
     if domain.len() > MAX_NAME || !is_name(domain) {
-        return Err(invalid("the domain is no name in normal form"));
+        return Err(invalid("the domain is not a name in normal form"));
     }
     let mut sources = Vec::new();
     for hash in settings.hashes.iter().map(String::as_bytes) {
         if hash.len() > MAX_KEY {
-            return Err(invalid("a hash's name has at most 255 bytes"));
+            return Err(invalid("the key of a hash is longer than 255 bytes"));
         }
         sources.push(hash.len() as u8);
         sources.extend_from_slice(hash);
@@ -560,13 +560,14 @@ fn nanos(span: Duration) -> u64 {
 /// Why a role can't be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteError {
-    /// This is no name in normal form.
+    /// This is not a name in normal form.
     Name(String),
-    /// This role has nothing to answer, or too many addresses.
+    /// This role's answer has no address, or too many.
     Answer(String),
-    /// A field of this role has too long a member, or too many addresses.
+    /// A source of this role has an unknown hash, too long a member, or too many
+    /// addresses.
     Source(String),
-    /// There is no room left: a new region is to be made.
+    /// The region has no room left: the daemon must make a new one.
     Full,
 }
 
@@ -579,14 +580,14 @@ impl From<IndexFull> for WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WriteError::Name(name) => write!(f, "{name:?} is no name in normal form"),
+            WriteError::Name(name) => write!(f, "{name:?} is not a name in normal form"),
             WriteError::Answer(name) => {
                 write!(f, "the role {name} has no address, or more than 65535")
             }
             WriteError::Source(name) => {
                 write!(
                     f,
-                    "a field of the role {name} has no such hash, or is too long"
+                    "a field of the role {name} is of an unknown hash, or is too long"
                 )
             }
             WriteError::Full => f.write_str("the region has no room left"),

@@ -1,5 +1,6 @@
-//! A role as it is given to the writer.
+//! A role, as the daemon passes it to the writer.
 
+use super::{WriteError, split};
 use crate::format::{
     ALIAS, CANONICAL, RecordFields, SOURCES, SourceHead, UNANSWERED, WILDCARD, encode_record,
     encode_source, is_name,
@@ -7,72 +8,72 @@ use crate::format::{
 use crate::name::MAX_NAME;
 use crate::roles::MAX_HASHES;
 
-use super::{WriteError, split};
-
-/// One role, resolved: pointers followed to their end, members together.
+/// A resolved role: its pointers are followed, and its members put together.
 #[derive(Debug, Clone, Copy)]
 pub struct Role<'a> {
     /// In normal form; `*.` in front makes it a wildcard.
     pub name: &'a str,
-    /// What it answers; none where its fields lead nowhere, and it is there to
-    /// be shown.
+    /// Its answer; none if its fields lead to no address. Then the role is in the
+    /// table only to be shown.
     pub answer: Option<RoleAnswer<'a>>,
-    /// How many addresses of each family to answer; 0 is all.
+    /// How many addresses of each family one lookup returns; 0 is all.
     pub pick: u16,
-    /// The fields it came from, the deciding ones first.
+    /// The fields it was made from, the deciding ones first.
     pub sources: &'a [Source<'a>],
 }
 
-/// What a role answers.
+/// The answer of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleAnswer<'a> {
-    /// These addresses, of which there is at least one.
+    /// Addresses of its own, at least one.
     Addresses {
         /// IPv4 addresses.
         v4: &'a [[u8; 4]],
         /// IPv6 addresses.
         v6: &'a [[u8; 16]],
-        /// The canonical name, where it is another than the role's own: that of
-        /// a name that a wildcard covers.
+        /// The canonical name, if it is not the role's own. It may be one that
+        /// only a wildcard covers.
         canonical: Option<&'a str>,
     },
-    /// Those of another role, which is no alias itself and no wildcard.
+    /// The addresses of another role, which is neither an alias nor a wildcard.
     Alias {
         /// Its name.
         target: &'a str,
     },
 }
 
-/// One field that a role came from, with the value last accepted.
+/// A field that a role was made from, with the last value that was accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// The number of its hash in [`Settings::hashes`](super::Settings::hashes).
+    /// The number of its Redis hash in
+    /// [`Settings::hashes`](super::Settings::hashes).
     pub hash: usize,
     /// The member of the role (`i-0abc` of `web/i-0abc`).
     pub member: Option<&'a str>,
-    /// Redis has lost it; this is what was there before, retained.
+    /// Whether Redis has lost the field, whose last value is retained.
     pub retained: bool,
-    /// What its value says.
+    /// Its value.
     pub value: SourceValue<'a>,
 }
 
-/// What the value of a field says.
+/// The value of a field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceValue<'a> {
     /// IPv4 addresses.
     pub v4: &'a [[u8; 4]],
     /// IPv6 addresses.
     pub v6: &'a [[u8; 16]],
-    /// The name it points at, in place of addresses.
+    /// The name it points at, if it has no addresses.
     pub target: Option<&'a str>,
-    /// How many addresses to answer; 0 is all.
+    /// How many addresses of each family one lookup returns; 0 is all.
     pub pick: u16,
 }
 
-const MOST: usize = u16::MAX as usize;
+/// The most addresses of one family.
+const MAX_ADDRESSES: usize = u16::MAX as usize;
 
 impl Role<'_> {
-    /// Whether it can be written.
+    /// Checks that it can be written.
     pub(super) fn check(&self) -> Result<(), WriteError> {
         let (name, wildcard) = split(self.name);
         let room = MAX_NAME - if wildcard { 2 } else { 0 };
@@ -80,7 +81,7 @@ impl Role<'_> {
         match self.answer {
             Some(RoleAnswer::Alias { target }) => is_role_name(target, MAX_NAME)?,
             Some(RoleAnswer::Addresses { v4, v6, canonical }) => {
-                if v4.is_empty() && v6.is_empty() || v4.len().max(v6.len()) > MOST {
+                if v4.is_empty() && v6.is_empty() || v4.len().max(v6.len()) > MAX_ADDRESSES {
                     return Err(WriteError::Answer(self.name.into()));
                 }
                 if let Some(canonical) = canonical {
@@ -99,7 +100,7 @@ impl Role<'_> {
             let texts = [*member, value.target].into_iter().flatten();
             *hash < MAX_HASHES
                 && texts.map(str::len).all(|len| len <= usize::from(u8::MAX))
-                && value.v4.len().max(value.v6.len()) <= MOST
+                && value.v4.len().max(value.v6.len()) <= MAX_ADDRESSES
         };
         if self.sources.iter().all(fits) {
             Ok(())
@@ -108,7 +109,7 @@ impl Role<'_> {
         }
     }
 
-    /// Makes its record.
+    /// Encodes its record.
     pub(super) fn encode(&self, record: &mut Vec<u8>) {
         let (name, wildcard) = split(self.name);
         let mut fields = RecordFields {
@@ -142,8 +143,8 @@ impl Role<'_> {
         encode_record(record, &fields);
     }
 
-    /// Whether it came from one field that says just what it answers, which is
-    /// what a record without sources means.
+    /// Whether it was made from one field of the first hash, without a member, that
+    /// has the same value. A record without sources means that.
     fn is_plain(&self) -> bool {
         let [source] = self.sources else {
             return false;

@@ -1,20 +1,19 @@
-//! A region as it was at one moment, to be written to a file.
+//! A snapshot of a region at one moment, to be written to a file.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
-use crate::format::{Layout, Part, State, WORD, Word};
+use super::Region;
+use crate::format::{Layout, LiveWord, Part, State, WORD};
 use crate::memory::FIXED_WORDS;
 
-use super::Region;
-
-/// Words of the arena that are written at once.
+/// How many words are written at once.
 const CHUNK: usize = 1 << 13;
 
-/// What `last-good.table` is to hold. The indexes are copied, because they
-/// change; records do not, so they are read from the region as they are written.
+/// The contents of `last-good.table`. The indexes are copied, because they change.
+/// Records don't, so they are read from the region when the file is written.
 #[derive(Debug)]
 pub struct Snapshot {
     region: Arc<Region>,
@@ -24,7 +23,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Of a region whose arena is in use so far.
+    /// Takes a snapshot of a region, of whose arena `end` words are in use.
     pub(super) fn new(region: &Arc<Region>, end: usize) -> Snapshot {
         let mut layout = region.layout;
         layout.arena = Part {
@@ -37,10 +36,10 @@ impl Snapshot {
         let mut copied: Vec<u64> = (begin..layout.arena.start)
             .map(|at| words.relaxed(at).unwrap_or(0))
             .collect();
-        let generation = words.relaxed(Word::GENERATION.0).unwrap_or(0);
+        let generation = words.relaxed(LiveWord::GENERATION.0).unwrap_or(0);
         for (word, value) in [
-            (Word::STATE, State::Serving as u64),
-            (Word::BEGUN, generation),
+            (LiveWord::STATE, State::Serving as u64),
+            (LiveWord::BEGUN, generation),
         ] {
             if let Some(place) = copied.get_mut(word.0 - begin) {
                 *place = value;
@@ -53,24 +52,24 @@ impl Snapshot {
         }
     }
 
-    /// The number of the change it has.
+    /// The number of its last change.
     #[must_use]
     pub fn generation(&self) -> u64 {
         let begin = FIXED_WORDS - crate::format::LIVE_WORDS;
-        let word = self.copied.get(Word::GENERATION.0 - begin);
+        let word = self.copied.get(LiveWord::GENERATION.0 - begin);
         word.copied().unwrap_or(0)
     }
 
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         (self.layout.words() * WORD) as u64
     }
 
-    /// Writes it.
+    /// Writes the file.
     ///
     /// # Errors
-    /// What writing fails with.
+    /// Those of `to`.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
         to.write_all(self.layout.header().as_bytes())?;
         for chunk in self.copied.chunks(CHUNK) {

@@ -20,7 +20,7 @@ pub const NAMES: [&str; 6] = [
 ///
 /// What is found is only counted: the point is that it comes to an end.
 pub fn ask_everything(view: &View<'_>) {
-    let _ = (view.edition(), view.published(), view.stale_max());
+    let _ = (view.revision(), view.published(), view.stale_max());
     let _ = (view.order(), view.names(), view.addresses(), view.size());
     let deep = "a.".repeat(126) + "a";
     let below = format!("web.{}", view.domain());
@@ -44,7 +44,7 @@ pub fn ask_everything(view: &View<'_>) {
         let _ = view.list(Cursor(at));
     }
     assert!(view.hashes().len() <= 128);
-    for (_, place) in view.role_places().take(100) {
+    for (_, place) in view.role_refs().take(100) {
         let _ = view.role_at(place);
     }
     for role in view.roles().take(100) {

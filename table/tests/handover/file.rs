@@ -9,11 +9,12 @@ use cloudhosts_table::Unavailable;
 use cloudhosts_table::client::{AttachError, touch_interval};
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
+use cloudhosts_testkit::{Daemon, Peer};
 use rustix::io::Errno;
 
-use crate::common::peer::{Daemon, Peer, publish};
+use crate::common::peer::publish;
 use crate::common::{empty, file_of, region_with, settings};
-use crate::{Setup, alone, descriptors, is, nth, undisturbed};
+use crate::{Setup, descriptors, is, nth, undisturbed};
 
 /// Where neither is to be had, the missing daemon is what is told.
 fn no_daemon(errno: Errno) -> Result<String, Unavailable> {
@@ -38,9 +39,8 @@ fn set_age(setup: &Setup, age: Duration) {
 #[test]
 fn without_a_daemon_the_file_answers_and_is_followed() {
     undisturbed(|| {
-        let _alone = alone();
-        let before = descriptors();
         let setup = Setup::new();
+        let before = descriptors();
         for n in 4..60 {
             setup.save(&nth(n));
             assert_eq!(setup.web(), is(n), "each lookup sees the file as it is");
@@ -61,7 +61,6 @@ fn without_a_daemon_the_file_answers_and_is_followed() {
 /// and a role of many addresses comes whole.
 #[test]
 fn the_file_answers_whatever_is_asked() {
-    let _alone = alone();
     let setup = Setup::new();
     let farm: Vec<String> = (0..3000)
         .map(|n| format!("10.1.{}.{}", n / 250, n % 250))
@@ -106,7 +105,6 @@ fn the_file_answers_whatever_is_asked() {
 /// nor no.
 #[test]
 fn damage_in_the_file_is_no_answer() {
-    let _alone = alone();
     let whole = file_of(&nth(1));
     let mut told = 0;
     for at in whole.len() - 40..whole.len() {
@@ -126,7 +124,6 @@ fn damage_in_the_file_is_no_answer() {
 #[test]
 fn a_daemon_that_has_no_table_yet_leaves_it_to_the_file() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let peer = Peer::new(&setup.socket(), drop::<UnixStream>);
         let nothing = AttachError::Handover(HandoverError::NothingYet);
@@ -144,7 +141,6 @@ fn a_daemon_that_has_no_table_yet_leaves_it_to_the_file() {
 #[test]
 fn a_file_is_as_fresh_as_it_was_touched() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         setup.save(&nth(1));
         let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
@@ -182,7 +178,6 @@ fn a_file_is_touched_often_enough_for_its_stale_max() {
 #[test]
 fn whichever_is_newer_answers() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let mut region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region);
@@ -210,7 +205,6 @@ fn whichever_is_newer_answers() {
 #[test]
 fn what_is_no_table_file_is_left_alone() {
     undisturbed(|| {
-        let _alone = alone();
         let before = descriptors();
         let whole = file_of(&nth(1));
         let mut newer = whole.clone();
@@ -235,8 +229,8 @@ fn what_is_no_table_file_is_left_alone() {
                 rustix::fs::mknodat(rustix::fs::CWD, setup.file, kind, mode, 0).unwrap();
             }),
             ("link", |setup| {
-                fs::write(setup.dir.at("elsewhere"), file_of(&nth(1))).unwrap();
-                symlink(setup.dir.at("elsewhere"), setup.file).unwrap();
+                fs::write(setup.dir.join("elsewhere"), file_of(&nth(1))).unwrap();
+                symlink(setup.dir.join("elsewhere"), setup.file).unwrap();
             }),
             ("directory", |setup| fs::create_dir(setup.file).unwrap()),
             ("device", |setup| symlink("/dev/zero", setup.file).unwrap()),
@@ -257,7 +251,6 @@ fn what_is_no_table_file_is_left_alone() {
 #[test]
 fn a_large_file_costs_no_more_than_a_small_one() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let file = File::create(setup.file).unwrap();
         for len in [u64::from(u32::MAX) & !7, 1 << 40] {
@@ -272,7 +265,6 @@ fn a_large_file_costs_no_more_than_a_small_one() {
 #[test]
 fn a_dead_socket_and_a_path_too_long_are_told() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         drop(std::os::unix::net::UnixListener::bind(setup.socket()).unwrap());
         assert_eq!(setup.web(), no_daemon(Errno::CONNREFUSED));

@@ -13,21 +13,22 @@ use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::{HandoverError, PROTOCOL};
 use cloudhosts_table::shm::MapError;
 use cloudhosts_table::{OpenError, Unavailable};
+use cloudhosts_testkit::{Daemon, Peer, eventually};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
 
-use crate::common::peer::{Daemon, Peer, message, send_raw};
-use crate::common::{eventually, file_of};
-use crate::{Setup, alone, descriptors, is, mappings, nth, undisturbed};
+use crate::common::file_of;
+use crate::common::peer::{message, send_raw};
+use crate::{Setup, descriptors, is, mappings, nth, undisturbed};
 
 /// Lets a peer send this to a client with no region and no file, and returns
 /// what the client says. No mapping may stay, and of the descriptors only those
 /// that it takes no risk with.
 fn told(text: &[u8], files: Vec<OwnedFd>, left_open: usize) -> AttachError {
-    let (before, mapped) = (descriptors() - files.len(), mappings());
     let setup = Setup::new();
+    let (before, mapped) = (descriptors() - files.len(), mappings());
     let text = text.to_vec();
     let peer = Peer::new(&setup.socket(), move |client| {
         let files: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
@@ -73,7 +74,6 @@ fn region() -> OwnedFd {
 #[test]
 fn only_sealed_memory_is_mapped() {
     undisturbed(|| {
-        let _alone = alone();
         let (pipe, _writer) = std::io::pipe().unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let without = |seal| sealed_by(&table(), ALL.difference(seal));
@@ -97,13 +97,12 @@ fn only_sealed_memory_is_mapped() {
 #[test]
 fn what_may_not_be_closed_is_left_open_once() {
     undisturbed(|| {
-        let _alone = alone();
         for path in ["/", "/dev/zero", "/proc/self/exe"] {
             let file = File::open(path).unwrap().into();
             let said = told(&message(), vec![file], 1);
             assert_eq!(
                 said,
-                AttachError::Handover(HandoverError::Intruder),
+                AttachError::Handover(HandoverError::UnsafeDescriptor),
                 "{path}"
             );
         }
@@ -141,7 +140,6 @@ fn lingering(count: usize) -> (Vec<TcpStream>, TcpListener) {
 /// stopped while all is sent, so that it is the last to have them.
 #[test]
 fn sockets_that_linger_hold_nobody_up() {
-    let _alone = alone();
     for (with_message, more) in [(1, 0), (3, 0), (0, 2), (2, 3)] {
         let (sockets, _listener) = lingering(with_message + more);
         let setup = Setup::new();
@@ -191,14 +189,13 @@ fn sockets_that_linger_hold_nobody_up() {
 #[test]
 fn a_socket_that_lingers_within_another_holds_nobody_up() {
     undisturbed(|| {
-        let _alone = alone();
         let (mut sockets, _listener) = lingering(1);
         let (from, to) = UnixStream::pair().unwrap();
         send_raw(&from, b"x", &[sockets[0].as_fd()]).unwrap();
         sockets.clear();
         drop(from);
         let start = Instant::now();
-        let intruder = AttachError::Handover(HandoverError::Intruder);
+        let intruder = AttachError::Handover(HandoverError::UnsafeDescriptor);
         assert_eq!(told(&message(), vec![to.into()], 1), intruder);
         assert!(start.elapsed() < Duration::from_secs(10));
     });
@@ -207,7 +204,6 @@ fn a_socket_that_lingers_within_another_holds_nobody_up() {
 #[test]
 fn sizes_are_bounded_and_missing_pages_refused() {
     undisturbed(|| {
-        let _alone = alone();
         let sparse = |len: u64| {
             let file = sealed_by(&table(), SealFlags::empty());
             ftruncate(&file, 4096 + len).unwrap();
@@ -239,7 +235,6 @@ fn sizes_are_bounded_and_missing_pages_refused() {
 #[test]
 fn huge_pages_are_refused() {
     undisturbed(|| {
-        let _alone = alone();
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
         let Ok(file) = memfd_create(c"huge", flags) else {
             eprintln!("skipped: this kernel has no huge pages");
@@ -255,7 +250,6 @@ fn huge_pages_are_refused() {
 #[test]
 fn sealed_bytes_that_are_no_table_are_refused() {
     undisturbed(|| {
-        let _alone = alone();
         let mut newer = table();
         newer[8] = 77;
         let mut damaged = table();
@@ -279,7 +273,6 @@ fn sealed_bytes_that_are_no_table_are_refused() {
 #[test]
 fn only_the_message_of_this_protocol_is_taken() {
     undisturbed(|| {
-        let _alone = alone();
         let right = message();
         let with = |at: usize, byte: u8| {
             let mut message = right.clone();
@@ -306,7 +299,6 @@ fn only_the_message_of_this_protocol_is_taken() {
 #[test]
 fn one_descriptor_is_taken_and_none_leaks() {
     undisturbed(|| {
-        let _alone = alone();
         let wrong = AttachError::Handover(HandoverError::Message);
         assert_eq!(told(&message(), vec![], 0), wrong);
         assert_eq!(told(&message(), vec![region(), region()], 0), wrong);
@@ -321,7 +313,6 @@ fn one_descriptor_is_taken_and_none_leaks() {
 #[test]
 fn nobody_waits_for_long() {
     undisturbed(|| {
-        let _alone = alone();
         let before = descriptors();
         let silence = AttachError::Handover(HandoverError::Silence);
         for with_message in [false, true] {
@@ -352,7 +343,7 @@ fn nobody_waits_for_long() {
         let refused = AttachError::Handover(HandoverError::Connect(Errno::AGAIN));
         assert_eq!(setup.web(), Err(Unavailable::NoTable(refused)));
         assert!(start.elapsed() < Duration::from_secs(1));
-        drop((full, waiting));
+        drop((full, waiting, setup));
         eventually("all is closed", || descriptors() == before);
     });
 }
@@ -371,7 +362,6 @@ fn connect_now(setup: &Setup) -> Option<OwnedFd> {
 /// it.
 #[test]
 fn what_is_handed_over_can_not_be_changed() {
-    let _alone = alone();
     let region = nth(1);
     let file = File::from(region.region().file().try_clone_to_owned().unwrap());
     assert!((&file).write(b"X").is_err());
@@ -395,7 +385,6 @@ fn what_is_handed_over_can_not_be_changed() {
 #[test]
 fn a_heartbeat_in_the_future_is_not_believed() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let hostile = nth(1);
         let peer = Daemon::new(&setup.socket(), &hostile);
@@ -416,7 +405,6 @@ fn a_heartbeat_in_the_future_is_not_believed() {
 #[test]
 fn a_region_without_a_daemon_takes_no_answer_away() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let good = nth(1);
         let daemon = Daemon::new(&setup.socket(), &good);
@@ -438,7 +426,6 @@ fn a_region_without_a_daemon_takes_no_answer_away() {
 #[test]
 fn the_region_at_hand_outlives_a_hostile_daemon() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let good = nth(1);
         let daemon = Daemon::new(&setup.socket(), &good);

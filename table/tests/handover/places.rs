@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use cloudhosts_table::clock::monotonic;
+use cloudhosts_testkit::{Daemon, Peer, eventually};
 
-use crate::common::eventually;
-use crate::common::peer::{Daemon, Peer, message, publish, send_raw};
-use crate::{Setup, alone, in_child, is, nth, undisturbed};
+use crate::common::peer::{message, publish, send_raw};
+use crate::{Setup, in_child, is, nth, undisturbed};
 
 /// Tells a child by a pipe that it may go on, and waits until it has.
 struct Signal {
@@ -68,7 +68,6 @@ fn use_up_all_descriptors() {
 #[test]
 fn a_process_that_has_shut_itself_in_follows_on() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let mut region = nth(1);
         let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -97,7 +96,7 @@ fn a_process_that_has_shut_itself_in_follows_on() {
             eventually("it is as before", || setup.web() == is(1));
         }
         // The first child has its own, the second that of this process.
-        assert_eq!(daemon.peer.clients(), 2);
+        assert_eq!(daemon.clients(), 2);
     });
 }
 
@@ -105,50 +104,51 @@ fn a_process_that_has_shut_itself_in_follows_on() {
 /// daemon's heart by the clock it told; also one that was attached before.
 #[test]
 fn clocks_of_other_time_namespaces_are_told_apart() {
-    let _alone = alone();
-    for offset in [200_000i64, 3_600, -1] {
-        let setup = Setup::new();
-        let region = nth(1);
-        let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
-        assert_eq!(setup.web(), is(1));
-        in_child(|| {
-            become_root_of_a_namespace();
-            // SAFETY: no arguments but a number.
-            if unsafe { libc::unshare(0x80) } != 0 {
-                eprintln!("skipped: no time namespaces here");
-                return true;
-            }
-            let offsets = format!("monotonic {offset} 0\n");
-            fs::write("/proc/self/timens_offsets", offsets).unwrap();
-            // It is in force for children.
+    undisturbed(|| {
+        for offset in [200_000i64, 3_600, -1] {
+            let setup = Setup::new();
+            let region = nth(1);
+            let daemon = Daemon::new(&setup.socket(), &region).keep_beating();
+            assert_eq!(setup.web(), is(1));
             in_child(|| {
-                let inherited = setup.web() == is(1);
-                let fresh = cloudhosts_table::Client::new();
-                let ask = || {
-                    let ask = |view: &cloudhosts_table::View<'_>| crate::common::ask(view, "web");
-                    fresh.with(|| setup.paths(), monotonic(), ask)
-                };
-                let mut right = inherited && ask() == is(1);
-                for _ in 0..13 {
-                    std::thread::sleep(Duration::from_millis(100));
-                    right &= ask() == is(1) && setup.web() == is(1);
+                become_root_of_a_namespace();
+                // SAFETY: no arguments but a number.
+                if unsafe { libc::unshare(0x80) } != 0 {
+                    eprintln!("skipped: no time namespaces here");
+                    return true;
                 }
-                right
+                let offsets = format!("monotonic {offset} 0\n");
+                fs::write("/proc/self/timens_offsets", offsets).unwrap();
+                // It is in force for children.
+                in_child(|| {
+                    let inherited = setup.web() == is(1);
+                    let fresh = cloudhosts_table::Client::new();
+                    let ask = || {
+                        let ask =
+                            |view: &cloudhosts_table::View<'_>| crate::common::ask(view, "web");
+                        fresh.with(|| setup.paths(), monotonic(), ask)
+                    };
+                    let mut right = inherited && ask() == is(1);
+                    for _ in 0..13 {
+                        std::thread::sleep(Duration::from_millis(100));
+                        right &= ask() == is(1) && setup.web() == is(1);
+                    }
+                    right
+                });
+                true
             });
-            true
-        });
-        // One for this process, one for the client that the child inherited, if
-        // the offset is not too small to matter, one for the fresh one.
-        let clients = daemon.peer.clients();
-        assert!((1..=3).contains(&clients), "{offset}: {clients}");
-    }
+            // One for this process, one for the client that the child inherited, if
+            // the offset is not too small to matter, one for the fresh one.
+            let clients = daemon.clients();
+            assert!((1..=3).contains(&clients), "{offset}: {clients}");
+        }
+    });
 }
 
 /// With all memory to be locked and little that may be, a region can't be
 /// mapped: the file answers.
 #[test]
 fn where_memory_can_not_be_locked_the_file_answers() {
-    let _alone = alone();
     let setup = Setup::new();
     let mut region = nth(1);
     let _daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -186,7 +186,6 @@ fn where_memory_can_not_be_locked_the_file_answers() {
 #[test]
 fn who_never_ends_attaching_holds_the_others_up_once() {
     undisturbed(|| {
-        let _alone = alone();
         let setup = Setup::new();
         let first = std::sync::atomic::AtomicBool::new(true);
         let region = nth(4);

@@ -11,10 +11,10 @@ use cloudhosts_table::client::AttachError;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::handover::HandoverError;
 use cloudhosts_table::{Client, Paths, Unavailable};
+use cloudhosts_testkit::{Daemon, Peer};
 
 use crate::common::ask;
-use crate::common::peer::{Daemon, Peer};
-use crate::{Setup, alone, descriptors, nth, undisturbed};
+use crate::{Setup, descriptors, nth, undisturbed};
 
 /// Where the child finds the socket; set in the child alone.
 const SOCKET: &str = "TABLE_TEST_SOCKET";
@@ -52,7 +52,6 @@ fn interrupt_every_poll() {
 
 #[test]
 fn a_wait_that_is_always_interrupted_comes_to_an_end() {
-    let _alone = alone();
     let setup = Setup::new();
     let (keep, _kept) = mpsc::channel();
     let _silent = Peer::new(&setup.socket(), move |client| keep.send(client).unwrap());
@@ -74,7 +73,6 @@ fn every_descriptor_may_be_taken() {
     if let Some(socket) = std::env::var_os(SOCKET) {
         return with_few_descriptors(socket);
     }
-    let _alone = alone();
     let setup = Setup::new();
     setup.save(&nth(2));
     let region = nth(1);
@@ -138,9 +136,8 @@ extern "C" fn count_signal(_: libc::c_int) {
 #[test]
 fn signals_neither_break_nor_stretch_an_attach() {
     undisturbed(|| {
-        let _alone = alone();
-        let before = descriptors();
         let setup = Setup::new();
+        let before = descriptors();
         let peer = Peer::new(&setup.socket(), |client| {
             std::thread::sleep(Duration::from_millis(300));
             drop(client);

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use cloudhosts_table::Edition;
+use cloudhosts_table::TableRevision;
 use cloudhosts_table::clock::monotonic;
+use cloudhosts_testkit::Daemon;
 
-use crate::common::peer::{Daemon, publish};
-use crate::{Setup, alone, is, nth};
+use crate::common::peer::publish;
+use crate::{Setup, is, nth};
 
-fn edition(setup: &Setup) -> Option<Edition> {
-    let seen = |view: &cloudhosts_table::View<'_>| view.edition();
+fn edition(setup: &Setup) -> Option<TableRevision> {
+    let seen = |view: &cloudhosts_table::View<'_>| view.revision();
     setup.client.with(|| setup.paths(), monotonic(), seen).ok()
 }
 
@@ -18,7 +19,6 @@ const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn whoever_waits_is_woken_up_by_each_change() {
-    let _alone = alone();
     let setup = Setup::new();
     let mut region = nth(0);
     let _daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -47,7 +47,6 @@ fn whoever_waits_is_woken_up_by_each_change() {
 
 #[test]
 fn whoever_waits_sleeps_while_nothing_changes_and_not_for_longer_than_wanted() {
-    let _alone = alone();
     let setup = Setup::new();
     let mut region = nth(1);
     let _daemon = Daemon::new(&setup.socket(), &region).keep_beating();
@@ -65,7 +64,6 @@ fn whoever_waits_sleeps_while_nothing_changes_and_not_for_longer_than_wanted() {
 
 #[test]
 fn a_move_a_farewell_and_a_death_wake_up_too() {
-    let _alone = alone();
     let setup = Setup::new();
     let region = nth(1);
     let daemon = Daemon::new(&setup.socket(), &region).keep_beating();

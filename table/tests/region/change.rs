@@ -1,7 +1,7 @@
 //! Changes in place: what they cost, and when there is no more room for them.
 
 use cloudhosts_table::clock::monotonic;
-use cloudhosts_table::{Capacity, RegionWriter, Role, RoleAnswer, RolePlace, WriteError};
+use cloudhosts_table::{Capacity, RegionWriter, Role, RoleAnswer, RoleRef, WriteError};
 
 use crate::common::{Words, ask, commit, empty, region, set, settings};
 
@@ -58,14 +58,14 @@ fn where_a_role_stood_it_reads_as_of_that_moment() {
     let mut region = region(&roles);
     let mirror = std::sync::Arc::clone(region.region());
     let view = mirror.view();
-    let read = |places: &[RolePlace]| {
+    let read = |places: &[RoleRef]| {
         let entries = places.iter().filter_map(|&place| view.role_at(place));
         let shown = entries.map(|role| (role.name, role.answer.map(|answer| answer.v4)));
         let mut shown: Vec<_> = shown.collect();
         shown.sort();
         shown
     };
-    let (mut names, places): (Vec<_>, Vec<_>) = view.role_places().unzip();
+    let (mut names, places): (Vec<_>, Vec<_>) = view.role_refs().unzip();
     names.sort_by_key(ToString::to_string);
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["*.w", "farm", "www"]);
@@ -81,7 +81,7 @@ fn where_a_role_stood_it_reads_as_of_that_moment() {
     assert_eq!(read(&places), before);
     region.remove("farm").unwrap();
     commit(&mut region);
-    let answered = view.role_places().filter(|(_, place)| place.has_answer());
+    let answered = view.role_refs().filter(|(_, place)| place.has_answer());
     assert_eq!(answered.count(), 0, "an alias of nothing");
 }
 
@@ -127,9 +127,9 @@ fn where_room_runs_short_a_new_region_goes_on() {
         commit(&mut region);
     }
     assert!(changes > 2000, "{changes}");
-    let before = region.view().edition();
+    let before = region.view().revision();
     let mut next = region.rebuild(monotonic()).unwrap();
-    let now = next.view().edition();
+    let now = next.view().revision();
     assert!(!next.needs_rebuild());
     assert_ne!(before.region, now.region);
     assert_eq!(before.generation + 1, now.generation);

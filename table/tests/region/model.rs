@@ -33,10 +33,11 @@ fn role() -> impl Strategy<Value = Role> {
 
 fn roles() -> impl Strategy<Value = Roles> {
     let wildcard = prop::bool::weighted(0.25);
-    let field = (wildcard, name()).prop_map(|(wildcard, name)| match wildcard {
-        true => format!("*.{name}"),
-        false => name,
-    });
+    let field = (wildcard, name()).prop_map(
+        |(wildcard, name)| {
+            if wildcard { format!("*.{name}") } else { name }
+        },
+    );
     prop::collection::btree_map(field, role(), 0..20)
 }
 
@@ -180,7 +181,7 @@ proptest! {
         }
         let file = TableFile::open(&file_of(&region)).unwrap();
         prop_assert_eq!(file.view().verify(), Ok(()));
-        prop_assert_eq!(file.view().edition(), region.view().edition());
+        prop_assert_eq!(file.view().revision(), region.view().revision());
         agrees(&file.view(), &before, &unknown)?;
         let rebuilt = region.rebuild(monotonic()).unwrap();
         prop_assert_eq!(rebuilt.view().verify(), Ok(()));

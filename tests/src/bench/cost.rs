@@ -22,7 +22,7 @@ const THREADS: usize = 2;
 
 /// What was measured with so many names.
 #[derive(Debug)]
-struct Figures {
+struct CostFigures {
     names: u32,
     table: f64,
     resident: f64,
@@ -40,7 +40,7 @@ struct Figures {
 /// The figures so far.
 #[derive(Debug, Default)]
 pub struct Cost {
-    sizes: Vec<Figures>,
+    sizes: Vec<CostFigures>,
     storm: Option<Storm>,
 }
 
@@ -80,7 +80,7 @@ impl Cost {
         let seconds = scale.idle.as_secs_f64();
         let used = Costs::of(pid);
         let [(from_redis, redis_peak), (from_file, file_peak)] = starts(peers);
-        self.sizes.push(Figures {
+        self.sizes.push(CostFigures {
             names,
             table,
             resident: used.resident,
@@ -160,7 +160,7 @@ impl Cost {
                 format!("{} a second", time(one.idle)),
             ]
         });
-        section.say("With nothing to do (a connection that is tracked is asked for a sign of life now and then, and the heart beats once a second):");
+        section.say("Idle (the daemon sends PING when the connection is silent, and updates its heartbeat once a second):");
         section.table(
             &["names", "wake-ups a second", "processor time"],
             &rows.collect::<Vec<_>>(),
@@ -176,7 +176,7 @@ impl Cost {
                 storm.redis,
             ));
         }
-        let line = |title: &str, of: fn(&Figures) -> f64| {
+        let line = |title: &str, of: fn(&CostFigures) -> f64| {
             let points = self.sizes.iter().map(|one| (f64::from(one.names), of(one)));
             (title.to_owned(), points.collect())
         };

@@ -18,7 +18,7 @@ const CHANGES: u32 = 4;
 
 /// What one change, with all that daemons make of it, costs Redis.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Made {
+pub struct OneChange {
     /// Processor time of Redis, in nanoseconds.
     pub cpu: f64,
     /// Bytes it sent.
@@ -35,9 +35,9 @@ pub struct Load {
     /// Names in the hash.
     pub names: u32,
     /// A change by a verb.
-    pub logged: Made,
+    pub logged: OneChange,
     /// A plain HSET, for which each reads the hash.
-    pub plain: Made,
+    pub plain: OneChange,
     /// Memory for one idle connection, in bytes.
     pub connection: f64,
     /// A restart of Redis: processor time, bytes sent, and until all had read.
@@ -130,7 +130,7 @@ fn load(daemons: u32, names: u32) -> Load {
     all_read(&mut wire, Change::Plain, f64::from(daemons));
     let took = start.elapsed();
     rest(&mut wire);
-    let restart = Spent::so_far(&mut wire);
+    let restart = RedisSpent::so_far(&mut wire);
     Load {
         daemons,
         names,
@@ -143,22 +143,22 @@ fn load(daemons: u32, names: u32) -> Load {
 
 /// Makes changes one by one; what one of them cost, without our own questions, each of which costs
 /// `question`.
-fn changes(wire: &mut Wire, change: Change, daemons: u32, question: f64) -> Made {
-    let mut made = Made::default();
+fn changes(wire: &mut Wire, change: Change, daemons: u32, question: f64) -> OneChange {
+    let mut made = OneChange::default();
     for nth in 0..CHANGES {
-        let (before, asked) = (Spent::so_far(wire), wire.asked());
+        let (before, asked) = (RedisSpent::so_far(wire), wire.asked());
         let reads = reads(wire, change) + f64::from(daemons);
         let address = format!("10.220.{}.{}", u8::from(change == Change::Plain), nth + 1);
         wire.change(change, HASH, &names::name(0), &address);
         made.spread += nanos(all_read(wire, change, reads));
         rest(wire);
-        let after = Spent::so_far(wire);
+        let after = RedisSpent::so_far(wire);
         let own = f64::from(wire.asked() - asked) * question;
         made.cpu += (after.costs.since(&before.costs).cpu - own).max(0.0);
         made.sent += after.sent - before.sent;
     }
     let one = |sum: f64| sum / f64::from(CHANGES);
-    Made {
+    OneChange {
         cpu: one(made.cpu),
         sent: one(made.sent),
         spread: one(made.spread),
@@ -168,25 +168,25 @@ fn changes(wire: &mut Wire, change: Change, daemons: u32, question: f64) -> Made
 /// Processor time of Redis for one question as we ask them while we wait, in nanoseconds.
 fn question(wire: &mut Wire) -> f64 {
     const TIMES: u32 = 200;
-    let before = Spent::so_far(wire).costs;
+    let before = RedisSpent::so_far(wire).costs;
     for _ in 0..TIMES {
         wire.calls(&["exec"]);
     }
-    Spent::so_far(wire).costs.since(&before).cpu / f64::from(TIMES)
+    RedisSpent::so_far(wire).costs.since(&before).cpu / f64::from(TIMES)
 }
 
 /// What Redis has spent on the daemons.
-struct Spent {
+struct RedisSpent {
     costs: Costs,
     sent: f64,
 }
 
-impl Spent {
-    fn so_far(wire: &mut Wire) -> Spent {
+impl RedisSpent {
+    fn so_far(wire: &mut Wire) -> RedisSpent {
         let pid = wire.info("server", "process_id") as u32;
         // what was sent to us is not the daemons'
         let sent = wire.info("stats", "total_net_output_bytes") - wire.received() as f64;
-        Spent {
+        RedisSpent {
             costs: Costs::of(pid),
             sent,
         }

@@ -24,7 +24,7 @@ const SLOW: &str = "50";
 
 /// What was measured.
 #[derive(Debug)]
-struct Figures {
+struct LeaseFigures {
     names: u32,
     /// Time of Redis for a renewal, in nanoseconds.
     renewal: f64,
@@ -37,7 +37,7 @@ struct Figures {
 /// Measures and describes.
 pub fn measure(scale: &Scale) -> Section {
     let (sizes, others) = scale.leases;
-    let all: Vec<Figures> = sizes.iter().map(|&names| figures(names, others)).collect();
+    let all: Vec<LeaseFigures> = sizes.iter().map(|&names| figures(names, others)).collect();
     let mut section = Section::new("Holding a role");
     section.say(&format!(
         "A holder renews beside {} others, which hold other roles of the same hash. *Redis* is the time of a renewal \
@@ -92,7 +92,7 @@ pub fn measure(scale: &Scale) -> Section {
     section
 }
 
-fn figures(names: u32, others: u32) -> Figures {
+fn figures(names: u32, others: u32) -> LeaseFigures {
     eprintln!("  {} names", count(names.into()));
     let dir = Dir::new();
     let redis = Redis::builder(dir.join("redis")).start();
@@ -116,7 +116,7 @@ fn figures(names: u32, others: u32) -> Figures {
         ("accept", &["accept", "web"]),
     ];
     let verbs = verbs.map(|(name, words)| (name, longest(&redis, words)));
-    Figures {
+    LeaseFigures {
         names,
         renewal,
         wire,

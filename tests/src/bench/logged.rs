@@ -20,7 +20,7 @@ const VISIBLE: u32 = 1;
 
 /// What was measured with so many names.
 #[derive(Debug)]
-struct Figures {
+struct LogFigures {
     names: u32,
     /// Processor time of Redis for what the daemon asks, in nanoseconds.
     redis: f64,
@@ -33,7 +33,7 @@ struct Figures {
 /// Measures and describes.
 pub fn measure(scale: &Scale) -> Section {
     let (sizes, changes) = scale.logged;
-    let all: Vec<Figures> = sizes.iter().map(|&names| figures(names, changes)).collect();
+    let all: Vec<LogFigures> = sizes.iter().map(|&names| figures(names, changes)).collect();
     let mut section = Section::new("A change by a verb");
     section.say(&format!(
         "Changes as the verbs make them: an entry in the log and the field of the hash, in one step, {changes} times one \
@@ -81,7 +81,7 @@ pub fn measure(scale: &Scale) -> Section {
     section
 }
 
-fn figures(names: u32, changes: u32) -> Figures {
+fn figures(names: u32, changes: u32) -> LogFigures {
     eprintln!("  {} names", count(names.into()));
     let mut world = World::new().config("allow", list(&[MIRRORED])).build();
     names::register(&world.redis, names);
@@ -106,7 +106,7 @@ fn figures(names: u32, changes: u32) -> Figures {
         world.sees(&name, &[&address]);
     }
     let publish = settled(world.daemon.id()).since(&costs).cpu / f64::from(few);
-    Figures {
+    LogFigures {
         names,
         redis,
         follow,

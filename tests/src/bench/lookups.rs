@@ -30,7 +30,7 @@ const TURNS: usize = 5;
 
 /// What was measured of one service, with so many names.
 #[derive(Debug, Clone)]
-struct Figures {
+struct LookupFigures {
     names: u32,
     question: usize,
     kind: Kind,
@@ -103,8 +103,8 @@ pub fn measure(tools: &Tools, scale: &Scale, images: &Path) -> Section {
 }
 
 /// What the figures say in one sentence.
-fn conclusion(figures: &[Figures]) -> String {
-    let range = |kind: Kind, of: fn(&Figures) -> f64| {
+fn conclusion(figures: &[LookupFigures]) -> String {
+    let range = |kind: Kind, of: fn(&LookupFigures) -> f64| {
         let all = figures.iter().filter(|one| one.kind == kind).map(of);
         let (least, most) = all.fold((f64::MAX, f64::MIN), |(least, most), one| {
             (least.min(one), most.max(one))
@@ -121,7 +121,7 @@ fn conclusion(figures: &[Figures]) -> String {
     )
 }
 
-fn with_names(tools: &Tools, scale: &Scale, peers: &Peers, names: u32) -> Vec<Figures> {
+fn with_names(tools: &Tools, scale: &Scale, peers: &Peers, names: u32) -> Vec<LookupFigures> {
     // of each turn, for each question, what each peer took
     let mut turns: Vec<Vec<Vec<Sample>>> = Vec::new();
     for _ in 0..scale.rounds {
@@ -158,7 +158,7 @@ fn with_names(tools: &Tools, scale: &Scale, peers: &Peers, names: u32) -> Vec<Fi
                     of(&|turn| turn[at].median() / turn[other].median())
                 })
             };
-            figures.push(Figures {
+            figures.push(LookupFigures {
                 names,
                 question,
                 kind: peer.kind,
@@ -179,9 +179,9 @@ fn heads(first: &str) -> Vec<&str> {
 
 fn rows(
     scale: &Scale,
-    figures: &[Figures],
+    figures: &[LookupFigures],
     question: usize,
-    cell: fn(&Figures) -> String,
+    cell: fn(&LookupFigures) -> String,
 ) -> Vec<Vec<String>> {
     let of = |names: u32| {
         let cells = figures
@@ -193,7 +193,7 @@ fn rows(
     scale.sizes.iter().map(|&names| of(names)).collect()
 }
 
-fn median_cell(one: &Figures) -> String {
+fn median_cell(one: &LookupFigures) -> String {
     match one.kind {
         Kind::Null => time(one.median),
         Kind::Cloudhosts => format!("**{} · {}**", time(one.median), ratio(one.floor)),
@@ -204,7 +204,7 @@ fn median_cell(one: &Figures) -> String {
     }
 }
 
-fn picture(scale: &Scale, figures: &[Figures], images: &Path) {
+fn picture(scale: &Scale, figures: &[LookupFigures], images: &Path) {
     let line = |kind: Kind| {
         let points = scale.sizes.iter().filter_map(|&names| {
             let one = figures

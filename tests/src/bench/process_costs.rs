@@ -10,12 +10,12 @@ pub struct Costs {
     pub resident: f64,
     /// The most there was of it.
     pub peak: f64,
-    threads: HashMap<String, Spent>,
+    threads: HashMap<String, ThreadCosts>,
 }
 
 /// What threads have spent.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Spent {
+pub struct ThreadCosts {
     /// Processor time, in nanoseconds.
     pub cpu: f64,
     /// How often the processor was given up, to be woken later.
@@ -34,7 +34,7 @@ impl Costs {
                 .split_whitespace()
                 .next()
                 .and_then(|word| word.parse().ok());
-            let spent = Spent {
+            let spent = ThreadCosts {
                 cpu: cpu.unwrap_or(0.0),
                 waits: number(&file("status"), "voluntary_ctxt_switches:"),
             };
@@ -53,7 +53,7 @@ impl Costs {
     }
 
     /// What its threads have spent so far.
-    pub fn total(&self) -> Spent {
+    pub fn total(&self) -> ThreadCosts {
         self.since(&Costs {
             threads: HashMap::new(),
             ..*self
@@ -61,8 +61,8 @@ impl Costs {
     }
 
     /// What its threads have spent since then. Of one that has ended meanwhile nothing is known.
-    pub fn since(&self, before: &Costs) -> Spent {
-        let mut all = Spent::default();
+    pub fn since(&self, before: &Costs) -> ThreadCosts {
+        let mut all = ThreadCosts::default();
         for (thread, now) in &self.threads {
             let then = before.threads.get(thread).copied().unwrap_or_default();
             all.cpu += now.cpu - then.cpu;

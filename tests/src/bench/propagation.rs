@@ -21,7 +21,7 @@ const CHURN: u64 = 100;
 
 /// What was measured with so many names.
 #[derive(Debug)]
-struct Figures {
+struct PropagationFigures {
     names: u32,
     /// Changes by a verb, as nothing else changes.
     logged: Sample,
@@ -33,7 +33,7 @@ struct Figures {
     bare: f64,
 }
 
-impl Figures {
+impl PropagationFigures {
     /// What a plain HSET may take at most, by the design.
     fn bar(&self) -> f64 {
         1.3 * self.bare + 2e6
@@ -66,7 +66,7 @@ struct Times {
 /// The figures so far.
 #[derive(Debug, Default)]
 pub struct Propagation {
-    tracking: Vec<Figures>,
+    tracking: Vec<PropagationFigures>,
     polling: Option<Sample>,
 }
 
@@ -114,7 +114,7 @@ impl Propagation {
         let churn = (names > 1).then(|| churn(&peers.redis, names));
         let churning = series.measure(Change::Plain, churning);
         drop(churn);
-        self.tracking.push(Figures {
+        self.tracking.push(PropagationFigures {
             names,
             logged,
             quiet,
@@ -167,7 +167,7 @@ impl Propagation {
              the same hash over the same kind of socket, as the daemon does (HGETALL, above 10,000 fields HSCAN), and \
              throws it away. Where there were less than 100 changes, p99 is the worst.",
         ));
-        type Of = (&'static str, fn(&Figures) -> &Sample);
+        type Of = (&'static str, fn(&PropagationFigures) -> &Sample);
         let kinds: [Of; 3] = [
             ("By a verb", |one| &one.logged),
             ("By HSET", |one| &one.quiet),
@@ -215,8 +215,8 @@ impl Propagation {
             ));
         }
         section.say(
-            "What it replaces, as facts and not as runs: a hosts file that cron writes is up to 60 s late, because \
-             cron runs once a minute (crontab(5)); a DNS answer may be kept for as long as its TTL says (RFC 1035, \
+            "For comparison, not measured: a hosts file that cron writes is up to 60 s late, because \
+             cron runs once a minute (crontab(5)); a DNS answer may be cached for as long as its TTL says (RFC 1035, \
              section 3.2.1), commonly 60 to 300 s.",
         );
         self.draw(images);
@@ -238,7 +238,7 @@ impl Propagation {
     }
 
     fn draw(&self, images: &Path) {
-        let line = |title: &str, of: fn(&Figures) -> f64| {
+        let line = |title: &str, of: fn(&PropagationFigures) -> f64| {
             let points = self
                 .tracking
                 .iter()

@@ -28,7 +28,7 @@ const WRITES: Duration = Duration::from_millis(100);
 
 /// What so many followers made of changes of one kind.
 #[derive(Debug, Clone, Default)]
-pub struct Made {
+pub struct Burst {
     /// How each of the changes came to all.
     pub spreads: Vec<Spread>,
     /// Processor time of Redis for one change, in nanoseconds.
@@ -39,7 +39,7 @@ pub struct Made {
     pub others: Sample,
 }
 
-impl Made {
+impl Burst {
     /// The slowest.
     pub fn worst(&self) -> Duration {
         let all = self.spreads.iter().map(|spread| spread.all);
@@ -59,7 +59,7 @@ impl Made {
 
 /// What they made of plain HSETs without an end.
 #[derive(Debug, Clone, Default)]
-pub struct Steady {
+pub struct Ceaseless {
     /// How long it was watched.
     pub time: Duration,
     /// The part of one core that Redis was busy.
@@ -78,13 +78,13 @@ pub struct Thousands {
     /// How many followers there were.
     pub followers: u32,
     /// By a verb.
-    pub logged: Made,
+    pub logged: Burst,
     /// By HSET, by followers who reckon as a real daemon did.
-    pub plain: Made,
+    pub plain: Burst,
     /// By HSET, by followers who reckon with the least that a scan can take.
-    pub hasty: Made,
+    pub hasty: Burst,
     /// By HSETs without an end, likewise.
-    pub steady: Steady,
+    pub steady: Ceaseless,
     /// What a real daemon reckons that a scan costs.
     pub scan: Duration,
     /// The least that it can take: a client that throws away what it reads.
@@ -131,8 +131,8 @@ pub fn measure(scale: &Scale) -> Thousands {
 }
 
 /// Makes changes one by one.
-fn make(followers: &mut Followers, redis: &Redis, change: Change, times: u8) -> Made {
-    let (mut wire, mut made) = (Wire::new(redis), Made::default());
+fn make(followers: &mut Followers, redis: &Redis, change: Change, times: u8) -> Burst {
+    let (mut wire, mut made) = (Wire::new(redis), Burst::default());
     let mut waited = Vec::new();
     for nth in 0..times {
         followers.idle(REST);
@@ -151,7 +151,7 @@ fn make(followers: &mut Followers, redis: &Redis, change: Change, times: u8) -> 
 
 /// Writes plain HSETs without an end, and watches once the first of them has come to all, for as
 /// long as that takes.
-fn steady(followers: &mut Followers, redis: &Redis, spread: Duration) -> Steady {
+fn steady(followers: &mut Followers, redis: &Redis, spread: Duration) -> Ceaseless {
     let (mut wire, mut writer) = (Wire::new(redis), Wire::new(redis));
     let gone = followers.gone();
     let busy = Busy::start(move |turn| {
@@ -169,7 +169,7 @@ fn steady(followers: &mut Followers, redis: &Redis, spread: Duration) -> Steady 
     let scans = wire.calls(&["hgetall"]) - scans;
     let share = (wire.cpu() - cpu) / nanos(start.elapsed());
     drop(busy);
-    Steady {
+    Ceaseless {
         time,
         share,
         scans: scans / followers.count() as f64,
@@ -306,7 +306,7 @@ impl Thousands {
             time(steady.others.worst()),
         ));
         section.say(&format!(
-            "With nothing to do the followers take {} of Redis's processor time a second, for signs of life, and {} of \
+            "When idle, the followers take {} of Redis's processor time a second, for PING, and {} of \
              its memory each. Resyncs are not in this; they are limited to a twentieth of Redis.",
             time(self.idle),
             bytes(self.connection),

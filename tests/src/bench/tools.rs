@@ -50,9 +50,10 @@ impl Default for Tools {
 /// daemon that caches the lookups of the whole machine.
 pub fn nscd() -> PathBuf {
     let unpacked = target().join("tools/nscd/usr/sbin/nscd");
-    match unpacked.exists() {
-        true => unpacked,
-        false => system("nscd"),
+    if unpacked.exists() {
+        unpacked
+    } else {
+        system("nscd")
     }
 }
 

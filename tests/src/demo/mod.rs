@@ -13,10 +13,11 @@ mod steps;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::http;
-use crate::process::run;
 use paint::Paint;
 use stage::Stage;
+
+use crate::http;
+use crate::process::run;
 
 /// What the demonstration needs besides what was built.
 const NEEDED: [&str; 8] = [

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::monitor::Monitor;
 use super::paint::Paint;
-use super::steps::{Ask, Change, Step};
+use super::steps::{Ask, DemoChange, Step};
 use super::told;
 use crate::caller::Watch;
 use crate::process::{run, stderr, stdout};
@@ -85,7 +85,7 @@ impl Stage {
         }
     }
 
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &DemoChange) {
         // a process that was there before, and asks again and again
         let entrance = self.world.sandbox.entrance();
         let watch = self.watches.entry(change.name).or_insert_with(|| {

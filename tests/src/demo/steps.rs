@@ -5,14 +5,14 @@
 pub(super) struct Step {
     pub(super) title: &'static str,
     /// The command that changes the registry.
-    pub(super) change: Change,
+    pub(super) change: DemoChange,
     /// What is asked then.
     pub(super) asks: Vec<Ask>,
 }
 
 /// A change of the registry.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct DemoChange {
     pub(super) command: &'static str,
     /// The name that a running process keeps asking for, and the addresses it must see.
     pub(super) name: &'static str,
@@ -33,8 +33,12 @@ fn ask(command: impl Into<String>, prints: impl Into<String>) -> Ask {
     }
 }
 
-fn change(command: &'static str, name: &'static str, addresses: &'static [&'static str]) -> Change {
-    Change {
+fn change(
+    command: &'static str,
+    name: &'static str,
+    addresses: &'static [&'static str],
+) -> DemoChange {
+    DemoChange {
         command,
         name,
         addresses,

@@ -14,7 +14,7 @@ use cloudhosts_tests::nscd::Nscd;
 use cloudhosts_tests::process::{Process, stderr, stdout};
 use cloudhosts_tests::redis::free_port;
 use cloudhosts_tests::sandbox::{HOSTS, Sandbox};
-use cloudhosts_tests::world::{Builder, HASH};
+use cloudhosts_tests::world::{HASH, WorldBuilder};
 use cloudhosts_tests::{Redis, World, wait};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Trap {
 }
 
 /// A world that asks cloudhosts first, with a Redis that is reached over TCP.
-fn first() -> (Builder, u16) {
+fn first() -> (WorldBuilder, u16) {
     let start = World::new();
     let redis = Redis::builder(start.directory().join("redis"))
         .tcp()
@@ -73,15 +73,22 @@ fn knows(world: &World, address: &str) {
 
 /// With these fields, which cover the hosts of `names`, all goes on: the connection drops, the
 /// daemon is restarted over what it wrote to its file, and what mends it gets through.
-fn survives(start: Builder, fields: &[(&str, &str)], names: &[&str], traps: &[Trap], nscd: bool) {
+fn survives(
+    start: WorldBuilder,
+    fields: &[(&str, &str)],
+    names: &[&str],
+    traps: &[Trap],
+    nscd: bool,
+) {
     let mut world = start.build();
     hosts(&world.sandbox);
-    let mut nscd = match nscd {
-        true => match Nscd::start(&world.sandbox) {
-            Some(nscd) => Some(nscd),
-            None => return,
-        },
-        false => None,
+    let mut nscd = if nscd {
+        let Some(nscd) = Nscd::start(&world.sandbox) else {
+            return;
+        };
+        Some(nscd)
+    } else {
+        None
     };
     world.daemon.start();
     world.daemon.wait_for_state("live");

@@ -2,8 +2,8 @@
 
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::dir::Dir;
-use cloudhosts_tests::process::{stderr, stdout};
-use cloudhosts_tests::world::{Builder, HASH};
+use cloudhosts_tests::process::stderr;
+use cloudhosts_tests::world::{HASH, WorldBuilder};
 use cloudhosts_tests::{Redis, World, wait};
 use serde_json::Value;
 
@@ -70,7 +70,7 @@ impl Cluster {
     }
 
     /// A world whose daemon is given these nodes.
-    fn world(&self, nodes: &[&Redis]) -> Builder {
+    fn world(&self, nodes: &[&Redis]) -> WorldBuilder {
         let urls: Vec<String> = nodes.iter().map(|node| node.tcp_url()).collect();
         let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
         World::new().config("redis.urls", list(&urls))
@@ -148,12 +148,16 @@ fn a_key_of_another_type_is_not_live_and_takes_no_name_away() {
         "{seen:#}"
     );
     assert_eq!(status(&world).0, Some(1));
-    let doctor = world.cloudhosts(&["doctor"]);
-    let said = stdout(&doctor);
-    assert_eq!(doctor.status.code(), Some(1), "{said}");
+    let doctor = world.cloudhosts(&["doctor", "--json"]);
+    let said: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!(doctor.status.code(), Some(1), "{said:#}");
     // it is the key that is wrong, and no right
-    let wrong = |check: &str| said.contains(&format!("{:<9}{check:<11}", "wrong"));
-    assert!(wrong("redis") && !wrong("acl"), "{said}");
+    let checks = said["checks"].as_array().unwrap();
+    let wrong = |check: &str| {
+        let mut all = checks.iter();
+        all.any(|one| one["check"] == check && one["verdict"] == "wrong")
+    };
+    assert!(wrong("redis") && !wrong("acl"), "{said:#}");
     world.redis.cli(&["DEL", HASH]);
     world.hset(&[("web", "10.0.0.6")]);
     world.sees("web", &["10.0.0.6"]);

@@ -175,7 +175,7 @@ impl Newcomers {
 
 /// Names of a hash that was filled change with HSET, a thousand a second, as long as this lives.
 pub(crate) fn churn(redis: &Redis, hash: &'static str, fields: u64) -> Busy {
-    let mut wire = Wire::new(redis);
+    let mut wire = RawConnection::new(redis);
     Busy::start(move |count| {
         let fields: Vec<String> = (0..10)
             .map(|nth| format!("bulk-{}", (count * 10 + nth) * 7919 % fields))
@@ -240,14 +240,14 @@ pub(crate) fn wait_for_log(world: &World, text: &str) {
 }
 
 /// A connection to Redis for commands of any bytes.
-pub(crate) struct Wire(UnixStream);
+pub(crate) struct RawConnection(UnixStream);
 
-impl Wire {
+impl RawConnection {
     /// Connects.
-    pub(crate) fn new(redis: &Redis) -> Wire {
+    pub(crate) fn new(redis: &Redis) -> RawConnection {
         let stream = UnixStream::connect(redis.socket()).unwrap();
         stream.set_read_timeout(Some(wait::DEADLINE)).unwrap();
-        Wire(stream)
+        RawConnection(stream)
     }
 
     /// Sends commands all at once; what Redis answered, which is no error.

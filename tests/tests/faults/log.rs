@@ -5,7 +5,7 @@ use cloudhosts_tests::config::list;
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Redis, World};
 
-use crate::common::{Steady, Wire};
+use crate::common::{RawConnection, Steady};
 use crate::writers::{go, verb};
 
 const LOG: &str = "cloudhosts:log";
@@ -77,7 +77,7 @@ fn what_somebodys_own_transaction_writes_down_is_followed_without_reading_the_ha
 fn junk_in_the_log_costs_nobody_a_name() {
     let world = logged();
     let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
-    let mut wire = Wire::new(&world.redis);
+    let mut wire = RawConnection::new(&world.redis);
     let long = vec![b'y'; 100_000];
     let junk: [&[(&[u8], &[u8])]; 12] = [
         &[(b"words", b"of no meaning")],

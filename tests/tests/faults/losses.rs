@@ -9,10 +9,10 @@ use std::path::Path;
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::redis::wait_for_replica;
-use cloudhosts_tests::world::Builder;
+use cloudhosts_tests::world::WorldBuilder;
 use cloudhosts_tests::{Redis, World, wait};
 
-use crate::common::Wire;
+use crate::common::RawConnection;
 use crate::proxy::{Fault, Proxy};
 use crate::writers::{Held, LOGGED, PLAIN, early_and_late, following_both, go, sees, set};
 
@@ -92,7 +92,7 @@ fn a_redis_without_memory_that_evicts_the_hashes() {
     world.redis.cli(&["CONFIG", "SET", "maxmemory", &limit]);
     let policy = ["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"];
     world.redis.cli(&policy);
-    let mut wire = Wire::new(&world.redis);
+    let mut wire = RawConnection::new(&world.redis);
     let (mut filler, value) = (0, vec![b'x'; 4 << 10]);
     wait::until("both hashes are evicted", || {
         for _ in 0..10 {
@@ -135,7 +135,7 @@ fn pair(urls: fn(&Redis, &Redis) -> Vec<String>) -> (World, Redis) {
 
 /// The same where the replica comes to its master by another port.
 fn pair_by(
-    start: Builder,
+    start: WorldBuilder,
     urls: fn(&Redis, &Redis) -> Vec<String>,
     port: impl Fn(&Redis) -> u16,
 ) -> (World, Redis) {

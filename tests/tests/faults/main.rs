@@ -5,8 +5,6 @@
 //! there (`registry/tests/follow`, `table/tests`); here it is what a user sees, through glibc.
 //! With `CLOUDHOSTS_SOAK=1` (`make soak`) the long forms run.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod bootstrap;
 mod cluster;
 mod common;

@@ -8,6 +8,7 @@ use cloudhosts_tests::World;
 use cloudhosts_tests::config::quote;
 use cloudhosts_tests::process::{bounded, succeed};
 use cloudhosts_tests::wait;
+use serde_json::Value;
 
 use crate::common::{Nest, Steady, inside, wait_for_log};
 
@@ -53,7 +54,8 @@ fn a_full_disk_costs_nobody_a_name_and_heals() {
         .collect();
     world.redis.pipeline(&commands);
     world.sync("cloudhosts");
-    wait_for_log(&world, "can't write /var/lib/cloudhosts/last-good.table");
+    let full = |status: &Value| status["unwritten"]["code"] == "full";
+    world.daemon.wait_for("the disk is full", full);
     steady.holds(&world, "with a full disk");
     world.hset(&[("db", "10.0.0.7")]);
     world.sees("db", &["10.0.0.7"]);
@@ -64,12 +66,12 @@ fn a_full_disk_costs_nobody_a_name_and_heals() {
     steady.holds(&world, "with a full disk and no daemon");
     world.daemon.start();
     world.sync("cloudhosts");
-    wait::until("it is tried again, and said", || {
-        (world.daemon.log().matches("can't write").count() > 1).then_some(())
-    });
+    world.daemon.wait_for("it is tried again, and said", full);
     inside(&world, &["mount", "-n", "-o", "remount,size=16m", STATE]);
     world.sync("cloudhosts");
-    wait_for_log(&world, "last-good.table is written again");
+    world.daemon.wait_for("it is written again", |status| {
+        status["state"] == "live" && status["unwritten"].is_null()
+    });
     let left = inside(&world, &["ls", "-A", STATE]);
     assert_eq!(left.trim(), "last-good.table\nstate.json");
     world.daemon.kill();
@@ -115,7 +117,9 @@ fn a_missing_state_directory_costs_nobody_a_name() {
 fn follows_without_a_file(world: &mut World) {
     world.daemon.start();
     world.daemon.wait_for_state("live");
-    wait_for_log(world, "can't write");
+    world.daemon.wait_for("it is said", |status| {
+        status["unwritten"]["code"].is_string()
+    });
     let mut steady = Steady::new(world, "web", &["10.0.0.5"]);
     for number in 0..5 {
         let address = format!("10.0.1.{number}");
@@ -181,16 +185,10 @@ fn a_bad_last_good_table_is_left_aside() {
             "{what}: the next service is asked"
         );
         world.daemon.start();
-        world.daemon.wait_for("Redis is away", |status| {
-            status["reason"].to_string().contains("refused")
-                || status["redis"]["endpoint"].is_string()
-        });
-        let said = format!("{LAST_GOOD} is left aside");
-        assert!(
-            world.daemon.log().contains(&said),
-            "{what}: {}",
-            world.daemon.log()
-        );
+        world
+            .daemon
+            .wait_for("Redis is away", |status| status["state"] == "reconnecting");
+        wait_for_log(&world, LAST_GOOD);
         assert_eq!(
             told(&world, "web"),
             ["10.9.9.9"],
@@ -276,7 +274,7 @@ fn a_link_in_place_of_the_file_is_not_read_by_the_daemon() {
     std::fs::rename(&file, &elsewhere).unwrap();
     symlink(&elsewhere, &file).unwrap();
     world.daemon.start();
-    wait_for_log(&world, "is left aside");
+    wait_for_log(&world, LAST_GOOD);
 }
 
 const STATE_FILE: &str = "/var/lib/cloudhosts/state.json";

@@ -6,7 +6,7 @@ use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Daemon, World, machine, wait};
 use serde_json::Value;
 
-use crate::common::{Steady, Wire, memory, soak};
+use crate::common::{RawConnection, Steady, memory, soak};
 
 const ROLES: usize = 5_000;
 
@@ -16,7 +16,7 @@ fn a_storm_of_changes_costs_little_and_its_last_state_is_right() {
     let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
     let length = Duration::from_secs(if soak() { 20 } else { 2 });
     let pid = world.daemon.id();
-    let mut wire = Wire::new(&world.redis);
+    let mut wire = RawConnection::new(&world.redis);
     let mut last = vec![String::new(); ROLES];
     // all roles are there before anything is measured
     change(&mut wire, &mut last, 0..ROLES);
@@ -65,7 +65,7 @@ fn a_storm_of_changes_costs_little_and_its_last_state_is_right() {
     );
 }
 
-fn change(wire: &mut Wire, last: &mut [String], numbers: std::ops::Range<usize>) {
+fn change(wire: &mut RawConnection, last: &mut [String], numbers: std::ops::Range<usize>) {
     let mut commands = Vec::new();
     let fields: Vec<String> = numbers
         .clone()
@@ -97,7 +97,7 @@ fn world_cpu(pid: u32) -> Duration {
 }
 
 /// What reading has cost Redis.
-fn redis_time(wire: &mut Wire) -> Duration {
+fn redis_time(wire: &mut RawConnection) -> Duration {
     let text = wire.send(&[vec![b"INFO", b"commandstats"]]);
     let spent = |command: &str| -> u64 {
         let line = text
@@ -135,7 +135,7 @@ fn many_daemons_come_back_spread_out_and_right() {
     }
     world.redis.restart();
     let restarted = Instant::now();
-    let mut wire = Wire::new(&world.redis);
+    let mut wire = RawConnection::new(&world.redis);
     wire.send(&[vec![b"HSET", HASH.as_bytes(), b"db", b"10.0.0.6"]]);
     let mut came: Vec<(Duration, u64)> = Vec::new();
     let mut right = vec![None; fleet.len()];

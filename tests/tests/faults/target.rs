@@ -103,11 +103,8 @@ fn no_privilege_and_no_capability_is_needed() {
             .exists()
             .then_some(())
     });
-    assert!(
-        !world.daemon.log().contains("can't"),
-        "{}",
-        world.daemon.log()
-    );
+    let log = world.daemon.log();
+    assert!(!log.contains(" WARN ") && !log.contains(" ERROR "), "{log}");
 }
 
 #[test]
@@ -219,10 +216,7 @@ fn planted_links_are_not_followed() {
         "a lock that is a link is none"
     );
     let said = world.daemon.log();
-    assert!(
-        said.contains("can't lock") && said.contains(SOCKET),
-        "{said}"
-    );
+    assert!(said.contains("/run/cloudhosts/cached"), "{said}");
     safe("a planted lock");
 }
 
@@ -404,7 +398,7 @@ fn a_daemon_without_descriptors_goes_on() {
     let pid = world.daemon.id().to_string();
     inside(&world, &["prlimit", "--pid", &pid, "--nofile=3:"]);
     let newcomers = Newcomers::start(&world, "db", "10.0.0.6");
-    wait_for_log(&world, "can't accept");
+    wait_for_log(&world, "os error 24");
     // long enough for many attempts
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(2) {

@@ -8,7 +8,7 @@ use cloudhosts_tests::config::list;
 use cloudhosts_tests::machine::Machine;
 use cloudhosts_tests::world::HASH;
 
-use crate::common::{Wire, churn, fill, soak};
+use crate::common::{RawConnection, churn, fill, soak};
 use crate::writers::{go, verb};
 
 /// How long changes are made.
@@ -17,7 +17,7 @@ fn length() -> Duration {
 }
 
 /// Sends commands, one a line, as one transaction.
-fn transaction(wire: &mut Wire, commands: &str) {
+fn transaction(wire: &mut RawConnection, commands: &str) {
     let lines = ["MULTI"]
         .into_iter()
         .chain(commands.lines())
@@ -78,9 +78,9 @@ fn a_role_that_is_taken_over_in_a_transaction_while_others_change() {
     go(&mut world);
     let watch = Taken::after(world.watch("db-master"), &MEMBERS);
     let churning = churn(&world.redis, HASH, fields);
-    let mut wire = Wire::new(&world.redis);
+    let mut wire = RawConnection::new(&world.redis);
     let taken = |count: u64| format!("10.9.{}.{}", count / 250, 1 + count % 250);
-    let take_over = |wire: &mut Wire, count: u64| {
+    let take_over = |wire: &mut RawConnection, count: u64| {
         let address = taken(count);
         let set = format!("HSET {HASH} db-master {address}\n");
         transaction(wire, &format!("{set}HDEL {HASH} db-master/a db-master/b"));
@@ -163,7 +163,7 @@ fn moves(logged: bool) {
     world.redis.hset(HASHES[0], &[("shop", AT[0])]);
     go(&mut world);
     let watch = Taken::after(world.watch("shop"), &[AT[0]]);
-    let mut wire = Wire::new(&world.redis);
+    let mut wire = RawConnection::new(&world.redis);
     let mut shift = |to: usize| {
         let (new, old, address) = (HASHES[to], HASHES[1 - to], AT[to]);
         let log = format!(

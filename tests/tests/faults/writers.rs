@@ -5,7 +5,7 @@
 use cloudhosts_tests::caller::Caller;
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::process::{stderr, stdout};
-use cloudhosts_tests::world::Builder;
+use cloudhosts_tests::world::WorldBuilder;
 use cloudhosts_tests::{Redis, World, wait};
 
 use crate::common::Steady;
@@ -16,7 +16,7 @@ pub(crate) const PLAIN: &str = "cloudhosts:plain";
 pub(crate) const LOGGED: &str = "cloudhosts:logged";
 
 /// Has the daemon follow both.
-pub(crate) fn following_both(start: Builder) -> Builder {
+pub(crate) fn following_both(start: WorldBuilder) -> WorldBuilder {
     start.config("hashes", list(&[PLAIN, LOGGED]))
 }
 

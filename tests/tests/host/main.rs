@@ -4,12 +4,7 @@
 //!
 //! `CLOUDHOSTS_SOAK=1` runs the long forms.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    unreachable_pub
-)]
+#![allow(unreachable_pub)]
 
 mod crowd;
 mod limits;

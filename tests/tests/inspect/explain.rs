@@ -46,7 +46,7 @@ fn it_says_which_field_of_which_hash_decided_and_what_it_overruled() {
     ] {
         assert!(said.contains(line), "{line} is not in:\n{said}");
     }
-    assert!(!said.contains("differs"), "{said}");
+    assert_eq!(explain(&world, "app")["around"]["differs"], Value::Null);
 
     let bad = explain(&world, "bad");
     assert_eq!(bad["refused"][0]["code"], "value");
@@ -55,7 +55,7 @@ fn it_says_which_field_of_which_hash_decided_and_what_it_overruled() {
     let output = world.cloudhosts(&["explain", "bad"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stdout(&output).contains("refused      bad/x in cloudhosts"),
+        stdout(&output).contains("bad/x in cloudhosts"),
         "{}",
         stdout(&output)
     );
@@ -89,10 +89,7 @@ fn wildcards_and_pointers_that_lead_nowhere_are_told() {
         circle["steps"][1]["astray"][0]["code"], "circle",
         "{circle:#}"
     );
-    assert!(
-        circle["refused"].to_string().contains("circle"),
-        "{circle:#}"
-    );
+    assert_eq!(circle["refused"][0]["code"], "pointer", "{circle:#}");
 }
 
 #[test]
@@ -110,10 +107,8 @@ fn what_programs_get_from_elsewhere_is_told() {
             .contains("/etc/hosts"),
         "{web:#}"
     );
-    assert_eq!(
-        explain(&world, "other")["around"]["differs"],
-        "/etc/hosts has it too, and is asked first"
-    );
+    let differs = &explain(&world, "other")["around"]["differs"];
+    assert!(differs.to_string().contains("/etc/hosts"), "{differs}");
     assert_eq!(web["around"]["answered_by"], "files");
     let output = world.cloudhosts(&["explain", "other"]);
     assert_eq!(output.status.code(), Some(0), "programs get something");
@@ -285,8 +280,6 @@ fn what_is_no_name_and_what_is_retained_are_told() {
     assert!(!stderr(&output).contains('\u{1b}'), "{}", stderr(&output));
     world.redis.cli(&["FLUSHALL"]);
     world.daemon.wait_for_state("guarded");
-    let said = stdout(&world.cloudhosts(&["explain", "web"]));
-    assert!(said.contains(" (retained"), "{said}");
     assert_eq!(
         explain(&world, "web")["steps"][0]["fields"][0]["retained"],
         true

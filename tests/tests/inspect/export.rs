@@ -31,7 +31,7 @@ fn as_hosts_it_is_what_glibc_reads() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let said = stdout(&output);
     assert!(
-        said.starts_with("# Made by") && said.contains("127.0.0.1\tlocalhost\n"),
+        said.starts_with("# ") && said.contains("127.0.0.1\tlocalhost\n"),
         "{said}"
     );
     let lines: Vec<&str> = said.lines().skip(3).collect();
@@ -219,19 +219,11 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
     for way in [&["--output", &fifo][..], &["--output", &fifo, "--in-place"]] {
         let output = world.cloudhosts(&[&["export"], way].concat());
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            stderr(&output).contains("not a regular file"),
-            "{}",
-            stderr(&output)
-        );
+        assert!(stderr(&output).contains(&fifo), "{}", stderr(&output));
     }
     let output = world.cloudhosts(&["nsswitch", "enable", "--file", &fifo]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("not a regular file"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains(&fifo), "{}", stderr(&output));
 }
 
 #[test]

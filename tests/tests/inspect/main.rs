@@ -1,8 +1,6 @@
 //! The verbs of `cloudhosts` that look: the real command beside a real Redis, daemon and glibc, and
 //! what it prints.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod background;
 mod completions;
 mod doctor;

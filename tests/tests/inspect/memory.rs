@@ -46,9 +46,10 @@ fn what_goes_through_all_names_does_not_hold_them() {
         ("export --format hosts", NAMES + 3),
         ("export --format dnsmasq", NAMES + 1),
     ] {
-        let to = match verb.starts_with("list") {
-            true => format!(">{0}", file.display()),
-            false => format!("--output {0}", file.display()),
+        let to = if verb.starts_with("list") {
+            format!(">{0}", file.display())
+        } else {
+            format!("--output {0}", file.display())
         };
         let line = format!("prlimit --data={MOST} {program} {verb} {to}");
         // the second time an export finds that nothing has changed

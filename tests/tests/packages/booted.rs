@@ -6,14 +6,14 @@ use cloudhosts_tests::{Redis, http, wait};
 use crate::built;
 use crate::files;
 use crate::lookups::LookUps;
-use crate::machine::Machine;
+use crate::machine::Debian;
 
 const UNIT: &str = "cloudhosts-cached.service";
 const PASSWORD: &str = "/etc/cloudhosts/password";
 
 #[test]
 fn systemd_runs_the_daemon() {
-    let machine = Machine::booted("bookworm-systemd");
+    let machine = Debian::booted("bookworm-systemd");
     let redis = Redis::builder(machine.root().with_file_name("redis"))
         .tcp()
         .user("user cloudhosts on >secret ~cloudhosts resetchannels -@all +hlen +hgetall +hscan +ping +client|tracking")
@@ -126,7 +126,7 @@ fn systemd_runs_the_daemon() {
 
 #[test]
 fn systemd_starts_a_holder_until_what_it_needs_is_there() {
-    let machine = Machine::booted("bookworm-systemd");
+    let machine = Debian::booted("bookworm-systemd");
     let redis = Redis::builder(machine.root().with_file_name("redis"))
         .tcp()
         .start();
@@ -180,7 +180,7 @@ fn systemd_starts_a_holder_until_what_it_needs_is_there() {
 
 #[test]
 fn a_holder_is_confined_and_its_hooks_do_what_hooks_do() {
-    let machine = Machine::booted("bookworm-systemd");
+    let machine = Debian::booted("bookworm-systemd");
     let redis = Redis::builder(machine.root().with_file_name("redis"))
         .tcp()
         .start();
@@ -240,7 +240,7 @@ fn a_holder_is_confined_and_its_hooks_do_what_hooks_do() {
 }
 
 /// What the unit has in the journal, once this is there.
-fn hook_said(machine: &Machine, unit: &str, last: &str) -> String {
+fn hook_said(machine: &Debian, unit: &str, last: &str) -> String {
     wait::until_seen(
         "the hook has run",
         || machine.ok(&format!("journalctl --no-pager -o cat -u {unit}")),
@@ -256,7 +256,7 @@ fn systemd_s_own(line: &str) -> bool {
 }
 
 /// The kernel's word for it, not the unit's.
-fn assert_confined(machine: &Machine) {
+fn assert_confined(machine: &Debian) {
     let pid = show(machine, UNIT, "MainPID");
     let status = machine.ok(&format!("cat /proc/{pid}/status"));
     for expected in ["CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
@@ -271,12 +271,12 @@ fn assert_confined(machine: &Machine) {
     assert_eq!(user, "cloudhosts\n");
 }
 
-fn show(machine: &Machine, unit: &str, property: &str) -> String {
+fn show(machine: &Debian, unit: &str, property: &str) -> String {
     let said = machine.ok(&format!("systemctl show --value -p {property} {unit}"));
     said.trim().to_owned()
 }
 
-fn wait_live(machine: &Machine) {
+fn wait_live(machine: &Debian) {
     wait::until_seen(
         "the daemon is live",
         || machine.run("cloudhosts status; systemctl status -n 20 cloudhosts-cached"),

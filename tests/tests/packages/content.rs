@@ -25,19 +25,21 @@ const COMMON: [&str; 14] = [
     "755 /usr/sbin/cloudhosts-dns",
 ];
 
-const DEB: [&str; 7] = [
+const DEB: [&str; 8] = [
     "644 /etc/apparmor.d/abstractions/nameservice.d/cloudhosts",
     "644 /usr/share/doc/cloudhosts/NOTICES.gz",
     "644 /usr/share/doc/cloudhosts/changelog.Debian.gz",
     "644 /usr/share/doc/cloudhosts/changelog.gz",
     "644 /usr/share/doc/cloudhosts/copyright",
+    "644 /usr/share/doc/cloudhosts/guide.md.gz",
     "644 /usr/share/lintian/overrides/cloudhosts",
     "644 /usr/share/zsh/vendor-completions/_cloudhosts",
 ];
 
-const RPM: [&str; 10] = [
+const RPM: [&str; 11] = [
     "644 /usr/lib/systemd/system-preset/80-cloudhosts.preset",
     "644 /usr/share/doc/cloudhosts/CHANGELOG.md",
+    "644 /usr/share/doc/cloudhosts/guide.md",
     "644 /usr/share/licenses/cloudhosts/GPL-3.0.txt",
     "644 /usr/share/licenses/cloudhosts/LGPL-3.0.txt",
     "644 /usr/share/licenses/cloudhosts/LICENSE-APACHE",

@@ -7,7 +7,7 @@ use cloudhosts_tests::{Redis, wait};
 use crate::built;
 use crate::files;
 use crate::lookups::LookUps;
-use crate::machine::Machine;
+use crate::machine::Debian;
 
 /// The daemon as a service manager would run it, and where its process id is written.
 const DAEMON: &str = r#"echo $$ >/var/tmp/daemon
@@ -19,7 +19,7 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// All of a package's life, in one release of Debian.
 fn life(release: &str) {
-    let machine = Machine::new(release);
+    let machine = Debian::new(release);
     let redis = redis(&machine);
     let first = machine.bring(&built::deb_before());
     let second = machine.bring(&built::deb());
@@ -112,7 +112,7 @@ fn sid() {
 
 /// Who is in use cannot be deleted, which leaves nothing of the package half purged.
 fn purged_while_in_use(release: &str) {
-    let machine = Machine::new(release);
+    let machine = Debian::new(release);
     let package = machine.bring(&built::deb());
     machine.ok(&format!("apt-get install -y {package}"));
     let mut other = machine.background(
@@ -159,7 +159,7 @@ fn as_in_a_container(command: &str) -> String {
 }
 
 /// A Redis with the one name in it.
-fn redis(machine: &Machine) -> Redis {
+fn redis(machine: &Debian) -> Redis {
     let redis = Redis::builder(machine.root().with_file_name("redis"))
         .tcp()
         .start();
@@ -168,7 +168,7 @@ fn redis(machine: &Machine) -> Redis {
 }
 
 /// What a machine looks like on which the package is installed.
-fn assert_installed(machine: &Machine) {
+fn assert_installed(machine: &Debian) {
     let hosts = machine.ok("grep ^hosts: /etc/nsswitch.conf");
     assert_eq!(
         hosts.split_whitespace().collect::<Vec<_>>(),
@@ -196,14 +196,14 @@ fn assert_installed(machine: &Machine) {
     );
 }
 
-/// The lines of the README.
-fn configure(machine: &Machine, redis: &Redis) {
+/// The lines of the guide.
+fn configure(machine: &Debian, redis: &Redis) {
     let text = machine.read(CONFIG);
     machine.write(CONFIG, &format!("{text}urls = [\"{}\"]\n", redis.tcp_url()));
     machine.ok("cloudhosts-cached --check-config");
 }
 
-fn start(machine: &Machine) -> Process {
+fn start(machine: &Debian) -> Process {
     let daemon = machine.background(DAEMON);
     wait::until("the daemon is live", || {
         machine
@@ -215,7 +215,7 @@ fn start(machine: &Machine) -> Process {
     daemon
 }
 
-fn wait_resolved(machine: &Machine) {
+fn wait_resolved(machine: &Debian) {
     wait::until_seen(
         "the name resolves",
         || String::from_utf8_lossy(&machine.run("getent hosts db").stdout).into_owned(),
@@ -223,7 +223,7 @@ fn wait_resolved(machine: &Machine) {
     );
 }
 
-fn assert_unknown(machine: &Machine, when: &str) {
+fn assert_unknown(machine: &Debian, when: &str) {
     assert_eq!(
         machine.run("getent hosts db").status.code(),
         Some(2),

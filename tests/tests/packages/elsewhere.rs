@@ -4,7 +4,7 @@
 use cloudhosts_tests::{Redis, wait};
 
 use crate::built;
-use crate::machine::Machine;
+use crate::machine::Debian;
 
 /// glibc 2.31.
 const OLD: &str = "bullseye";
@@ -12,7 +12,7 @@ const OLD: &str = "bullseye";
 #[test]
 #[ignore = "make package-matrix"]
 fn an_older_debian_refuses_the_package_and_loads_the_module() {
-    let host = Machine::new("bookworm");
+    let host = Debian::new("bookworm");
     let redis = Redis::builder(host.root().with_file_name("redis"))
         .tcp()
         .start();
@@ -27,7 +27,7 @@ fn an_older_debian_refuses_the_package_and_loads_the_module() {
         host.run("cloudhosts status").status.success().then_some(())
     });
 
-    let old = Machine::new(OLD);
+    let old = Debian::new(OLD);
     let package = old.bring(&built::deb());
     let refused = old.run(&format!("apt-get install -y {package} 2>&1"));
     let said = String::from_utf8_lossy(&refused.stdout);

@@ -3,7 +3,7 @@
 
 use crate::built;
 use crate::files::{self, Files};
-use crate::machine::Machine;
+use crate::machine::Debian;
 
 /// Runs a script (`$0`) with its arguments after the first (`$1`), and is killed before the command
 /// after that many, functions and conditions counted. Ends with 0 when that was all of it.
@@ -18,7 +18,7 @@ const ALL: u32 = 100;
 
 /// Puts the package into one state, cuts a script short, and lets dpkg go on.
 struct Trial<'m> {
-    machine: &'m Machine,
+    machine: &'m Debian,
     /// To where it starts.
     prepare: String,
     /// The script and its arguments.
@@ -67,7 +67,7 @@ impl Trial<'_> {
 
 #[test]
 fn dpkg_gets_over_scripts_that_are_cut_short() {
-    let machine = Machine::new("bookworm");
+    let machine = Debian::new("bookworm");
     let package = machine.bring(&built::deb());
     let nothing = "dpkg --purge cloudhosts";
     let installed = format!("dpkg --install {package}");

@@ -3,7 +3,7 @@
 use cloudhosts_tests::process::Process;
 use cloudhosts_tests::wait;
 
-use crate::machine::Machine;
+use crate::machine::Debian;
 
 /// One process that runs all the time, and one new process after the other. Each writes a line for
 /// each look-up.
@@ -16,13 +16,13 @@ done >/var/tmp/fresh"#;
 
 /// The programs, while they look up.
 pub(crate) struct LookUps<'m> {
-    machine: &'m Machine,
+    machine: &'m Debian,
     programs: [Process; 2],
 }
 
 impl LookUps<'_> {
     /// Starts them; `db` must resolve.
-    pub(crate) fn start(machine: &Machine) -> LookUps<'_> {
+    pub(crate) fn start(machine: &Debian) -> LookUps<'_> {
         let _ = machine.ok("rm -f /var/tmp/stop /var/tmp/running /var/tmp/fresh");
         let programs = [RUNNING, FRESH].map(|script| machine.background(script));
         let lookups = LookUps { machine, programs };

@@ -24,7 +24,7 @@ cat
 
 /// A Debian.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct Debian {
     root: PathBuf,
     /// A process inside.
     leader: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Machine {
 
 /// A systemd whose systemd-nspawn is killed goes on by itself, so it is killed first; with it goes
 /// all that runs inside.
-impl Drop for Machine {
+impl Drop for Debian {
     fn drop(&mut self) {
         let leader = i32::try_from(self.leader).ok().and_then(Pid::from_raw);
         if let (true, Some(leader)) = (self.booted, leader) {
@@ -45,9 +45,9 @@ impl Drop for Machine {
     }
 }
 
-impl Machine {
+impl Debian {
     /// One in which nothing runs.
-    pub(crate) fn new(name: &str) -> Machine {
+    pub(crate) fn new(name: &str) -> Debian {
         let (directory, root) = unpacked(name);
         let mut command = mortal("unshare");
         command
@@ -67,7 +67,7 @@ impl Machine {
         let leader = wait::until("the holder of the namespaces starts", || {
             child(holder.id(), "sh")
         });
-        let machine = Machine {
+        let machine = Debian {
             root,
             leader,
             booted: false,
@@ -85,7 +85,7 @@ impl Machine {
     }
 
     /// One in which systemd has come up.
-    pub(crate) fn booted(name: &str) -> Machine {
+    pub(crate) fn booted(name: &str) -> Debian {
         let (directory, root) = unpacked(name);
         let log = std::fs::File::create(directory.join("console")).expect("a file of our own");
         let mut command = mortal("systemd-nspawn");
@@ -114,7 +114,7 @@ impl Machine {
             );
             child(holder.id(), "systemd")
         });
-        let machine = Machine {
+        let machine = Debian {
             root,
             leader,
             booted: true,
@@ -198,10 +198,11 @@ impl Machine {
 
     fn enter(&self, mut command: Command, script: &str) -> Command {
         command.args(["-t", &self.leader.to_string()]);
-        match self.booted {
-            true => command.args(["-m", "-p", "-i", "-u", "-C", "-r", "-w", "--"]),
-            false => command.args(["-m", "-p", "--", "chroot"]).arg(&self.root),
-        };
+        if self.booted {
+            command.args(["-m", "-p", "-i", "-u", "-C", "-r", "-w", "--"]);
+        } else {
+            command.args(["-m", "-p", "--", "chroot"]).arg(&self.root);
+        }
         // the one inside, where our PATH means nothing
         command
             .args([

@@ -11,8 +11,6 @@
 //! - [`unit`], [`confined`]: the unit's sandbox, AppArmor
 //! - [`deb`], [`interrupted`], [`booted`], [`rpm`]: installing, upgrading, removing
 //! - [`elsewhere`]: a root with an older glibc
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod booted;
 mod built;
 mod confined;

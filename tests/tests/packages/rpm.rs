@@ -10,7 +10,7 @@ use cloudhosts_tests::{Redis, wait};
 use crate::built;
 use crate::files;
 use crate::lookups::LookUps;
-use crate::machine::Machine;
+use crate::machine::Debian;
 
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 const CONFIG: &str = "/etc/cloudhosts/cloudhosts.toml";
@@ -24,8 +24,8 @@ set -e
 "#;
 
 /// A Debian that looks like a Fedora to rpm, and looks for libraries in `/usr/lib64`.
-fn machine() -> Machine {
-    let machine = Machine::new("bookworm");
+fn machine() -> Debian {
+    let machine = Debian::new("bookworm");
     machine.write("/etc/ld.so.conf.d/lib64.conf", "/usr/lib64\n");
     // directories of packages that a Fedora has
     machine.ok(
@@ -37,7 +37,7 @@ fn machine() -> Machine {
 }
 
 /// Runs rpm, which must succeed and say nothing.
-fn rpm(machine: &Machine, arguments: &[&str], package: Option<&Path>) {
+fn rpm(machine: &Debian, arguments: &[&str], package: Option<&Path>) {
     let mut command = machine.beside("rpm");
     command
         .arg("--root")
@@ -154,7 +154,7 @@ fn authselect_is_told() {
 }
 
 /// The file, in which the word stands and is asked in time.
-fn enabled(machine: &Machine) -> String {
+fn enabled(machine: &Debian) -> String {
     machine.ok("cloudhosts nsswitch status");
     machine.ok("cat /etc/nsswitch.conf")
 }

@@ -18,6 +18,17 @@ pub(crate) const HELD: &str = "cloudhosts:held";
 /// What expires.
 pub(crate) const EXPIRING: &str = "cloudhosts:expiring";
 
+/// What `cloudhosts hold` says of itself, as far as a test has to wait for it.
+pub(crate) mod word {
+    pub(crate) const HELD: &str = "held at";
+    pub(crate) const NOT_HELD: &str = "not held yet";
+    pub(crate) const STANDBY: &str = "standing by";
+    pub(crate) const NOT_RENEWED: &str = "not renewed";
+    pub(crate) const GIVEN_UP: &str = "given up";
+    pub(crate) const CHECK_FAILS: &str = "the check fails";
+    pub(crate) const LEFT: &str = "left cloudhosts";
+}
+
 /// When those who hold a role have renewed.
 pub(crate) fn times(role: &str) -> String {
     format!("{HELD}:{role}")
@@ -42,9 +53,10 @@ impl Registry {
     /// With that Redis, and more lines in the configuration.
     pub(crate) fn with(dir: Dir, redis: Redis, lines: &str) -> Registry {
         let config = dir.join("cloudhosts.toml");
-        let text = match lines.contains("urls") {
-            true => lines.to_owned(),
-            false => format!("{lines}\n[redis]\nurls = ['{}']\n", redis.unix_url()),
+        let text = if lines.contains("urls") {
+            lines.to_owned()
+        } else {
+            format!("{lines}\n[redis]\nurls = ['{}']\n", redis.unix_url())
         };
         std::fs::write(&config, text).unwrap();
         Registry {

@@ -30,7 +30,7 @@ fn a_file_is_merged() {
     assert_eq!(
         said,
         format!(
-            "imported 3 names of {path} into cloudhosts, 2 lines about this machine alone skipped\n"
+            "imported 3 names from {path} into cloudhosts; skipped 2 lines about this machine alone\n"
         )
     );
     let all = [
@@ -93,16 +93,13 @@ fn one_bad_line_and_nothing_is_imported() {
         "10.0.0.5 db\n10.0.0.6:80 web\n10.0.0.7\n10.0.0.8 w\u{1b}b\n",
     );
     let said = registry.fails(2, &["import", &path]);
-    for (line, what) in [(2, "no IP address"), (3, "no name"), (4, "w")] {
+    for (line, what) in [(2, "10.0.0.6:80"), (3, "10.0.0.7"), (4, "w")] {
         assert!(
             said.contains(&format!("{path}:{line}: ")) && said.contains(what),
             "{said}"
         );
     }
-    assert!(
-        said.contains("nothing was imported") && !said.contains('\u{1b}'),
-        "{said}"
-    );
+    assert!(!said.contains('\u{1b}'), "{said}");
     assert!(!registry.has("cloudhosts"));
     let said = registry.fails(2, &["import", "/no/such/file"]);
     assert!(said.contains("/no/such/file"), "{said}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::{World, wait};
 
-use crate::common::{EXPIRING, HELD, Holding, Registry, map, times};
+use crate::common::{EXPIRING, HELD, Holding, Registry, map, times, word};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
@@ -14,7 +14,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) fn holder(registry: &Registry, role: &str, member: &str, address: &str) -> Holding {
     let lease = ["--lease", "3s"];
     let holder = registry.hold(&[&[role, address, "--member", member], &lease[..]].concat());
-    holder.says("held at");
+    holder.says(word::HELD);
     holder
 }
 
@@ -113,7 +113,7 @@ fn a_renewal_costs_the_same_however_much_is_held() {
         "--lease",
         "30s",
     ]);
-    holder.says("held at");
+    holder.says(word::HELD);
     // others of the role, who renew, and many of other roles
     let others = (0..3_000).fold(String::new(), |text, n| {
         let role = if n % 3 == 0 { "web" } else { "app" };
@@ -267,7 +267,7 @@ fn one_that_is_cut_off_alone_ends_and_is_back_when_it_can() {
 fn short_leases_end_beside_long_ones() {
     let registry = Registry::new();
     let long = ["web", "10.0.0.2", "--member", "long", "--lease", "10m"];
-    registry.hold(&long).says("held at");
+    registry.hold(&long).says(word::HELD);
     let _long = registry.hold(&long);
     let mut short = holder(&registry, "web", "short", "10.0.0.1");
     short.process.kill();
@@ -381,7 +381,11 @@ fn redis_without_memory_costs_nobody_alive_its_place_and_the_dead_go() {
     dead.process.kill();
     registry.until(&[("web/alive", "10.0.0.2")]);
     renewals(&registry, 4);
-    assert!(!alive.said().contains("not renewed"), "{}", alive.said());
+    assert!(
+        !alive.said().contains(word::NOT_RENEWED),
+        "{}",
+        alive.said()
+    );
     // and a role can be released, to make room
     registry.run(&["release", "web"]);
     registry.until(&[]);

@@ -26,10 +26,8 @@
 //! - [`login`]: as whom, by register.toml
 //! - [`acl`]: the rights that it takes
 //! - [`access`]: rights, and a Redis that says no
-//! - [`scenarios`]: what the README prints
+//! - [`scenarios`]: what the guide prints
 //! - [`unit`]: the unit of systemd
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accept;
 mod access;

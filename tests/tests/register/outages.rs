@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::dir::Dir;
+use cloudhosts_tests::failover::{Failover, MASTER};
 use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::redis::wait_for_replica;
-use cloudhosts_tests::sentinel::{MASTER, Sentinel};
 use cloudhosts_tests::{Redis, wait};
 
-use crate::common::{HELD, Holding, Registry, map, times};
+use crate::common::{HELD, Holding, Registry, map, times, word};
 use crate::leases::{LEASE, ends, farm, for_a_while, holder, removed, renewals};
 
 /// Five holders of one role, with two lengths of leases.
@@ -28,7 +28,7 @@ const FLEET: [(&str, &str); 5] = [
 fn fleet(registry: &Registry) -> Fleet {
     let long = ["web", "10.0.0.2", "--member", "b", "--lease", "9s"];
     let mut alive = vec![registry.hold(&long)];
-    alive[0].says("held at");
+    alive[0].says(word::HELD);
     for (field, at) in FLEET
         .iter()
         .filter(|(field, _)| !["web/b", "web/dead"].contains(field))
@@ -135,7 +135,7 @@ fn a_clock_set_back_makes_nobody_dead_live_on() {
 fn a_holder_leaves_a_deposed_master_that_still_answers() {
     let dir = Dir::new();
     let master = Redis::builder(dir.join("redis")).tcp().start();
-    let sentinel = Sentinel::start(dir.path(), &master);
+    let sentinel = Failover::of(dir.path(), &master);
     let url = sentinel.url();
     let lines =
         format!("resync_interval = '1s'\n[redis]\nurls = ['{url}']\nsentinel = '{MASTER}'\n");
@@ -161,7 +161,7 @@ fn a_holder_leaves_a_deposed_master_that_still_answers() {
 fn a_failover_costs_nobody_alive_its_place() {
     let dir = Dir::new();
     let master = Redis::builder(dir.join("redis")).tcp().start();
-    let mut sentinel = Sentinel::start(dir.path(), &master);
+    let mut sentinel = Failover::of(dir.path(), &master);
     let url = sentinel.url();
     let lines = format!("[redis]\nurls = ['{url}']\nsentinel = '{MASTER}'\n");
     let mut registry = Registry::with(dir, master, &lines);

@@ -1,4 +1,4 @@
-//! The four scenarios of the README, run as they are printed: two daemons, two views.
+//! The four scenarios of docs/guide.md, run as they are printed: two daemons, two views.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -15,8 +15,8 @@ struct Scenario {
 }
 
 fn printed() -> Vec<Scenario> {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let text = std::fs::read_to_string(readme).unwrap();
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide.md");
+    let text = std::fs::read_to_string(guide).unwrap();
     let (_, section) = text
         .split_once("\n### Inside and outside\n")
         .expect("the section");
@@ -42,14 +42,14 @@ fn printed() -> Vec<Scenario> {
 }
 
 /// A machine: a sandbox with the installed programs in its PATH.
-struct Machine {
+struct Installed {
     sandbox: Sandbox,
     path: String,
     _dir: Dir,
 }
 
-impl Machine {
-    fn new(redis: &Redis) -> Machine {
+impl Installed {
+    fn new(redis: &Redis) -> Installed {
         let dir = Dir::new();
         let sandbox = Sandbox::new(dir.path(), FILES_THEN_CLOUDHOSTS);
         let config = format!("[redis]\nurls = ['{}']\n", redis.unix_url());
@@ -59,7 +59,7 @@ impl Machine {
             .map(PathBuf::from)
             .unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        Machine {
+        Installed {
             sandbox,
             path,
             _dir: dir,
@@ -84,7 +84,7 @@ impl Machine {
 }
 
 #[test]
-fn the_readme_prints_what_happens() {
+fn the_guide_prints_what_happens() {
     let scenarios = printed();
     assert_eq!(scenarios.len(), 4);
     let mut views = Vec::new();
@@ -95,7 +95,7 @@ fn the_readme_prints_what_happens() {
             panic!("three commands each: {:?}", scenario.commands);
         };
         // both clients are there; the other one sees its own view of the same role
-        let (client, service) = (Machine::new(&redis), Machine::new(&redis));
+        let (client, service) = (Installed::new(&redis), Installed::new(&redis));
         assert!(
             ["inside", "outside"].contains(&daemon.0.as_str()),
             "{}",
@@ -109,7 +109,7 @@ fn the_readme_prints_what_happens() {
         let _daemon = client.start(background);
         service.run(&register.1);
         wait::until_seen(
-            &format!("{} prints what the README says", look_up.1),
+            &format!("{} prints what the guide says", look_up.1),
             || client.run(&look_up.1),
             |said| *said == scenario.answer,
         );

@@ -27,7 +27,7 @@ fn members_get_the_zone_of_their_machine_unless_they_say_another() {
     ]);
     assert_eq!(registry.hash(), joined);
     let mut holder = registry.hold(&["web", "10.0.0.5", "--member", "e"]);
-    holder.says("held at 10.0.0.5 zone=eu-1a");
+    holder.says("10.0.0.5 zone=eu-1a");
     assert_eq!(registry.hash()["web/e"], "10.0.0.5 zone=eu-1a");
     assert_eq!(holder.end(Signal::TERM), Some(0));
     // who is the only one is that for all zones

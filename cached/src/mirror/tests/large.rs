@@ -1,8 +1,9 @@
 //! Many names, and pointers that somebody meant to be a burden: each comes to
 //! an end, and soon.
 
-use super::*;
 use std::time::{Duration, Instant};
+
+use super::*;
 
 /// What a batch may take here at most: far more than it does, on a machine that
 /// is busy, and far less than if it went through all there is for each role.

@@ -20,7 +20,7 @@ const MEMBERS: [&str; 3] = ["", "/m", "/n"];
 
 /// One operation of a batch.
 #[derive(Debug, Clone)]
-enum Step {
+enum BatchStep {
     Set(String, String),
     Removed(String),
     Lost(String),
@@ -59,41 +59,41 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = BatchStep> {
     prop_oneof![
-        6 => (field(), value()).prop_map(|(field, value)| Step::Set(field, value)),
-        3 => field().prop_map(Step::Removed),
-        1 => field().prop_map(Step::Lost),
-        1 => prop::option::of(role()).prop_map(Step::Drop),
+        6 => (field(), value()).prop_map(|(field, value)| BatchStep::Set(field, value)),
+        3 => field().prop_map(BatchStep::Removed),
+        1 => field().prop_map(BatchStep::Lost),
+        1 => prop::option::of(role()).prop_map(BatchStep::Drop),
     ]
 }
 
 /// A batch as a follower would tell it: each field at most once, and missing
 /// only if it was there.
-fn as_batch(steps: &[(usize, Step)], redis: &mut [BTreeMap<Vec<u8>, Vec<u8>>]) -> Batch {
+fn as_batch(steps: &[(usize, BatchStep)], redis: &mut [BTreeMap<Vec<u8>, Vec<u8>>]) -> Batch {
     let mut hashes = Vec::new();
     for (hash, redis) in redis.iter_mut().enumerate() {
         let mut changes = Changes::default();
         let mut named = BTreeSet::new();
         for (_, step) in steps.iter().filter(|(of, _)| *of == hash) {
             match step {
-                Step::Set(field, value) if named.insert(field) => {
+                BatchStep::Set(field, value) if named.insert(field) => {
                     changes
                         .set
                         .push(field.as_bytes(), value.as_bytes())
                         .unwrap();
                     redis.insert(field.as_bytes().into(), value.as_bytes().into());
                 }
-                Step::Removed(field) if named.insert(field) => {
+                BatchStep::Removed(field) if named.insert(field) => {
                     redis.remove(field.as_bytes());
                     changes.removed.push(field.as_bytes().into());
                 }
-                Step::Lost(field) if named.insert(field) => {
+                BatchStep::Lost(field) if named.insert(field) => {
                     let was_there = redis.remove(field.as_bytes()).is_some();
                     let lost = was_there.then(|| field.as_bytes().into());
                     changes.lost.extend(lost);
                 }
-                Step::Drop(role) => changes.dropped.push(match role {
+                BatchStep::Drop(role) => changes.dropped.push(match role {
                     Some(role) => DropScope::Role(role.clone()),
                     None => DropScope::All,
                 }),
@@ -128,7 +128,7 @@ struct Simple<'m> {
 }
 
 #[derive(Debug, Default, PartialEq)]
-struct Found {
+struct BatchOutcome {
     v4: Vec<[u8; 4]>,
     v6: Vec<[u8; 16]>,
     pick: u16,
@@ -136,19 +136,19 @@ struct Found {
 }
 
 impl Simple<'_> {
-    fn role(&mut self, role: &str, chain: &[&str]) -> Option<Found> {
+    fn role(&mut self, role: &str, chain: &[&str]) -> Option<BatchOutcome> {
         let all = self.members(role, chain, false)?;
         // Those of this machine's zone by themselves, if they have an address.
         let near = self.mirror.zone.is_some();
         let near = near.then(|| self.members(role, chain, true)).flatten();
-        Some(Found {
+        Some(BatchOutcome {
             canonical: all.canonical.clone(),
             ..near.unwrap_or(all)
         })
     }
 
-    fn members(&mut self, role: &str, chain: &[&str], near: bool) -> Option<Found> {
-        let mut found = Found::default();
+    fn members(&mut self, role: &str, chain: &[&str], near: bool) -> Option<BatchOutcome> {
+        let mut found = BatchOutcome::default();
         let (mut count, mut plain_pick) = (0, 0);
         for at in self.fields.deciding(role) {
             count += 1;
@@ -185,7 +185,7 @@ impl Simple<'_> {
         (!found.v4.is_empty() || !found.v6.is_empty()).then_some(found)
     }
 
-    fn name(&mut self, name: &str, chain: &[&str]) -> Option<Found> {
+    fn name(&mut self, name: &str, chain: &[&str]) -> Option<BatchOutcome> {
         if chain.contains(&name) || chain.len() == 8 {
             self.cut = true;
             return None;
@@ -206,7 +206,7 @@ fn check_against_the_rules(mirror: &Mirror, answers: &BTreeMap<Box<str>, Answer>
             cut: false,
         };
         let expected = simple.role(role, &[]);
-        let answer = answers.get(role).map(|answer| Found {
+        let answer = answers.get(role).map(|answer| BatchOutcome {
             // An alias of an entry has the addresses that stand there.
             v4: match &answer.end {
                 Some(end) if end.entry => answers[&end.name].addresses.v4.clone(),
@@ -221,7 +221,7 @@ fn check_against_the_rules(mirror: &Mirror, answers: &BTreeMap<Box<str>, Answer>
         });
         if simple.cut {
             // In a circle nobody gets less than what can be got at one by one.
-            let all = |found: &Option<Found>| -> BTreeSet<Vec<u8>> {
+            let all = |found: &Option<BatchOutcome>| -> BTreeSet<Vec<u8>> {
                 let found = found.iter();
                 found
                     .flat_map(|f| f.v4.iter().map(|v4| v4.to_vec()))

@@ -145,7 +145,7 @@ fn generations_go_on() {
 fn a_table_of_the_release_before_is_taken_up() {
     use crate::last_good::version_1;
 
-    let file = include_bytes!("../../../tests/version_1/last-good.table");
+    let file = include_bytes!("../../last_good/version_1.table");
     let table = version_1::Table::open(file.to_vec()).unwrap();
     let mut fleet = Fleet::new("hashes = ['cloudhosts', 'base']\ndomain = 'prod.example'");
     fleet.mirror.restore_version_1(&table);

@@ -1,22 +1,25 @@
-//! What the daemon's user may do in Redis.
+//! The rights of the daemon's user in Redis.
 
 use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_registry::{Need, Probe, Refused};
+use cloudhosts_registry::{MissingRight, Need, Probe};
 
 use super::code::Code;
 use super::finding::Finding;
 
 const CHECK: &str = "acl";
 
-/// Since this version Redis knows keys that may only be read (`%R~`).
+/// Since this version Redis has read-only key permissions (`%R~`).
 const READ_ONLY_KEYS: u32 = 7;
 
-/// What the daemon has to do without where a right is missing.
+/// The consequence of each missing right.
 const WITHOUT: [(Need, &str); 4] = [
-    (Need::Log, "each change has the whole hash read again"),
+    (
+        Need::Log,
+        "each change makes the daemon read the whole hash",
+    ),
     (
         Need::Info,
-        "names that a restarted Redis has lost are retained until they are accepted",
+        "names that Redis has lost in a restart are retained until the loss is accepted",
     ),
     (
         Need::Fields,
@@ -28,14 +31,14 @@ const WITHOUT: [(Need, &str); 4] = [
     ),
 ];
 
-/// At worst that it can't follow, else what it has to do without.
+/// Whether the daemon can follow the hashes, and what it has to do without.
 pub(super) fn look(probe: &Probe) -> Finding {
     let user = &probe.user;
     let denied: Vec<(&str, &str)> = probe
         .hashes
         .iter()
         .filter_map(|(key, facts)| match facts {
-            Err(unread) if unread.code == Some(UnreadableCode::NoPerm) => {
+            Err(unread) if unread.code == UnreadableCode::NoPerm => {
                 Some((key.as_str(), unread.why.as_str()))
             }
             _ => None,
@@ -50,7 +53,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
     for &(key, _) in &denied {
         grants.hash(probe, key);
     }
-    grants.commands(&probe.refused);
+    grants.commands(&probe.missing_rights);
     let mut evidence: Vec<String> = denied
         .iter()
         .map(|(key, why)| format!("{key}: {why}"))
@@ -65,7 +68,7 @@ pub(super) fn look(probe: &Probe) -> Finding {
 }
 
 fn limits(probe: &Probe) -> Finding {
-    if probe.refused.is_empty() {
+    if probe.missing_rights.is_empty() {
         return Finding::ok(CHECK, "the daemon may run every command it uses");
     }
     let mut without = Vec::new();
@@ -79,22 +82,22 @@ fn limits(probe: &Probe) -> Finding {
         }
     }
     let mut grants = Grants::default();
-    grants.commands(&probe.refused);
+    grants.commands(&probe.missing_rights);
     for (key, _) in &probe.hashes {
         grants.log(probe, key);
     }
     Finding::warning(CHECK, without.join("; "), grants.line(probe)).code(Code::Limited)
 }
 
-fn of(probe: &Probe, wanted: impl Fn(&Refused) -> bool) -> Vec<&Refused> {
+fn of(probe: &Probe, wanted: impl Fn(&MissingRight) -> bool) -> Vec<&MissingRight> {
     probe
-        .refused
+        .missing_rights
         .iter()
         .filter(|refused| wanted(refused))
         .collect()
 }
 
-/// What is to be granted.
+/// The rights to be granted.
 #[derive(Default)]
 struct Grants {
     keys: Vec<String>,
@@ -102,12 +105,12 @@ struct Grants {
 }
 
 impl Grants {
-    /// What it takes to read a hash that can't be read. A user who may run none of
-    /// the commands has no right to the key, or to none of them: both are granted.
-    /// One who may run all that were tried lacks the one that could not be.
+    /// The rights to read a hash. A user who may run none of the commands may lack access
+    /// to the key, or to the commands: both are granted. One who may run all that were tried
+    /// lacks the one that could not be tried.
     fn hash(&mut self, probe: &Probe, key: &str) {
         let tried = [Need::Read, Need::Scan, Need::Fields, Need::TimeToLive];
-        let of_key = |refused: &Refused| {
+        let of_key = |refused: &MissingRight| {
             refused.hash.as_deref() == Some(key) && tried.contains(&refused.need)
         };
         let refused = of(probe, of_key);
@@ -123,21 +126,22 @@ impl Grants {
         }
     }
 
-    /// What it takes to read the log beside a hash.
+    /// The rights to read the log of a hash.
     fn log(&mut self, probe: &Probe, key: &str) {
-        let of_log =
-            |refused: &Refused| refused.hash.as_deref() == Some(key) && refused.need == Need::Log;
+        let of_log = |refused: &MissingRight| {
+            refused.hash.as_deref() == Some(key) && refused.need == Need::Log
+        };
         if of(probe, of_log).len() > 1 {
             self.keys.push(format!("{key}:*"));
         }
     }
 
-    fn commands(&mut self, refused: &[Refused]) {
+    fn commands(&mut self, refused: &[MissingRight]) {
         let commands = refused.iter().map(|refused| refused.command);
         self.commands.extend(commands);
     }
 
-    /// The line for Redis.
+    /// The ACL command.
     fn line(mut self, probe: &Probe) -> String {
         let version = probe.version.as_deref();
         let major = version.and_then(|version| version.split('.').next()?.parse().ok());

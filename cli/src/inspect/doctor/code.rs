@@ -226,8 +226,6 @@ codes! {
     WrongType = "wrong-type",
     /// A hash is more than a table can hold.
     TooLarge = "too-large",
-    /// A hash can't be read for another reason.
-    Unread = "unread",
 
     // acl
     /// A right is missing without which nothing is followed.

@@ -1,4 +1,4 @@
-//! The configuration: whether the daemon can read it, and has.
+//! The configuration: whether the daemon can read it, and has read it.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -6,41 +6,44 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_config::Account;
 use cloudhosts_config::status::ConfigStatus;
-use cloudhosts_config::{Config, ConfigError};
+use cloudhosts_config::{Account, Config, ConfigError};
 
 use super::code::Code;
-use super::daemon::Life;
+use super::daemon::DaemonHealth;
 use super::finding::Finding;
 
 const CHECK: &str = "config";
 
-/// It can't be used at all.
+/// The configuration is invalid.
 pub(super) fn invalid(error: &ConfigError) -> Finding {
     if let Some(file) = error.denied() {
         let says = format_args!("{} can't be read here", file.display());
         let finding = Finding::wrong(CHECK, says, "run this as root");
         return finding.code(Code::Unreadable).evidence(error);
     }
-    let todo = "correct that line, until this is content: cloudhosts-cached --check-config";
-    let says = "the configuration can't be used";
+    let todo = "correct that line, then run: cloudhosts-cached --check-config";
+    let says = "the configuration is invalid";
     Finding::wrong(CHECK, says, todo)
         .code(Code::Invalid)
         .evidence(error)
 }
 
 /// Whether the daemon's user can read it, and whether it is the one in effect.
-pub(super) fn look(config: &Config, life: &Life, account: Option<&Account>) -> Vec<Finding> {
+pub(super) fn look(
+    config: &Config,
+    health: &DaemonHealth,
+    account: Option<&Account>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(denied(config, account));
-    let status = life.status().and_then(|status| status.config.as_ref());
+    let status = health.status().and_then(|status| status.config.as_ref());
     findings.extend(status.and_then(newer));
     findings.extend(status.and_then(pending));
     if findings.is_empty() {
         findings.push(match config.file() {
             Some(file) => Finding::ok(CHECK, file.display()),
-            None => Finding::ok(CHECK, "there is no file, so the defaults count"),
+            None => Finding::ok(CHECK, "there is no file, so the defaults apply"),
         });
     }
     findings
@@ -60,12 +63,12 @@ fn denied(config: &Config, account: Option<&Account>) -> Option<Finding> {
     })
 }
 
-/// The file has changed since the daemon has read it.
+/// The file has changed since the daemon read it.
 fn newer(status: &ConfigStatus) -> Option<Finding> {
     let file = status.file.as_deref()?;
     let changed = changed(file)?;
     (changed > status.read).then(|| {
-        let says = "the daemon has not read the newest configuration";
+        let says = "the daemon has not read the current configuration";
         let (changed, read) = (
             humantime::format_rfc3339_seconds(changed),
             humantime::format_rfc3339_seconds(status.read),
@@ -73,13 +76,13 @@ fn newer(status: &ConfigStatus) -> Option<Finding> {
         Finding::warning(CHECK, says, "run: systemctl reload cloudhosts-cached")
             .code(Code::Newer)
             .evidence(format_args!(
-                "{} is of {changed}, and was read at {read}",
+                "{} was changed at {changed}, and read at {read}",
                 file.display()
             ))
     })
 }
 
-/// When a file's content or place has changed last, whatever its time says.
+/// When a file or its directory entry was changed last, whatever its mtime says.
 fn changed(file: &Path) -> Option<SystemTime> {
     let found = fs::metadata(file).ok()?;
     let since = Duration::new(

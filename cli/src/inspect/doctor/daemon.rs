@@ -13,31 +13,31 @@ use super::code::Code;
 use super::finding::Finding;
 use super::unit::start;
 use crate::inspect::status::ago;
-use crate::local;
+use crate::local_daemon;
 use crate::outcome::Failure;
 
-/// What two clocks may differ by.
+/// The tolerated difference between two clocks.
 const SKEW: Duration = Duration::from_secs(30);
 
 const RESTART: &str = "run: systemctl restart cloudhosts-cached";
 
-/// The daemon at the configured socket, as it was at one moment, so that all that is
-/// said of it agrees; and what it last said of itself.
-pub(super) struct Life {
-    /// How it is, or why nobody can be asked; none where the path can't be a socket's.
+/// The daemon at the configured socket, observed once so that all checks agree, and its
+/// last status.
+pub(super) struct DaemonHealth {
+    /// Its heartbeat, or why it can't be asked. None if the path is too long for a socket.
     pulse: Option<Result<Pulse, AttachError>>,
     status: Result<Status, Failure>,
 }
 
-impl Life {
-    pub(super) fn of(config: &Config) -> Life {
-        Life {
-            pulse: local::configured(config).map(|paths| pulse(&paths)),
-            status: local::status(config).map(|(_, status)| status),
+impl DaemonHealth {
+    pub(super) fn of(config: &Config) -> DaemonHealth {
+        DaemonHealth {
+            pulse: local_daemon::configured(config).map(|paths| pulse(&paths)),
+            status: local_daemon::status(config).map(|(_, status)| status),
         }
     }
 
-    /// Whether it is alive: what its status says is so now.
+    /// Whether it is alive, so that its status is current.
     pub(super) fn is_alive(&self) -> bool {
         matches!(
             self.pulse,
@@ -45,17 +45,17 @@ impl Life {
         )
     }
 
-    /// What it says of itself, while it is alive.
+    /// Its status, while it is alive.
     pub(super) fn status(&self) -> Option<&Status> {
         self.status.as_ref().ok().filter(|_| self.is_alive())
     }
 
-    /// Its process, by its own words.
+    /// Its process ID, by the status.
     pub(super) fn process(&self) -> Option<u32> {
         self.status.as_ref().ok().map(|status| status.pid)
     }
 
-    /// Whether somebody has stopped its process (SIGSTOP).
+    /// Its process ID, if the process is stopped (SIGSTOP).
     fn is_stopped(&self) -> Option<u32> {
         let process = self.process()?;
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
@@ -65,33 +65,34 @@ impl Life {
     }
 }
 
-/// Whether the daemon answers at its socket, and is alive; and whether that is
-/// where programs ask.
-pub(super) fn socket(config: &Config, life: &Life) -> Vec<Finding> {
+/// Whether the daemon answers at its socket, and is alive; and whether programs use that
+/// socket.
+pub(super) fn socket(config: &Config, health: &DaemonHealth) -> Vec<Finding> {
     let check = "socket";
     let path = config.socket.display();
-    let Some(pulse) = &life.pulse else {
+    let Some(pulse) = &health.pulse else {
         let says = format_args!("{path} is too long for a socket");
         let todo = "shorten `socket` in the configuration";
         return vec![Finding::wrong(check, says, todo).code(Code::PathTooLong)];
     };
     let finding = match pulse {
-        Ok(Pulse::Beating) => {
-            Finding::ok(check, format_args!("{path}, and the daemon's heart beats"))
-        }
+        Ok(Pulse::Beating) => Finding::ok(
+            check,
+            format_args!("{path} answers, and the daemon is alive"),
+        ),
         Ok(Pulse::Retired) => {
             Finding::wrong(check, "the daemon is exiting", start()).code(Code::Exiting)
         }
-        Ok(Pulse::Silent) => silent(check, life),
+        Ok(Pulse::Silent) => silent(check, health),
         Err(AttachError::Handover(HandoverError::NothingYet)) => Finding::wrong(
             check,
             format_args!("{path} answers, but there is no table yet"),
-            "see what is said of Redis below",
+            "see the check of Redis below",
         )
         .code(Code::NoTable),
-        // One that has no time to answer.
-        Err(AttachError::Handover(HandoverError::Silence)) => silent(check, life),
-        Err(error) => Finding::wrong(check, "the daemon does not run", start())
+        // A daemon that does not get to answer.
+        Err(AttachError::Handover(HandoverError::Silence)) => silent(check, health),
+        Err(error) => Finding::wrong(check, "the daemon is not running", start())
             .code(Code::NoDaemon)
             .evidence(format_args!("{path} (waited for 100 ms): {error}")),
     };
@@ -100,34 +101,28 @@ pub(super) fn socket(config: &Config, life: &Life) -> Vec<Finding> {
     findings
 }
 
-fn silent(check: &'static str, life: &Life) -> Finding {
-    match life.is_stopped() {
+fn silent(check: &'static str, health: &DaemonHealth) -> Finding {
+    match health.is_stopped() {
         Some(process) => Finding::wrong(
             check,
             "the daemon's process is stopped",
             format_args!("run: kill -CONT {process}"),
         )
         .code(Code::Stopped)
-        .evidence(format_args!(
-            "/proc/{process}/stat has the state T: somebody has sent SIGSTOP"
-        )),
-        None => Finding::wrong(
-            check,
-            "the daemon has given no sign of life for 3 s",
-            RESTART,
-        )
-        .code(Code::Silent),
+        .evidence(format_args!("/proc/{process}/stat has state T (SIGSTOP)")),
+        None => {
+            Finding::wrong(check, "no heartbeat of the daemon for 3 s", RESTART).code(Code::Silent)
+        }
     }
 }
 
-/// Programs that nobody has told attach to the standard socket.
+/// Programs attach to the standard socket unless the environment says otherwise.
 fn moved(config: &Config) -> Option<Finding> {
     let asked = std::env::var_os("CLOUDHOSTS_SOCKET").filter(|socket| !socket.is_empty());
     let elsewhere = config.socket.as_os_str() != SOCKET;
     (elsewhere && asked.is_none()).then(|| {
         let says = format_args!(
-            "`socket` is {}, but programs attach to {SOCKET} unless CLOUDHOSTS_SOCKET says \
-             otherwise",
+            "`socket` is {}, but programs attach to {SOCKET} unless CLOUDHOSTS_SOCKET is set",
             config.socket.display()
         );
         let todo = "remove `socket` from the configuration, then restart cloudhosts-cached";
@@ -135,25 +130,25 @@ fn moved(config: &Config) -> Option<Finding> {
     })
 }
 
-/// The daemon by its own words, the guard, and the fields that it refuses. What one
-/// that is not alive has said last is not so any more, which the socket shows.
-pub(super) fn status(life: &Life) -> Vec<Finding> {
+/// The status of the daemon, the guard, and the rejected fields. The last status of a
+/// daemon that is not alive is out of date.
+pub(super) fn status(health: &DaemonHealth) -> Vec<Finding> {
     let check = "daemon";
-    let status = match (&life.status, life.status()) {
+    let status = match (&health.status, health.status()) {
         (Ok(_), Some(status)) => status,
         (Ok(last), None) => {
             let (since, todo) = (ago(last.since), start());
-            let says = format_args!("it does not say how it is; the last it said was {since}");
-            let todo = life.is_stopped().map_or(todo, |_| String::new());
+            let says = format_args!("it reports no status; the last one is from {since}");
+            let todo = health.is_stopped().map_or(todo, |_| String::new());
             return vec![Finding::wrong(check, says, todo).code(Code::Silent)];
         }
-        (Err(failure), _) if life.is_alive() => {
-            let says = "it runs, but its status file can't be read";
+        (Err(failure), _) if health.is_alive() => {
+            let says = "it is running, but its status file can't be read";
             let finding = Finding::wrong(check, says, RESTART).code(Code::NoStatus);
             return vec![finding.evidence(failure)];
         }
         (Err(_), _) => {
-            let says = "it has left no status file";
+            let says = "there is no status file";
             return vec![Finding::wrong(check, says, start()).code(Code::NoStatus)];
         }
     };
@@ -172,21 +167,21 @@ fn state(status: &Status) -> Finding {
         State::Live => Finding::ok(check, format_args!("live since {since}")),
         State::Reconnecting => Finding::wrong(
             check,
-            format_args!("not connected to Redis since {since}; the last good names answer"),
-            "see what is said of Redis below",
+            format_args!("not connected to Redis since {since}; the last good table answers"),
+            "see the check of Redis below",
         )
         .code(Code::Disconnected)
         .evidence(&status.reason),
         State::Guarded if status.hashes.iter().all(|hash| hash.retained == 0) => Finding::wrong(
             check,
-            "no new table can be made, the last one answers",
+            "no new table can be made; the last one answers",
             RESTART,
         )
         .code(Code::Stuck)
         .evidence(&status.reason),
-        // The guard has a line of its own.
+        // The guard has its own check.
         State::Guarded => Finding::ok(check, format_args!("connected; guarded since {since}")),
-        // So has each hash that can't be read.
+        // So does each hash that can't be read.
         State::Unreadable => {
             Finding::ok(check, format_args!("connected; unreadable since {since}"))
         }
@@ -197,7 +192,7 @@ fn version(status: &Status) -> Option<Finding> {
     let ours = env!("CARGO_PKG_VERSION");
     (status.version != ours).then(|| {
         let theirs = &status.version;
-        let says = format_args!("it is of version {theirs}, this program of {ours}");
+        let says = format_args!("its version is {theirs}, that of this program {ours}");
         Finding::warning("daemon", says, RESTART).code(Code::OtherVersion)
     })
 }
@@ -210,13 +205,13 @@ fn guard(status: &Status) -> Finding {
         .map(|hash| format!("{} of {}", hash.retained, hash.key))
         .collect();
     if lost.is_empty() {
-        return Finding::ok("guard", "Redis has lost nothing that is in use");
+        return Finding::ok("guard", "Redis has lost no field that is in use");
     }
     let lost = lost.join(", ");
     Finding::wrong(
         "guard",
-        format_args!("Redis has lost fields that are retained: {lost}"),
-        "register them anew, or accept the loss: cloudhosts accept",
+        format_args!("Redis has lost fields, which are retained: {lost}"),
+        "register them again, or accept the loss: cloudhosts accept",
     )
     .code(Code::Lost)
 }
@@ -241,41 +236,41 @@ fn rejected(status: &Status) -> Finding {
 fn unreadable(status: &Status) -> Vec<Finding> {
     let why = |hash: &cloudhosts_config::status::HashStatus| {
         let why = hash.unreadable.as_ref()?;
-        let says = format!("it can't read {}; what that held before is used", hash.key);
-        let finding = Finding::wrong("daemon", says, "see what is said of Redis below");
+        let says = format!("it can't read {}; its last good content is used", hash.key);
+        let finding = Finding::wrong("daemon", says, "see the check of Redis below");
         Some(finding.code(Code::UnreadableHash).evidence(why))
     };
     status.hashes.iter().filter_map(why).collect()
 }
 
-/// The table that programs use: whether there is one, and how old it is.
-pub(super) fn table(config: &Config, life: &Life) -> Vec<Finding> {
+/// The table that programs use: whether there is one, and its age.
+pub(super) fn table(config: &Config, health: &DaemonHealth) -> Vec<Finding> {
     let check = "table";
-    let looked = local::attached(config, |view| {
+    let looked = local_daemon::attached(config, |view| {
         let says = format!("generation {}, {} names", view.generation(), view.names());
         (says, view.published(), view.stale_max())
     });
     let (says, published, stale_max) = match looked {
         Ok(looked) => looked,
-        Err(error) => return vec![no_table(check, error, life)],
+        Err(error) => return vec![no_table(check, error, health)],
     };
-    if life.is_alive() {
+    if health.is_alive() {
         return vec![Finding::ok(check, says), clock(published)];
     }
     let says = format_args!(
-        "{says}, but no daemon is behind it: it is served for {}",
+        "{says}, but no daemon serves it: it is used for {}",
         left(stale_max)
     );
-    let todo = life
+    let todo = health
         .is_stopped()
         .map_or_else(start, |process| format!("run: kill -CONT {process}"));
     let table = Finding::wrong(check, says, todo).code(Code::Unserved);
     vec![table, clock(published)]
 }
 
-fn no_table(check: &'static str, error: Unavailable, life: &Life) -> Finding {
-    let todo = if life.is_alive() {
-        "see what is said of Redis below".to_owned()
+fn no_table(check: &'static str, error: Unavailable, health: &DaemonHealth) -> Finding {
+    let todo = if health.is_alive() {
+        "see the check of Redis below".to_owned()
     } else {
         start()
     };
@@ -283,44 +278,44 @@ fn no_table(check: &'static str, error: Unavailable, life: &Life) -> Finding {
         Unavailable::Stale(age) => {
             let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
             let says = format_args!(
-                "programs get no name: the daemon has been gone for {age}, longer than stale_max"
+                "no name resolves: the daemon has been gone for {age}, longer than stale_max"
             );
             Finding::wrong(check, says, todo).code(Code::Stale)
         }
-        error => Finding::wrong(check, "programs get no name: there is no table", todo)
+        error => Finding::wrong(check, "no name resolves: there is no table", todo)
             .code(Code::NoTable)
             .evidence(error),
     }
 }
 
-/// For how long a table is served without a daemon.
+/// How long a table is used without a daemon.
 fn left(stale_max: Option<Duration>) -> String {
     match stale_max {
-        None => "ever, and gets older".into(),
+        None => "ever (stale_max is 0), and gets older".into(),
         Some(most) => format!(
-            "{} from the daemon's end (stale_max)",
+            "{} after the daemon's last heartbeat (stale_max)",
             humantime::format_duration(most)
         ),
     }
 }
 
-/// Whether the table comes from the future.
+/// Whether the table was published in the future.
 fn clock(published: SystemTime) -> Finding {
     match published.duration_since(SystemTime::now()) {
         Ok(ahead) if ahead > SKEW => Finding::wrong(
             "clock",
             format_args!(
-                "the table was published {} s from now: the clock went back",
+                "the table was published {} s in the future: the clock went back",
                 ahead.as_secs()
             ),
             "set the clock (timedatectl), then restart cloudhosts-cached",
         )
         .code(Code::WentBack),
-        _ => Finding::ok("clock", "no earlier than the table"),
+        _ => Finding::ok("clock", "not earlier than the table"),
     }
 }
 
-/// Whether the clock is that of Redis.
+/// Whether the clock agrees with that of Redis.
 pub(super) fn clock_of_redis(there: SystemTime) -> Finding {
     let check = "skew";
     let now = SystemTime::now();
@@ -333,6 +328,6 @@ pub(super) fn clock_of_redis(there: SystemTime) -> Finding {
             let says = format_args!("the clock differs from that of Redis by {skew} s");
             Finding::warning(check, says, "set the clocks (timedatectl)").code(Code::Differs)
         }
-        _ => Finding::ok(check, "the clock is that of Redis"),
+        _ => Finding::ok(check, "the clock agrees with that of Redis"),
     }
 }

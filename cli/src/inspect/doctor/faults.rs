@@ -1,25 +1,23 @@
-//! Why Redis can't be visited, and what mends that.
+//! Why Redis can't be reached, and what fixes that.
 
-use cloudhosts_config::Config;
-use cloudhosts_config::{Account, Unit};
-use cloudhosts_registry::{Fault, FaultCode, NotVisited};
+use cloudhosts_config::{Account, Config, Unit};
+use cloudhosts_registry::{ConnectError, Fault, FaultCode};
 
 use super::code::Code;
 use super::finding::Finding;
 
 const CHECK: &str = "redis";
 
-/// What is wrong with each Redis that was tried.
+/// The fault of each Redis that was tried.
 pub(super) fn look(
-    vain: &NotVisited,
+    error: &ConnectError,
     config: &Config,
     unit: &Unit,
     account: Option<&Account>,
 ) -> Vec<Finding> {
-    let NotVisited(faults) = vain;
     let finding = |(endpoint, fault): &(String, Fault)| {
         if is_ours(fault, unit, account) {
-            let says = "it can't be visited as the daemon does, who has the password";
+            let says = "it can't be checked without the rights and the password of the daemon";
             let finding =
                 Finding::warning(CHECK, says, "run this as root, with the daemon running");
             return finding.code(Code::NotVisited).evidence(&fault.why);
@@ -33,27 +31,30 @@ pub(super) fn look(
         let finding = Finding::wrong(CHECK, says, remedy(fault, config, account));
         finding.code(code).evidence(&fault.why)
     };
-    faults.iter().map(finding).collect()
+    error.faults.iter().map(finding).collect()
 }
 
-/// Whether it is this program that lacks a right, and not the daemon: only root can
-/// look as the daemon's user.
+/// Whether this program lacks a right, not the daemon: only root can act as the daemon's
+/// user.
 fn is_ours(fault: &Fault, unit: &Unit, account: Option<&Account>) -> bool {
     let root = rustix::process::geteuid().is_root();
     let other = account.is_none_or(|account| account.user() != rustix::process::geteuid().as_raw());
     match fault.code {
         FaultCode::FileDenied | FaultCode::SocketDenied => !root && other,
-        // The daemon is handed one.
+        // The unit hands it to the daemon.
         FaultCode::NoPassword => unit.credential.is_some(),
         _ => false,
     }
 }
 
-/// What is wrong, and its code.
+/// The code and the sentence of a fault.
 fn words(code: FaultCode) -> (Code, &'static str) {
     match code {
-        FaultCode::FileDenied => (Code::Denied, "the daemon's user can't read a file it takes"),
-        FaultCode::FileUnusable => (Code::FileUnusable, "a file that it takes can't be used"),
+        FaultCode::FileDenied => (
+            Code::Denied,
+            "the daemon's user can't read a file that it needs",
+        ),
+        FaultCode::FileUnusable => (Code::FileUnusable, "a file that it needs can't be used"),
         FaultCode::NoPassword => (Code::NoPassword, "there is a username, but no password"),
         FaultCode::NoAuthority => (Code::NoAuthority, "this system trusts no CA"),
         FaultCode::UnknownHost => (Code::UnknownHost, "the host has no address"),
@@ -67,7 +68,7 @@ fn words(code: FaultCode) -> (Code, &'static str) {
         ),
         FaultCode::SelfSigned => (
             Code::SelfSigned,
-            "the certificate is self-signed, and a CA's own",
+            "the certificate is self-signed, and is a CA certificate",
         ),
         FaultCode::UnknownAuthority => (
             Code::UnknownAuthority,
@@ -77,36 +78,45 @@ fn words(code: FaultCode) -> (Code, &'static str) {
             Code::CertificateTime,
             "the certificate has expired, or is not valid yet",
         ),
-        FaultCode::CertificateHost => (
-            Code::CertificateHost,
-            "the certificate is that of another host",
-        ),
+        FaultCode::CertificateHost => {
+            (Code::CertificateHost, "the certificate is for another host")
+        }
         FaultCode::ClientCertificate => (
             Code::ClientCertificate,
-            "Redis wants a certificate of its clients, and cloudhosts has none",
+            "Redis requires client certificates, which cloudhosts does not have",
         ),
-        FaultCode::NotTls => (Code::NotTls, "what answers there does not speak TLS"),
-        FaultCode::TlsOnly => (Code::TlsOnly, "what answers there speaks TLS only"),
-        FaultCode::Tls => (Code::Tls, "TLS could not be agreed on"),
-        FaultCode::LoginWanted => (Code::LoginWanted, "Redis wants a password"),
+        FaultCode::NotTls => (Code::NotTls, "the server does not speak TLS"),
+        FaultCode::TlsOnly => (Code::TlsOnly, "the server speaks TLS only"),
+        FaultCode::Tls => (Code::Tls, "the TLS handshake failed"),
+        FaultCode::LoginWanted => (Code::LoginWanted, "Redis requires a password"),
         FaultCode::LoginRefused => (Code::LoginRefused, "Redis refuses the user or the password"),
-        FaultCode::Protected => (Code::Protected, "Redis answers its own machine only"),
+        FaultCode::Protected => (
+            Code::Protected,
+            "Redis accepts local connections only (protected mode)",
+        ),
         FaultCode::Denied => (
             Code::LoginDenied,
-            "the Redis user may not use the connection",
+            "the Redis user lacks the right to set up the connection",
         ),
         FaultCode::TooManyClients => (
             Code::TooManyClients,
-            "Redis has as many clients as it may have",
+            "Redis has reached its limit of clients (maxclients)",
         ),
         FaultCode::Loading => (Code::Loading, "Redis is still loading its data"),
         FaultCode::Replica => (Code::Replica, "it is a replica"),
         FaultCode::Closed => (Code::ConnectionClosed, "it closes the connection"),
-        FaultCode::Lost => (Code::ConnectionLost, "the connection does not come about"),
+        FaultCode::NoSentinel => (Code::ConnectionLost, "no sentinel there names the master"),
+        FaultCode::Protocol
+        | FaultCode::TooLarge
+        | FaultCode::ErrorReply
+        | FaultCode::Moved
+        | FaultCode::Superseded
+        | FaultCode::System
+        | FaultCode::Lost => (Code::ConnectionLost, "no connection could be made"),
     }
 }
 
-/// The one thing that mends it.
+/// What fixes it.
 fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
     let of_config = config
         .file()
@@ -126,7 +136,7 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
             _ => "let the daemon's user read it".to_owned(),
         },
         FaultCode::FileUnusable => match &fault.path {
-            Some(path) => format!("put there what belongs there: {}", path.display()),
+            Some(path) => format!("restore the content of {}", path.display()),
             None => edit("correct password_file or ca_file"),
         },
         FaultCode::NoPassword => edit("set redis.password_file"),
@@ -135,25 +145,22 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         }
         FaultCode::UnknownHost => edit("correct the host in redis.urls"),
         FaultCode::Refused => "start Redis there, or correct the port in redis.urls".to_owned(),
-        FaultCode::Unreachable => "see the routes of this machine: ip route".to_owned(),
-        FaultCode::TimedOut => "let this machine through to that port (firewall)".to_owned(),
+        FaultCode::Unreachable => "check the routes of this machine: ip route".to_owned(),
+        FaultCode::TimedOut => "allow connections to that port (firewall)".to_owned(),
         FaultCode::NoSocket => edit("correct the path in redis.urls"),
         FaultCode::SelfSigned => {
-            "give Redis a certificate that this CA has signed, and name the CA in redis.ca_file"
-                .to_owned()
+            "give Redis a certificate signed by this CA, and set redis.ca_file to the CA".to_owned()
         }
-        FaultCode::UnknownAuthority => edit("name the file of its CA by redis.ca_file"),
+        FaultCode::UnknownAuthority => edit("set redis.ca_file to the file of its CA"),
         FaultCode::CertificateTime => "renew the certificate of Redis, or set the clock".to_owned(),
-        FaultCode::CertificateHost => {
-            edit("write the host as it stands in the certificate, in redis.urls")
-        }
+        FaultCode::CertificateHost => edit("use the host of the certificate in redis.urls"),
         FaultCode::ClientCertificate => "in Redis: CONFIG SET tls-auth-clients no".to_owned(),
-        FaultCode::NotTls => edit("write redis:// for rediss:// in redis.urls"),
-        FaultCode::TlsOnly => edit("write rediss:// for redis:// in redis.urls"),
-        FaultCode::Tls => "let Redis speak TLS 1.2 or 1.3 (tls-protocols)".to_owned(),
+        FaultCode::NotTls => edit("replace rediss:// with redis:// in redis.urls"),
+        FaultCode::TlsOnly => edit("replace redis:// with rediss:// in redis.urls"),
+        FaultCode::Tls => "enable TLS 1.2 or 1.3 in Redis (tls-protocols)".to_owned(),
         FaultCode::LoginWanted => edit("set redis.username and redis.password_file"),
         FaultCode::LoginRefused => match config.redis.password_file.as_deref() {
-            Some(file) => format!("put the password of that user into {}", file.display()),
+            Some(file) => format!("write the password of that user to {}", file.display()),
             None => edit("correct redis.username, or the password"),
         },
         FaultCode::Protected => {
@@ -163,8 +170,16 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         FaultCode::TooManyClients => {
             "in Redis: CONFIG SET maxclients with a higher number".to_owned()
         }
-        FaultCode::Loading => "wait until it has loaded them".to_owned(),
+        FaultCode::Loading => "wait until it has finished".to_owned(),
         FaultCode::Replica => edit("name the master in redis.urls"),
-        FaultCode::Closed | FaultCode::Lost => "see the log of Redis".to_owned(),
+        FaultCode::NoSentinel => edit("correct redis.urls and redis.sentinel"),
+        FaultCode::System => "see the limits of this user: ulimit -a".to_owned(),
+        FaultCode::Closed
+        | FaultCode::Protocol
+        | FaultCode::TooLarge
+        | FaultCode::ErrorReply
+        | FaultCode::Moved
+        | FaultCode::Superseded
+        | FaultCode::Lost => "see the log of Redis".to_owned(),
     }
 }

@@ -1,11 +1,11 @@
-//! One thing that the doctor has found.
+//! The result of one check.
 
 use std::fmt;
 
+use cloudhosts_config::printable::Escaped;
 use serde_json::{Value, json};
 
 use super::code::Code;
-use crate::outcome::Plain;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ impl Verdict {
     }
 }
 
-/// What was looked at, how it is, by what that is seen, and what mends it.
+/// What was checked, the result, the evidence and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) check: &'static str,
@@ -33,19 +33,19 @@ pub(super) struct Finding {
     pub(super) code: Code,
     /// What is wrong.
     pub(super) says: String,
-    /// What was seen that shows it, where `says` does not tell.
+    /// The evidence, where `says` does not tell.
     pub(super) evidence: String,
-    /// The one command, or step, that mends it. Empty where there is nothing to do.
+    /// The one command, or step, that fixes it. Empty where there is nothing to do.
     pub(super) remedy: String,
 }
 
 impl Finding {
-    /// All is as it should be.
+    /// All is well.
     pub(super) fn ok(check: &'static str, says: impl fmt::Display) -> Finding {
         Finding::new(check, Verdict::Ok, Code::Ok, says, "")
     }
 
-    /// It works, but may surprise.
+    /// It works, but not as expected, or not for long.
     pub(super) fn warning(
         check: &'static str,
         says: impl fmt::Display,
@@ -85,8 +85,7 @@ impl Finding {
         Finding { code, ..self }
     }
 
-    /// The same with that code for warnings and the other for what is wrong, where
-    /// it has none of its own.
+    /// The same with `warning` or `wrong` as its code, where it has no code of its own.
     pub(super) fn code_by_verdict(self, warning: Code, wrong: Code) -> Finding {
         match self.code {
             Code::Warning => self.code(warning),
@@ -95,7 +94,7 @@ impl Finding {
         }
     }
 
-    /// The same with what was seen that shows it.
+    /// The same with evidence.
     pub(super) fn evidence(self, evidence: impl fmt::Display) -> Finding {
         Finding {
             evidence: plain(evidence),
@@ -103,8 +102,8 @@ impl Finding {
         }
     }
 
-    /// Takes another of the same check and code in: what both say is one finding.
-    pub(super) fn take(&mut self, other: Finding) {
+    /// Merges another finding of the same check and code into this one.
+    pub(super) fn merge(&mut self, other: Finding) {
         for (text, more) in [
             (&mut self.says, other.says),
             (&mut self.evidence, other.evidence),
@@ -133,5 +132,5 @@ impl Finding {
 }
 
 fn plain(text: impl fmt::Display) -> String {
-    Plain(&text.to_string()).to_string()
+    Escaped(&text.to_string()).to_string()
 }

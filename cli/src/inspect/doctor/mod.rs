@@ -1,66 +1,65 @@
-//! `cloudhosts doctor`: walks the way from a program to Redis, and says what is
-//! wrong on it and what mends it.
+//! `cloudhosts doctor`: checks everything between a program and Redis, and reports what is
+//! wrong and what fixes it.
 //!
-//! - [`finding`]: one thing that was found; [`code`]: what it is, for programs;
-//!   [`paint`]: how it is printed; [`report`]: all of them;
-//! - [`switch`]: nsswitch.conf; [`cache`]: nscd in front of it;
+//! - [`finding`]: the result of a check; [`code`]: its code, for programs; [`paint`]: how it
+//!   is printed; [`report`]: all of them;
+//! - [`nsswitch`]: nsswitch.conf; [`nscd`]: nscd, which answers before it;
 //! - [`module`]: what glibc loads;
-//! - [`mod@unit`]: what starts the daemon;
-//! - [`configuration`]: whether the daemon can read it, and has;
-//! - [`daemon`]: the socket, the status, the table; [`file`](mod@file): the table's
+//! - [`mod@unit`]: the systemd unit of the daemon;
+//! - [`configuration`]: whether the daemon can read it, and has read it;
+//! - [`daemon`]: the socket, the status, the table; [`last_good`]: the table's
 //!   file;
-//! - [`rights`]: who gets at these;
-//! - [`password`]: who gets at the password;
-//! - [`redis`]: Redis, as the daemon sees it; [`faults`]: why it can't be visited;
+//! - [`permissions`]: whether all users can access these;
+//! - [`password`]: whether others can read the password;
+//! - [`redis`]: Redis, as the daemon sees it; [`faults`]: why it can't be reached;
 //!   [`acl`]: what the daemon's user may do there;
-//! - [`sentinel`]: the sentinels, and whether their master is followed;
+//! - [`sentinel`]: the sentinels, and whether the daemon follows their master;
 //! - [`urls`]: whether the names in Redis cover the host of Redis;
-//! - [`names`]: what comes of all that.
+//! - [`names`]: whether programs get what the table has.
 
 mod acl;
-mod cache;
 mod code;
 mod configuration;
 mod daemon;
 mod faults;
-mod file;
 mod finding;
+mod last_good;
 mod module;
 mod names;
+mod nscd;
+mod nsswitch;
 mod paint;
 mod password;
+mod permissions;
 mod redis;
 mod report;
-mod rights;
 mod sentinel;
-mod switch;
 mod unit;
 mod urls;
 
-use cloudhosts_config::{Account, Unit};
-use cloudhosts_config::{Config, ConfigError};
+use cloudhosts_config::{Account, Config, ConfigError, Unit};
+use code::Code;
+use daemon::DaemonHealth;
+use report::DoctorReport;
 
 use crate::outcome::{Failure, Outcome};
-use code::Code;
-use daemon::Life;
-use report::Report;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts doctor\n  \
     cloudhosts doctor --json | jq '.checks[] | select(.verdict != \"ok\")'")]
-pub(crate) struct Arguments {
-    /// Print one JSON object
+pub(crate) struct DoctorArgs {
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(
-    arguments: &Arguments,
+    args: &DoctorArgs,
     config: Result<Config, ConfigError>,
 ) -> Result<Outcome, Failure> {
-    let mut report = Report::new(arguments.json);
-    report.add(switch::look())?;
+    let mut report = DoctorReport::new(args.json);
+    report.add(nsswitch::look())?;
     report.add([module::look()])?;
     let unit = Unit::installed();
     report.add(unit::look(unit.as_ref()))?;
@@ -71,28 +70,28 @@ pub(crate) fn run(
     report.end()
 }
 
-/// What can be looked at with a configuration.
-fn with(report: &mut Report, mut config: Config, unit: Unit) -> Result<(), Failure> {
-    let life = Life::of(&config);
-    let account = account(&life, &unit);
+/// The checks that need the configuration.
+fn with(report: &mut DoctorReport, mut config: Config, unit: Unit) -> Result<(), Failure> {
+    let health = DaemonHealth::of(&config);
+    let account = account(&health, &unit);
     config.adopt_credential(&unit);
-    report.add(configuration::look(&config, &life, account.as_ref()))?;
-    report.add(daemon::socket(&config, &life))?;
-    report.add(daemon::status(&life))?;
-    report.add(daemon::table(&config, &life))?;
-    report.add(file::look(&config, &life))?;
-    report.add([rights::look(&config)])?;
+    report.add(configuration::look(&config, &health, account.as_ref()))?;
+    report.add(daemon::socket(&config, &health))?;
+    report.add(daemon::status(&health))?;
+    report.add(daemon::table(&config, &health))?;
+    report.add(last_good::look(&config, &health))?;
+    report.add([permissions::look(&config)])?;
     report.add(password::look(&config))?;
     report.add(redis::look(&config, &unit, account.as_ref()))?;
     report.add(sentinel::look(&config))?;
     report.add(urls::look(&config))?;
-    report.add([cache::look()])?;
+    report.add([nscd::look()])?;
     let names = names::look(&config).into_iter();
     report.add(names.map(|name| name.code_by_verdict(Code::Shadowed, Code::Mismatch)))
 }
 
-/// Who runs the daemon: by its process, or else by what would start it.
-fn account(life: &Life, unit: &Unit) -> Option<Account> {
-    let running = life.process().and_then(Account::of_daemon);
+/// The user of the daemon: of its process, else of its unit.
+fn account(health: &DaemonHealth, unit: &Unit) -> Option<Account> {
+    let running = health.process().and_then(Account::of_daemon);
     running.or_else(|| Account::of_unit(unit))
 }

@@ -1,6 +1,5 @@
-//! The module: whether the loader can load it, as any user, and whether it is of
-//! this version. It is loaded by another process only, so a broken one does no
-//! harm here.
+//! The module: whether the loader can load it for any user, and its version. Only another
+//! process loads it, so a broken one does no harm here.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -10,30 +9,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cloudhosts_config::Account;
+use cloudhosts_table::version_note::VersionNote;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::child::{self, Done};
+use crate::child::{self, ChildOutput};
 use crate::getent;
 
 const CHECK: &str = "module";
 
-/// What glibc asks the loader for.
+/// The file that glibc loads.
 const FILE: &str = "libnss_cloudhosts.so.2";
 
 /// This program's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What stands before the version in the module's note; its other half is
-/// `nss-module/src/abi/version.rs`.
-const NOTE: [&[u8]; 2] = [&[11, 0, 0, 0, 32, 0, 0, 0, 1, 0, 0, 0], b"cloudhosts\0\0"];
-
-/// What mends a module that is there and no good.
+/// The remedy for a broken module.
 const REINSTALL: &str = "reinstall the package cloudhosts";
 
 pub(super) fn look() -> Finding {
-    // A name that is nowhere, asked of this module alone. The loader tells on
+    // A name that does not exist, looked up in this module alone. The loader reports on
     // stderr what it finds (ld.so(8)).
     let asked = [
         "-s",
@@ -46,7 +42,7 @@ pub(super) fn look() -> Finding {
         Ok(done) => done,
         Err(error) => {
             let says = "getent can't be run";
-            let todo = "install it (libc-bin, glibc-common), or see why it hangs";
+            let todo = "install it (libc-bin, glibc-common), or find out why it hangs";
             let finding = Finding::wrong(CHECK, says, todo).code(Code::NoGetent);
             return finding.evidence(error);
         }
@@ -60,16 +56,16 @@ pub(super) fn look() -> Finding {
     version(&path)
 }
 
-fn crashes(path: &Path, done: &Done) -> Finding {
+fn crashes(path: &Path, done: &ChildOutput) -> Finding {
     let says = format_args!("a program crashes when it loads {}", path.display());
     let finding = Finding::wrong(CHECK, says, REINSTALL).code(Code::Crashes);
     finding.evidence(format_args!("getent ends with {}", done.status))
 }
 
-/// Runs getent with one variable more, with no right that not every user has, as
-/// root may read what others may not. Where there is no other user, as in a
-/// container, it runs as this one.
-fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<Done> {
+/// Runs getent with one more environment variable, as an ordinary user, since root may
+/// read what others may not. Where there is no other user, as in a container, it runs as
+/// this one.
+fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<ChildOutput> {
     let command = || {
         let mut command = Command::new("getent");
         command.args(arguments).env(variable.0, variable.1);
@@ -78,9 +74,9 @@ fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<Done> {
     let account = Account::ordinary();
     if rustix::process::geteuid().is_root() {
         let mut command = command();
-        // Which takes the other groups away, too.
+        // This drops the supplementary groups, too.
         command.uid(account.user()).gid(account.group());
-        match child::run(&mut command, getent::LIMIT) {
+        match child::run(&mut command, getent::TIMEOUT) {
             Err(error)
                 if matches!(
                     error.kind(),
@@ -89,15 +85,15 @@ fn getent(arguments: &[&str], variable: (&str, &Path)) -> io::Result<Done> {
             done => return done,
         }
     }
-    child::run(&mut command(), getent::LIMIT)
+    child::run(&mut command(), getent::TIMEOUT)
 }
 
-/// Why the loader has not loaded it: by what is in the places where it has looked.
-fn not_loaded(done: &Done) -> Finding {
+/// Why the loader has not loaded it, by the files it has tried.
+fn not_loaded(done: &ChildOutput) -> Finding {
     let tried = tried(&done.stderr);
     let Some(file) = tried.iter().find(|file| file.symlink_metadata().is_ok()) else {
         let says = format_args!("{FILE} is in none of the loader's directories");
-        let todo = "reinstall the package cloudhosts, or put it there and run ldconfig";
+        let todo = "reinstall the package cloudhosts, or copy it there and run ldconfig";
         let places: Vec<String> = tried.iter().filter_map(|file| directory(file)).collect();
         let finding = Finding::wrong(CHECK, says, todo).code(Code::Missing);
         return finding.evidence(format_args!("it looks in {}", places.join(" ")));
@@ -111,7 +107,7 @@ fn not_loaded(done: &Done) -> Finding {
         ),
         Obstacle::Forbidden => (
             Code::Denied,
-            format!("users can't read {shown}, though its mode lets them"),
+            format!("users can't read {shown}, although its mode allows it"),
             format!("run: restorecon -v {shown}"),
         ),
         Obstacle::NotElf => (
@@ -129,7 +125,7 @@ fn not_loaded(done: &Done) -> Finding {
             format!("{shown} is on a file system that is mounted noexec"),
             format!("run: mount -o remount,exec {}", at.display()),
         ),
-        // As it does where the file is cut: what is missing of it is mapped.
+        // As with a truncated file, whose missing part is mapped.
         Obstacle::Other if done.status.code().is_none() => return crashes(file, done),
         Obstacle::Other => (
             Code::Unloadable,
@@ -138,12 +134,11 @@ fn not_loaded(done: &Done) -> Finding {
         ),
     };
     let finding = Finding::wrong(CHECK, says, todo).code(code);
-    finding.evidence(words_of_the_loader(file).unwrap_or_default())
+    finding.evidence(loader_error(file).unwrap_or_default())
 }
 
-/// What the loader says when it is given the file by its path: the first thing it
-/// says about it.
-fn words_of_the_loader(file: &Path) -> Option<String> {
+/// The error of the loader when it preloads the file: the first line that names it.
+fn loader_error(file: &Path) -> Option<String> {
     let done = getent(&["-V"], ("LD_PRELOAD", file)).ok()?;
     let shown = file.to_string_lossy();
     let line = done
@@ -155,14 +150,13 @@ fn words_of_the_loader(file: &Path) -> Option<String> {
 
 /// What keeps a file from being loaded by any user.
 enum Obstacle {
-    /// The mode of the file, or of a directory above; and the letter of the right
-    /// that is missing.
+    /// The mode of the file or of a parent directory; and the letter of the missing right.
     Denied(PathBuf, char),
-    /// Not the modes, but something else, such as the label of SELinux.
+    /// Not a mode, but something else, such as an SELinux label.
     Forbidden,
     NotElf,
     WrongArchitecture,
-    /// The directory at which its file system is mounted.
+    /// The mount point of its file system.
     Noexec(PathBuf),
     Other,
 }
@@ -183,7 +177,7 @@ impl Obstacle {
         if !head.starts_with(b"\x7fELF") {
             return Obstacle::NotElf;
         }
-        // Class and byte order, and the machine (elf(5)), as those of this program.
+        // Class, byte order and machine (elf(5)) are compared with this program's.
         let own = self::head(Path::new("/proc/self/exe")).unwrap_or_default();
         let kind = |head: &[u8]| Some((head.get(4..6)?.to_vec(), head.get(18..20)?.to_vec()));
         if kind(&head) != kind(&own) {
@@ -204,7 +198,7 @@ fn head(file: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The file, or the directory above it, that is closed to others by its mode.
+/// The file or parent directory whose mode keeps others out.
 fn closed(file: &Path) -> Option<(PathBuf, char)> {
     let real = fs::canonicalize(file).ok()?;
     let lacks = |path: &Path, right: u32| {
@@ -218,8 +212,8 @@ fn closed(file: &Path) -> Option<(PathBuf, char)> {
     Some((directory.to_owned(), 'x'))
 }
 
-/// Where the file system is mounted that a file is in, by the flags that it has: a
-/// bind mount is on the same device as what is around it.
+/// The mount point of the file system of a file, by its flags: a bind mount is on the same
+/// device as its parent directory.
 fn mount_point(file: &Path) -> PathBuf {
     let noexec = |path: &Path| {
         statvfs(path).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOEXEC))
@@ -231,14 +225,17 @@ fn mount_point(file: &Path) -> PathBuf {
 
 fn version(path: &Path) -> Finding {
     let shown = path.display();
-    let found = fs::read(path).map(|module| note(&module));
+    let found = fs::read(path).map(|module| VersionNote::find(&module));
     match found {
-        Ok(Some(version)) if version == VERSION => {
-            Finding::ok(CHECK, format_args!("{shown}, version {version}"))
+        Ok(Some(note)) if note.version() == VERSION => {
+            Finding::ok(CHECK, format_args!("{shown}, version {VERSION}"))
         }
-        Ok(Some(version)) => Finding::warning(
+        Ok(Some(note)) => Finding::warning(
             CHECK,
-            format_args!("{shown} is of version {version}, this program of {VERSION}"),
+            format_args!(
+                "{shown} is of version {}, this program of {VERSION}",
+                note.version()
+            ),
             "install both from one package",
         )
         .code(Code::OtherVersion),
@@ -257,7 +254,7 @@ fn version(path: &Path) -> Finding {
     }
 }
 
-/// The file that the loader has loaded.
+/// The file that was loaded, by the output of the loader.
 fn loaded(told: &str) -> Option<PathBuf> {
     let mut calls = told
         .lines()
@@ -277,13 +274,4 @@ fn tried(told: &str) -> Vec<PathBuf> {
 
 fn directory(file: &Path) -> Option<String> {
     Some(file.parent()?.display().to_string())
-}
-
-/// The version that a module's note says.
-fn note(module: &[u8]) -> Option<String> {
-    let head = NOTE.concat();
-    let at = module.windows(head.len()).position(|part| part == head)?;
-    let text = module.get(at + head.len()..)?.get(..32)?;
-    let text = text.split(|&byte| byte == 0).next()?;
-    Some(String::from_utf8_lossy(text).into_owned())
 }

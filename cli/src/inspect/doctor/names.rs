@@ -1,35 +1,34 @@
-//! Names from the table, asked as programs ask.
+//! Names of the table, looked up as programs do.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 
-use cloudhosts_config::Config;
-use cloudhosts_config::Counted;
 use cloudhosts_config::status::HashStatus;
+use cloudhosts_config::{Config, Counted};
 use cloudhosts_table::{Cursor, Name, View};
 
 use super::code::Code;
 use super::finding::Finding;
 use crate::getent;
-use crate::inspect::roles::{addresses, joined};
-use crate::local;
+use crate::local_daemon;
+use crate::table_roles::{addresses, joined};
 
 const CHECK: &str = "names";
 
-/// The names that are shadowed by hosts(5).
+/// The file whose names take precedence.
 const HOSTS: &str = "/etc/hosts";
 
-/// How many names are asked.
-const SAMPLE: u64 = 3;
+/// How many names are looked up.
+const SAMPLE_SIZE: u64 = 3;
 
 /// Names, with the addresses that the table has for them.
-type Known = BTreeMap<String, Vec<IpAddr>>;
+type Sample = BTreeMap<String, Vec<IpAddr>>;
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = filtered(config).into_iter().collect();
-    // Without a table there is nothing to compare, which is said elsewhere.
-    let Ok(sample) = local::table(config, sample) else {
+    // A missing table is reported elsewhere.
+    let Ok(sample) = local_daemon::table(config, sample) else {
         return findings;
     };
     findings.extend(shadowed(config));
@@ -37,21 +36,18 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         .iter()
         .filter_map(|(name, known)| ask(name, known))
         .collect();
-    match (sample.is_empty(), wrong.is_empty()) {
-        (true, _) => {}
-        (false, true) => {
-            let names: Vec<&String> = sample.keys().collect();
-            let says = format_args!("programs get what the table has of {}", joined(&names));
-            findings.push(Finding::ok(CHECK, says));
-        }
-        (false, false) => findings.extend(wrong),
+    if wrong.is_empty() && !sample.is_empty() {
+        let names: Vec<&String> = sample.keys().collect();
+        let says = format_args!("programs get what the table has for {}", joined(&names));
+        findings.push(Finding::ok(CHECK, says));
     }
+    findings.extend(wrong);
     findings
 }
 
-/// What `allow` leaves out of what is in Redis, as the daemon has read it.
+/// How much of Redis `allow` leaves out, by the status.
 fn filtered(config: &Config) -> Option<Finding> {
-    let (_, status) = local::status(config).ok()?;
+    let (_, status) = local_daemon::status(config).ok()?;
     let sum = |count: fn(&HashStatus) -> Option<usize>| -> usize {
         status.hashes.iter().filter_map(count).sum()
     };
@@ -72,19 +68,19 @@ fn filtered(config: &Config) -> Option<Finding> {
     })
 }
 
-/// A few names, spread over the table. Those of which programs get only some
-/// addresses can't be compared, nor those with IPv6 addresses alone, which programs
-/// get where the machine has one itself (AI_ADDRCONFIG).
-fn sample(view: &View<'_>) -> Known {
-    let stride = (view.names() / SAMPLE).max(1);
-    let mut sample = Known::new();
+/// A few names, spread over the table. Names with `pick` can't be compared, nor those with
+/// IPv6 addresses only, which programs get only if the machine has one itself
+/// (AI_ADDRCONFIG).
+fn sample(view: &View<'_>) -> Sample {
+    let stride = (view.names() / SAMPLE_SIZE).max(1);
+    let mut sample = Sample::new();
     let (mut at, mut n) = (Cursor::default(), 0);
     while let Some(listed) = view.list(at) {
         let answer = listed.answer();
         if n % stride == 0
             && answer.pick() == 0
             && answer.v4().len() > 0
-            && sample.len() < SAMPLE as usize
+            && sample.len() < SAMPLE_SIZE as usize
         {
             sample.insert(listed.name.to_string(), addresses(answer));
         }
@@ -95,25 +91,25 @@ fn sample(view: &View<'_>) -> Known {
 
 fn ask(name: &str, known: &[IpAddr]) -> Option<Finding> {
     let name = Name::parse(name.as_bytes()).ok()?;
-    let told = match getent::addresses(&name, None) {
-        Ok(told) => told,
+    let got = match getent::addresses(&name, None) {
+        Ok(got) => got,
         Err(error) => {
             let says = format_args!("getent ahosts {name}: {error}");
             return Some(Finding::wrong(
                 CHECK,
                 says,
-                "see what is said of the module above",
+                "see the check of the module above",
             ));
         }
     };
     let mut known = known.to_vec();
     known.sort_unstable();
-    let same = !told.is_empty() && told.iter().all(|address| known.contains(address));
+    let same = !got.is_empty() && got.iter().all(|address| known.contains(address));
     (!same).then(|| {
-        let got = if told.is_empty() {
+        let got = if got.is_empty() {
             "nothing".into()
         } else {
-            joined(&told)
+            joined(&got)
         };
         let says = format!(
             "programs get {got} for {name}, the table has {}",
@@ -123,7 +119,7 @@ fn ask(name: &str, known: &[IpAddr]) -> Option<Finding> {
     })
 }
 
-/// Names that `/etc/hosts` has other addresses for, which win.
+/// Names for which `/etc/hosts` has other addresses, which take precedence.
 fn shadowed(config: &Config) -> Option<Finding> {
     let text = fs::read(HOSTS).ok()?;
     let text = String::from_utf8_lossy(&text).into_owned();
@@ -155,12 +151,12 @@ fn shadowed(config: &Config) -> Option<Finding> {
             .map(|(name, _)| (*name).to_owned())
             .collect::<Vec<_>>()
     };
-    let differs = local::table(config, differs).ok()?;
+    let differs = local_daemon::table(config, differs).ok()?;
     (!differs.is_empty()).then(|| {
         let says = format!(
-            "{HOSTS} has other addresses, which win, for {}",
+            "{HOSTS} has other addresses, which take precedence, for {}",
             joined(&differs)
         );
-        Finding::warning(CHECK, says, "remove them there unless that is meant")
+        Finding::warning(CHECK, says, "remove them there, unless that is intended")
     })
 }

@@ -5,10 +5,10 @@ use std::io::{IsTerminal, stdout};
 
 use super::finding::{Finding, Verdict};
 
-/// Where what is said begins.
+/// The column of the sentence.
 const INDENT: usize = 20;
 
-/// Whether to paint, which is asked once.
+/// Prints findings, with or without colour.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint {
     colour: bool,
@@ -24,7 +24,7 @@ impl Paint {
         }
     }
 
-    /// A finding: what it is, and below that the evidence and what to do.
+    /// A finding, and below it the evidence and the remedy.
     pub(super) fn finding(self, finding: &Finding) -> String {
         let word = format!("{:<9}", finding.verdict.word());
         let word = self.paint(finding.verdict, &word);
@@ -37,7 +37,7 @@ impl Paint {
         text
     }
 
-    /// How many there are that are not well.
+    /// The number of problems and warnings.
     pub(super) fn summary(self, wrong: usize, warnings: usize) -> String {
         let plural = if warnings == 1 { "" } else { "s" };
         let counted = format!("{warnings} warning{plural}");

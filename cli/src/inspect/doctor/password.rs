@@ -10,10 +10,7 @@ const CHECK: &str = "password";
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let exposures = config.exposures();
     if exposures.is_empty() {
-        return vec![Finding::ok(
-            CHECK,
-            "no password stands where others can read it",
-        )];
+        return vec![Finding::ok(CHECK, "other users can't read a password")];
     }
     let warning = |exposure: &Exposure| {
         let code = match exposure {

@@ -1,9 +1,8 @@
-//! Redis, visited as the daemon would.
+//! Redis, contacted as the daemon does.
 
-use cloudhosts_config::Config;
 use cloudhosts_config::status::UnreadableCode;
-use cloudhosts_config::{Account, Unit};
-use cloudhosts_registry::{NotRead, Probe, probe};
+use cloudhosts_config::{Account, Config, Unit};
+use cloudhosts_registry::{Probe, Unreadable, probe};
 
 use super::code::Code;
 use super::daemon::clock_of_redis;
@@ -12,10 +11,10 @@ use super::{acl, faults};
 
 const CHECK: &str = "redis";
 
-/// Visits it, with the rights that the daemon has on this machine.
+/// Contacts it, with the rights that the daemon has on this machine.
 pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> Vec<Finding> {
     let visited = match account {
-        // Who may not become that user visits it all the same.
+        // Without the right to act as that user, this user's rights have to do.
         Some(account) => account
             .act(|| probe(config))
             .unwrap_or_else(|_| probe(config)),
@@ -23,16 +22,16 @@ pub(super) fn look(config: &Config, unit: &Unit, account: Option<&Account>) -> V
     };
     match visited {
         Ok(probe) => seen(&probe),
-        Err(vain) => faults::look(&vain, config, unit, account),
+        Err(error) => faults::look(&error, config, unit, account),
     }
 }
 
 fn seen(probe: &Probe) -> Vec<Finding> {
     let endpoint = &probe.endpoint;
     let mut findings = vec![match &probe.no_tracking {
-        None => Finding::ok(CHECK, format_args!("{endpoint}, and it pushes changes")),
+        None => Finding::ok(CHECK, format_args!("{endpoint}, which pushes changes")),
         Some(why) => {
-            let says = format_args!("{endpoint} pushes no changes, so they are polled");
+            let says = format_args!("{endpoint} does not push changes, so they are polled");
             let todo = format_args!(
                 "use Redis 6 or later, and in Redis: ACL SETUSER {} +client|tracking",
                 probe.user
@@ -51,49 +50,43 @@ fn seen(probe: &Probe) -> Vec<Finding> {
     let fields: Option<usize> = facts.map(|facts| facts.map(|facts| facts.fields)).sum();
     if fields == Some(0) {
         let keys: Vec<&str> = probe.hashes.iter().map(|(key, _)| key.as_str()).collect();
-        let says = format_args!("it has no field in {}", keys.join(", "));
-        let todo = "is this the right Redis, and the right hash?";
+        let says = format_args!("there are no fields in {}", keys.join(", "));
+        let todo = "check that this is the right Redis and the right hash";
         findings.push(Finding::warning(CHECK, says, todo).code(Code::Empty));
     }
     findings.extend(probe.time.map(clock_of_redis));
     findings
 }
 
-/// A hash that can't be read, though the user may: where that is the reason, it is
-/// the [`acl`] that says so.
-fn unreadable(key: &str, unread: &NotRead) -> Option<Finding> {
+/// A hash that can't be read. Missing rights are reported by [`acl`].
+fn unreadable(key: &str, unread: &Unreadable) -> Option<Finding> {
     let (code, says, todo) = match unread.code {
-        Some(UnreadableCode::NoPerm) => return None,
-        Some(UnreadableCode::Moved) => (
+        UnreadableCode::NoPerm => return None,
+        UnreadableCode::Moved => (
             Code::OtherNode,
             format!("{key} lives on another node of the Redis Cluster"),
             "add that node to urls in the configuration".to_owned(),
         ),
-        Some(UnreadableCode::WrongType) => (
+        UnreadableCode::WrongType => (
             Code::WrongType,
             format!("the key {key} is not a hash"),
             format!("name another key in `hashes`, or in Redis: DEL {key}"),
         ),
-        Some(UnreadableCode::TooLarge) => (
+        UnreadableCode::TooLarge => (
             Code::TooLarge,
-            format!("there is more in {key} than a table can hold"),
-            "spread the roles over several hashes, and use `allow`".to_owned(),
-        ),
-        None => (
-            Code::Unread,
-            format!("{key} can't be read"),
-            "see the log of Redis".to_owned(),
+            format!("{key} is larger than a table can be"),
+            "split the roles into several hashes, and use `allow`".to_owned(),
         ),
     };
     let finding = Finding::wrong(CHECK, says, todo).code(code);
     Some(finding.evidence(&unread.why))
 }
 
-/// How this Redis can lose names by itself.
+/// How this Redis may lose names.
 fn losses(probe: &Probe) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(policy) = &probe.evicts_all_keys {
-        let says = "Redis evicts any key when its memory is short, so names may be lost";
+        let says = "Redis evicts any key when it runs out of memory, so names may be lost";
         let todo = "in Redis: CONFIG SET maxmemory-policy noeviction";
         let finding = Finding::warning("eviction", says, todo).code(Code::Evicts);
         findings.push(finding.evidence(format_args!("maxmemory-policy {policy}")));
@@ -106,7 +99,7 @@ fn losses(probe: &Probe) -> Vec<Finding> {
         }
     }
     if probe.persists == Some(false) {
-        let says = "Redis does not save what changes: a restart loses it";
+        let says = "Redis does not save changes: a restart loses them";
         let todo = "in Redis: CONFIG SET appendonly yes";
         let finding = Finding::warning("persistence", says, todo).code(Code::Unsaved);
         findings.push(finding.evidence("see INFO persistence, and the log of Redis"));

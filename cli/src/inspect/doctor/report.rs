@@ -1,29 +1,30 @@
-//! All that the doctor has found.
+//! All the findings.
 
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Verdict};
 use super::paint::Paint;
-use crate::outcome::{Failure, Outcome, print};
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
 
-/// What was found so far.
-pub(super) struct Report {
+/// The findings so far.
+pub(super) struct DoctorReport {
     json: bool,
     paint: Paint,
     findings: Vec<Finding>,
 }
 
-impl Report {
-    pub(super) fn new(json: bool) -> Report {
-        Report {
+impl DoctorReport {
+    pub(super) fn new(json: bool) -> DoctorReport {
+        DoctorReport {
             json,
             paint: Paint::of_stdout(),
             findings: Vec::new(),
         }
     }
 
-    /// Adds what a check has found: of each code one finding. It is printed at
-    /// once, as what comes next may take seconds.
+    /// Adds the findings of a check, merged by code. They are printed at once, as the next
+    /// check may take seconds.
     pub(super) fn add(
         &mut self,
         findings: impl IntoIterator<Item = Finding>,
@@ -32,7 +33,7 @@ impl Report {
         for finding in findings {
             let mut before = added.iter_mut();
             match before.find(|one| (one.check, one.code) == (finding.check, finding.code)) {
-                Some(same) => same.take(finding),
+                Some(same) => same.merge(finding),
                 None => added.push(finding),
             }
         }
@@ -45,7 +46,7 @@ impl Report {
         Ok(())
     }
 
-    /// Says how many there are that are not well.
+    /// Prints the summary, or the JSON.
     pub(super) fn end(self) -> Result<Outcome, Failure> {
         let wrong = self.count(Verdict::Wrong);
         let warnings = self.count(Verdict::Warning);

@@ -1,5 +1,4 @@
-//! The sentinels: whether they answer, and whether the daemon follows the master
-//! that they name.
+//! The sentinels: whether they answer, and whether the daemon follows their master.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +7,12 @@ use cloudhosts_registry::{Masters, masters};
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::local;
+use crate::local_daemon;
 
 const CHECK: &str = "sentinel";
 
-/// How long the daemon may take to follow, and to write so in its status.
-const FOLLOWS: Duration = Duration::from_secs(3);
+/// How long the daemon may take to follow, and to update its status.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn look(config: &Config) -> Vec<Finding> {
     let masters = match masters(config) {
@@ -21,22 +20,23 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         Ok(None) => return Vec::new(),
         Err(error) => {
             let says = "the sentinels can't be asked";
-            let finding = Finding::wrong(CHECK, says, "see the limits of this user (ulimit -a)");
+            let finding = Finding::wrong(CHECK, says, "check the limits of this user: ulimit -a");
             return vec![finding.code(Code::NotAsked).evidence(error)];
         }
     };
     let mut findings = Vec::new();
-    for (sentinel, said) in &masters.said {
-        match said {
+    for (sentinel, answer) in &masters.answers {
+        match answer {
             Err(why) => {
-                let says = format_args!("{sentinel} gives no answer; the others are asked");
-                let todo = "start it, or take it out of urls";
+                let says = format_args!("{sentinel} does not answer; the others are asked");
+                let todo = "start it, or remove it from urls";
                 let finding = Finding::warning(CHECK, says, todo).code(Code::NoAnswer);
                 findings.push(finding.evidence(why));
             }
             Ok(master) if masters.believed.as_ref() != Some(master) => {
-                let says = format_args!("{sentinel} names {master}, by an older configuration");
-                let todo = "see whether it reaches the other sentinels";
+                let says =
+                    format_args!("{sentinel} names {master}, by an older configuration epoch");
+                let todo = "check that it reaches the other sentinels";
                 findings.push(Finding::warning(CHECK, says, todo).code(Code::Older));
             }
             Ok(_) => {}
@@ -46,18 +46,18 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether the daemon follows the master that is believed.
+/// Whether the daemon follows the master that the sentinels agree on.
 fn followed(config: &Config, masters: &Masters) -> Finding {
     let Some(believed) = &masters.believed else {
         let says = "no sentinel names a master; the daemon stays with the one it has";
-        let todo = "check urls and sentinel of the configuration";
+        let todo = "check urls and sentinel in the configuration";
         return Finding::wrong(CHECK, says, todo).code(Code::NoMaster);
     };
-    let end = Instant::now() + FOLLOWS;
+    let end = Instant::now() + TIMEOUT;
     loop {
         match following(config) {
             Some(master) if master == *believed => {
-                let says = format_args!("the master is {believed}, which is followed");
+                let says = format_args!("the daemon follows the master {believed}");
                 return Finding::ok(CHECK, says);
             }
             Some(master) if Instant::now() >= end => {
@@ -69,15 +69,15 @@ fn followed(config: &Config, masters: &Masters) -> Finding {
                 .code(Code::NotFollowed);
             }
             Some(_) => std::thread::sleep(Duration::from_millis(50)),
-            // That it follows nothing is said elsewhere.
+            // That it is not connected is reported elsewhere.
             None => return Finding::ok(CHECK, format_args!("the master is {believed}")),
         }
     }
 }
 
-/// The Redis that the daemon is connected to, by its own words.
+/// The Redis that the daemon is connected to, by its status.
 fn following(config: &Config) -> Option<String> {
-    let (_, status) = local::status(config).ok()?;
+    let (_, status) = local_daemon::status(config).ok()?;
     let redis = status.redis?;
     redis.mode.is_some().then_some(redis.endpoint)
 }

@@ -1,4 +1,4 @@
-//! What starts the daemon.
+//! The systemd unit of the daemon.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use super::finding::Finding;
 
 const CHECK: &str = "unit";
 
-/// This directory is there where systemd runs (sd_booted(3)).
+/// Exists if systemd is running (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 
-/// Whether systemd runs this machine.
+/// Whether systemd is running.
 pub(super) fn is_booted() -> bool {
     Path::new(BOOTED).is_dir()
 }
 
-/// How the daemon is started on this machine.
+/// The command that starts the daemon on this machine.
 pub(super) fn start() -> String {
     if is_booted() {
         "run: systemctl start cloudhosts-cached".to_owned()
@@ -27,13 +27,13 @@ pub(super) fn start() -> String {
     }
 }
 
-/// Whether it is started at boot. Where there is no systemd, or no unit, something
-/// else does that.
+/// Whether the daemon is started at boot. Without systemd or a unit there is nothing to
+/// check.
 pub(super) fn look(unit: Option<&Unit>) -> Option<Finding> {
     let unit = unit.filter(|_| is_booted())?;
     let file = unit.file.display();
     Some(if unit.masked {
-        let says = "cloudhosts-cached is masked, so nothing can start it";
+        let says = "cloudhosts-cached is masked, so it can't be started";
         let todo = "run: systemctl unmask cloudhosts-cached";
         Finding::wrong(CHECK, says, todo)
             .code(Code::Masked)

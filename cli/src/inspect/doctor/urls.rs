@@ -1,4 +1,4 @@
-//! The hosts of `urls`, which no name of the registry should cover.
+//! The hosts of `urls`, which no name in Redis should cover.
 
 use std::net::IpAddr;
 
@@ -7,37 +7,37 @@ use cloudhosts_table::{Name, View};
 
 use super::code::Code;
 use super::finding::Finding;
-use crate::inspect::roles::{addresses, joined};
-use crate::local;
+use crate::local_daemon;
+use crate::table_roles::{addresses, joined};
 
 const CHECK: &str = "urls";
 
-/// A host at which Redis or a sentinel is found, and the field that has it too.
+/// The host of Redis or a sentinel, and the role that covers it.
 struct Covered {
     host: String,
     by: String,
     addresses: Vec<IpAddr>,
 }
 
-/// Warns of each host of `urls`, and of the master that sentinels name, for which
-/// programs are told what Redis says.
+/// Warns of hosts of `urls`, and of the master of the sentinels, that resolve by the names
+/// in Redis.
 pub(super) fn look(config: &Config) -> Vec<Finding> {
-    let followed = local::status(config)
+    let followed = local_daemon::status(config)
         .ok()
         .and_then(|(_, status)| Endpoint::parse(&status.redis?.endpoint).ok());
     let endpoints = config.redis.urls.iter().chain(&followed);
     let mut hosts: Vec<&str> = endpoints.filter_map(Endpoint::host).collect();
     hosts.sort_unstable();
     hosts.dedup();
-    // Without a table there is nothing to compare, which is said elsewhere.
-    let covered = local::table(config, |view| {
+    // A missing table is reported elsewhere.
+    let covered = local_daemon::table(config, |view| {
         let covers = |host: &&str| covers(view, host);
         hosts.iter().filter_map(covers).collect::<Vec<_>>()
     });
     match covered {
         Err(_) => Vec::new(),
         Ok(covered) if covered.is_empty() => {
-            let says = "no name in Redis covers a host at which Redis is found";
+            let says = "no name in Redis covers a host of `urls`";
             vec![Finding::ok(CHECK, says)]
         }
         Ok(covered) => covered.iter().map(warning).collect(),
@@ -62,11 +62,11 @@ fn warning(covered: &Covered) -> Finding {
     Finding::warning(
         CHECK,
         format_args!(
-            "Redis is found at {host}, which {by} in Redis covers: programs are told {}",
+            "{by} in Redis covers {host}, a host of `urls`: programs get {} for it",
             joined(addresses)
         ),
-        "cloudhosts itself asks the other services for it; remove that field, or leave it out \
-         with `allow`, unless it is meant for programs",
+        "unless that is intended, remove that field, or exclude it with `allow`; the daemon itself \
+         asks the other services only",
     )
     .code(Code::Covered)
 }

@@ -1,56 +1,58 @@
-//! By which names an address is called, and why by these.
+//! Which names an address resolves to, and why.
 
 use std::net::IpAddr;
 
 use cloudhosts_config::Config;
-use cloudhosts_registry::register::{Holding, Role as WrittenRole};
+use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{Holding, Role};
 use cloudhosts_table::View;
 use serde_json::{Value, json};
 
-use super::field::{self, Shown};
+use super::field::{self, ExplainedField};
 use crate::getent;
-use crate::inspect::around::{Around, Compared};
-use crate::inspect::held;
-use crate::inspect::roles::Role;
-use crate::local;
-use crate::outcome::{Failure, Lines, Outcome, Plain, print};
+use crate::inspect::holdings;
+use crate::inspect::nss_context::{NssContext, TableComparison};
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::{LabelledLines, print};
+use crate::table_roles::TableRole;
 
-/// Of so many roles Redis is asked who holds them.
-const MOST_HELD: usize = 100;
+/// The holders of this many roles are looked up in Redis.
+const MAX_HELD: usize = 100;
 
-/// What the table says of an address.
+/// How the table resolves an address.
 #[derive(Debug, Default)]
-struct Inside {
-    /// The names it is called by, the canonical one first.
+struct AddressTrace {
+    /// Its names, the canonical one first.
     names: Vec<String>,
-    /// All roles that have to do with it, those that answer first.
-    roles: Vec<Concerned>,
-    /// Whether addresses are looked up at all.
+    /// The roles related to it, those that are its names first.
+    roles: Vec<RelatedRole>,
+    /// Whether reverse lookups are enabled.
     reverses: bool,
     generation: u64,
 }
 
 /// A role that has the address, or would have it.
 #[derive(Debug)]
-struct Concerned {
+struct RelatedRole {
     role: String,
     /// Which hash decides it.
     hash: String,
-    why: Why,
+    relation: Relation,
     /// Its fields that say the address, or that point.
-    fields: Vec<Shown>,
+    fields: Vec<ExplainedField>,
 }
 
-/// Why a role is a name of the address, or is not.
+/// Why a role is a name of the address, or is not one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Why {
+enum Relation {
     /// It has the address.
     Has,
     /// It points at this role, which has it.
     PointsAt(String),
-    /// `reverse = false`: addresses are not looked up here.
+    /// Reverse lookups are off (`reverse = false`).
     Off,
-    /// A wildcard stands for many names, and for none in particular.
+    /// A wildcard is no particular name.
     Wildcard,
     /// An earlier hash decides it, and says something else.
     Overruled,
@@ -60,85 +62,88 @@ enum Why {
     TooMany,
 }
 
-impl Why {
+impl Relation {
     fn answers(&self) -> bool {
-        matches!(self, Why::Has | Why::PointsAt(_))
+        matches!(self, Relation::Has | Relation::PointsAt(_))
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Why::Has => "has",
-            Why::PointsAt(_) => "points_at",
-            Why::Off => "reverse_off",
-            Why::Wildcard => "wildcard",
-            Why::Overruled => "overruled",
-            Why::OtherZone => "other_zone",
-            Why::TooMany => "too_many",
+            Relation::Has => "has",
+            Relation::PointsAt(_) => "points_at",
+            Relation::Off => "reverse_off",
+            Relation::Wildcard => "wildcard",
+            Relation::Overruled => "overruled",
+            Relation::OtherZone => "other_zone",
+            Relation::TooMany => "too_many",
         }
     }
 
     fn says(&self) -> String {
         match self {
-            Why::Has => "has the address".into(),
-            Why::PointsAt(role) => format!("points at {}", Plain(role)),
-            Why::Off => "reverse = false in the configuration".into(),
-            Why::Wildcard => "a wildcard is no name".into(),
-            Why::Overruled => "an earlier hash has the role".into(),
-            Why::OtherZone => "this machine's zone has members".into(),
-            Why::TooMany => "the address has too many names".into(),
+            Relation::Has => "has the address".into(),
+            Relation::PointsAt(role) => format!("points at {}", Escaped(role)),
+            Relation::Off => "reverse = false in the configuration".into(),
+            Relation::Wildcard => "wildcards have no reverse lookup".into(),
+            Relation::Overruled => "an earlier hash has the role".into(),
+            Relation::OtherZone => "this machine's zone has members".into(),
+            Relation::TooMany => "the address has too many names".into(),
         }
     }
 }
 
 pub(super) fn explain(address: IpAddr, json: bool, config: &Config) -> Result<Outcome, Failure> {
     let address = address.to_canonical();
-    let look = |view: &View<'_>| view.settled(|| inside(*view, address));
-    let mut inside = local::table(config, look)?;
-    let around = Around::look(
+    let look = |view: &View<'_>| view.settled(|| trace(*view, address));
+    let mut trace = local_daemon::table(config, look)?;
+    let nss = NssContext::query(
         |service| getent::names(address, service),
-        !inside.names.is_empty(),
-        |told| compare(told, &inside.names),
+        !trace.names.is_empty(),
+        |got| compare(got, &trace.names),
     );
-    let held = held::read(config, Some(&inside.written()));
-    for field in inside.roles.iter_mut().flat_map(|role| &mut role.fields) {
+    let held = holdings::read(config, Some(&trace.written()));
+    for field in trace.roles.iter_mut().flat_map(|role| &mut role.fields) {
         field.set_held(&held);
     }
     let text = if json {
-        let mut said = as_json(address, &inside, &around);
-        held::add_to_json(&mut said, &held);
+        let mut said = as_json(address, &trace, &nss);
+        holdings::add_to_json(&mut said, &held);
         format!("{said}\n")
     } else {
-        as_lines(address, &inside, &around, &held)
+        as_lines(address, &trace, &nss, &held)
     };
     print(&text)?;
-    Ok(super::outcome(around.told()))
+    Ok(super::outcome(nss.programs_get()))
 }
 
-/// Programs are told all the names, or those that fit.
-fn compare(told: &[String], table: &[String]) -> Compared {
-    let known = told.iter().all(|name| table.contains(name));
-    match known && told.is_empty() == table.is_empty() {
-        true => Compared::Same,
-        false => Compared::Differs,
+/// Programs get all the names, or those that fit.
+fn compare(got: &[String], table: &[String]) -> TableComparison {
+    let known = got.iter().all(|name| table.contains(name));
+    if known && got.is_empty() == table.is_empty() {
+        TableComparison::Same
+    } else {
+        TableComparison::Differs
     }
 }
 
-fn inside(view: View<'_>, address: IpAddr) -> Inside {
+fn trace(view: View<'_>, address: IpAddr) -> AddressTrace {
     let mut names = Vec::new();
     if let Some(found) = view.reverse(address) {
         names.push(found.canonical().to_owned());
         names.extend(found.aliases().map(|name| name.to_string()));
     }
     let hashes = view.hashes();
-    // What answers is found by the address; what does not, only by looking at
-    // every role.
+    // Roles that are names of the address are found by it; the others only by reading
+    // all roles.
     let roles = view.roles().filter_map(|entry| {
-        let role = Role::from(entry);
-        let why = why(&role, address, &names, view.reverses())?;
-        let says = |field: &Shown| field.addresses.is_empty() || field.addresses.contains(&address);
-        Some(Concerned {
+        let role = TableRole::from(entry);
+        let relation = relation(&role, address, &names, view.reverses())?;
+        let says = |field: &ExplainedField| {
+            field.addresses.is_empty() || field.addresses.contains(&address)
+        };
+        Some(RelatedRole {
             hash: hashes.get(role.hash()).cloned().unwrap_or_default(),
-            why,
+            relation,
             fields: field::fields(&role, &hashes)
                 .into_iter()
                 .filter(says)
@@ -146,10 +151,10 @@ fn inside(view: View<'_>, address: IpAddr) -> Inside {
             role: role.name,
         })
     });
-    let mut roles: Vec<Concerned> = roles.collect();
-    let place = |one: &Concerned| names.iter().position(|name| *name == one.role);
+    let mut roles: Vec<RelatedRole> = roles.collect();
+    let place = |one: &RelatedRole| names.iter().position(|name| *name == one.role);
     roles.sort_by_cached_key(|one| (place(one).unwrap_or(usize::MAX), one.role.clone()));
-    Inside {
+    AddressTrace {
         names,
         roles,
         reverses: view.reverses(),
@@ -157,8 +162,13 @@ fn inside(view: View<'_>, address: IpAddr) -> Inside {
     }
 }
 
-/// What a role has to do with an address; none where it has nothing.
-fn why(role: &Role, address: IpAddr, names: &[String], reverses: bool) -> Option<Why> {
+/// The relation of a role to an address, if there is one.
+fn relation(
+    role: &TableRole,
+    address: IpAddr,
+    names: &[String],
+    reverses: bool,
+) -> Option<Relation> {
     let says = |field: &cloudhosts_table::EntrySource| match address {
         IpAddr::V4(v4) => field.v4.contains(&v4.octets()),
         IpAddr::V6(v6) => field.v6.contains(&v6.octets()),
@@ -175,85 +185,88 @@ fn why(role: &Role, address: IpAddr, names: &[String], reverses: bool) -> Option
         .as_ref()
         .and_then(|answer| answer.canonical.clone());
     Some(if names.contains(&role.name) {
-        target.map_or(Why::Has, Why::PointsAt)
+        target.map_or(Relation::Has, Relation::PointsAt)
     } else if role.name.starts_with("*.") {
-        Why::Wildcard
+        Relation::Wildcard
     } else if answers && !reverses {
-        Why::Off
+        Relation::Off
     } else if answers {
-        Why::TooMany
+        Relation::TooMany
     } else if role.deciding().any(says) {
-        Why::OtherZone
+        Relation::OtherZone
     } else {
-        Why::Overruled
+        Relation::Overruled
     })
 }
 
-impl Inside {
-    /// The roles whose holders are asked for.
-    fn written(&self) -> Vec<WrittenRole> {
-        let roles = self.roles.iter().take(MOST_HELD);
+impl AddressTrace {
+    /// The roles whose holders are looked up.
+    fn written(&self) -> Vec<Role> {
+        let roles = self.roles.iter().take(MAX_HELD);
         roles
-            .filter_map(|one| WrittenRole::parse(&one.role).ok())
+            .filter_map(|one| Role::parse(&one.role).ok())
             .collect()
     }
 }
 
 fn as_lines(
     address: IpAddr,
-    inside: &Inside,
-    around: &Around<String>,
+    trace: &AddressTrace,
+    nss: &NssContext<String>,
     held: &Result<Vec<Holding>, Failure>,
 ) -> String {
-    let mut lines = Lines::default();
+    let mut lines = LabelledLines::default();
     lines.add("address", address);
-    match inside.names.split_first() {
+    match trace.names.split_first() {
         Some((canonical, aliases)) => {
-            lines.add("name", Plain(canonical));
+            lines.add("name", Escaped(canonical));
             for alias in aliases {
-                lines.add("alias", Plain(alias));
+                lines.add("alias", Escaped(alias));
             }
         }
-        None if inside.reverses => lines.add("name", "none in the table"),
+        None if trace.reverses => lines.add("name", "none in the table"),
         None => lines.add("name", "none: reverse = false in the configuration"),
     }
-    for one in &inside.roles {
-        let word = if one.why.answers() {
+    for one in &trace.roles {
+        let word = if one.relation.answers() {
             "answers"
         } else {
             "left out"
         };
-        let (role, hash) = (Plain(&one.role), Plain(&one.hash));
-        lines.add(word, format_args!("{role} in {hash}: {}", one.why.says()));
+        let (role, hash) = (Escaped(&one.role), Escaped(&one.hash));
+        lines.add(
+            word,
+            format_args!("{role} in {hash}: {}", one.relation.says()),
+        );
         for field in &one.fields {
             field.add_to(&mut lines);
         }
     }
-    held::add_to(&mut lines, held);
-    around.add_to(&mut lines);
+    holdings::add_to(&mut lines, held);
+    nss.add_to(&mut lines);
     lines.0
 }
 
-fn as_json(address: IpAddr, inside: &Inside, around: &Around<String>) -> Value {
-    let roles = inside.roles.iter().map(|one| {
+fn as_json(address: IpAddr, trace: &AddressTrace, nss: &NssContext<String>) -> Value {
+    let roles = trace.roles.iter().map(|one| {
         json!({
             "role": one.role,
             "hash": one.hash,
-            "answers": one.why.answers(),
-            "code": one.why.code(),
-            "points_at": match &one.why {
-                Why::PointsAt(role) => Some(role),
+            "answers": one.relation.answers(),
+            "code": one.relation.code(),
+            "points_at": match &one.relation {
+                Relation::PointsAt(role) => Some(role),
                 _ => None,
             },
-            "fields": one.fields.iter().map(Shown::as_json).collect::<Vec<_>>(),
+            "fields": one.fields.iter().map(ExplainedField::as_json).collect::<Vec<_>>(),
         })
     });
     json!({
         "address": address,
-        "names": inside.names,
-        "reverse": inside.reverses,
+        "names": trace.names,
+        "reverse": trace.reverses,
         "roles": roles.collect::<Vec<_>>(),
-        "generation": inside.generation,
-        "around": around.as_json(),
+        "generation": trace.generation,
+        "around": nss.as_json(),
     })
 }

@@ -1,42 +1,44 @@
-//! One field of a role, and what is to be said of it.
+//! One field of a role, explained.
 
 use std::net::IpAddr;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_registry::register::{Holding, HoldingState};
 use serde_json::{Value, json};
 
-use crate::inspect::roles::{self, Role};
-use crate::outcome::{Failure, Lines, Plain};
+use crate::outcome::Failure;
+use crate::output::LabelledLines;
+use crate::table_roles::{self, TableRole};
 
 /// One field of a role.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ExplainedField {
     pub(super) hash: String,
     pub(super) field: String,
-    /// What it says, in the normal form of a value.
+    /// Its value in normal form.
     pub(super) value: String,
-    /// The addresses that it says; none where it points.
+    /// Its addresses; empty if it is a pointer.
     pub(super) addresses: Vec<IpAddr>,
     /// Redis has lost it.
     pub(super) retained: bool,
     /// An earlier hash has the role.
     pub(super) overruled: bool,
-    /// It is not answered, because members of this machine's zone are.
+    /// It is left out, because this machine's zone has members.
     pub(super) other_zone: bool,
-    /// Somebody holds it; none where Redis can't be asked.
+    /// Whether it is held; none if Redis can't be reached.
     pub(super) held: Option<bool>,
 }
 
 /// The fields of a role, those of the deciding hash first.
-pub(super) fn fields(role: &Role, hashes: &[String]) -> Vec<Shown> {
-    let fields = role.fields.iter().map(|source| Shown {
+pub(super) fn fields(role: &TableRole, hashes: &[String]) -> Vec<ExplainedField> {
+    let fields = role.fields.iter().map(|source| ExplainedField {
         hash: hashes.get(source.hash).cloned().unwrap_or_default(),
         field: match &source.member {
             Some(member) => format!("{}/{member}", role.name),
             None => role.name.clone(),
         },
-        value: roles::value(source),
-        addresses: roles::joint(&source.v4, &source.v6),
+        value: table_roles::value(source),
+        addresses: table_roles::joint(&source.v4, &source.v6),
         retained: source.retained,
         overruled: source.hash != role.hash(),
         other_zone: false,
@@ -45,8 +47,8 @@ pub(super) fn fields(role: &Role, hashes: &[String]) -> Vec<Shown> {
     fields.collect()
 }
 
-impl Shown {
-    /// Notes whether it is among what is held.
+impl ExplainedField {
+    /// Sets whether it is held.
     pub(super) fn set_held(&mut self, held: &Result<Vec<Holding>, Failure>) {
         let is_it = |one: &Holding| {
             let holds = matches!(one.state, HoldingState::Member | HoldingState::Holder);
@@ -56,7 +58,7 @@ impl Shown {
     }
 
     /// For people.
-    pub(super) fn add_to(&self, lines: &mut Lines) {
+    pub(super) fn add_to(&self, lines: &mut LabelledLines) {
         let marks: Vec<&str> = [
             (self.overruled, "an earlier hash has the role"),
             (self.other_zone, "this machine's zone has members"),
@@ -66,11 +68,12 @@ impl Shown {
         .into_iter()
         .filter_map(|(is_so, mark)| is_so.then_some(mark))
         .collect();
-        let marks = match marks.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", marks.join("; ")),
+        let marks = if marks.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", marks.join("; "))
         };
-        let (hash, field, value) = (Plain(&self.hash), Plain(&self.field), &self.value);
+        let (hash, field, value) = (Escaped(&self.hash), Escaped(&self.field), &self.value);
         lines.add(
             "field",
             format_args!("{field} in {hash} = \"{value}\"{marks}"),

@@ -1,30 +1,32 @@
-//! Why a name answers what it does.
+//! Why a name resolves as it does.
 
 use std::net::IpAddr;
 
+use cloudhosts_config::printable::Escaped;
 use cloudhosts_config::status::RejectedField;
 use cloudhosts_config::{Allow, Config};
 use cloudhosts_registry::record::Field;
-use cloudhosts_registry::register::{Holding, Role as WrittenRole};
+use cloudhosts_registry::register::{Holding, Role};
 use cloudhosts_table::{Name, View};
 use serde_json::{Value, json};
 
-use super::field::{self, Shown};
+use super::field::{self, ExplainedField};
 use crate::getent;
-use crate::inspect::around::{self, Around};
-use crate::inspect::held;
-use crate::inspect::roles::{self, addresses};
-use crate::local;
-use crate::outcome::{Failure, Lines, Outcome, Plain, print};
+use crate::inspect::holdings;
+use crate::inspect::nss_context::{self, NssContext};
+use crate::local_daemon;
+use crate::outcome::{Failure, Outcome};
+use crate::output::{LabelledLines, print};
+use crate::table_roles::{self, addresses};
 
 /// Most pointers in a row that are followed; one more than the daemon follows.
 const MAX_CHAIN: usize = 9;
 
-/// What the table says of a name.
+/// How the table resolves a name.
 #[derive(Debug, Default)]
-struct Inside {
-    /// The roles on the way, the one that decides the name first.
-    steps: Vec<Step>,
+struct NameTrace {
+    /// The roles that pointers lead through, the one that decides the name first.
+    steps: Vec<RoleStep>,
     /// Why there is none.
     undecided: Option<Absent>,
     canonical: Option<String>,
@@ -33,32 +35,32 @@ struct Inside {
     generation: u64,
 }
 
-/// One role on the way.
+/// One of these roles.
 #[derive(Debug)]
-struct Step {
+struct RoleStep {
     role: String,
     /// Which hash decides it.
     hash: String,
-    fields: Vec<Shown>,
-    /// What it points at in vain.
-    astray: Vec<Astray>,
+    fields: Vec<ExplainedField>,
+    /// The pointers of it that lead nowhere.
+    dangling: Vec<DanglingPointer>,
 }
 
-/// A name that is pointed at in vain.
+/// A pointer that leads nowhere.
 #[derive(Debug)]
-struct Astray {
+struct DanglingPointer {
     name: String,
-    why: WhyAstray,
+    why: DanglingReason,
 }
 
-/// Why it leads nowhere to point at a name.
+/// Why a pointer leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WhyAstray {
-    /// The pointers lead in a circle.
+enum DanglingReason {
+    /// The pointers lead back to a role they came from.
     Circle,
-    /// There are more pointers in a row than are followed.
+    /// More pointers in a row than are followed.
     TooFar,
-    /// There is no such role here.
+    /// There is no such role in the table.
     Absent(Absent),
 }
 
@@ -67,23 +69,21 @@ enum WhyAstray {
 enum Absent {
     /// `allow` in the configuration leaves it out.
     Filtered,
-    /// No field and no wildcard is for it.
+    /// No field or wildcard matches it.
     Unknown,
 }
 
 impl Absent {
-    /// Why it is that of a name which no role decides. Under the domain a name
-    /// may be that of another role.
+    /// Why no role decides this name. Below the domain it may also be the short name of a
+    /// role.
     fn of(name: &str, config: &Config) -> Absent {
         let domain = config.domain.as_ref().map(Name::as_str);
         let inner = domain.and_then(|domain| name.strip_suffix(domain)?.strip_suffix('.'));
-        match [Some(name), inner]
-            .into_iter()
-            .flatten()
-            .any(|role| config.allow.allows(role))
-        {
-            true => Absent::Unknown,
-            false => Absent::Filtered,
+        let mut roles = [Some(name), inner].into_iter().flatten();
+        if roles.any(|role| config.allow.allows(role)) {
+            Absent::Unknown
+        } else {
+            Absent::Filtered
         }
     }
 
@@ -95,65 +95,65 @@ impl Absent {
     }
 }
 
-impl WhyAstray {
+impl DanglingReason {
     fn code(self) -> &'static str {
         match self {
-            WhyAstray::Circle => "circle",
-            WhyAstray::TooFar => "too_far",
-            WhyAstray::Absent(why) => why.code(),
+            DanglingReason::Circle => "circle",
+            DanglingReason::TooFar => "too_far",
+            DanglingReason::Absent(why) => why.code(),
         }
     }
 }
 
-impl Astray {
+impl DanglingPointer {
     fn says(&self, allow: &Allow) -> String {
-        let name = Plain(&self.name);
+        let name = Escaped(&self.name);
         match self.why {
-            WhyAstray::Circle => format!("{name}, which is on the way already"),
-            WhyAstray::TooFar => format!("{name}, which is too many pointers away"),
-            WhyAstray::Absent(Absent::Filtered) => format!("{name}: {}", left_out(allow)),
-            WhyAstray::Absent(Absent::Unknown) => format!("{name}, which is not in the table"),
+            DanglingReason::Circle => format!("{name}, which leads back here"),
+            DanglingReason::TooFar => format!("{name}, after too many pointers in a row"),
+            DanglingReason::Absent(Absent::Filtered) => format!("{name}: {}", left_out(allow)),
+            DanglingReason::Absent(Absent::Unknown) => format!("{name}, which is not in the table"),
         }
     }
 }
 
-/// That `allow` leaves a name out.
+/// Says that `allow` leaves a name out.
 fn left_out(allow: &Allow) -> String {
     format!("no glob of {allow} in the configuration matches it")
 }
 
 pub(super) fn explain(given: &str, json: bool, config: &Config) -> Result<Outcome, Failure> {
     let name = Name::parse(given.as_bytes())
-        .map_err(|error| Failure::Usage(format!("{}: {error}", Plain(given))))?;
-    let look = |view: &View<'_>| view.settled(|| inside(*view, &name, config));
-    let mut inside = local::table(config, look)?;
+        .map_err(|error| Failure::Usage(format!("{}: {error}", Escaped(given))))?;
+    let look = |view: &View<'_>| view.settled(|| trace(*view, &name, config));
+    let mut trace = local_daemon::table(config, look)?;
     if config.zone.is_some() {
-        inside.set_zones_apart();
+        trace.set_zones_apart();
     }
-    let refused = refused(&name, &inside, config);
-    let around = Around::look(
+    let rejected = rejected(&name, &trace, config);
+    let nss = NssContext::query(
         |service| getent::addresses(&name, service),
-        !inside.addresses.is_empty(),
-        |told| around::compare(told, &inside.addresses, inside.pick),
+        !trace.addresses.is_empty(),
+        |got| nss_context::compare(got, &trace.addresses, trace.pick),
     );
-    let held = held::read(config, Some(&roles_on_the_way(&name, &inside)));
-    for field in inside.steps.iter_mut().flat_map(|step| &mut step.fields) {
+    let held = holdings::read(config, Some(&roles_on_the_way(&name, &trace)));
+    for field in trace.steps.iter_mut().flat_map(|step| &mut step.fields) {
         field.set_held(&held);
     }
     let text = if json {
-        let mut said = as_json(&name, &inside, &refused, &around);
-        held::add_to_json(&mut said, &held);
+        let mut said = as_json(&name, &trace, &rejected, &nss);
+        holdings::add_to_json(&mut said, &held);
         format!("{said}\n")
     } else {
-        as_lines(&name, &inside, &refused, &around, &held, &config.allow)
+        as_lines(&name, &trace, &rejected, &nss, &held, &config.allow)
     };
     print(&text)?;
-    Ok(super::outcome(around.told()))
+    Ok(super::outcome(nss.programs_get()))
 }
 
-impl Inside {
-    /// Marks the fields whose addresses are not answered although nothing
-    /// overrules them: members of this machine's zone are answered instead.
+impl NameTrace {
+    /// Marks the fields whose addresses are left out although nothing overrules them: only
+    /// members of this machine's zone are answered.
     fn set_zones_apart(&mut self) {
         let answered = &self.addresses;
         let fields = self.steps.iter_mut().flat_map(|step| &mut step.fields);
@@ -164,38 +164,38 @@ impl Inside {
     }
 }
 
-fn inside(view: View<'_>, name: &Name, config: &Config) -> Inside {
-    let mut inside = Inside {
+fn trace(view: View<'_>, name: &Name, config: &Config) -> NameTrace {
+    let mut trace = NameTrace {
         generation: view.generation(),
-        ..Inside::default()
+        ..NameTrace::default()
     };
     if let Some(answer) = View::lookup(&view, name) {
-        inside.canonical = Some(answer.canonical().as_ref().to_owned());
-        inside.addresses = addresses(&answer);
-        inside.pick = answer.pick();
+        trace.canonical = Some(answer.canonical().as_ref().to_owned());
+        trace.addresses = addresses(&answer);
+        trace.pick = answer.pick();
     }
-    // A role without an address is no entry, but its fields say why.
+    // A role without an address does not resolve, but its fields say why.
     let first = view.decider(name).map(|role| role.to_string());
     let first = first.as_deref().unwrap_or(name.as_str());
-    follow(view, first, config, &mut inside.steps, 0);
-    if inside.steps.is_empty() {
-        inside.undecided = Some(Absent::of(name.as_str(), config));
+    follow(view, first, config, &mut trace.steps, 0);
+    if trace.steps.is_empty() {
+        trace.undecided = Some(Absent::of(name.as_str(), config));
     }
-    inside
+    trace
 }
 
-/// Adds a role and those it leads to.
-fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<Step>, depth: usize) {
-    let Some(role) = roles::one(view, role) else {
+/// Adds a role and those it points at.
+fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<RoleStep>, depth: usize) {
+    let Some(role) = table_roles::one(view, role) else {
         return;
     };
     let hashes = view.hashes();
     let at = steps.len();
-    steps.push(Step {
+    steps.push(RoleStep {
         role: role.name.clone(),
         hash: hashes.get(role.hash()).cloned().unwrap_or_default(),
         fields: field::fields(&role, &hashes),
-        astray: Vec::new(),
+        dangling: Vec::new(),
     });
     for target in role.pointers() {
         let parsed = Name::parse(target.as_bytes()).ok();
@@ -203,17 +203,17 @@ fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<Step>, de
         let next = next.map(|role| role.to_string());
         let next = next.as_deref().unwrap_or(target);
         let passed = steps.iter().any(|step| step.role == next);
-        if passed || depth == MAX_CHAIN || roles::one(view, next).is_none() {
+        if passed || depth == MAX_CHAIN || table_roles::one(view, next).is_none() {
             if let Some(step) = steps.get_mut(at) {
                 let why = if passed {
-                    WhyAstray::Circle
+                    DanglingReason::Circle
                 } else if depth == MAX_CHAIN {
-                    WhyAstray::TooFar
+                    DanglingReason::TooFar
                 } else {
-                    WhyAstray::Absent(Absent::of(target, config))
+                    DanglingReason::Absent(Absent::of(target, config))
                 };
                 let name = target.to_owned();
-                step.astray.push(Astray { name, why });
+                step.dangling.push(DanglingPointer { name, why });
             }
             continue;
         }
@@ -221,27 +221,28 @@ fn follow(view: View<'_>, role: &str, config: &Config, steps: &mut Vec<Step>, de
     }
 }
 
-/// What the daemon refused of the name and of the roles on the way.
-fn refused(name: &Name, inside: &Inside, config: &Config) -> Vec<RejectedField> {
-    let Ok((_, status)) = local::status(config) else {
+/// The fields of the name and of these roles that the daemon rejected.
+fn rejected(name: &Name, trace: &NameTrace, config: &Config) -> Vec<RejectedField> {
+    let Ok((_, status)) = local_daemon::status(config) else {
         return Vec::new();
     };
     let concerns = |field: &RejectedField| {
-        Field::parse(field.field.as_bytes()).is_ok_and(|parsed| {
+        let raw = field.name().unwrap_or_default();
+        Field::parse(&raw).is_ok_and(|parsed| {
             let role = parsed.role.to_string();
-            role == name.as_str() || inside.steps.iter().any(|step| step.role == role)
+            role == name.as_str() || trace.steps.iter().any(|step| step.role == role)
         })
     };
     let all = status.rejected.fields.into_iter();
     all.filter(concerns).collect()
 }
 
-/// The roles that decide a name; where none does, the one it would be.
-fn roles_on_the_way(name: &Name, inside: &Inside) -> Vec<WrittenRole> {
-    let on_the_way = inside.steps.iter().map(|step| step.role.as_str());
+/// The roles that decide a name, and the role of that name.
+fn roles_on_the_way(name: &Name, trace: &NameTrace) -> Vec<Role> {
+    let on_the_way = trace.steps.iter().map(|step| step.role.as_str());
     let names = std::iter::once(name.as_str()).chain(on_the_way);
-    let mut roles: Vec<WrittenRole> = Vec::new();
-    for role in names.filter_map(|name| WrittenRole::parse(name).ok()) {
+    let mut roles: Vec<Role> = Vec::new();
+    for role in names.filter_map(|name| Role::parse(name).ok()) {
         if !roles.contains(&role) {
             roles.push(role);
         }
@@ -251,73 +252,73 @@ fn roles_on_the_way(name: &Name, inside: &Inside) -> Vec<WrittenRole> {
 
 fn as_lines(
     name: &Name,
-    inside: &Inside,
-    refused: &[RejectedField],
-    around: &Around<IpAddr>,
+    trace: &NameTrace,
+    rejected: &[RejectedField],
+    nss: &NssContext<IpAddr>,
     held: &Result<Vec<Holding>, Failure>,
     allow: &Allow,
 ) -> String {
-    let mut lines = Lines::default();
+    let mut lines = LabelledLines::default();
     lines.add("name", name);
-    if let Some(first) = inside.steps.first() {
-        let (role, hash) = (Plain(&first.role), Plain(&first.hash));
+    if let Some(first) = trace.steps.first() {
+        let (role, hash) = (Escaped(&first.role), Escaped(&first.hash));
         lines.add("decided by", format_args!("{role} in {hash}"));
-    } else if inside.undecided == Some(Absent::Filtered) {
+    } else if trace.undecided == Some(Absent::Filtered) {
         lines.add("decided by", format_args!("nothing: {}", left_out(allow)));
     } else {
-        lines.add("decided by", "nothing: no field and no wildcard is for it");
+        lines.add("decided by", "nothing: no field or wildcard matches it");
     }
-    for step in &inside.steps {
+    for step in &trace.steps {
         for field in &step.fields {
             field.add_to(&mut lines);
         }
-        for astray in &step.astray {
-            let (role, says) = (Plain(&step.role), astray.says(allow));
+        for dangling in &step.dangling {
+            let (role, says) = (Escaped(&step.role), dangling.says(allow));
             lines.add("", format_args!("{role} points at {says}"));
         }
     }
-    for field in refused {
-        let (name, hash) = (Plain(&field.field), Plain(&field.hash));
-        let reason = Plain(&field.reason);
+    for field in rejected {
+        let (name, hash) = (Escaped(&field.field), Escaped(&field.hash));
+        let reason = Escaped(&field.reason);
         lines.add(
             "refused",
             format_args!("{name} in {hash}: {reason} ({})", field.effect),
         );
     }
-    held::add_to(&mut lines, held);
-    if let Some(canonical) = &inside.canonical {
+    holdings::add_to(&mut lines, held);
+    if let Some(canonical) = &trace.canonical {
         lines.add("canonical", canonical);
     }
-    roles::add_addresses(&mut lines, &inside.addresses, inside.pick);
-    around.add_to(&mut lines);
+    table_roles::add_addresses(&mut lines, &trace.addresses, trace.pick);
+    nss.add_to(&mut lines);
     lines.0
 }
 
 fn as_json(
     name: &Name,
-    inside: &Inside,
-    refused: &[RejectedField],
-    around: &Around<IpAddr>,
+    trace: &NameTrace,
+    rejected: &[RejectedField],
+    nss: &NssContext<IpAddr>,
 ) -> Value {
-    let steps = inside.steps.iter().map(|step| {
-        let astray = step.astray.iter();
-        let astray = astray.map(|one| json!({ "name": one.name, "code": one.why.code() }));
+    let steps = trace.steps.iter().map(|step| {
+        let dangling = step.dangling.iter();
+        let dangling = dangling.map(|one| json!({ "name": one.name, "code": one.why.code() }));
         json!({
             "role": step.role,
             "hash": step.hash,
-            "fields": step.fields.iter().map(Shown::as_json).collect::<Vec<_>>(),
-            "astray": astray.collect::<Vec<_>>(),
+            "fields": step.fields.iter().map(ExplainedField::as_json).collect::<Vec<_>>(),
+            "astray": dangling.collect::<Vec<_>>(),
         })
     });
     json!({
         "name": name.as_str(),
         "steps": steps.collect::<Vec<_>>(),
-        "undecided": inside.undecided.map(Absent::code),
-        "refused": refused,
-        "canonical": inside.canonical,
-        "addresses": inside.addresses,
-        "pick": inside.pick,
-        "generation": inside.generation,
-        "around": around.as_json(),
+        "undecided": trace.undecided.map(Absent::code),
+        "refused": rejected,
+        "canonical": trace.canonical,
+        "addresses": trace.addresses,
+        "pick": trace.pick,
+        "generation": trace.generation,
+        "around": nss.as_json(),
     })
 }

@@ -1,7 +1,7 @@
 //! What is put on comes off again, whatever the file.
-#![allow(clippy::unwrap_used)]
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn enabled(text: &str) -> String {
     String::from_utf8(enable(text.as_bytes()).unwrap()).unwrap()
@@ -58,7 +58,7 @@ fn the_word_goes_where_it_is_asked_in_time() {
     ] {
         let (before, after) = (format!("hosts: {before}\n"), format!("hosts: {after}\n"));
         assert_eq!(enabled(&before), after);
-        assert_eq!(state(after.as_bytes()), State::Enabled, "{after}");
+        assert_eq!(state(after.as_bytes()), HostsLineState::Enabled, "{after}");
     }
 }
 
@@ -80,7 +80,11 @@ fn a_missing_line_is_added_and_taken_away() {
         "x\r\ny\r",
     ] {
         let after = enabled(before);
-        assert_eq!(state(after.as_bytes()), State::Enabled, "{after:?}");
+        assert_eq!(
+            state(after.as_bytes()),
+            HostsLineState::Enabled,
+            "{after:?}"
+        );
         assert!(after.ends_with("files cloudhosts dns\n") || after.ends_with("dns\r\n"));
         assert_eq!(disable(after.as_bytes()).unwrap(), before.as_bytes());
         // lines that others add behind ours stay
@@ -106,7 +110,7 @@ fn what_glibc_cannot_read_is_left_alone() {
         "hosts: a [b=c] cloudhosts\n",
     ] {
         assert_eq!(enable(text.as_bytes()), Err(Malformed));
-        assert_eq!(state(text.as_bytes()), State::Malformed);
+        assert_eq!(state(text.as_bytes()), HostsLineState::Malformed);
     }
     assert!(disable(b"hosts: a [b=c] cloudhosts\n").is_err());
     assert_eq!(disable(b"hosts: files [\n").unwrap(), b"hosts: files [\n");
@@ -170,7 +174,7 @@ proptest! {
     #[test]
     fn disabling_gives_back_the_very_bytes(text in files()) {
         if let Ok(after) = enable(&text) {
-            prop_assert_eq!(state(&after), State::Enabled);
+            prop_assert_eq!(state(&after), HostsLineState::Enabled);
             prop_assert_eq!(disable(&after), Ok(text));
         }
     }

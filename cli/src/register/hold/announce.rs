@@ -1,47 +1,47 @@
-//! What a holder tells people, and systemd.
+//! Messages of a holder, on standard error and to systemd.
 
 use std::time::Duration;
 
-use cloudhosts_registry::register::{Done, Ended, EndedBy, Place, Role};
+use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{ChangeOutcome, Ended, EndedBy, Place, Role};
 use sd_notify::NotifyState;
 
 use super::membership::Membership;
-use crate::outcome::Plain;
 
-/// Says how it stands, once for each time that it changes.
+/// Announces the state, once each time it changes.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
-    /// What was said last.
-    said: String,
-    /// Where it was last said to be held.
+    /// What was announced last.
+    last: String,
+    /// The places that were last announced as held.
     held: Option<Vec<Place>>,
-    /// What somebody else was last said to have written there.
-    stranger: String,
+    /// The foreign field that was last reported there.
+    foreign: String,
 }
 
-/// How far it has come, for the service manager.
+/// What the service manager is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum Readiness {
     /// It is held, or this is the standby that was wanted.
     Ready,
-    /// Not yet, or not now.
+    /// Not yet, or not now; only the status text changes.
     Underway,
 }
 
 impl Announcer {
-    /// It is held.
+    /// The role is held.
     pub(super) fn held(
         &mut self,
         membership: &Membership,
-        done: &[Done],
+        done: &[ChangeOutcome],
         term: Option<u64>,
         lease: Duration,
     ) {
         let (role, places) = (membership.role(), membership.places());
-        self.strangers(role, places, done);
+        self.report_foreign(role, places, done);
         let at = places.iter().filter_map(|place| {
             let at = place.at.as_ref()?;
-            Some(format!("at {at} in {}", Plain(&place.hash)))
+            Some(format!("at {at} in {}", Escaped(&place.hash)))
         });
         let at = at.collect::<Vec<_>>().join(", ");
         let term = term
@@ -49,21 +49,21 @@ impl Announcer {
             .unwrap_or_default();
         let lease = humantime::format_duration(lease);
         let text = format!("{role}: held {at}{term}, lease {lease}");
-        self.say(text, Progress::Ready);
+        self.say(text, Readiness::Ready);
     }
 
-    /// What somebody else had written there meanwhile. What was there before it
-    /// was first held here is our own from another life.
-    fn strangers(&mut self, role: &Role, places: &[Place], done: &[Done]) {
+    /// Reports what somebody else has written in the meantime. What was there before
+    /// the role was first held is our own, from an earlier run.
+    fn report_foreign(&mut self, role: &Role, places: &[Place], done: &[ChangeOutcome]) {
         let again = self.held.as_deref() == Some(places);
         self.held = Some(places.to_vec());
-        let strangers = done.iter().flat_map(|one| &one.removed);
-        for stranger in strangers.filter(|_| again) {
-            if self.stranger != *stranger {
-                let written = Plain(stranger);
+        let foreign = done.iter().flat_map(|one| &one.removed);
+        for field in foreign.filter(|_| again) {
+            if self.foreign != *field {
+                let written = Escaped(field);
                 eprintln!("cloudhosts: {role}: somebody else had written {written}");
             }
-            self.stranger.clone_from(stranger);
+            self.foreign.clone_from(field);
         }
     }
 
@@ -71,48 +71,48 @@ impl Announcer {
     pub(super) fn standby(&mut self, role: &Role, holder: &str) {
         let text = match holder {
             "" => format!("{role}: standing by; nobody holds it yet"),
-            holder => format!("{role}: standing by; held by {}", Plain(holder)),
+            holder => format!("{role}: standing by; held by {}", Escaped(holder)),
         };
-        self.say(text, Progress::Ready);
+        self.say(text, Readiness::Ready);
     }
 
-    /// Somebody has taken the role from its holders.
+    /// Somebody has claimed or released the role.
     pub(super) fn ended(&mut self, role: &Role, EndedBy { by, verb }: &EndedBy) {
-        let text = format!("{role}: ended by {} ({})", Plain(by), Plain(verb));
-        self.say(text, Progress::Underway);
+        let text = format!("{role}: ended by {} ({})", Escaped(by), Escaped(verb));
+        self.say(text, Readiness::Underway);
     }
 
     /// It could not be renewed.
     pub(super) fn not_renewed(&mut self, role: &Role, held: bool, why: &str) {
         let so_far = if held { "not renewed" } else { "not held yet" };
         let text = format!("{role}: {so_far}: {why}; trying again");
-        self.say(text, Progress::Underway);
+        self.say(text, Readiness::Underway);
     }
 
-    /// The lease is running out, and nobody knows whether it is held still.
+    /// The lease is about to end, and it is not known whether the role is still held.
     pub(super) fn surrendered(&mut self, role: &Role, left: Duration) {
         let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         let left = humantime::format_duration(left);
         let text = format!("{role}: given up: not renewed, and the lease ends in {left}");
-        self.say(text, Progress::Underway);
+        self.say(text, Readiness::Underway);
     }
 
-    /// It is not fit to be a member.
+    /// The check fails, so this machine is not a member.
     pub(super) fn unhealthy(&mut self, role: &Role, why: &str) {
         let text = format!("{role}: not a member: the check fails: {why}");
-        self.say(text, Progress::Underway);
+        self.say(text, Readiness::Underway);
     }
 
-    /// The check fails, and nothing follows from it yet.
+    /// The check fails, without consequences yet.
     pub(super) fn failing(&self, role: &Role, why: &str) {
         eprintln!("cloudhosts: {role}: the check fails: {why}");
     }
 
-    /// It was left, place by place.
+    /// The role was left, in each of its hashes.
     pub(super) fn left(&mut self, role: &Role, places: &[Place], ended: &[Ended]) {
         self.held = None;
         for (place, ended) in places.iter().zip(ended) {
-            let hash = Plain(&place.hash);
+            let hash = Escaped(&place.hash);
             match ended {
                 Ended::Removed => eprintln!("cloudhosts: {role}: left {hash}"),
                 Ended::Kept => eprintln!(
@@ -137,17 +137,17 @@ impl Announcer {
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
     }
 
-    fn say(&mut self, text: String, progress: Progress) {
-        if self.said == text {
+    fn say(&mut self, text: String, readiness: Readiness) {
+        if self.last == text {
             return;
         }
         eprintln!("cloudhosts: {text}");
         let status = NotifyState::Status(&text);
         // Without systemd nobody listens.
-        let _ = match progress {
-            Progress::Ready => sd_notify::notify(&[NotifyState::Ready, status]),
-            Progress::Underway => sd_notify::notify(&[status]),
+        let _ = match readiness {
+            Readiness::Ready => sd_notify::notify(&[NotifyState::Ready, status]),
+            Readiness::Underway => sd_notify::notify(&[status]),
         };
-        self.said = text;
+        self.last = text;
     }
 }

@@ -1,55 +1,58 @@
-//! Whether this machine is fit to be a member.
+//! The health check of a member.
 
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use super::script::{self, Report, Running};
+use super::script::{self, RunningScript, ScriptOutcome};
 
-/// What is checked, and what is made of it.
+/// A health check and how its results count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Check {
-    /// For the shell.
+    /// The command, for the shell.
     pub(super) command: String,
-    /// From the start of one run to that of the next.
+    /// The time from the start of one run to the start of the next.
     pub(super) interval: Duration,
     /// How long one run may take.
     pub(super) timeout: Duration,
-    /// So many in a row that pass: healthy.
+    /// Consecutive successes after which the machine is healthy.
     pub(super) rise: u32,
-    /// So many in a row that fail: not healthy.
+    /// Consecutive failures after which it is not.
     pub(super) fall: u32,
 }
 
-/// What a check brought to light.
+/// What a run of the check changed.
 #[derive(Debug)]
-pub(super) enum News {
-    /// It is healthy now.
+pub(super) enum HealthEvent {
+    /// The machine is healthy now.
     Healthy,
-    /// It is not healthy, or not any more, and why the check failed.
-    Unhealthy(Report),
-    /// It fails, not often enough in a row to mean something.
-    Failing(Report),
-    /// At the first run there was no program to run: the exit code for that.
-    Broken(u8, Report),
+    /// The machine is not healthy, or no longer, since the check failed in this way.
+    Unhealthy(ScriptOutcome),
+    /// The check failed, but not often enough to count.
+    Failing(ScriptOutcome),
+    /// The first run found no program to run; the exit code for that.
+    Broken(u8, ScriptOutcome),
 }
 
-/// Runs a check again and again. Without one everybody is healthy.
-pub(super) struct Health {
+/// Runs a check at intervals. Without a check the machine is healthy.
+pub(super) struct HealthMonitor {
     check: Option<Check>,
     environment: Vec<(&'static str, String)>,
     healthy: bool,
-    /// How many runs in a row ended as the last one, and how that was.
+    /// How many consecutive runs ended like the last one, and whether that passed.
     in_a_row: u32,
     passed: Option<bool>,
     next: Instant,
-    /// The run that is on.
-    running: Option<Running>,
+    /// The current run.
+    running: Option<RunningScript>,
 }
 
-impl Health {
-    /// One that has not looked yet: until then, with a check, nobody is healthy.
-    pub(super) fn new(check: Option<Check>, environment: Vec<(&'static str, String)>) -> Health {
-        Health {
+impl HealthMonitor {
+    /// A monitor whose check has not run yet: until then the machine is not healthy.
+    pub(super) fn new(
+        check: Option<Check>,
+        environment: Vec<(&'static str, String)>,
+    ) -> HealthMonitor {
+        HealthMonitor {
             healthy: check.is_none(),
             check,
             environment,
@@ -60,18 +63,18 @@ impl Health {
         }
     }
 
-    /// Whether it is healthy as far as is known.
+    /// Whether the machine is healthy, by the runs so far.
     pub(super) fn is_healthy(&self) -> bool {
         self.healthy
     }
 
-    /// Whether anybody looks.
+    /// Whether there is a check.
     pub(super) fn is_checked(&self) -> bool {
         self.check.is_some()
     }
 
-    /// Waits until there is news. Given up half way nothing is lost.
-    pub(super) async fn news(&mut self) -> News {
+    /// Waits for the next event. Cancellation safe.
+    pub(super) async fn next(&mut self) -> HealthEvent {
         let Some(check) = self.check.clone() else {
             return pending().await;
         };
@@ -86,17 +89,17 @@ impl Health {
                     self.running.insert(Box::pin(run))
                 }
             };
-            let report = run.await;
+            let outcome = run.await;
             self.running = None;
-            if let Some(news) = self.judge(&check, report) {
-                return news;
+            if let Some(next) = self.judge(&check, outcome) {
+                return next;
             }
         }
     }
 
-    /// What a run means after those before it.
-    fn judge(&mut self, check: &Check, report: Report) -> Option<News> {
-        let passed = report.is_success();
+    /// What a run changes, given those before it.
+    fn judge(&mut self, check: &Check, outcome: ScriptOutcome) -> Option<HealthEvent> {
+        let passed = outcome.is_success();
         let first = self.passed.is_none();
         if self.passed.replace(passed) == Some(passed) {
             self.in_a_row = self.in_a_row.saturating_add(1);
@@ -106,15 +109,15 @@ impl Health {
         if passed {
             let rises = !self.healthy && self.in_a_row >= check.rise;
             self.healthy |= rises;
-            return rises.then_some(News::Healthy);
+            return rises.then_some(HealthEvent::Healthy);
         }
-        if first && let Some(code) = report.broken() {
-            return Some(News::Broken(code, report));
+        if first && let Some(code) = outcome.broken() {
+            return Some(HealthEvent::Broken(code, outcome));
         }
         if !self.healthy || self.in_a_row >= check.fall {
             self.healthy = false;
-            return Some(News::Unhealthy(report));
+            return Some(HealthEvent::Unhealthy(outcome));
         }
-        Some(News::Failing(report))
+        Some(HealthEvent::Failing(outcome))
     }
 }

@@ -1,43 +1,44 @@
-//! What an administrator has run when a role is acquired or lost.
+//! The commands that run when a role is acquired or lost.
 
 use std::collections::VecDeque;
 use std::future::pending;
 use std::time::Duration;
 
-use super::script::{self, Running};
-use crate::outcome::Plain;
+use cloudhosts_config::printable::Escaped;
+
+use super::script::{self, RunningScript};
 
 /// When a hook is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum HookEvent {
     /// The role is held now.
     Acquire,
     /// It was held, and is not any more.
     Loss,
 }
 
-/// What is to be run.
+/// The commands of the hooks.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Commands {
-    /// On [`Moment::Acquire`], for the shell.
+pub(super) struct HookCommands {
+    /// On [`HookEvent::Acquire`], for the shell.
     pub(super) acquire: Option<String>,
-    /// On [`Moment::Loss`].
+    /// On [`HookEvent::Loss`].
     pub(super) loss: Option<String>,
-    /// How long each may take.
+    /// Each is killed after this time.
     pub(super) timeout: Duration,
 }
 
-/// Runs hooks one after the other, in the order of what happened.
+/// Runs hooks one after the other, in the order of the events.
 pub(super) struct Hooks {
-    commands: Commands,
-    waiting: VecDeque<(Moment, Vec<(&'static str, String)>)>,
-    /// The one that runs.
-    running: Option<(Moment, Running)>,
+    commands: HookCommands,
+    waiting: VecDeque<(HookEvent, Vec<(&'static str, String)>)>,
+    /// The current one.
+    running: Option<(HookEvent, RunningScript)>,
 }
 
 impl Hooks {
-    /// None runs yet.
-    pub(super) fn new(commands: Commands) -> Hooks {
+    /// Hooks of which none runs yet.
+    pub(super) fn new(commands: HookCommands) -> Hooks {
         Hooks {
             commands,
             waiting: VecDeque::new(),
@@ -45,10 +46,10 @@ impl Hooks {
         }
     }
 
-    /// Something has happened. What is run for it is told so.
-    pub(super) fn push(&mut self, moment: Moment, environment: Vec<(&'static str, String)>) {
-        if self.commands.at(moment).is_some() {
-            self.waiting.push_back((moment, environment));
+    /// Queues the hook for an event, with its environment.
+    pub(super) fn push(&mut self, event: HookEvent, environment: Vec<(&'static str, String)>) {
+        if self.commands.at(event).is_some() {
+            self.waiting.push_back((event, environment));
         }
     }
 
@@ -57,48 +58,47 @@ impl Hooks {
         self.running.is_none() && self.waiting.is_empty()
     }
 
-    /// Waits until one has ended, and says it where that failed. Given up half
-    /// way nothing is lost.
+    /// Waits until one has ended, and reports it if it failed. Cancellation safe.
     pub(super) async fn ended(&mut self) {
         if self.running.is_none() {
             self.start();
         }
-        let Some((moment, run)) = &mut self.running else {
+        let Some((event, run)) = &mut self.running else {
             return pending().await;
         };
-        let (moment, report) = (*moment, run.await);
+        let (event, report) = (*event, run.await);
         self.running = None;
         if !report.is_success() {
-            let hook = Plain(self.commands.at(moment).unwrap_or_default());
-            let option = moment.option();
+            let hook = Escaped(self.commands.at(event).unwrap_or_default());
+            let option = event.option();
             eprintln!("cloudhosts: {option} '{hook}' failed: {report}");
         }
     }
 
     fn start(&mut self) {
-        let Some((moment, environment)) = self.waiting.pop_front() else {
+        let Some((event, environment)) = self.waiting.pop_front() else {
             return;
         };
-        let command = self.commands.at(moment).unwrap_or_default().to_owned();
+        let command = self.commands.at(event).unwrap_or_default().to_owned();
         let run = script::run(command, environment, self.commands.timeout);
-        self.running = Some((moment, Box::pin(run)));
+        self.running = Some((event, Box::pin(run)));
     }
 }
 
-impl Commands {
-    fn at(&self, moment: Moment) -> Option<&str> {
-        match moment {
-            Moment::Acquire => self.acquire.as_deref(),
-            Moment::Loss => self.loss.as_deref(),
+impl HookCommands {
+    fn at(&self, event: HookEvent) -> Option<&str> {
+        match event {
+            HookEvent::Acquire => self.acquire.as_deref(),
+            HookEvent::Loss => self.loss.as_deref(),
         }
     }
 }
 
-impl Moment {
+impl HookEvent {
     fn option(self) -> &'static str {
         match self {
-            Moment::Acquire => "--on-acquire",
-            Moment::Loss => "--on-loss",
+            HookEvent::Acquire => "--on-acquire",
+            HookEvent::Loss => "--on-loss",
         }
     }
 }

@@ -9,14 +9,14 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
-use super::super::signals::is_from_keyboard;
-use super::mortal;
+use super::parent_death;
+use super::signals::is_from_keyboard;
 
 /// The command, whether it runs or not.
 pub(super) struct Job {
     command: Vec<OsString>,
-    /// It leads a process group of its own, so that all of it can be killed, and
-    /// dies with us. A terminal's Ctrl-C then reaches it through us only.
+    /// It leads a process group of its own, so that its descendants can be killed too,
+    /// and dies with this process. A terminal's Ctrl-C reaches it through this process only.
     own_group: bool,
     child: Option<Child>,
     stopping: Stopping,
@@ -26,21 +26,21 @@ pub(super) struct Job {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stopping {
     No,
-    /// It was, and is killed then.
+    /// It was, and will be killed at this moment.
     Until(Instant),
     Killed,
 }
 
 /// The end of the command.
 #[derive(Debug)]
-pub(super) struct Ended {
-    /// Its exit code, as a shell gives it.
+pub(super) struct JobExit {
+    /// Its exit code, as a shell reports it.
     pub(super) code: u8,
     /// Whether it was told to end, by [`Job::stop`].
     pub(super) told_to: bool,
 }
 
-/// It can't be run: the exit code for that.
+/// The command can't be run; the exit code for that.
 pub(super) struct NotStarted(pub(super) u8);
 
 impl Job {
@@ -67,7 +67,7 @@ impl Job {
     /// Starts it, unless it runs or there is none.
     ///
     /// # Errors
-    /// There is no such program, or it can't be run; that is told.
+    /// There is no such program, or it can't be run, which is reported.
     pub(super) fn start(&mut self, environment: Vec<(&str, String)>) -> Result<(), NotStarted> {
         let Some((program, arguments)) = self.command.split_first() else {
             return Ok(());
@@ -75,24 +75,25 @@ impl Job {
         if self.is_running() {
             return Ok(());
         }
-        let mut command = match self.own_group {
-            true => mortal::command(program),
-            false => Command::new(program),
+        let mut command = if self.own_group {
+            parent_death::command(program)
+        } else {
+            Command::new(program)
         };
         command
             .args(arguments)
             .envs(environment)
-            // It is not the one that systemd waits for.
+            // systemd waits for this process, not for the command.
             .env_remove("NOTIFY_SOCKET");
         let started = command
             .spawn()
-            .map_err(|error| NotStarted(mortal::refused(program, &error)));
+            .map_err(|error| NotStarted(parent_death::report_not_run(program, &error)));
         self.child = Some(started?);
         Ok(())
     }
 
-    /// Passes a signal on to it, unless the terminal has sent it there as well:
-    /// Ctrl-C goes to all of the foreground, and twice may mean more than once.
+    /// Passes a signal on to it, unless the terminal has sent it there as well: Ctrl-C
+    /// goes to the whole foreground process group.
     pub(super) fn pass(&self, signal: Signal) {
         if self.own_group || !is_from_keyboard(signal) {
             self.send(signal);
@@ -130,9 +131,8 @@ impl Job {
         }
     }
 
-    /// Waits until it has ended; how. What it leaves behind of its group ends
-    /// with it.
-    pub(super) async fn ended(&mut self) -> Ended {
+    /// Waits until it has exited. What is left of its process group is killed.
+    pub(super) async fn ended(&mut self) -> JobExit {
         let pid = self.pid();
         let Some(child) = &mut self.child else {
             return pending().await;
@@ -143,7 +143,7 @@ impl Job {
             kill_all(pid);
         }
         let stopping = std::mem::replace(&mut self.stopping, Stopping::No);
-        Ended {
+        JobExit {
             code,
             told_to: stopping != Stopping::No,
         }
@@ -162,10 +162,9 @@ impl Job {
     }
 }
 
-/// Kills a process group. As long as one process of it is left its number can't
-/// be another's.
+/// Kills a process group, whose ID is not reused while one of its processes is left.
 fn kill_all(group: Pid) {
-    // There may be nobody left.
+    // There may be none left.
     let _ = kill_process_group(group, Signal::KILL);
 }
 

@@ -1,37 +1,37 @@
-//! Being in the hash, or not: what is asked of Redis, and when.
+//! Requests to Redis: becoming a member, renewing, leaving.
 
 use std::future::pending;
 use std::time::Instant;
 
-use cloudhosts_registry::register::{Beat, Ended, Holder, Place, Role, Trouble, Where};
+use cloudhosts_registry::register::{Ended, Holder, Place, RegisterError, Renewal, Role, Where};
 
-use super::super::place::Source;
+use super::super::addresses::AddressSource;
 use crate::outcome::Failure;
 
 /// The membership of this machine.
 pub(super) struct Membership {
     holder: Holder,
-    source: Source,
-    /// Where it may be registered, or stand by.
+    source: AddressSource,
+    /// The places in which it may be registered, or standing by.
     places: Option<Vec<Place>>,
-    /// What Redis was asked last may have made it a member, or a standby.
+    /// The last request may have made it a member, or a standby.
     joined: bool,
-    /// It could not be left the last time.
+    /// The last attempt to leave failed.
     tried_to_leave: bool,
 }
 
-/// What came of asking Redis.
+/// The result of a request.
 #[derive(Debug)]
-pub(super) enum Step {
-    /// Of renewing, or of an attempt to find out where this machine is.
-    Renewed(Result<Beat, Failure>),
-    /// Of leaving.
-    Left(Result<Vec<Ended>, Trouble>),
+pub(super) enum MembershipEvent {
+    /// Of a renewal, or of an attempt to find out this machine's address.
+    Renewed(Result<Renewal, Failure>),
+    /// Of an attempt to leave.
+    Left(Result<Vec<Ended>, RegisterError>),
 }
 
 impl Membership {
-    /// Of nothing yet.
-    pub(super) fn new(holder: Holder, source: Source) -> Membership {
+    /// A membership that has not begun.
+    pub(super) fn new(holder: Holder, source: AddressSource) -> Membership {
         Membership {
             holder,
             source,
@@ -41,27 +41,26 @@ impl Membership {
         }
     }
 
-    /// The next step on the way to being a member, or (`wanted` is false) to not
-    /// being one: waits until it is time for it, and takes it. Given up half way
-    /// it has done no harm.
-    pub(super) async fn step(&mut self, wanted: bool) -> Step {
+    /// Waits until the next request is due that makes this machine a member, or (`wanted`
+    /// is false) makes it leave, and sends it. Cancellation safe.
+    pub(super) async fn step(&mut self, wanted: bool) -> MembershipEvent {
         if !wanted && !self.joined {
             return pending().await;
         }
         if wanted {
             self.holder.due().await;
-            Step::Renewed(self.renew().await)
+            MembershipEvent::Renewed(self.renew().await)
         } else {
-            Step::Left(self.leave().await)
+            MembershipEvent::Left(self.leave().await)
         }
     }
 
-    async fn renew(&mut self) -> Result<Beat, Failure> {
+    async fn renew(&mut self) -> Result<Renewal, Failure> {
         let local = match self.source.local(self.holder.registrar()).await {
             Ok(local) => local,
             Err(trouble) => {
                 self.holder.failed();
-                return Ok(Beat::Failed(trouble));
+                return Ok(Renewal::Failed(trouble));
             }
         };
         match self.source.places(local) {
@@ -70,7 +69,7 @@ impl Membership {
                 self.joined = true;
                 self.tried_to_leave = false;
                 let beat = self.holder.renew(places).await;
-                self.joined &= !matches!(beat, Beat::Ended(_));
+                self.joined &= !matches!(beat, Renewal::Ended(_));
                 Ok(beat)
             }
             Err(failure) => {
@@ -80,7 +79,7 @@ impl Membership {
         }
     }
 
-    async fn leave(&mut self) -> Result<Vec<Ended>, Trouble> {
+    async fn leave(&mut self) -> Result<Vec<Ended>, RegisterError> {
         if self.tried_to_leave {
             self.holder.due().await;
         }
@@ -90,28 +89,28 @@ impl Membership {
         if ended.is_err() {
             self.holder.failed();
         }
-        // What could not be left ends with its lease.
+        // A membership that could not be left ends with its lease.
         let goes_on = self.expires().is_some_and(|at| at > Instant::now());
         self.joined = ended.is_err() && goes_on;
         ended
     }
 
-    /// Nothing is to be left any more: the lease ends by itself.
+    /// Stops trying to leave: the lease ends by itself.
     pub(super) fn give_up(&mut self) {
         self.joined = false;
     }
 
-    /// Whether there may be something to be left.
+    /// Whether there may be something to leave.
     pub(super) fn is_joined(&self) -> bool {
         self.joined
     }
 
-    /// The role, with the member that it is held as.
+    /// The role, with the member ID.
     pub(super) fn role(&self) -> &Role {
         self.holder.role()
     }
 
-    /// Where it is held, or would be.
+    /// The places in which it is held, or would be.
     pub(super) fn places(&self) -> &[Place] {
         self.places.as_deref().unwrap_or_default()
     }
@@ -121,7 +120,7 @@ impl Membership {
         self.holder.expires()
     }
 
-    /// The addresses, each once, with blanks between.
+    /// The addresses, each once, separated by spaces.
     pub(super) fn addresses(&self) -> String {
         let values = self.places().iter().filter_map(|place| place.at.as_ref());
         let mut addresses: Vec<String> = Vec::new();

@@ -1,140 +1,161 @@
-//! `cloudhosts hold`: in a role for as long as this program runs, or COMMAND, and
-//! this machine is fit for it.
+//! `cloudhosts hold`: holds a role while this program or COMMAND runs and the
+//! machine is healthy.
 //!
-//! - `supervisor`: what is done when a role is acquired, held and lost
-//! - `membership`: what is asked of Redis
-//! - `check`, `hooks`, `job`: what others wrote and is run for them
-//! - `mortal`: a command that dies with its holder
+//! - `supervisor`: what happens when a role is acquired, held and lost
+//! - `membership`: the requests to Redis
+//! - `check`, `hooks`, `job`: the health check, the hooks, COMMAND
+//! - `parent_death`: a command that dies with its holder
 //! - `script`: how checks and hooks are run
-//! - `announce`: what people and systemd are told
-//! - `awake`: waiting by a clock that goes on in a suspended machine
+//! - `signals`: the signals that are handled
+//! - `announce`: messages on standard error and to systemd
+//! - `boottime`: waiting by a clock that keeps running while the machine is suspended
 
 mod announce;
-mod awake;
+mod boottime;
 mod check;
 mod hooks;
 mod job;
 mod membership;
-mod mortal;
+mod parent_death;
 mod script;
+mod signals;
 mod supervisor;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
-
-use super::signals::Signals;
-use super::{Setting, block_on, member, perform, place};
-use crate::completions;
-use crate::outcome::{Failure, Outcome, Plain};
 use announce::Announcer;
-use check::{Check, Health};
-use hooks::{Commands, Hooks};
+use check::{Check, HealthMonitor};
+use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+use hooks::{HookCommands, Hooks};
 use job::Job;
 use membership::Membership;
-pub(crate) use mortal::become_command;
-use supervisor::{Rules, State, Supervisor};
+pub(crate) use parent_death::become_command;
+use signals::Signals;
+use supervisor::{HoldPolicy, Supervisor, SupervisorState};
 
-/// The longest time that a setting of `hold` takes.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+use super::addresses::{AddressArgs, ZoneArgs};
+use super::apply::{places, print_lines};
+use super::{RegisterContext, member};
+use crate::completions;
+use crate::outcome::{Failure, Outcome};
+use crate::runtime::block_on;
+
+/// The longest time that an option takes.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cloudhosts hold web -- gunicorn shop:app   # in the farm while this runs\n  \
+    cloudhosts hold web -- gunicorn shop:app   # a member while this runs\n  \
     cloudhosts hold web --check 'curl -fsS http://127.0.0.1/health'\n  \
     cloudhosts hold --exclusive scheduler -- /usr/bin/scheduler")]
-pub(crate) struct Arguments {
-    /// The role
+pub(crate) struct HoldArgs {
+    /// Role name
     #[arg(value_name = "ROLE", add = completions::role())]
     role: String,
     #[command(flatten)]
-    place: place::Addresses,
+    addresses: AddressArgs,
     #[command(flatten)]
-    zone: place::InZone,
-    /// Who of several this is [default: the name of this machine]
+    zone: ZoneArgs,
+    /// Member ID [default: this machine's hostname]
     #[arg(long, value_name = "ID")]
     member: Option<String>,
-    /// How long the membership outlives this machine
+    /// How long the membership lasts if this machine dies
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = lease)]
     lease: Duration,
-    /// Only one holds the role; the others stand by, and one takes over when its lease ends
+    /// Allow a single holder; the others stand by, and one takes over when the lease ends
     #[arg(long)]
     exclusive: bool,
-    /// At the end, leave the address behind where nobody else holds the role
+    /// On exit, keep the address registered if nobody else holds the role
     #[arg(long)]
     keep_last: bool,
-    /// The address of a last holder that died goes after this time [default: never]
+    /// Remove the address of the last holder this long after it died [default: never]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expire_last: Option<Duration>,
     #[command(flatten)]
-    check: CheckArguments,
+    check: CheckArgs,
     #[command(flatten)]
-    hooks: HookArguments,
-    /// The time between SIGTERM and SIGKILL for COMMAND, when the role is lost
+    hooks: HookArgs,
+    /// Time between SIGTERM and SIGKILL for COMMAND when the role is lost
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     stop_timeout: Duration,
-    /// Print the Redis commands and change nothing
+    /// Print the Redis commands without running them
     #[arg(long)]
     dry_run: bool,
-    /// Run this, and hold the role while it runs; with --exclusive: run it while the role is held
+    /// Command to run while the role is held; without --exclusive, the role is held while it runs
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 #[derive(Debug, clap::Args)]
-struct CheckArguments {
-    /// Be a member only while this succeeds (sh -c)
+struct CheckArgs {
+    /// Be a member only while this command succeeds (sh -c)
     #[arg(long, value_name = "CMD")]
     check: Option<String>,
-    /// From the start of one check to that of the next
+    /// Time from the start of one check to the start of the next
     #[arg(long, value_name = "DURATION", default_value = "2s", requires = "check", value_parser = duration)]
     interval: Duration,
-    /// How long a check may take; it is killed then, and has failed
+    /// Kill a check after this time and count it as failed
     #[arg(long, value_name = "DURATION", default_value = "5s", requires = "check", value_parser = duration)]
     timeout: Duration,
-    /// So many checks in a row must pass to become a member
+    /// Consecutive checks that must pass to become a member
     #[arg(long, value_name = "N", default_value = "2", requires = "check", value_parser = clap::value_parser!(u32).range(1..))]
     rise: u32,
-    /// So many checks in a row must fail to be none any more
+    /// Consecutive checks that must fail to stop being a member
     #[arg(long, value_name = "N", default_value = "3", requires = "check", value_parser = clap::value_parser!(u32).range(1..))]
     fall: u32,
 }
 
 #[derive(Debug, clap::Args)]
-struct HookArguments {
-    /// Run this when the role has been acquired (sh -c), before COMMAND with --exclusive
+struct HookArgs {
+    /// Command to run when the role is acquired (sh -c); with --exclusive, before COMMAND
     #[arg(long, value_name = "CMD")]
     on_acquire: Option<String>,
-    /// Run this when the role is lost or left (sh -c), after COMMAND with --exclusive
+    /// Command to run when the role is lost or left (sh -c); with --exclusive, after COMMAND
     #[arg(long, value_name = "CMD")]
     on_loss: Option<String>,
-    /// How long these may take; they are killed then
+    /// Kill a hook after this time
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     hook_timeout: Duration,
 }
 
-fn lease(text: &str) -> Result<Duration, String> {
-    let lease = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
-        let shortest = humantime::format_duration(SHORTEST_LEASE);
-        let longest = humantime::format_duration(LONGEST_LEASE);
-        return Err(format!("a lease lasts from {shortest} to {longest}"));
-    }
-    Ok(lease)
+/// Why an option's time is refused.
+#[derive(Debug, thiserror::Error)]
+enum TimeError {
+    #[error(transparent)]
+    Syntax(#[from] humantime::DurationError),
+    #[error(
+        "a lease lasts from {} to {}",
+        humantime::format_duration(SHORTEST_LEASE),
+        humantime::format_duration(LONGEST_LEASE)
+    )]
+    Lease,
+    #[error("this time must be greater than zero")]
+    Zero,
+    #[error("this time is longer than a year")]
+    TooLong,
 }
 
-/// A time that is neither nothing nor absurd.
-fn duration(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    match time {
-        Duration::ZERO => Err("this time must be greater than zero".into()),
-        time if time > LONGEST => Err("this time is longer than a year".into()),
+fn lease(text: &str) -> Result<Duration, TimeError> {
+    let lease = humantime::parse_duration(text)?;
+    if (SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
+        Ok(lease)
+    } else {
+        Err(TimeError::Lease)
+    }
+}
+
+/// A time that is neither zero nor absurdly long.
+fn duration(text: &str) -> Result<Duration, TimeError> {
+    match humantime::parse_duration(text)? {
+        Duration::ZERO => Err(TimeError::Zero),
+        time if time > MAX_DURATION => Err(TimeError::TooLong),
         time => Ok(time),
     }
 }
 
-impl CheckArguments {
+impl CheckArgs {
     fn check(&self) -> Option<Check> {
         Some(Check {
             command: self.check.clone()?,
@@ -146,9 +167,9 @@ impl CheckArguments {
     }
 }
 
-impl HookArguments {
-    fn commands(&self) -> Commands {
-        Commands {
+impl HookArgs {
+    fn commands(&self) -> HookCommands {
+        HookCommands {
             acquire: self.on_acquire.clone(),
             loss: self.on_loss.clone(),
             timeout: self.hook_timeout,
@@ -156,52 +177,66 @@ impl HookArguments {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments, setting: &Setting) -> Result<Outcome, Failure> {
-    let role = member(&arguments.role, arguments.member.as_deref())?;
-    if let Some(words) = arguments.place.command() {
+pub(crate) fn run(args: &HoldArgs, context: &RegisterContext) -> Result<Outcome, Failure> {
+    let role = member(&args.role, args.member.as_deref())?;
+    if let Some(words) = args.addresses.command() {
         return Err(Failure::Usage(format!(
             "{} is not an address; to run a command while the role is held, write -- before it: \
              cloudhosts hold ... -- {}",
-            Plain(words.first().map_or("", String::as_str)),
-            Plain(&words.join(" "))
+            Escaped(words.first().map_or("", String::as_str)),
+            Escaped(&words.join(" "))
         )));
     }
-    // There is one holder, whom all machines must agree on.
-    let zone = match arguments.exclusive {
-        true => None,
-        false => arguments.zone.zone(setting)?,
+    // All machines must agree on a single holder, whatever their zones.
+    let zone = if args.exclusive {
+        None
+    } else {
+        args.zone.zone(context)?
     };
-    let source = arguments.place.source(setting)?.in_zone(zone);
-    let options = HoldOptions {
-        lease: arguments.lease,
-        exclusive: arguments.exclusive,
-        expire_last: arguments.expire_last,
-        keep_last: arguments.keep_last,
-    };
-    if arguments.dry_run {
-        let places = perform::places_of(&source, setting)?;
-        let holder = Holder::new(&setting.config, role, options);
-        return perform::print_lines(&holder.spelled(&places));
+    let source = args.addresses.source(context)?.in_zone(zone);
+    let holder = Holder::new(&context.config, role, args.options());
+    if args.dry_run {
+        let places = places(&source, context)?;
+        return print_lines(&holder.spelled(&places));
     }
     block_on(async {
-        let signals = Signals::new(!arguments.command.is_empty());
-        let signals = signals
-            .map_err(|error| Failure::Unreachable(format!("can't take signals over: {error}")))?;
-        let of_check = vec![("CLOUDHOSTS_ROLE", role.name().to_owned())];
-        let supervisor = Supervisor {
-            signals,
-            health: Health::new(arguments.check.check(), of_check),
-            hooks: Hooks::new(arguments.hooks.commands()),
-            job: Job::new(arguments.command.clone(), arguments.exclusive),
-            membership: Membership::new(Holder::new(&setting.config, role, options), source),
-            announcer: Announcer::default(),
-            rules: Rules {
-                exclusive: arguments.exclusive,
-                lease: arguments.lease,
-                stop_timeout: arguments.stop_timeout,
-            },
-            state: State::default(),
-        };
-        supervisor.run().await
+        args.supervisor(Membership::new(holder, source))?
+            .run()
+            .await
     })
+}
+
+impl HoldArgs {
+    fn options(&self) -> HoldOptions {
+        HoldOptions {
+            lease: self.lease,
+            exclusive: self.exclusive,
+            expire_last: self.expire_last,
+            keep_last: self.keep_last,
+        }
+    }
+
+    /// Prepares everything that runs while the role is held.
+    ///
+    /// # Errors
+    /// The system gives no handlers for signals.
+    fn supervisor(&self, membership: Membership) -> Result<Supervisor, Failure> {
+        let signals = Signals::new(!self.command.is_empty())
+            .map_err(|error| Failure::Unreachable(format!("can't handle signals: {error}")))?;
+        let environment = vec![("CLOUDHOSTS_ROLE", membership.role().name().to_owned())];
+        Ok(Supervisor {
+            signals,
+            health: HealthMonitor::new(self.check.check(), environment),
+            hooks: Hooks::new(self.hooks.commands()),
+            job: Job::new(self.command.clone(), self.exclusive),
+            membership,
+            announcer: Announcer::default(),
+            policy: HoldPolicy {
+                exclusive: self.exclusive,
+                lease: self.lease,
+                stop_timeout: self.stop_timeout,
+            },
+            state: SupervisorState::default(),
+        })
+    }
 }

@@ -1,5 +1,4 @@
-//! Running a line of shell that others wrote, so that it can neither hang nor
-//! flood the one who runs it: checks and hooks.
+//! Running a check or a hook in a shell, with limits on its time and output.
 
 use std::fmt;
 use std::future::Future;
@@ -9,52 +8,51 @@ use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use cloudhosts_config::printable::Escaped;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::outcome::Plain;
+/// Most bytes of each output stream that are stored; the rest is read and discarded.
+const MAX_OUTPUT: usize = 512;
 
-/// Most bytes of each output that are kept; the rest is read and thrown away.
-const KEPT: usize = 512;
+/// How long to wait for the end of its output once it has exited: its descendants may
+/// hold the pipes open.
+const OUTPUT_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How long to wait for the end of its output once it has ended: what it has
-/// started may hold the pipes for longer than it lives.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+/// How long to wait for the exit of a killed script.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the end of what was killed.
-const REAPING: Duration = Duration::from_secs(1);
-
-/// What becomes of a script.
+/// How a script ended.
 #[derive(Debug)]
-pub(super) struct Report {
-    end: End,
-    /// The first line it wrote, of its standard error where there is one.
-    said: String,
+pub(super) struct ScriptOutcome {
+    end: ScriptEnd,
+    /// The first line of its standard error, else of its standard output.
+    output: String,
 }
 
 #[derive(Debug)]
-enum End {
+enum ScriptEnd {
     Exited(ExitStatus),
     TimedOut(Duration),
     NotStarted(io::Error),
 }
 
-/// A script that runs.
-pub(super) type Running = Pin<Box<dyn Future<Output = Report>>>;
+/// A running script.
+pub(super) type RunningScript = Pin<Box<dyn Future<Output = ScriptOutcome>>>;
 
-/// Runs `text` with `sh -c`, for so long at most. It is killed, with all that it
-/// has started, when that is over, and when nobody waits for it any more.
+/// Runs `text` with `sh -c`. Its process group is killed after `limit`, or when the
+/// future is dropped.
 pub(super) async fn run(
     text: String,
     environment: Vec<(&'static str, String)>,
     limit: Duration,
-) -> Report {
+) -> ScriptOutcome {
     let started = Command::new("/bin/sh")
         .args(["-c", &text])
         .envs(environment)
-        // It is not the one that systemd waits for.
+        // systemd waits for this process, not for the script.
         .env_remove("NOTIFY_SOCKET")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -63,19 +61,19 @@ pub(super) async fn run(
         .spawn();
     match started {
         Ok(child) => Group(child).run(limit).await,
-        Err(error) => Report {
-            end: End::NotStarted(error),
-            said: String::new(),
+        Err(error) => ScriptOutcome {
+            end: ScriptEnd::NotStarted(error),
+            output: String::new(),
         },
     }
 }
 
-/// A child that leads a process group. It is killed with all of it unless it
-/// has ended.
+/// A child that leads a process group, which is killed on drop unless the child has
+/// been waited for.
 struct Group(Child);
 
 impl Group {
-    async fn run(mut self, limit: Duration) -> Report {
+    async fn run(mut self, limit: Duration) -> ScriptOutcome {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let pipes = (self.0.stdout.take(), self.0.stderr.take());
         let end = {
@@ -93,34 +91,33 @@ impl Group {
                 }
             };
             let end = match timeout(limit, ended).await {
-                Ok(Ok(status)) => End::Exited(status),
-                Ok(Err(error)) => End::NotStarted(error),
-                Err(_) => End::TimedOut(limit),
+                Ok(Ok(status)) => ScriptEnd::Exited(status),
+                Ok(Err(error)) => ScriptEnd::NotStarted(error),
+                Err(_) => ScriptEnd::TimedOut(limit),
             };
-            if !drained && matches!(end, End::Exited(_)) {
-                // What came so far is enough.
-                let _ = timeout(LAST_WORDS, drain).await;
+            if !drained && matches!(end, ScriptEnd::Exited(_)) {
+                // What has arrived by then is enough.
+                let _ = timeout(OUTPUT_TIMEOUT, drain).await;
             }
             end
         };
-        if matches!(end, End::TimedOut(_)) {
+        if matches!(end, ScriptEnd::TimedOut(_)) {
             self.kill();
-            // What can't be killed now is the kernel's.
-            let _ = timeout(REAPING, self.0.wait()).await;
+            // A process that the kernel can't kill now is left to it.
+            let _ = timeout(KILL_TIMEOUT, self.0.wait()).await;
         }
-        let said = first_line(&stderr).or_else(|| first_line(&stdout));
-        Report {
+        let output = first_line(&stderr).or_else(|| first_line(&stdout));
+        ScriptOutcome {
             end,
-            said: said.unwrap_or_default(),
+            output: output.unwrap_or_default(),
         }
     }
 
-    /// Kills all of the group, as long as its leader has not been waited for: so
-    /// its number can't be another's.
+    /// Kills the group, unless its leader has been waited for: the ID may be reused then.
     fn kill(&self) {
         let leader = self.0.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = leader.and_then(Pid::from_raw) {
-            // It may be gone this very moment.
+            // It may have exited just now.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -132,14 +129,14 @@ impl Drop for Group {
     }
 }
 
-/// Reads a pipe to its end, and keeps the beginning.
-async fn drain(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+/// Reads a pipe to its end, and stores the beginning.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, stored: &mut Vec<u8>) {
     let Some(mut pipe) = pipe else { return };
     let mut bytes = [0; 8192];
     while let Ok(count @ 1..) = pipe.read(&mut bytes).await {
-        let room = KEPT - kept.len();
+        let room = MAX_OUTPUT - stored.len();
         let read = bytes.get(..count).unwrap_or_default();
-        kept.extend(read.iter().take(room));
+        stored.extend(read.iter().take(room));
     }
 }
 
@@ -149,43 +146,42 @@ fn first_line(output: &[u8]) -> Option<String> {
     Some(line.to_owned())
 }
 
-impl Report {
+impl ScriptOutcome {
     /// Whether it ended with 0.
     pub(super) fn is_success(&self) -> bool {
-        matches!(self.end, End::Exited(status) if status.success())
+        matches!(self.end, ScriptEnd::Exited(status) if status.success())
     }
 
-    /// The exit code where there is no such program, or it can't be run: as the
-    /// shell says it.
+    /// The shell's exit code where there is no such program, or it can't be run.
     pub(super) fn broken(&self) -> Option<u8> {
         match self.end {
-            End::Exited(status) => match status.code() {
+            ScriptEnd::Exited(status) => match status.code() {
                 Some(126) => Some(126),
                 Some(127) => Some(127),
                 _ => None,
             },
-            End::NotStarted(_) => Some(126),
-            End::TimedOut(_) => None,
+            ScriptEnd::NotStarted(_) => Some(126),
+            ScriptEnd::TimedOut(_) => None,
         }
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ScriptOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.end {
-            End::Exited(status) => match (status.code(), status.signal()) {
+            ScriptEnd::Exited(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => write!(f, "exit status {code}")?,
                 (None, signal) => write!(f, "killed by signal {}", signal.unwrap_or_default())?,
             },
-            End::TimedOut(limit) => {
+            ScriptEnd::TimedOut(limit) => {
                 let limit = humantime::format_duration(*limit);
                 write!(f, "killed, as it took longer than {limit}")?;
             }
-            End::NotStarted(error) => write!(f, "it can't be run: {error}")?,
+            ScriptEnd::NotStarted(error) => write!(f, "it can't be run: {error}")?,
         }
-        match self.said.as_str() {
+        match self.output.as_str() {
             "" => Ok(()),
-            said => write!(f, ": {}", Plain(said)),
+            output => write!(f, ": {}", Escaped(output)),
         }
     }
 }

@@ -1,30 +1,29 @@
-//! What is done when a role is acquired, held and lost.
+//! What happens when a role is acquired, held and lost.
 //!
-//! One loop waits for whatever happens next: a signal, the end of the command, a
-//! check, a hook, an answer of Redis, the end of the lease. Each event changes
-//! what is known ([`Supervisor::take`]); then what should be so is compared with
-//! what is so, and the difference made ([`Supervisor::settle`]). Nothing else
-//! starts or stops anything.
+//! One loop waits for the next event: a signal, the exit of the command, a check, a
+//! hook, an answer of Redis, the end of the lease. Each event changes the state
+//! ([`Supervisor::handle`]); then what should run is compared with what runs, and started or
+//! stopped ([`Supervisor::reconcile`]). Nothing else starts or stops anything.
 //!
-//! - A command of a role that is not exclusive runs from the first attempt on,
-//!   whatever becomes of the membership; its end is the end.
-//! - A command of an exclusive role runs while the role is held. It is started
-//!   after the hook, and stopped, with all that it has started, before the lease
-//!   ends. The role is left only when that and the hook of its loss have ended, so
-//!   that the next holder finds nobody.
+//! - The command of a role that is not exclusive runs from the first attempt on,
+//!   whatever happens to the membership; when it exits, everything ends.
+//! - The command of an exclusive role runs while the role is held. It is started
+//!   after the hook, and stopped, with its process group, before the lease ends. The role
+//!   is left only when the command and the hook of the loss have ended, so that nothing of
+//!   this holder runs when the next one starts.
 
 use std::time::{Duration, Instant};
 
-use cloudhosts_registry::register::{Beat, Trouble};
+use cloudhosts_registry::register::{RegisterError, Renewal};
 use rustix::process::Signal;
 
-use super::super::signals::{Signals, is_an_end};
 use super::announce::Announcer;
-use super::awake::{Awake, awake_until};
-use super::check::{Health, News};
-use super::hooks::{Hooks, Moment};
-use super::job::{Ended, Job, NotStarted};
-use super::membership::{Membership, Step};
+use super::boottime::{BootTime, sleep_until};
+use super::check::{HealthEvent, HealthMonitor};
+use super::hooks::{HookEvent, Hooks};
+use super::job::{Job, JobExit, NotStarted};
+use super::membership::{Membership, MembershipEvent};
+use super::signals::{Signals, ends_holder};
 use crate::outcome::{Failure, Outcome};
 use crate::progress::Progress;
 
@@ -32,34 +31,34 @@ use crate::progress::Progress;
 pub(super) struct Supervisor {
     pub(super) signals: Signals,
     pub(super) membership: Membership,
-    pub(super) health: Health,
+    pub(super) health: HealthMonitor,
     pub(super) hooks: Hooks,
     pub(super) job: Job,
     pub(super) announcer: Announcer,
-    pub(super) rules: Rules,
-    pub(super) state: State,
+    pub(super) policy: HoldPolicy,
+    pub(super) state: SupervisorState,
 }
 
-/// What was asked for.
+/// The policy by the command line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
-    /// There is one holder, and the others stand by.
+pub(super) struct HoldPolicy {
+    /// There is a single holder; the others stand by.
     pub(super) exclusive: bool,
     pub(super) lease: Duration,
     /// How long the command may take to end once it was told to.
     pub(super) stop_timeout: Duration,
 }
 
-/// How far it has come.
+/// What is known so far.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct SupervisorState {
     /// A first attempt was made.
     begun: bool,
     /// The role is held, as far as hooks and command know.
     held: Option<Tenure>,
-    /// It is held no more; hooks and command are to be told.
+    /// It is lost, and hooks and command have still to be told.
     losing: bool,
-    /// What comes of it, when all of it is to end.
+    /// Set when everything is to end: the result.
     ending: Option<Result<Outcome, Failure>>,
 }
 
@@ -70,15 +69,15 @@ struct Tenure {
     addresses: String,
 }
 
-/// What happens.
+/// What the loop waits for.
 enum Event {
     Signal(Signal),
-    JobEnded(Ended),
+    JobEnded(JobExit),
     JobOverdue,
     LeaseRunsOut,
     HookEnded,
-    News(News),
-    Step(Step),
+    HealthEvent(HealthEvent),
+    MembershipEvent(MembershipEvent),
 }
 
 impl Supervisor {
@@ -87,7 +86,7 @@ impl Supervisor {
     /// # Errors
     /// The first attempt was refused, and will be again.
     pub(super) async fn run(mut self) -> Result<Outcome, Failure> {
-        self.settle();
+        self.reconcile();
         let mut waiting = self.progress();
         loop {
             if self.is_over()
@@ -96,16 +95,16 @@ impl Supervisor {
                 return ending;
             }
             let event = self.next().await;
-            if !matches!(event, Event::News(News::Healthy)) {
-                // Whatever follows from it is told, or tells something itself.
+            if !matches!(event, Event::HealthEvent(HealthEvent::Healthy)) {
+                // Whatever follows is announced.
                 drop(waiting.take());
             }
-            self.take(event);
-            self.settle();
+            self.handle(event);
+            self.reconcile();
         }
     }
 
-    /// What a terminal shows until there is something to tell.
+    /// Shown on a terminal until there is something to announce.
     fn progress(&self) -> Option<Progress> {
         let role = self.membership.role();
         let text = format!("Waiting to hold {role}...");
@@ -114,24 +113,24 @@ impl Supervisor {
 
     async fn next(&mut self) -> Event {
         let wanted = self.is_wanted();
-        let surrender = self.surrender().map(Awake::at);
-        let overdue = self.overdue().map(Awake::at);
+        let surrender = self.surrender().map(BootTime::at);
+        let overdue = self.overdue().map(BootTime::at);
         tokio::select! {
             biased;
             signal = self.signals.next() => Event::Signal(signal),
             ended = self.job.ended() => Event::JobEnded(ended),
-            () = awake_until(overdue) => Event::JobOverdue,
-            () = awake_until(surrender) => Event::LeaseRunsOut,
+            () = sleep_until(overdue) => Event::JobOverdue,
+            () = sleep_until(surrender) => Event::LeaseRunsOut,
             () = self.hooks.ended() => Event::HookEnded,
-            news = self.health.news() => Event::News(news),
-            step = self.membership.step(wanted) => Event::Step(step),
+            news = self.health.next() => Event::HealthEvent(news),
+            step = self.membership.step(wanted) => Event::MembershipEvent(step),
         }
     }
 
-    /// Whether Redis is to have us, as a member or a standby.
+    /// Whether this machine should be a member or a standby.
     fn is_wanted(&self) -> bool {
-        // Nobody else is to hold it as long as the command or a hook runs.
-        let held = self.rules.exclusive && self.membership.expires().is_some();
+        // No other machine may hold it as long as the command or a hook runs.
+        let held = self.policy.exclusive && self.membership.expires().is_some();
         self.is_fit() || (held && (self.job.is_running() || !self.hooks.is_idle()))
     }
 
@@ -140,15 +139,15 @@ impl Supervisor {
         self.state.ending.is_none() && self.health.is_healthy()
     }
 
-    /// When to give up what could not be renewed: early enough for the command
-    /// to have ended when somebody else may hold the role.
+    /// When to give up a role that could not be renewed: early enough for the command
+    /// to have exited before another machine may hold the role.
     fn surrender(&self) -> Option<Instant> {
-        let held = self.rules.exclusive && self.state.held.is_some() && !self.state.losing;
+        let held = self.policy.exclusive && self.state.held.is_some() && !self.state.losing;
         let expires = self.membership.expires().filter(|_| held)?;
-        expires.checked_sub(self.rules.lease / 3)
+        expires.checked_sub(self.policy.lease / 3)
     }
 
-    /// Whether nothing is left that is to come to its end.
+    /// Whether everything has ended.
     fn is_over(&self) -> bool {
         self.state.held.is_none()
             && !self.job.is_running()
@@ -156,7 +155,7 @@ impl Supervisor {
             && !self.membership.is_joined()
     }
 
-    fn take(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         match event {
             Event::Signal(signal) => self.signalled(signal),
             Event::JobEnded(ended) if !ended.told_to => self.end(Ok(Outcome::Code(ended.code))),
@@ -169,76 +168,76 @@ impl Supervisor {
                 self.announcer.surrendered(role, left.unwrap_or_default());
                 self.state.losing = true;
             }
-            Event::News(news) => self.checked(news),
-            Event::Step(Step::Renewed(beat)) => self.renewed(beat),
-            Event::Step(Step::Left(Ok(ended))) => {
+            Event::HealthEvent(news) => self.checked(news),
+            Event::MembershipEvent(MembershipEvent::Renewed(beat)) => self.renewed(beat),
+            Event::MembershipEvent(MembershipEvent::Left(Ok(ended))) => {
                 let (role, places) = (self.membership.role(), self.membership.places());
                 self.announcer.left(role, places, &ended);
             }
-            Event::Step(Step::Left(Err(trouble))) => self.not_left(&trouble),
+            Event::MembershipEvent(MembershipEvent::Left(Err(trouble))) => self.not_left(&trouble),
         }
     }
 
-    /// A command is sent what we are; without one a signal is the end.
+    /// Passes the signal to the command; without one it ends everything.
     fn signalled(&mut self, signal: Signal) {
         if self.job.is_running() && !self.job.is_stopping() {
             self.job.pass(signal);
-        } else if is_an_end(signal) {
+        } else if ends_holder(signal) {
             self.end(Ok(Outcome::Yes));
         }
     }
 
-    fn checked(&mut self, news: News) {
+    fn checked(&mut self, news: HealthEvent) {
         let role = self.membership.role();
         match news {
-            News::Healthy => {}
-            News::Failing(report) => self.announcer.failing(role, &report.to_string()),
-            News::Unhealthy(report) => {
+            HealthEvent::Healthy => {}
+            HealthEvent::Failing(report) => self.announcer.failing(role, &report.to_string()),
+            HealthEvent::Unhealthy(report) => {
                 self.announcer.unhealthy(role, &report.to_string());
                 self.state.losing = self.state.held.is_some();
             }
-            News::Broken(code, report) => {
+            HealthEvent::Broken(code, report) => {
                 self.announcer.unhealthy(role, &report.to_string());
                 self.end(Ok(Outcome::Code(code)));
             }
         }
     }
 
-    fn renewed(&mut self, beat: Result<Beat, Failure>) {
+    fn renewed(&mut self, beat: Result<Renewal, Failure>) {
         let first = !std::mem::replace(&mut self.state.begun, true);
         let role = self.membership.role();
         match beat {
-            Ok(Beat::Held { done, term, .. }) => {
-                // What is being given up is acquired anew after that.
+            Ok(Renewal::Held { done, term, .. }) => {
+                // A role that is being given up is acquired again afterwards.
                 if !self.state.losing && self.is_fit() {
-                    let lease = self.rules.lease;
+                    let lease = self.policy.lease;
                     self.announcer.held(&self.membership, &done, term, lease);
                     self.acquired(term);
                 }
             }
-            Ok(Beat::Standby { holder, ended }) => {
+            Ok(Renewal::Standby { holder, ended }) => {
                 if let Some(ended) = ended {
                     self.announcer.ended(role, &ended);
                 }
                 self.announcer.standby(role, &holder);
                 self.state.losing = self.state.held.is_some();
             }
-            Ok(Beat::Ended(ended)) => {
+            Ok(Renewal::Ended(ended)) => {
                 self.announcer.ended(role, &ended);
                 self.end(Ok(Outcome::Ended));
             }
-            Ok(Beat::Failed(trouble)) if first && !trouble.may_pass() => {
+            Ok(Renewal::Failed(trouble)) if first && !trouble.may_pass() => {
                 let why = format!("can't hold {role}: {trouble}");
                 self.membership.give_up();
                 self.end(Err(Failure::Unreachable(why)));
             }
-            Ok(Beat::Failed(trouble)) => self.not_renewed(&trouble.to_string()),
+            Ok(Renewal::Failed(trouble)) => self.not_renewed(&trouble.to_string()),
             Err(failure @ Failure::Usage(_)) if first => self.end(Err(failure)),
             Err(failure) => self.not_renewed(&failure.to_string()),
         }
     }
 
-    /// It is held. In another term than before somebody else held it meanwhile.
+    /// The role is held. If the term changed, another machine held it in between.
     fn acquired(&mut self, term: Option<u64>) {
         match &self.state.held {
             Some(tenure) if tenure.term == term => {}
@@ -248,7 +247,7 @@ impl Supervisor {
                     term,
                     addresses: self.membership.addresses(),
                 });
-                self.hooks.push(Moment::Acquire, self.environment());
+                self.hooks.push(HookEvent::Acquire, self.environment());
             }
         }
     }
@@ -259,15 +258,15 @@ impl Supervisor {
             .not_renewed(self.membership.role(), held, why);
     }
 
-    fn not_left(&mut self, trouble: &Trouble) {
-        let (role, lease) = (self.membership.role(), self.rules.lease);
+    fn not_left(&mut self, trouble: &RegisterError) {
+        let (role, lease) = (self.membership.role(), self.policy.lease);
         self.announcer.not_left(role, &trouble.to_string(), lease);
         if self.state.ending.is_some() {
             self.membership.give_up();
         }
     }
 
-    /// All of it is to end. The first reason counts.
+    /// Ends everything. The first reason counts.
     fn end(&mut self, outcome: Result<Outcome, Failure>) {
         if self.state.ending.is_none() {
             Announcer::stopping();
@@ -276,14 +275,15 @@ impl Supervisor {
         self.state.losing = self.state.held.is_some();
     }
 
-    /// Starts and stops what is to run and what is not.
-    fn settle(&mut self) {
-        let tied = self.rules.exclusive || self.state.ending.is_some();
+    /// Starts what should run, and stops what should not.
+    fn reconcile(&mut self) {
+        let tied = self.policy.exclusive || self.state.ending.is_some();
         if self.state.losing || self.state.ending.is_some() {
             if tied && self.job.is_running() {
-                self.job.stop(Instant::now() + self.rules.stop_timeout);
+                self.job.stop(Instant::now() + self.policy.stop_timeout);
             } else if let Some(tenure) = &self.state.held {
-                self.hooks.push(Moment::Loss, self.environment_of(tenure));
+                self.hooks
+                    .push(HookEvent::Loss, self.environment_of(tenure));
                 self.state.held = None;
             }
             self.state.losing = self.state.held.is_some();
@@ -292,26 +292,27 @@ impl Supervisor {
             && let Err(NotStarted(code)) = self.job.start(self.environment())
         {
             self.end(Ok(Outcome::Code(code)));
-            self.settle();
+            self.reconcile();
         }
     }
 
     fn may_start(&self) -> bool {
         let state = &self.state;
-        let now = match self.rules.exclusive {
-            true => state.held.is_some() && !state.losing && self.hooks.is_idle(),
+        let now = if self.policy.exclusive {
+            state.held.is_some() && !state.losing && self.hooks.is_idle()
+        } else {
             // What is checked may be the command.
-            false => state.begun || self.health.is_checked(),
+            state.begun || self.health.is_checked()
         };
         now && state.ending.is_none()
     }
 
-    /// When a command that was told to end is killed: after its time, and when
-    /// somebody else may hold the role.
+    /// When a command that was told to exit is killed: after the timeout, or when another
+    /// machine may hold the role.
     fn overdue(&self) -> Option<Instant> {
         let deadline = self.job.deadline()?;
         match self.membership.expires() {
-            Some(expires) if self.rules.exclusive => Some(deadline.min(expires)),
+            Some(expires) if self.policy.exclusive => Some(deadline.min(expires)),
             _ => Some(deadline),
         }
     }

@@ -1,55 +1,70 @@
-//! A hash and its log.
+//! Applies the change log to a hash.
 
-use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, Set};
-use crate::connect::Refusal;
-use crate::follow::draft::Gone;
-use crate::follow::plan::Way;
-use crate::follow::question::{Answer, Place, Question, Reply};
-use crate::follow::replica::{Content, Full};
-use crate::follow::role::role_of;
-use crate::follow::scan::needed;
-use crate::follow::trouble::{Trouble, strange};
-use crate::follow::verdict::LogEvidence;
-use crate::follow::wish::Cause;
-use crate::log::{Entry, Operation};
-use redis::{Value, cmd};
 use std::time::Instant;
 
+use redis::{Value, cmd};
+
+use super::{Hash, Obstacle, PAGE, SMALLEST_PAGE, SetOutcome};
+use crate::connect::ErrorReply;
+use crate::fault::Fault;
+use crate::follow::pending_changes::Absence;
+use crate::follow::read_error::ReadError;
+use crate::follow::read_plan::ReadMethod;
+use crate::follow::replica::{Content, ReplicaFull};
+use crate::follow::request::{CommandTag, Replies, Reply, Request};
+use crate::follow::role::role_of;
+use crate::follow::scan::cannot_measure;
+use crate::follow::scheduled_scan::ScanCause;
+use crate::follow::verdict::LogEvidence;
+use crate::log::{LogEntry, Operation};
+
 impl Hash {
-    /// Asks for its length and for what is new in its log.
-    pub(in crate::follow) fn ask(&self, index: usize, with_log: bool, question: &mut Question) {
+    /// Adds the commands for its length and the new entries of its log.
+    pub(in crate::follow) fn ask_length_and_log(
+        &self,
+        index: usize,
+        with_log: bool,
+        request: &mut Request,
+    ) {
         if self.now.denied {
             return;
         }
-        question.add(Place::Length(index), cmd("HLEN").arg(&self.key).to_owned());
+        request.add(
+            CommandTag::Length(index),
+            cmd("HLEN").arg(&self.key).to_owned(),
+        );
         if with_log && !self.now.log_denied {
-            let log = self.known.mark.question(&self.log_key, self.now.page);
-            question.add(Place::Log(index), log);
+            let log = self.known.mark.command(&self.log_key, self.now.page);
+            request.add(CommandTag::Log(index), log);
         }
     }
 
-    /// The user may not ask for this.
+    /// The user may not do this.
     ///
     /// # Errors
-    /// Why the connection is of no more use.
-    pub(in crate::follow) fn deny(&mut self, what: Place, refusal: &Refusal) -> Result<(), String> {
+    /// The connection is of no more use.
+    pub(in crate::follow) fn deny(
+        &mut self,
+        what: CommandTag,
+        reply: &ErrorReply,
+    ) -> Result<(), Fault> {
         let now = Instant::now();
-        let measured = self.plan.way(now) == Ok(Way::Measured);
+        let measured = self.plan.way(now) == Ok(ReadMethod::Measured);
         match what {
-            Place::Log(_) => {
+            CommandTag::Log(_) => {
                 self.now.log_denied = true;
                 self.now.more = false;
             }
-            Place::Scan(_) if measured => match needed(refusal.clone()) {
-                Trouble::Lost(why) => return Err(why),
-                Trouble::Hash(why) => {
+            CommandTag::Scan(_) if measured => match cannot_measure(reply.clone()) {
+                ReadError::Lost(why) => return Err(why),
+                ReadError::Hash(why) => {
                     self.plan.cannot_measure(&why, now);
                     self.cannot_be_read(Obstacle::Failed(why));
                 }
             },
-            _ => match Trouble::from(refusal.clone()) {
-                Trouble::Lost(why) => return Err(why),
-                Trouble::Hash(why) => {
+            _ => match ReadError::from(reply.clone()) {
+                ReadError::Lost(why) => return Err(why),
+                ReadError::Hash(why) => {
                     self.now.denied = true;
                     self.cannot_be_read(Obstacle::Refused(why));
                 }
@@ -58,39 +73,39 @@ impl Hash {
         Ok(())
     }
 
-    /// It is time to see whether the user may by now.
+    /// Tries again what was refused.
     pub(in crate::follow) fn try_what_was_denied(&mut self) {
         self.now.denied = false;
         self.now.log_denied = false;
     }
 
-    /// An answer that held a page of the log, and no more, passed the budget.
+    /// A reply with a page of the log, and no more, exceeded the limit.
     pub(in crate::follow) fn shorten_pages(&mut self) {
         self.largest_page = (self.now.page / 8).max(SMALLEST_PAGE);
     }
 
-    /// Takes its length, and what is new in its log. Says whether the log told
-    /// of a change of the hash. `begins`: the question was the first of a scan.
-    /// A scan that is wished for meanwhile is due at `due`.
+    /// Takes the length, and the new entries of the log. Returns whether they changed the hash.
+    /// `begins`: the request was the first of a scan.
+    /// A scan that is scheduled for meanwhile is due at `due`.
     pub(in crate::follow) fn take_log(
         &mut self,
         index: usize,
-        answer: &mut Answer,
+        replies: &mut Replies,
         begins: bool,
         due: Instant,
-    ) -> Result<bool, String> {
-        let length = answer.take(Place::Length(index)).next();
-        let log = answer.take(Place::Log(index)).next();
+    ) -> Result<bool, Fault> {
+        let length = replies.take(CommandTag::Length(index)).next();
+        let log = replies.take(CommandTag::Log(index)).next();
         if let Err(why) = self.take_length(length, due) {
             return match why {
-                Trouble::Lost(why) => Err(why),
-                Trouble::Hash(why) => {
+                ReadError::Lost(why) => Err(why),
+                ReadError::Hash(why) => {
                     self.cannot_be_read(Obstacle::Refused(why));
                     Ok(false)
                 }
             };
         }
-        // Where it is refused, or is no stream, there is no log.
+        // If it is refused, or is not a stream, there is no log.
         let operated = if let Some(Ok(log)) = log {
             self.now.log_read = true;
             self.take_entries(&log, begins, due)
@@ -108,23 +123,23 @@ impl Hash {
         &mut self,
         length: Option<Reply>,
         due: Instant,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ReadError> {
         let Some(length) = length else { return Ok(()) };
         let Value::Int(length) = length? else {
-            return Err(strange("HLEN"));
+            return Err(ReadError::unexpected_reply("HLEN"));
         };
-        let length = u64::try_from(length).map_err(|_| strange("HLEN"))?;
+        let length = u64::try_from(length).map_err(|_| ReadError::unexpected_reply("HLEN"))?;
         self.now.length = Some(length);
         if self.fresh {
             self.pacer
                 .sized(usize::try_from(length).unwrap_or(usize::MAX), 0);
         }
-        if let Some(wish) = &mut self.now.wish {
-            wish.sized = true;
+        if let Some(scheduled) = &mut self.now.scheduled {
+            scheduled.sized = true;
         }
         if let Some(Obstacle::Refused(_)) = self.now.obstacle {
             self.now.obstacle = None;
-            self.wish(Cause::Change, due);
+            self.schedule_scan(ScanCause::Change, due);
         }
         Ok(())
     }
@@ -137,7 +152,7 @@ impl Hash {
         } else {
             PAGE.min(self.largest_page)
         };
-        // A log that begins under our eyes leaves nothing open.
+        // A log that was created while the hash is tracked has no gap.
         let begins_here = self.now.watched && read.evidence == LogEvidence::Absent && !read.gap;
         if !begins_here {
             self.weigh(read.evidence);
@@ -150,10 +165,10 @@ impl Hash {
             scan.gap = true;
             scan.torn |= !scan.is_exact();
         }
-        // What was scanned without the log is newer than what it tells now.
+        // What was scanned without the log is newer than these entries.
         let behind = std::mem::take(&mut self.known.behind);
         if behind || read.gap {
-            self.wish(Cause::Change, due);
+            self.schedule_scan(ScanCause::Change, due);
         }
         if read.newest_len.is_some() {
             self.now.newest_len = read.newest_len;
@@ -165,18 +180,17 @@ impl Hash {
         operated
     }
 
-    /// What the log says now of whether the data goes on. What it once could not
-    /// prove since the last scan it cannot prove later either, and what it once
-    /// refuted stays so.
+    /// Adds evidence about the continuity of the data. What the log once did not prove since the
+    /// last scan it cannot prove later, and what it once refuted remains refuted.
     fn weigh(&mut self, now: LogEvidence) {
         let before = self.known.evidence.unwrap_or(LogEvidence::Continues);
         self.known.evidence = Some(before.max(now));
     }
 
-    /// Applies one entry, or where that is behind, only what it drops. Says
-    /// whether it told of a change of the hash.
-    pub(super) fn apply(&mut self, entry: &Entry, behind: bool, due: Instant) -> bool {
-        // Data that has this entry has all that was changed before it.
+    /// Applies an entry, or only its `.drop` if the replica is newer (`behind`). Returns whether it
+    /// changes the hash.
+    pub(super) fn apply(&mut self, entry: &LogEntry, behind: bool, due: Instant) -> bool {
+        // Data that includes this entry includes all changes before it.
         self.known.unlogged = false;
         self.known.logged = true;
         self.now.newest_len = entry.len;
@@ -187,16 +201,16 @@ impl Hash {
                 Operation::Set { .. } | Operation::Delete { .. } if behind => {}
                 Operation::Set { field, value } => {
                     match self.set(field, Content::of(value)) {
-                        Ok(Set::Changed) => self.draft.attribute(operation, entry),
-                        Ok(Set::Same) => {}
-                        Err(Full) => self.wish(Cause::Change, due),
+                        Ok(SetOutcome::Changed) => self.pending.attribute(operation, entry),
+                        Ok(SetOutcome::Same) => {}
+                        Err(ReplicaFull) => self.schedule_scan(ScanCause::Change, due),
                     }
                     self.overrule(field);
                 }
                 Operation::Delete { field } => {
                     self.forget(field);
-                    self.draft.gone(field, Gone::Removed);
-                    self.draft.attribute(operation, entry);
+                    self.pending.gone(field, Absence::Removed);
+                    self.pending.attribute(operation, entry);
                     self.overrule(field);
                 }
                 Operation::Drop(scope) => {
@@ -204,23 +218,23 @@ impl Hash {
                     {
                         self.known.drops.push(scope.clone());
                     }
-                    self.draft.dropped(scope.clone());
-                    self.draft.attribute(operation, entry);
+                    self.pending.dropped(scope.clone());
+                    self.pending.attribute(operation, entry);
                 }
-                Operation::Reset => self.wish(Cause::Change, due),
+                Operation::Reset => self.schedule_scan(ScanCause::Change, due),
             }
         }
         operated
     }
 
-    /// A scan under way must not take this field back, and a role that is left
-    /// as it was is so no longer.
+    /// The log changed this field: a scan in progress must not undo that, and its role is no longer
+    /// deferred.
     pub(super) fn overrule(&mut self, field: &[u8]) {
         let role = role_of(field);
-        if self.known.gap && !self.told_after_gap.contains(&*role) {
-            self.told_after_gap.insert(role.clone().into_owned());
+        if self.known.gap && !self.logged_after_gap.contains(&*role) {
+            self.logged_after_gap.insert(role.clone().into_owned());
         }
-        if self.now.unsettled.fields_of(&role).is_some() {
+        if self.now.deferred.fields_of(&role).is_some() {
             self.now.overtaken.insert(role.into_owned());
         }
         if let Some(scan) = &mut self.now.scan {
@@ -228,8 +242,7 @@ impl Hash {
         }
     }
 
-    /// A length that is not that of what is known tells of a change that was not
-    /// logged.
+    /// If the length differs from that of the replica, there was a change that was not logged.
     pub(super) fn compare_length(&mut self, due: Instant) {
         let quiet = self.now.watched
             && !self.now.more
@@ -237,7 +250,7 @@ impl Hash {
             && !self.is_suspected()
             && self.now.obstacle.is_none();
         if quiet && self.length_differs(self.replica.len()) {
-            self.wish(Cause::Change, due);
+            self.schedule_scan(ScanCause::Change, due);
         }
     }
 
@@ -247,13 +260,13 @@ impl Hash {
             .is_some_and(|length| length as i64 != fields as i64 + self.excess)
     }
 
-    /// Whether the log has to be read on before anything may be told.
+    /// Whether more of the log must be read before anything may be reported.
     pub(in crate::follow) fn has_more(&self) -> bool {
         self.now.more
     }
 
-    /// Whether it changed in a way that its log cannot tell. What the logs of
-    /// other hashes tell may be half of the same change.
+    /// Whether it changed in a way that its log does not show. What the logs of other hashes show may
+    /// be half of the same change.
     pub(in crate::follow) fn is_half_known(&self) -> bool {
         self.is_suspected() && (self.known.gap || !self.now.log_read)
     }

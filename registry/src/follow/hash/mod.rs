@@ -1,52 +1,57 @@
-//! One hash that is followed: what is known of it, and what is to be done.
+//! One hash that is followed: its state and how it changes.
+//!
+//! `schedule` turns invalidations into scans, `log` applies entries of the change log, `scanning`
+//! runs a scan, `scan_result` and `roles` apply what it found.
 
-mod due;
 mod log;
-mod outcome;
-mod reading;
 mod roles;
+mod scan_result;
+mod scanning;
+mod schedule;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use cloudhosts_config::Allow;
 
 use super::checkpoint::HashCheckpoint;
-use super::draft::Draft;
+use super::deferred_roles::DeferredRoles;
 use super::event::{Changes, Extent};
 use super::loss_counters::LossCounters;
 use super::pacer::Pacer;
-use super::plan::ReadPlan;
-use super::replica::{Content, Full, Replica};
+use super::pending_changes::PendingChanges;
+use super::read_plan::ReadPlan;
+use super::replica::{Content, Replica, ReplicaFull};
 use super::replication_identity::ReplicationIdentity;
 use super::scan::Scan;
-use super::unsettled::Unsettled;
-use super::wish::Wish;
+use super::scheduled_scan::ScheduledScan;
 use crate::log::log_key;
 use crate::pairs::Pairs;
 use crate::record::Field;
 use crate::unreadable::Unreadable;
-use cloudhosts_config::Allow;
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
 
-/// For so long a hash is read at once that changed under a scan.
+/// How long a hash is read by HGETALL after it changed during a scan.
 const TURBULENT: Duration = Duration::from_secs(10);
 
-/// Entries of the log that are asked for at a time.
+/// Entries of the log that are read at a time.
 const PAGE: usize = 256;
 
-/// The same while there are more; and the fewest, where entries are so large
-/// that a page of them passes the budget of the connection.
+/// The most while there are more; and the fewest, if entries are so large that a page exceeds the
+/// limit of a reply.
 const LARGEST_PAGE: usize = 4_096;
 const SMALLEST_PAGE: usize = 2;
 
-/// What Redis said of itself at one moment.
+/// What INFO said at one moment.
 #[derive(Debug, Clone, Default)]
 pub(in crate::follow) struct ServerFacts {
     pub(in crate::follow) identity: Option<ReplicationIdentity>,
-    /// Only where it was asked for.
+    /// Only if it was requested.
     pub(in crate::follow) losses: Option<LossCounters>,
 }
 
-/// Whether the mirror was told that the hash can be read.
+/// What was last reported about whether the hash can be read.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Told {
+enum Published {
     #[default]
     Nothing,
     Readable,
@@ -56,9 +61,9 @@ enum Told {
 /// What keeps a hash from being read.
 #[derive(Debug)]
 enum Obstacle {
-    /// Redis refuses even its length. That may end at any moment.
+    /// Redis refuses even HLEN. That may end at any moment.
     Refused(Unreadable),
-    /// Reading it failed, and is tried again as the plan says.
+    /// Reading it failed. It is retried by the read plan.
     Failed(Unreadable),
 }
 
@@ -67,35 +72,34 @@ pub(in crate::follow) struct Hash {
     pub(in crate::follow) key: String,
     log_key: String,
     replica: Replica,
-    /// Which roles are mirrored; none where all are.
+    /// Which roles are mirrored. None if all are.
     allow: Option<Allow>,
-    /// How many fields of the replica belong to others.
+    /// How many fields of the replica belong to other roles.
     filtered: usize,
-    draft: Draft,
-    told: Told,
+    pending: PendingChanges,
+    published: Published,
     known: HashCheckpoint,
-    /// Nothing was ever known of it.
+    /// The hash was never read.
     fresh: bool,
-    /// By how much Redis counts more fields than there are: fields that have
-    /// expired by themselves are counted until they are deleted.
+    /// How many more fields HLEN counts than there are: it includes expired fields that are not
+    /// deleted yet.
     excess: i64,
-    /// How it is read.
+    /// How it is read: whole or measured.
     pub(in crate::follow) plan: ReadPlan,
-    /// What reading it costs, and the rest that follows.
+    /// When it may be scanned again.
     pub(in crate::follow) pacer: Pacer,
     largest_page: usize,
-    /// Roles of which the log told after a gap: they are partly as they are now.
-    told_after_gap: HashSet<Vec<u8>>,
-    /// It has changed under a scan, and may again.
+    /// Roles that the log changed after a gap: they are partly up to date.
+    logged_after_gap: HashSet<Vec<u8>>,
+    /// Until when it is read by HGETALL, because it changed during a scan.
     turbulent_until: Option<Instant>,
-    now: Connected,
+    now: ConnectionState,
 }
 
-/// What holds for one connection.
+/// The state that is lost with the connection.
 #[derive(Default)]
-struct Connected {
-    /// The user may not read the hash, or not its log. These are not asked for
-    /// until the next resync.
+struct ConnectionState {
+    /// The user may not read the hash, or not its log. Not tried again until the next resync.
     denied: bool,
     log_denied: bool,
     obstacle: Option<Obstacle>,
@@ -103,46 +107,45 @@ struct Connected {
     page: usize,
     /// The last page of the log was full.
     more: bool,
-    /// Whether the last question asked for the log.
+    /// Whether the last request read the log.
     log_read: bool,
-    /// How many fields the hash had after the newest entry, if that says so.
+    /// How many fields the hash had after the newest entry, if that has `.len`.
     newest_len: Option<u64>,
-    /// The pushes before the next question belong to entries that were read.
+    /// The pushes before the next request belong to entries that were read.
     explained: bool,
-    wish: Option<Wish>,
+    scheduled: Option<ScheduledScan>,
     scan: Option<Scan>,
-    /// The number of the last scan that is complete.
+    /// The number of the last complete scan.
     completed: u64,
-    /// What is missing was deleted under our eyes.
+    /// The hash is tracked since a complete scan: what is missing was deleted.
     watched: bool,
-    /// The number of the last flush that was pushed and is not settled.
+    /// The number of the last pushed flush that no scan has evaluated.
     flushed: Option<u64>,
-    unsettled: Unsettled,
-    /// Roles among these of which the log has told meanwhile.
+    deferred: DeferredRoles,
+    /// Deferred roles that the log has changed meanwhile.
     overtaken: HashSet<Vec<u8>>,
 }
 
-/// What it makes of a field that it is given a value.
+/// What setting a field did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Set {
-    /// It had that value.
+pub(super) enum SetOutcome {
+    /// Nothing: the field had that value.
     Same,
-    /// It is new, or had another.
+    /// The field is new, or had another value.
     Changed,
 }
 
-/// Raw fields and their values; none where there is no such field.
+/// Raw fields and their values. None if there is no such field.
 type FieldsRead = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// A role with its fields, and their values as they were read.
+/// A role with its fields and values, as read.
 pub(in crate::follow) struct ReadRole {
     pub(in crate::follow) role: Vec<u8>,
     pub(in crate::follow) fields: FieldsRead,
 }
 
 impl Hash {
-    /// A hash of which this is known, and whose roles are mirrored as far as
-    /// `allow` says.
+    /// A hash with this known state.
     pub(in crate::follow) fn new(
         key: &str,
         pairs: Option<&Pairs>,
@@ -157,7 +160,7 @@ impl Hash {
             key: key.to_owned(),
             log_key: log_key(key),
             fresh: replica.is_empty(),
-            // What did not fit is as unknown as if nothing were known.
+            // If not everything fits, the checkpoint does not apply.
             known: if whole.is_ok() {
                 known
             } else {
@@ -166,31 +169,31 @@ impl Hash {
             replica,
             allow: (!allow.allows_all()).then(|| allow.clone()),
             filtered: 0,
-            draft: Draft::default(),
-            told: Told::default(),
+            pending: PendingChanges::default(),
+            published: Published::default(),
             excess: 0,
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
-            told_after_gap: HashSet::new(),
+            logged_after_gap: HashSet::new(),
             turbulent_until: None,
-            now: Connected::default(),
+            now: ConnectionState::default(),
         };
         hash.count_filtered();
         hash
     }
 
-    /// A connection was made: what held for the one before does so no more.
+    /// A connection was made: resets the state of the previous one.
     pub(in crate::follow) fn connected(&mut self) {
-        // What was left as it was is not known to be so any more.
-        self.known.gap |= !self.now.unsettled.is_empty();
-        self.now = Connected {
+        // The state of deferred roles is not known any more.
+        self.known.gap |= !self.now.deferred.is_empty();
+        self.now = ConnectionState {
             page: PAGE.min(self.largest_page),
-            ..Connected::default()
+            ..ConnectionState::default()
         };
     }
 
-    /// What a later daemon is to know of it.
+    /// What is saved for a later daemon.
     pub(in crate::follow) fn checkpoint(&self) -> HashCheckpoint {
         self.known.clone()
     }
@@ -202,25 +205,29 @@ impl Hash {
         }
     }
 
-    /// Whether nothing was ever known of it.
+    /// Whether the hash was never read.
     pub(in crate::follow) fn is_fresh(&self) -> bool {
         self.fresh
     }
 
     /// Gives a field a value.
-    pub(super) fn set(&mut self, field: &[u8], content: Content<'_>) -> Result<Set, Full> {
+    pub(super) fn set(
+        &mut self,
+        field: &[u8],
+        content: Content<'_>,
+    ) -> Result<SetOutcome, ReplicaFull> {
         let seen = self.replica.see(field);
         if seen == Some(content) {
-            return Ok(Set::Same);
+            return Ok(SetOutcome::Same);
         }
         let is_new = seen.is_none();
         self.replica.set(field, content)?;
         self.filtered += usize::from(is_new && self.filters(field));
-        self.draft.set(field);
-        Ok(Set::Changed)
+        self.pending.set(field);
+        Ok(SetOutcome::Changed)
     }
 
-    /// Takes a field out of the replica; says whether it was there.
+    /// Removes a field from the replica. Returns whether it was there.
     pub(super) fn forget(&mut self, field: &[u8]) -> bool {
         let was_there = self.replica.remove(field);
         self.filtered -= usize::from(was_there && self.filters(field));
@@ -235,7 +242,7 @@ impl Hash {
         })
     }
 
-    /// Counts the fields anew that are of roles which are not mirrored.
+    /// Counts the fields of roles that are not mirrored.
     fn count_filtered(&mut self) {
         if self.allow.is_some() {
             let fields = self.replica.iter().map(|(field, _)| field);
@@ -243,26 +250,29 @@ impl Hash {
         }
     }
 
-    /// What there is to tell the mirror. `anyway`: also why it cannot be read,
-    /// although that was told.
-    pub(in crate::follow) fn tell(&mut self, anyway: bool) -> Option<Result<Changes, Unreadable>> {
+    /// Takes the changes that are to be reported. `anyway`: also why the hash cannot be read, if that
+    /// was reported before.
+    pub(in crate::follow) fn take_changes(
+        &mut self,
+        anyway: bool,
+    ) -> Option<Result<Changes, Unreadable>> {
         if let Some(why) = self.unreadable() {
             let why = why.clone();
-            let told = Told::Unreadable(why.clone());
-            if self.told == told && !anyway {
+            let published = Published::Unreadable(why.clone());
+            if self.published == published && !anyway {
                 return None;
             }
-            self.told = told;
+            self.published = published;
             return Some(Err(why));
         }
-        if self.draft.is_empty() && self.told == Told::Readable {
+        if self.pending.is_empty() && self.published == Published::Readable {
             return None;
         }
-        if self.draft.is_empty() && self.is_unread() {
+        if self.pending.is_empty() && self.is_unread() {
             return None;
         }
-        self.told = Told::Readable;
-        let mut changes = self.draft.take(&self.replica);
+        self.published = Published::Readable;
+        let mut changes = self.pending.take(&self.replica);
         changes.extent = Some(Extent {
             fields: self.replica.len(),
             filtered: self.filtered,

@@ -1,15 +1,16 @@
-//! The roles of a hash that are not used as a scan found them.
+//! The roles of a hash that a scan found changed.
 
-use super::{FieldsRead, Hash, ReadRole};
-use crate::follow::draft::Gone;
-use crate::follow::replica::Content;
-use crate::follow::role::{drops, role_of};
-use crate::follow::unsettled::{Decision, Later};
 use std::collections::{HashMap, HashSet};
 
+use super::{FieldsRead, Hash, ReadRole};
+use crate::follow::deferred_roles::{AwaitedScan, RoleDecision};
+use crate::follow::pending_changes::Absence;
+use crate::follow::replica::Content;
+use crate::follow::role::{drops, role_of};
+
 impl Hash {
-    /// The roles in which the scan found something that differs, with all their
-    /// fields, and with their values as the scan read them.
+    /// The roles that the scan found changed, with all their fields and values as the scan read
+    /// them.
     pub(in crate::follow) fn changed_roles(&mut self) -> Vec<ReadRole> {
         let Some(scan) = &self.now.scan else {
             return Vec::new();
@@ -38,7 +39,7 @@ impl Hash {
             }
         }
         let found = !roles.is_empty();
-        self.now.unsettled.retain(|role| roles.contains_key(role));
+        self.now.deferred.retain(|role| roles.contains_key(role));
         self.note_unlogged(found);
         roles
             .into_iter()
@@ -46,12 +47,12 @@ impl Hash {
             .collect()
     }
 
-    /// Roles that wait for scans which have been made by now.
+    /// Deferred roles whose awaited scans are complete.
     pub(in crate::follow) fn ready_roles(
         &self,
-        completed: impl Fn(Later) -> bool,
+        completed: impl Fn(AwaitedScan) -> bool,
     ) -> Vec<ReadRole> {
-        let ready = self.now.unsettled.ready(completed);
+        let ready = self.now.deferred.ready(completed);
         let unread = |field| (field, None);
         ready
             .into_iter()
@@ -62,12 +63,11 @@ impl Hash {
             .collect()
     }
 
-    /// Roles that were left as they were, and of which the log has told
-    /// meanwhile, each as far as it is known. Each is given once.
+    /// Takes the deferred roles that the log has changed meanwhile, each as far as it is known.
     pub(in crate::follow) fn take_overtaken(&mut self) -> Vec<ReadRole> {
         let mut roles = Vec::new();
         for role in std::mem::take(&mut self.now.overtaken) {
-            let Some(mut fields) = self.now.unsettled.fields_of(&role) else {
+            let Some(mut fields) = self.now.deferred.fields_of(&role) else {
                 continue;
             };
             let ours = self.replica.iter().map(|(field, _)| field);
@@ -89,28 +89,28 @@ impl Hash {
         roles
     }
 
-    /// A role was read at one moment: it is used as it is, or left as it was.
+    /// A role was read at one moment: uses it, or defers it.
     pub(in crate::follow) fn settle(
         &mut self,
         read: ReadRole,
-        gone: Gone,
-        awaited: Vec<Later>,
-        completed: impl Fn(Later) -> bool,
-    ) -> Decision {
+        gone: Absence,
+        awaited: Vec<AwaitedScan>,
+        completed: impl Fn(AwaitedScan) -> bool,
+    ) -> RoleDecision {
         let missing = read.fields.iter().filter(|(_, value)| value.is_none());
         let missing: HashSet<Vec<u8>> = missing.map(|(field, _)| field.clone()).collect();
         let fields = read.fields.iter().map(|(field, _)| field.clone()).collect();
-        // What is lost is retained: there is nothing to wait for. And a role that
-        // is partly as it is now cannot be left as it was.
-        let partly = self.told_after_gap.contains(&read.role);
-        let awaited = if partly || gone == Gone::Lost {
+        // What is lost is retained: there is nothing to wait for. And a role that is partly up to
+        // date cannot keep its previous state.
+        let partly = self.logged_after_gap.contains(&read.role);
+        let awaited = if partly || gone == Absence::Lost {
             Vec::new()
         } else {
             awaited
         };
-        let unsettled = &mut self.now.unsettled;
-        let decision = unsettled.decide(&read.role, fields, missing, awaited, completed);
-        if decision == Decision::Use {
+        let deferred = &mut self.now.deferred;
+        let decision = deferred.decide(&read.role, fields, missing, awaited, completed);
+        if decision == RoleDecision::Use {
             for (field, value) in read.fields {
                 match value {
                     Some(value) => {
@@ -123,8 +123,8 @@ impl Hash {
         decision
     }
 
-    /// The fields of a role that moved out of another hash were read here at
-    /// the same moment. What is there is used.
+    /// The fields of a role that moved out of another hash were read here at the same moment. Uses
+    /// those that are present.
     pub(in crate::follow) fn adopt_moved(&mut self, read: ReadRole) {
         for (field, value) in read.fields {
             if let Some(value) = value {
@@ -133,17 +133,17 @@ impl Hash {
         }
     }
 
-    /// Whether a role is left as it was.
-    pub(in crate::follow) fn has_unsettled(&self) -> bool {
-        !self.now.unsettled.is_empty()
+    /// Whether a role is deferred.
+    pub(in crate::follow) fn has_deferred(&self) -> bool {
+        !self.now.deferred.is_empty()
     }
 
-    /// A field is not there any more.
-    pub(super) fn lose(&mut self, field: &[u8], gone: Gone) {
+    /// A field is missing.
+    pub(super) fn lose(&mut self, field: &[u8], gone: Absence) {
         if self.forget(field) {
             let dropped = self.known.drops.iter().any(|scope| drops(scope, field));
-            self.draft
-                .gone(field, if dropped { Gone::Removed } else { gone });
+            self.pending
+                .gone(field, if dropped { Absence::Removed } else { gone });
         }
     }
 }

@@ -1,70 +1,73 @@
-//! One connection, from its first question until it is lost.
+//! One connection, from the first request until it is lost.
 //!
 //! # The protocol
 //!
-//! Every question is one transaction. It asks each hash for its length and for
-//! what is new in its log, and besides for one thing at most: a step of a scan,
-//! or roles that must be read again. So whatever else is going on, each answer
-//! brings every hash up to what was logged by that moment, and what a scan reads
-//! is compared with what was known at that same moment.
+//! Every request is a transaction. It reads the length of each hash and the new entries of its
+//! log, and at most one thing more: a step of a scan, or roles that are to be read again. So each
+//! reply brings every hash up to date with its log, and what a scan reads is compared with the
+//! state at that same moment.
 //!
-//! 1. *Greeting.* The first question asks for the logs, and what Redis says of
-//!    itself. If our entry is still in a log, what was logged meanwhile is known
-//!    by that, and told at once.
-//! 2. *First round.* Every hash is scanned, since there may have been changes
-//!    that were not logged.
-//! 3. *Watching.* Redis pushes what changes. A push of a log is followed by a
-//!    question for the logs, and that is all a logged change takes. A hash that
-//!    is pushed before its log, or whose length is not what it should be, was
-//!    changed without the log, and is scanned.
-//! 4. *Resync.* From time to time every hash is scanned although nothing was
-//!    pushed: a change that is not logged is not pushed if it comes between the
-//!    push of another change and the question that follows it.
+//! 1. *Logs.* The first request reads the logs and INFO. If the last known entry is still in a
+//!    log, what was logged since is known from there, and reported at once.
+//! 2. *First scan.* Every hash is scanned, because there may have been changes that were not
+//!    logged.
+//! 3. *Watching.* Redis pushes invalidations. That of a log causes a read of the logs, which is
+//!    all that a logged change costs. A hash that is invalidated before its log, or whose length
+//!    is not what it should be, was changed without the log, and is scanned.
+//! 4. *Resync.* At intervals every hash is scanned although nothing was pushed: a change that is
+//!    not logged is not pushed if it comes between the push of another change and the request
+//!    that follows.
 //!
-//! What a scan found is used as it is if it is of one moment: it was read by one
-//! question, or nothing but the log has changed the hash meanwhile; and there is
-//! no other hash that is known to have changed and was not read. Otherwise the
-//! roles that changed are read again ([`confirmation`](super::confirmation)),
-//! and those in which fields are missing have to wait
-//! ([`unsettled`](super::unsettled)).
+//! The result of a scan is used as it is if it shows one moment: it was read by one request, or
+//! nothing but the log changed the hash meanwhile, and no other hash has a known change that was
+//! not read. Otherwise the changed roles are read again ([`reread`](super::reread)), and those in
+//! which fields are missing are deferred ([`deferred_roles`](super::deferred_roles)).
+//!
+//! # Files
+//!
+//! `next_request` chooses what to request, `send` and `receive` do it, `finish_scans` and
+//! `reread_roles` evaluate scans, `publish` reports changes, `resync` is the periodic work.
 
-mod answer;
-mod ask;
-mod choose;
-mod close;
-mod inquiry;
+mod finish_scans;
+mod next_request;
+mod publish;
+mod receive;
+mod request_plan;
+mod reread_roles;
 mod resync;
-mod roles;
-mod tell;
+mod send;
 
-use super::alarm::Alarm;
-use super::backoff::random;
-use super::confirmation::Confirmation;
-use super::event::Event;
-use super::hash::Hash;
-use super::load::Load;
-use super::memory::Memory;
-use super::round::Round;
-use super::wish::Cause;
-use crate::connect::{Connection, Pushed};
-use cloudhosts_config::Config;
-use inquiry::{Depth, Inquiry};
-use resync::IDLE;
 use std::time::{Duration, Instant};
+
+use cloudhosts_config::Config;
+use request_plan::{InfoDepth, RequestPlan};
+use resync::IDLE;
 use tokio::sync::mpsc::Sender;
 
-/// What there is to do.
+use super::event::Event;
+use super::follower_state::FollowerState;
+use super::hash::Hash;
+use super::load::Load;
+use super::reread::RereadQueue;
+use super::round::Round;
+use super::scheduled_scan::ScanCause;
+use super::timerfd::TimerFd;
+use crate::connect::{Connection, Pushed};
+use crate::fault::Fault;
+use crate::jitter;
+
+/// What to do next.
 enum Task {
-    Ask(Inquiry),
+    Send(RequestPlan),
     /// Everything is to be read again.
     Resync,
     Ping,
-    /// Something may have been pushed.
-    Look,
-    Stop(String),
+    /// Something may have been pushed, or is due.
+    Wake,
+    Stop(Fault),
 }
 
-/// What the user may not ask for. It is done without.
+/// What the user may not do. The session works without it.
 #[derive(Debug, Default)]
 struct Denied {
     info: bool,
@@ -72,32 +75,31 @@ struct Denied {
     fields: bool,
 }
 
-/// One connection at work.
+/// One connection in use.
 pub(in crate::follow) struct Session<'a> {
     config: &'a Config,
     events: &'a Sender<Event>,
-    memory: &'a mut Memory,
+    state: &'a mut FollowerState,
     connection: Connection,
     denied: Denied,
-    greeted: bool,
+    logs_read: bool,
     run_id: String,
-    /// The number of the last scan that began.
+    /// The number of the last scan that was begun.
     scans: u64,
-    /// The flushes that were noticed.
+    /// How many flushes were noticed.
     flushes: u64,
-    /// The last question was asked without a transaction.
+    /// The last request was sent without a transaction.
     plain: bool,
-    /// Among what is yet to be told are changes that logs told of.
+    /// Logged changes are still to be reported.
     logged: bool,
-    /// How long the answer took that is being compared.
+    /// How long the reply took that is being compared.
     took: Duration,
-    /// Scans that have yet to be closed, all by one question, and how much that
-    /// is to ask.
-    closing: (Vec<usize>, Depth),
-    confirmation: Confirmation,
+    /// Scans that are to be finished by one request, and which sections of INFO that reads.
+    closing: (Vec<usize>, InfoDepth),
+    rereads: RereadQueue,
     round: Option<Round>,
     resync_at: Instant,
-    /// Whether everything was read once.
+    /// Whether every hash was read once.
     complete: bool,
     attempts: u8,
 }
@@ -106,26 +108,26 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         config: &'a Config,
         events: &'a Sender<Event>,
-        memory: &'a mut Memory,
+        state: &'a mut FollowerState,
         connection: Connection,
     ) -> Session<'a> {
-        let hashes = memory.hashes.len();
-        memory.hashes.iter_mut().for_each(Hash::connected);
+        let hashes = state.hashes.len();
+        state.hashes.iter_mut().for_each(Hash::connected);
         Session {
             config,
             events,
-            memory,
+            state,
             connection,
             denied: Denied::default(),
-            greeted: false,
+            logs_read: false,
             run_id: String::new(),
             scans: 0,
             flushes: 0,
             plain: false,
             logged: false,
             took: Duration::ZERO,
-            closing: (Vec::new(), Depth::Nothing),
-            confirmation: Confirmation::default(),
+            closing: (Vec::new(), InfoDepth::Nothing),
+            rereads: RereadQueue::default(),
             round: Some(Round::new(hashes)),
             resync_at: Instant::now(),
             complete: false,
@@ -135,30 +137,30 @@ impl<'a> Session<'a> {
 }
 
 impl Session<'_> {
-    /// Whether everything was read at least once.
+    /// Whether every hash was read at least once.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Follows until the connection is lost, and says why it was.
-    pub(super) async fn run(&mut self) -> String {
-        let alarm = match Alarm::new() {
-            Ok(alarm) => alarm,
-            Err(error) => return format!("cannot make a timer: {error}"),
+    /// Follows until the connection is lost, and returns why.
+    pub(super) async fn run(&mut self) -> Fault {
+        let timer = match TimerFd::new() {
+            Ok(timer) => timer,
+            Err(error) => return Fault::system(format_args!("cannot make a timer: {error}")),
         };
         let why = loop {
-            let done = match self.next(&alarm).await {
-                Task::Ask(inquiry) => self.ask(inquiry).await,
+            let done = match self.next(&timer).await {
+                Task::Send(plan) => self.send(plan).await,
                 Task::Resync => self.resync().await,
                 Task::Ping => self.ping().await,
-                Task::Look => Ok(()),
+                Task::Wake => Ok(()),
                 Task::Stop(why) => Err(why),
             };
             if let Err(why) = done {
                 break why;
             }
         };
-        self.memory.failed = true;
+        self.state.failed = true;
         why
     }
 
@@ -166,30 +168,30 @@ impl Session<'_> {
         self.connection.no_tracking.is_some()
     }
 
-    /// What a scan of everything costs Redis.
+    /// What a scan of all hashes costs Redis.
     fn cost(&self) -> Duration {
-        let costs = self.memory.hashes.iter().map(|hash| hash.pacer.cost());
+        let costs = self.state.hashes.iter().map(|hash| hash.pacer.cost());
         costs.sum()
     }
 
-    /// How long Redis may be silent while it owes an answer.
+    /// How long Redis may send nothing while it owes a reply.
     fn patience(&self) -> Duration {
-        self.memory.load.patience(self.cost())
+        self.state.load.patience(self.cost())
     }
 
     /// Waits for something to do.
-    async fn next(&mut self, alarm: &Alarm) -> Task {
+    async fn next(&mut self, timer: &TimerFd) -> Task {
         let now = Instant::now();
-        self.look(now);
+        self.note_pushes(now);
         if self.round.is_none() && self.resync_at <= now {
             return Task::Resync;
         }
-        if let Some(inquiry) = self.next_inquiry(now) {
-            return Task::Ask(inquiry);
+        if let Some(plan) = self.next_request(now) {
+            return Task::Send(plan);
         }
         let ping_at = self.connection.link.last() + IDLE;
         let resync_at = self.round.is_none().then_some(self.resync_at);
-        let scans = self.memory.hashes.iter().filter_map(Hash::due);
+        let scans = self.state.hashes.iter().filter_map(Hash::due);
         let due = scans
             .chain(resync_at)
             .chain(self.connection.again_at())
@@ -198,43 +200,43 @@ impl Session<'_> {
             biased;
             why = self.connection.link.lost() => Task::Stop(why),
             why = self.connection.superseded() => Task::Stop(why),
-            () = self.connection.invalidations.wait() => Task::Look,
-            rung = alarm.at(due) => match rung {
-                Err(_) => Task::Stop("the timer fails".to_owned()),
+            () = self.connection.invalidations.wait() => Task::Wake,
+            rung = timer.at(due) => match rung {
+                Err(error) => Task::Stop(Fault::system(format_args!("the timer fails: {error}"))),
                 Ok(()) if ping_at <= due => Task::Ping,
-                Ok(()) => Task::Look,
+                Ok(()) => Task::Wake,
             },
         }
     }
 
-    /// Takes note of what was pushed, and of what is to be tried again.
-    fn look(&mut self, now: Instant) {
+    /// Schedules scans for what was pushed, and for what is to be tried again.
+    fn note_pushes(&mut self, now: Instant) {
         for index in self.connection.take_due(now) {
-            if let Some(hash) = self.memory.hashes.get_mut(index) {
+            if let Some(hash) = self.state.hashes.get_mut(index) {
                 hash.try_what_was_denied();
-                hash.wish(Cause::Change, now);
+                hash.schedule_scan(ScanCause::Change, now);
             }
         }
         let flushes = self.connection.invalidations.flushes();
         let flushed = flushes != self.flushes;
         self.flushes = flushes;
         let unread = self.connection.invalidations.unread();
-        let load = self.memory.load;
-        for (hash, pushed) in self.memory.hashes.iter_mut().zip(unread) {
+        let load = self.state.load;
+        for (hash, pushed) in self.state.hashes.iter_mut().zip(unread) {
             let due = turn(load, hash, now);
             if flushed {
                 hash.flushed(flushes, due);
             }
             if pushed == Pushed::Hash && !hash.is_suspected() {
-                hash.wish(Cause::Change, due);
+                hash.schedule_scan(ScanCause::Change, due);
             }
         }
     }
 }
 
-/// When a hash is scanned that has changed now: a fleet takes turns.
+/// When a hash that has changed now is to be scanned: each follower of a fleet in its turn.
 fn turn(load: Load, hash: &Hash, now: Instant) -> Instant {
-    now + load.spread(hash.pacer.cost(), random())
+    now + jitter::up_to(load.fleet_time(hash.pacer.cost()))
 }
 
-pub(super) use tell::tell;
+pub(super) use publish::publish;

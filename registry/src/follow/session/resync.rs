@@ -1,70 +1,80 @@
-//! What is done from time to time.
+//! Periodic work: resync, and PING on an idle connection.
 
-use super::{Denied, Session};
-use crate::connect::{Failure, SILENCE, is_master};
-use crate::follow::backoff::random;
-use crate::follow::round::Round;
-use crate::follow::wish::Cause;
-use redis::cmd;
 use std::time::{Duration, Instant};
 
-/// An idle connection is asked whether it lives after so long without a byte.
+use redis::cmd;
+
+use super::{Denied, Session};
+use crate::connect::{CommandError, SILENCE, is_master};
+use crate::fault::{Fault, FaultCode};
+use crate::follow::round::Round;
+use crate::follow::scheduled_scan::ScanCause;
+use crate::jitter;
+
+/// PING is sent after this time without a byte.
 pub(super) const IDLE: Duration = Duration::from_millis(2_800);
 
-/// How long it may take to answer. With [`IDLE`] a dead peer is noticed
-/// within 5 s.
+/// How long the reply to PING may take. With [`IDLE`], a dead peer is noticed within 5 s.
 const ANSWERS: Duration = Duration::from_millis(1_800);
 
 impl Session<'_> {
-    /// How long until everything is read again; with jitter where nothing
-    /// hurries, so that a fleet does not read in step.
+    /// The time until the next resync, or poll. A resync has jitter, so that a fleet does not read in
+    /// step.
     pub(super) fn until_resync(&self) -> Duration {
-        let (config, load, cost) = (self.config, self.memory.load, self.cost());
+        let (config, load, cost) = (self.config, self.state.load, self.cost());
         if self.polls() {
             load.poll(config.poll_interval.min(config.resync_interval), cost)
         } else {
             let interval = load.resync(config.resync_interval, cost);
-            interval.mul_f64(0.9 + 0.2 * random())
+            jitter::about(interval)
         }
     }
 
-    /// Has everything read again.
-    pub(super) async fn resync(&mut self) -> Result<(), String> {
+    /// Schedules a scan of every hash.
+    pub(super) async fn resync(&mut self) -> Result<(), Fault> {
         self.check_master().await?;
         let now = Instant::now();
         let cause = if self.polls() {
-            Cause::Poll
+            ScanCause::Poll
         } else {
-            Cause::Resync
+            ScanCause::Resync
         };
-        self.round = Some(Round::new(self.memory.hashes.len()));
+        self.round = Some(Round::new(self.state.hashes.len()));
         self.denied = Denied::default();
-        self.memory.plain_until = None;
-        for hash in &mut self.memory.hashes {
+        self.state.plain_until = None;
+        for hash in &mut self.state.hashes {
             hash.try_what_was_denied();
-            hash.wish(cause, now);
+            hash.schedule_scan(cause, now);
         }
         Ok(())
     }
 
-    /// A master that sentinels named may have been demoted meanwhile.
-    pub(super) async fn check_master(&mut self) -> Result<(), String> {
+    /// Checks that a master that sentinels named was not demoted.
+    pub(super) async fn check_master(&mut self) -> Result<(), Fault> {
         if self.config.redis.sentinel.is_none() {
             return Ok(());
         }
         let (tracking, patience) = (!self.polls(), self.patience());
         match is_master(&mut self.connection.link, tracking, patience).await? {
-            Some(false) => Err("this Redis is no longer the master".to_owned()),
+            Some(false) => {
+                let why = "this Redis is no longer the master";
+                Err(Fault::new(FaultCode::Replica, why))
+            }
             Some(true) | None => Ok(()),
         }
     }
 
-    pub(super) async fn ping(&mut self) -> Result<(), String> {
+    pub(super) async fn ping(&mut self) -> Result<(), Fault> {
         let answers = ANSWERS + self.patience().saturating_sub(SILENCE);
-        match self.connection.link.ask_within(&cmd("PING"), answers).await {
-            // An error is an answer too.
-            Ok(_) | Err(Failure::Refused(_)) => Ok(()),
-            Err(Failure::Lost(fault)) => Err(fault.why),
+        match self
+            .connection
+            .link
+            .send_within(&cmd("PING"), answers)
+            .await
+        {
+            // An error reply is a reply.
+            Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
+            Err(CommandError::Lost(fault)) => Err(fault),
         }
     }
 }

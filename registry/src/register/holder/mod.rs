@@ -1,81 +1,80 @@
-//! Holding a role: joining again and again, so that it ends when we do.
+//! Holds a role with a lease, which is renewed until the holder ends.
 
-mod answer;
-mod beat;
-mod name;
+mod hold_reply;
+mod member_name;
+mod renewal;
 
-pub use beat::{Beat, Ended, EndedBy, HoldOptions};
-
-use super::change::{Place, logged, quoted};
-use super::registrar::{Done, Registrar};
-use super::reply::{bytes, items, number, text};
-use super::role::{Role, Where};
-use super::script::{Call, Script, lease_keys, nonce};
-use super::trouble::Trouble;
-use crate::follow::random;
-use answer::{Answer, Holding, answer};
-use cloudhosts_config::Config;
-use redis::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The shortest lease: half of it must be enough to find Redis again.
+use cloudhosts_config::Config;
+use hold_reply::{HoldReply, HoldState, hold_reply};
+use redis::Value;
+pub use renewal::{Ended, EndedBy, HoldOptions, Renewal};
+
+use super::change::{Place, logged, quoted};
+use super::error::RegisterError;
+use super::registrar::{ChangeOutcome, Registrar};
+use super::role::{Role, Where};
+use super::script::{Call, Script, lease_keys, nonce};
+use crate::jitter;
+use crate::reply::{bytes, items, number, text};
+
+/// The shortest lease: half of it must suffice to reconnect to Redis.
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
 /// The longest lease.
 pub const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time between two renewals. Leases of others end no sooner than
-/// at somebody's renewal, so long leases are renewed as often.
+/// The longest time between two renewals. Expired members are removed at the renewal of another, so
+/// long leases are renewed as often.
 const OFTEN: Duration = Duration::from_secs(4);
 
-/// How many names are tried.
+/// How many member IDs are tried.
 const NAMES: usize = 4;
 
 /// Holds one member of a role.
 ///
-/// It renews when a quarter of the lease has gone, and at least every 4 s. What
-/// it does to reach Redis again after a failure is bounded so that it is back
-/// within a third of the lease. No attempt to connect and no wait for an answer
-/// takes more than a sixth, and no pause between two attempts more than a
-/// twelfth.
+/// It renews after a quarter of the lease, and at least every 4 s. After a failure it reaches Redis
+/// again within a third of the lease: connecting and waiting for a reply take at most a sixth each,
+/// and the pause between two attempts at most a twelfth.
 pub struct Holder {
     registrar: Registrar,
-    /// What it is to be, and what it is.
+    /// The configured role and member, and the current one.
     wanted: Role,
     role: Role,
     options: HoldOptions,
-    /// Tells this holder from all others.
+    /// Identifies this holder.
     nonce: String,
     due: Instant,
-    told: Told,
+    last: LastReply,
 }
 
-/// What Redis told the holder last.
+/// The state after the last reply.
 #[derive(Debug, Default)]
-struct Told {
-    state: State,
-    /// From when it is so; the term, where the role is held exclusively.
+struct LastReply {
+    state: HolderState,
+    /// Since when; for an exclusive holder the term.
     from: u64,
-    /// When the renewal was sent that was confirmed last.
+    /// When the last confirmed renewal was sent.
     renewed: Option<Moment>,
     /// Whether an attempt has failed since.
     interrupted: bool,
-    /// The term by which the role was taken from us, or 0.
+    /// The term by which this holder was ended, or 0.
     barred: u64,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum State {
-    /// Nothing yet.
+enum HolderState {
+    /// Not joined yet.
     #[default]
     New,
     Held,
-    /// Somebody else holds it.
+    /// Another holder has it.
     Standby(String),
 }
 
-/// A moment by the clock that goes on while the machine is suspended.
+/// A time by CLOCK_BOOTTIME, which advances while the machine is suspended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment(Duration);
 
@@ -87,7 +86,7 @@ impl Moment {
 }
 
 impl Holder {
-    /// One that has not joined yet. The role needs a member.
+    /// A holder that has not joined yet. The role needs a member.
     #[must_use]
     pub fn new(config: &Config, role: Role, options: HoldOptions) -> Holder {
         let lease = options.lease;
@@ -101,62 +100,61 @@ impl Holder {
             options,
             nonce: nonce(),
             due: Instant::now(),
-            told: Told::default(),
+            last: LastReply::default(),
         }
     }
 
-    /// The way to Redis: to ask from which address it is reached.
+    /// The registrar, to learn the address from which Redis is reached.
     pub fn registrar(&mut self) -> &mut Registrar {
         &mut self.registrar
     }
 
-    /// The role, with the member under which it is held: where another holder
-    /// has that name, it is another than it was at first.
+    /// The role with the member ID under which it is held. It differs from the configured one if
+    /// another holder has that.
     #[must_use]
     pub fn role(&self) -> &Role {
         &self.role
     }
 
-    /// Until when it is held for certain, by the clock of this machine: a lease
-    /// from when the last renewal was sent. None while it is not held. Who holds
-    /// exclusively has lost the role then.
+    /// Until when it is certainly held, by the clock of this machine: one lease after the last
+    /// renewal was sent. None while it is not held. An exclusive holder has lost the role then.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
-        if self.told.state != State::Held {
+        if self.last.state != HolderState::Held {
             return None;
         }
-        let gone = Moment::now().0.saturating_sub(self.told.renewed?.0);
+        let gone = Moment::now().0.saturating_sub(self.last.renewed?.0);
         Some(Instant::now() + self.options.lease.saturating_sub(gone))
     }
 
-    /// Waits until the next renewal is due. The first is at once.
+    /// Waits until the next renewal is due. The first is due at once.
     pub async fn due(&self) {
         tokio::time::sleep_until(self.due.into()).await;
     }
 
-    /// Renews now, in these places. Given up half way it has done no harm.
-    pub async fn renew(&mut self, places: Vec<Place>) -> Beat {
+    /// Renews now, in these places. It may be cancelled.
+    pub async fn renew(&mut self, places: Vec<Place>) -> Renewal {
         let sent = Moment::now();
-        let beat = self.beat(&places, sent).await;
-        if let Ok(Beat::Ended(_)) = &beat {
-            // It ended in one hash; so it does in the others.
+        let renewal = self.try_to_renew(&places, sent).await;
+        if let Ok(Renewal::Ended(_)) = &renewal {
+            // If it ended in one hash, it ends in all.
             let _ = self.end(places).await;
         }
-        self.next(beat.is_ok());
-        beat.unwrap_or_else(Beat::Failed)
+        self.next(renewal.is_ok());
+        renewal.unwrap_or_else(Renewal::Failed)
     }
 
-    /// Takes note of an attempt that failed before it came to renewing.
+    /// Records an attempt that failed before the renewal.
     pub fn failed(&mut self) {
         self.next(false);
     }
 
-    /// Holds it no more, and stands by no more; how it ended in each hash.
+    /// Ends holding, or standby. Returns the result for each hash.
     ///
     /// # Errors
-    /// Redis cannot be reached within a sixth of the lease, or says no. The
-    /// lease ends by itself.
-    pub async fn end(&mut self, places: Vec<Place>) -> Result<Vec<Ended>, Trouble> {
+    /// Redis cannot be reached within a sixth of the lease, or refuses. The lease expires by
+    /// itself.
+    pub async fn end(&mut self, places: Vec<Place>) -> Result<Vec<Ended>, RegisterError> {
         let keep = if self.options.keep_last {
             "keep"
         } else {
@@ -166,8 +164,8 @@ impl Holder {
         words.push(keep.to_owned());
         let call = self.call(Script::End, &places, &words, "end");
         let answer = match self.registrar.run(&call).await {
-            // The connection may have been dead for as long as nobody asked.
-            Err(Trouble::Unanswered(_)) => self.registrar.run(&call).await,
+            // The connection may have been dead since the last renewal.
+            Err(RegisterError::Unanswered(_)) => self.registrar.run(&call).await,
             answer => answer,
         }?;
         let ended = |one: &Value| match bytes(one)? {
@@ -178,11 +176,10 @@ impl Holder {
         };
         let all: Option<Vec<Ended>> = items(&answer).iter().map(ended).collect();
         all.filter(|all| all.len() == places.len())
-            .ok_or_else(Trouble::not_understood)
+            .ok_or_else(RegisterError::not_understood)
     }
 
-    /// What holding does, as lines for `redis-cli`; what no command of Redis
-    /// says stands in a comment.
+    /// Holding as lines for `redis-cli`. What is not a Redis command is in comments.
     #[must_use]
     pub fn spelled(&self, places: &[Place]) -> Vec<String> {
         let (role, lease) = (&self.role, self.options.lease.as_millis());
@@ -205,7 +202,7 @@ impl Holder {
             lines.push(logged(hash, "hold", &[(&format!("+{role}"), at)]));
             lines.push(format!("HSET {} {role} {}", quoted(hash), quoted(at)));
             lines.push(format!(
-                "# HDEL {} whoever of {} has not renewed for a lease",
+                "# HDEL {} the members of {} whose lease has expired",
                 quoted(hash),
                 role.name()
             ));
@@ -214,45 +211,52 @@ impl Holder {
     }
 
     /// One attempt.
-    async fn beat(&mut self, places: &[Place], sent: Moment) -> Result<Beat, Trouble> {
-        if self.told.state != State::New && !self.told.interrupted && self.move_on(places).await? {
-            return Ok(self.goes_on(places, sent));
+    async fn try_to_renew(
+        &mut self,
+        places: &[Place],
+        sent: Moment,
+    ) -> Result<Renewal, RegisterError> {
+        if self.last.state != HolderState::New
+            && !self.last.interrupted
+            && self.renew_lease(places).await?
+        {
+            return Ok(self.unchanged(places, sent));
         }
         let mut taken = 0;
         loop {
             let answer = self.hold(places).await?;
             match answer {
-                Answer::Goes(holding) if holding.done.len() == places.len() => {
+                HoldReply::Current(holding) if holding.done.len() == places.len() => {
                     let due = holding.due.clone();
-                    let beat = self.take_in(holding, sent);
+                    let renewal = self.take_in(holding, sent);
                     self.expire(places, &due).await;
-                    return Ok(beat);
+                    return Ok(renewal);
                 }
-                Answer::Ended(ended) => {
-                    self.told.state = State::New;
-                    return Ok(Beat::Ended(ended));
+                HoldReply::Ended(ended) => {
+                    self.last.state = HolderState::New;
+                    return Ok(Renewal::Ended(ended));
                 }
-                Answer::Taken if taken < NAMES => {
+                HoldReply::NameTaken if taken < NAMES => {
                     taken += 1;
                     let nonce = if taken > 2 {
                         nonce()
                     } else {
                         self.nonce.clone()
                     };
-                    let other = name::other(&self.wanted, taken, &nonce);
-                    self.role = other.map_err(|error| Trouble::Refused(error.to_string()))?;
+                    let other = member_name::other(&self.wanted, taken, &nonce);
+                    self.role = other.map_err(|error| RegisterError::Refused(error.to_string()))?;
                 }
-                Answer::Taken => {
-                    let why = format!("{}: others have this name", self.wanted);
-                    return Err(Trouble::Away(why));
+                HoldReply::NameTaken => {
+                    let why = format!("{}: other holders have this member ID", self.wanted);
+                    return Err(RegisterError::Away(why));
                 }
-                Answer::Goes(_) => return Err(Trouble::not_understood()),
+                HoldReply::Current(_) => return Err(RegisterError::not_understood()),
             }
         }
     }
 
-    /// The mere renewal; false if there is more to do.
-    async fn move_on(&mut self, places: &[Place]) -> Result<bool, Trouble> {
+    /// Runs `lua/renew.lua`. False if there is more to do.
+    async fn renew_lease(&mut self, places: &[Place]) -> Result<bool, RegisterError> {
         let field = self.role.to_string();
         let values = values(places);
         let arguments: Vec<&[u8]> = [field.as_bytes(), self.nonce.as_bytes()]
@@ -262,15 +266,15 @@ impl Holder {
         let hashes = places.iter().map(|place| place.hash.as_str());
         let call = Script::Renew.renewal(hashes, self.role.name(), &arguments);
         let answer = self.registrar.run(&call).await?;
-        if let (State::Standby(holder), Some(now)) = (&mut self.told.state, text(&answer)) {
+        if let (HolderState::Standby(holder), Some(now)) = (&mut self.last.state, text(&answer)) {
             *holder = now;
             return Ok(true);
         }
         Ok(number(&answer) == Some(1))
     }
 
-    /// All there is to holding.
-    async fn hold(&mut self, places: &[Place]) -> Result<Answer, Trouble> {
+    /// Runs `lua/hold.lua`.
+    async fn hold(&mut self, places: &[Place]) -> Result<HoldReply, RegisterError> {
         let lease = |lease: Duration| lease.as_millis().to_string();
         let HoldOptions {
             exclusive,
@@ -282,22 +286,21 @@ impl Holder {
             lease(self.options.lease),
             if exclusive { "exclusive" } else { "shared" }.to_owned(),
             expire_last.map_or_else(|| "-".to_owned(), lease),
-            match self.told.state {
-                State::New => "new",
-                State::Held => "held",
-                State::Standby(_) => "standby",
+            match self.last.state {
+                HolderState::New => "new",
+                HolderState::Held => "held",
+                HolderState::Standby(_) => "standby",
             }
             .to_owned(),
-            self.told.from.to_string(),
-            u8::from(self.told.interrupted).to_string(),
-            self.told.barred.to_string(),
+            self.last.from.to_string(),
+            u8::from(self.last.interrupted).to_string(),
+            self.last.barred.to_string(),
         ]);
         let call = self.call(Script::Hold, places, &words, "hold");
-        answer(&self.registrar.run(&call).await?).ok_or_else(Trouble::not_understood)
+        hold_reply(&self.registrar.run(&call).await?).ok_or_else(RegisterError::not_understood)
     }
 
-    /// Has what is due expire, beside the renewal: it is nothing to this holder
-    /// whether that succeeds.
+    /// Runs `lua/expire.lua` for what has expired. A failure does not concern this holder.
     async fn expire(&mut self, places: &[Place], due: &[Option<Vec<u8>>]) {
         for (place, due) in places.iter().zip(due) {
             let Some(due) = due else { continue };
@@ -316,7 +319,7 @@ impl Holder {
         }
     }
 
-    /// What begins the arguments of each script that holds: who this is.
+    /// The first arguments of each script: who this is.
     fn words(&self) -> Vec<String> {
         let member = self.role.member().unwrap_or_default();
         vec![
@@ -337,22 +340,22 @@ impl Holder {
         script.leases(hashes, self.role.name(), &arguments, verb, author)
     }
 
-    /// Takes in that all is as it was.
-    fn goes_on(&mut self, places: &[Place], sent: Moment) -> Beat {
+    /// Nothing has changed.
+    fn unchanged(&mut self, places: &[Place], sent: Moment) -> Renewal {
         let acquired = self.has_run_out(sent);
-        self.told.renewed = Some(sent);
-        match &self.told.state {
-            State::Standby(holder) => Beat::Standby {
+        self.last.renewed = Some(sent);
+        match &self.last.state {
+            HolderState::Standby(holder) => Renewal::Standby {
                 holder: holder.clone(),
                 ended: None,
             },
-            _ => self.held(vec![Done::default(); places.len()], acquired),
+            _ => self.held(vec![ChangeOutcome::default(); places.len()], acquired),
         }
     }
 
-    /// Takes in what Redis has told.
-    fn take_in(&mut self, holding: Holding, sent: Moment) -> Beat {
-        let Holding {
+    /// Takes in the reply of `lua/hold.lua`.
+    fn take_in(&mut self, holding: HoldState, sent: Moment) -> Renewal {
+        let HoldState {
             behind,
             from,
             ended,
@@ -360,15 +363,15 @@ impl Holder {
             done,
             ..
         } = holding;
-        let was_held = self.told.state == State::Held;
+        let was_held = self.last.state == HolderState::Held;
         let acquired = !was_held
             || self.has_run_out(sent)
-            || (self.options.exclusive && self.told.from != from);
+            || (self.options.exclusive && self.last.from != from);
         let state = match &behind {
-            Some(holder) => State::Standby(holder.clone()),
-            None => State::Held,
+            Some(holder) => HolderState::Standby(holder.clone()),
+            None => HolderState::Held,
         };
-        self.told = Told {
+        self.last = LastReply {
             state,
             from,
             renewed: Some(sent),
@@ -376,41 +379,43 @@ impl Holder {
             barred,
         };
         match behind {
-            Some(holder) => Beat::Standby { holder, ended },
+            Some(holder) => Renewal::Standby { holder, ended },
             None => self.held(done, acquired),
         }
     }
 
-    fn held(&self, done: Vec<Done>, acquired: bool) -> Beat {
-        Beat::Held {
+    fn held(&self, done: Vec<ChangeOutcome>, acquired: bool) -> Renewal {
+        Renewal::Held {
             done,
-            term: self.options.exclusive.then_some(self.told.from),
+            term: self.options.exclusive.then_some(self.last.from),
             acquired,
         }
     }
 
-    /// Whether the lease had run out then, by our own clock.
+    /// Whether the lease had expired then, by the clock of this machine.
     fn has_run_out(&self, then: Moment) -> bool {
-        let renewed = self.told.renewed;
+        let renewed = self.last.renewed;
         renewed.is_none_or(|renewed| then.0.saturating_sub(renewed.0) > self.options.lease)
     }
 
-    /// With jitter, so that those that lost the same Redis come back spread out.
+    /// Schedules the next attempt, with jitter, so that holders that lost the same Redis come back
+    /// spread out.
     fn next(&mut self, renewed: bool) {
         let lease = self.options.lease;
-        let pause = match renewed {
-            true => (lease / 4).min(OFTEN).mul_f64(0.75 + 0.25 * random()),
-            false => (lease / 12).min(OFTEN).mul_f64(0.25 + 0.75 * random()),
+        let pause = if renewed {
+            jitter::between((lease / 4).min(OFTEN), 0.75, 1.0)
+        } else {
+            jitter::between((lease / 12).min(OFTEN), 0.25, 1.0)
         };
         self.due = Instant::now() + pause;
         if !renewed {
-            self.told.interrupted = true;
-            self.registrar.hang_up();
+            self.last.interrupted = true;
+            self.registrar.disconnect();
         }
     }
 }
 
-/// What is written in each place.
+/// The value for each place.
 fn values(places: &[Place]) -> impl Iterator<Item = &[u8]> {
     let values = places.iter().map(|place| place.at.as_ref());
     values.map(|at| at.map(Where::as_str).unwrap_or_default().as_bytes())

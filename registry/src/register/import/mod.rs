@@ -1,65 +1,63 @@
-//! Many roles at once, in one transaction.
+//! Imports many roles in one transaction.
 
 mod difference;
-mod entries;
+mod imported_roles;
 
-pub use entries::Entries;
+use difference::Difference;
+pub use imported_roles::ImportedRoles;
+use redis::{Cmd, Value, cmd};
 
 use super::author::Author;
 use super::change::{logged, quoted};
+use super::error::RegisterError;
 use super::registrar::Registrar;
 use super::script::Script;
-use super::trouble::Trouble;
 use crate::log::MAX_OPERATIONS;
-use difference::Difference;
-use redis::{Cmd, Value, cmd};
 
 /// How many fields one HSET sets.
 const PORTION: usize = 1_000;
 
-/// How often what differs is sought anew, because somebody changed the hash
-/// meanwhile.
+/// How often the comparison is repeated because somebody changed the hash meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// What the log calls it.
+/// The verb in the log.
 const VERB: &str = "import";
 
-/// Roles to be set in a hash, all or none.
+/// Sets roles in a hash, all or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// The key of the hash.
     pub hash: String,
-    /// The roles, and where they are.
-    pub roles: Entries,
-    /// Whether everything else in the hash goes.
+    /// The roles and their values.
+    pub roles: ImportedRoles,
+    /// Whether everything else is removed from the hash.
     pub replace: bool,
 }
 
 impl Import {
-    /// Sets them, in one step. `progress` is told how many have been sent.
+    /// Runs the import. `progress` is called with the number of roles sent.
     ///
-    /// What differs is found out first, so that no more is written and logged
-    /// than that. WATCH sees to it that the hash is still the same when it is
-    /// written. Where too much differs to be listed, or the hash changes all the
-    /// time, everything is written, and the log says no more than that.
+    /// It compares first, and writes and logs only the differences. WATCH ensures that the hash is
+    /// still the same when it is written. If too much differs to be listed, or the hash keeps
+    /// changing, everything is written, and the log entry is a `.reset`.
     ///
     /// # Errors
-    /// Redis cannot be reached, or says no; then nothing was changed, unless
-    /// the answer to the very last question did not come.
+    /// Redis cannot be reached, or refuses. Then nothing was changed, unless the reply to the last
+    /// command was lost.
     pub async fn run(
         &self,
         registrar: &mut Registrar,
         progress: impl FnMut(usize),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RegisterError> {
         let sought = registrar.seek(&self.hash).await;
-        sought.map_err(|trouble| given_up(registrar, trouble))?;
+        sought.map_err(|error| given_up(registrar, error))?;
         let watch = cmd("WATCH").arg(&self.hash).to_owned();
         for _ in 0..ATTEMPTS {
             self.send([watch.clone()], registrar, |_| ()).await?;
             let found = Difference::find(self, registrar).await;
-            let Some(difference) = found.map_err(|trouble| given_up(registrar, trouble))? else {
-                // What is watched ends with the connection.
-                registrar.hang_up();
+            let Some(difference) = found.map_err(|error| given_up(registrar, error))? else {
+                // WATCH ends with the connection.
+                registrar.disconnect();
                 break;
             };
             let queued = [cmd("MULTI"), self.listed(&difference, registrar.author())];
@@ -73,39 +71,38 @@ impl Import {
         if self.execute(registrar).await? {
             return Ok(());
         }
-        Err(Trouble::Refused(
+        Err(RegisterError::Refused(
             "the transaction was not executed".to_owned(),
         ))
     }
 
-    /// Asks all this; what is refused ends the transaction.
+    /// Sends these commands. An error ends the transaction.
     async fn send(
         &self,
         commands: impl IntoIterator<Item = Cmd>,
         registrar: &mut Registrar,
         mut progress: impl FnMut(usize),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), RegisterError> {
         for (at, command) in commands.into_iter().enumerate() {
-            let answer = registrar.ask(&command).await;
-            answer.map_err(|trouble| given_up(registrar, trouble))?;
+            let answer = registrar.send(&command).await;
+            answer.map_err(|error| given_up(registrar, error))?;
             progress((at.saturating_sub(2) * PORTION).min(self.roles.len()));
         }
         Ok(())
     }
 
-    /// Executes the transaction; false if what it watches has changed.
-    async fn execute(&self, registrar: &mut Registrar) -> Result<bool, Trouble> {
-        match registrar.ask(&cmd("EXEC")).await? {
+    /// EXEC. False if a watched key has changed.
+    async fn execute(&self, registrar: &mut Registrar) -> Result<bool, RegisterError> {
+        match registrar.send(&cmd("EXEC")).await? {
             Value::Array(answers) => match answers.iter().find_map(error_of) {
-                Some(error) => Err(Trouble::Refused(error)),
+                Some(error) => Err(RegisterError::Refused(error)),
                 None => Ok(true),
             },
             _ => Ok(false),
         }
     }
 
-    /// What does the same, as lines for `redis-cli`; but everything is written,
-    /// and nothing read before.
+    /// The import as lines for `redis-cli`, without the comparison.
     pub fn spelled(&self) -> impl Iterator<Item = String> {
         let line = |command: Cmd| {
             let words = command.args_iter().filter_map(|arg| match arg {
@@ -134,7 +131,7 @@ impl Import {
         logged(&self.hash, VERB, &operations)
     }
 
-    /// The script that makes and logs just these changes.
+    /// The script that makes and logs these changes.
     fn listed(&self, difference: &Difference, author: &Author) -> Cmd {
         let how = if self.replace { "replace" } else { "merge" };
         let mut arguments = vec![how.as_bytes()];
@@ -142,9 +139,8 @@ impl Import {
         self.script(Script::Import, &arguments, author)
     }
 
-    /// A transaction that writes everything, without its end. Whether the log
-    /// can be written to is asked before it: nothing ends a transaction once it
-    /// is executed.
+    /// A transaction that writes everything, without its EXEC. It first checks that the log can be
+    /// written: an error within EXEC does not end it.
     fn whole<'i>(&'i self, author: &Author) -> impl Iterator<Item = Cmd> + use<'i> {
         let entry: &[&[u8]] = if self.replace {
             &[b"append", b"*"]
@@ -159,7 +155,7 @@ impl Import {
         begin.into_iter().chain(self.written())
     }
 
-    /// The commands that write everything, made one after the other.
+    /// The commands that write everything.
     fn written(&self) -> Box<dyn Iterator<Item = Cmd> + '_> {
         if !self.replace {
             return Box::new(self.sets(self.hash.clone()));
@@ -178,7 +174,7 @@ impl Import {
         script.plain(hash, arguments, VERB, author).in_full()
     }
 
-    /// The commands that set the roles in that hash.
+    /// The commands that set the roles in this hash.
     fn sets(&self, key: String) -> impl Iterator<Item = Cmd> {
         self.roles.portions(PORTION).map(move |portion| {
             let mut hset = cmd("HSET");
@@ -191,16 +187,15 @@ impl Import {
     }
 }
 
-/// A transaction that is not finished, or what it watches, ends with its
-/// connection.
-fn given_up(registrar: &mut Registrar, trouble: Trouble) -> Trouble {
-    registrar.hang_up();
-    trouble.before_any_change()
+/// Ends an open transaction, and WATCH, by closing the connection.
+fn given_up(registrar: &mut Registrar, error: RegisterError) -> RegisterError {
+    registrar.disconnect();
+    error.before_any_change()
 }
 
 fn error_of(answer: &Value) -> Option<String> {
     match answer {
-        Value::ServerError(error) => Some(crate::connect::Refusal::from(error).to_string()),
+        Value::ServerError(error) => Some(crate::connect::ErrorReply::from(error).to_string()),
         _ => None,
     }
 }

@@ -15,12 +15,11 @@ fn a_daemon_that_is_gone_or_stopped_is_told_and_how_long_the_table_lasts() {
     let mut world = World::with(&[("web", "10.0.0.5")]);
     world.sees("web", &["10.0.0.5"]);
     world.daemon.signal(Signal::STOP);
-    cloudhosts_tests::wait::until("the daemon is taken for dead", || {
-        let said = doctor(&world).1;
-        said.contains("wrong    table").then_some(said)
+    wait::until("the daemon is taken for dead", || {
+        (examine(&world).codes("table") == ["unserved"]).then_some(())
     });
-    let said = doctor(&world).1;
-    says(&said, "wrong", "socket", &["kill -CONT"]);
+    let remedy = examine(&world).remedy("socket", "stopped").to_owned();
+    assert!(remedy.contains("kill -CONT"), "{remedy}");
     world.daemon.kill();
     let (code, said) = doctor(&world);
     assert_eq!(code, 1);
@@ -30,18 +29,14 @@ fn a_daemon_that_is_gone_or_stopped_is_told_and_how_long_the_table_lasts() {
         "socket",
         &["cached.sock", "cloudhosts-cached &"],
     );
-    says(
-        &said,
-        "wrong",
-        "table",
-        &["no daemon is behind it", "stale_max"],
-    );
+    says(&said, "wrong", "table", &["stale_max"]);
+    examine(&world).is("table", &["unserved"]);
     says(&said, "ok", "names", &["web"]);
 
     let world = World::new().build();
-    let said = doctor(&world).1;
-    says(&said, "wrong", "daemon", &["no status file"]);
-    says(&said, "wrong", "table", &["no table"]);
+    let examined = examine(&world);
+    examined.is("daemon", &["no-status"]);
+    examined.is("table", &["no-table"]);
 }
 
 #[test]
@@ -52,14 +47,13 @@ fn a_table_that_is_too_old_is_told() {
         .start();
     world.sync("cloudhosts");
     world.daemon.kill();
-    let said = cloudhosts_tests::wait::until("the table is too old", || {
-        let said = doctor(&world).1;
-        said.contains("longer than stale_max").then_some(said)
+    wait::until("the table is too old", || {
+        (examine(&world).codes("table") == ["stale"]).then_some(())
     });
+    let said = doctor(&world).1;
     says(&said, "wrong", "table", &["stale_max", "run: "]);
     // which does not send to itself
     assert!(!said.contains("cloudhosts doctor"), "{said}");
-    examine(&world).is("table", &["stale"]);
 }
 
 #[test]
@@ -80,13 +74,9 @@ fn a_table_from_the_future_is_told() {
     let mut file = fs::File::create(file).unwrap();
     writer.snapshot().write(&mut file).unwrap();
     let said = doctor(&world).1;
-    says(
-        &said,
-        "wrong",
-        "clock",
-        &["the clock went back", "timedatectl"],
-    );
-    says(&said, "wrong", "table", &["served for ever"]);
+    says(&said, "wrong", "clock", &["timedatectl"]);
+    examine(&world).is("clock", &["went-back"]);
+    says(&said, "wrong", "table", &[]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn where_all_is_well_each_line_says_ok() {
         says(&said, "ok", check, &[]);
     }
     let mut lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.pop(), Some("nothing is wrong"));
+    lines.pop().unwrap();
     assert!(lines.iter().all(|line| line.starts_with("ok ")), "{said}");
     says(
         &said,
@@ -84,7 +84,7 @@ fn colours_are_for_terminals_and_not_for_those_who_want_none() {
     assert!(on_a_terminal(&world, "TERM=xterm").contains(escape));
     for variables in ["TERM=xterm NO_COLOR=1", "TERM=dumb"] {
         let said = on_a_terminal(&world, variables);
-        assert!(said.contains("nothing is wrong"), "{said}");
+        says(&said.replace('\r', ""), "ok", "module", &[]);
         assert!(!said.contains(escape), "{variables}: {said}");
     }
     // and nothing in a pipe

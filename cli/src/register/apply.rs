@@ -1,0 +1,202 @@
+//! Making a change, and reporting it: as text or JSON, and once published with `--wait`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudhosts_config::Config;
+use cloudhosts_config::Counted;
+use cloudhosts_config::printable::Escaped;
+use cloudhosts_registry::register::{Change, ChangeOutcome, Place, Registrar, Verb, Where};
+use serde_json::{Value, json};
+
+use super::addresses::AddressSource;
+use super::change::ChangeRequest;
+use super::wait::{self, Expectation, WaitResult};
+use super::{RegisterContext, WAITING_FOR_REDIS};
+use crate::outcome::{Failure, Outcome};
+use crate::output::print;
+use crate::progress::Progress;
+use crate::runtime::block_on;
+
+/// The options of every subcommand that writes to Redis.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WriteOptions {
+    /// Print the Redis commands without running them
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Wait until the daemon of this machine has published the change [default: 10s]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10s",
+        value_parser = humantime::parse_duration,
+        conflicts_with = "dry_run"
+    )]
+    wait: Option<Duration>,
+    /// Print a JSON object
+    #[arg(long, conflicts_with = "dry_run")]
+    json: bool,
+}
+
+impl WriteOptions {
+    /// Reports a change that was made: `text` at once, or `object` when it is known
+    /// whether it was published.
+    ///
+    /// # Errors
+    /// There is no daemon to wait for, or stdout can't be written to.
+    pub(super) fn report(
+        &self,
+        text: &str,
+        mut object: Value,
+        expected: Vec<Expectation<'_>>,
+        config: &Config,
+    ) -> Result<Outcome, Failure> {
+        if !self.json {
+            print(text)?;
+        }
+        let waited = self
+            .wait
+            .map(|timeout| wait::until_published(expected, timeout, config));
+        if self.json {
+            let (published, unpublished) = WaitResult::describe(waited.as_ref());
+            if let Some(object) = object.as_object_mut() {
+                object.insert("published".into(), published.into());
+                object.insert("unpublished".into(), unpublished.into());
+            }
+            print(&format!("{object}\n"))?;
+        }
+        WaitResult::outcome(waited)
+    }
+}
+
+/// Makes a change, or prints it with `--dry-run`.
+///
+/// # Errors
+/// It can't be made; or it is made, and there is no daemon to publish it.
+pub(super) fn apply(
+    request: ChangeRequest,
+    options: &WriteOptions,
+    context: &RegisterContext,
+) -> Result<Outcome, Failure> {
+    if options.dry_run {
+        let places = places(&request.source, context)?;
+        return print_lines(&request.with_places(places).spelled());
+    }
+    let (change, done) = block_on(async {
+        let _progress = Progress::waiting(WAITING_FOR_REDIS);
+        let mut registrar = Registrar::new(Arc::new(context.config.clone()));
+        let local = request.source.local(&mut registrar).await?;
+        let places = request.source.places(local)?;
+        let change = request.with_places(places);
+        let done = registrar.make(&change).await?;
+        Ok((change, done))
+    })?;
+    for (place, done) in change.places.iter().zip(&done) {
+        report_ended(place, done);
+    }
+    warn_of_dangling(&change, &done);
+    let expected = wait::after_change(&change);
+    let (text, object) = (as_text(&change, &done), as_json(&change, &done));
+    options.report(&text, object, expected, &context.config)
+}
+
+/// Prints the commands of a dry run.
+pub(super) fn print_lines(lines: &[String]) -> Result<Outcome, Failure> {
+    print(&(lines.join("\n") + "\n"))?;
+    Ok(Outcome::Yes)
+}
+
+/// The places of a role. Redis is asked only where they depend on the connection.
+pub(super) fn places(
+    source: &AddressSource,
+    context: &RegisterContext,
+) -> Result<Vec<Place>, Failure> {
+    match source {
+        AddressSource::Known(places) => Ok(places.clone()),
+        AddressSource::Local { .. } => block_on(async {
+            let mut registrar = Registrar::new(Arc::new(context.config.clone()));
+            let address = source.local(&mut registrar).await?;
+            source.places(address)
+        }),
+    }
+}
+
+/// Names the holders that `claim` or `release` has ended.
+fn report_ended(place: &Place, done: &ChangeOutcome) {
+    if done.ended.is_empty() {
+        return;
+    }
+    let hash = Escaped(&place.hash);
+    // Redis has them in the order of their last renewal.
+    let mut ended = done.ended.clone();
+    ended.sort_unstable();
+    eprintln!(
+        "cloudhosts: {} in {hash}: was held; its holder finds out at its next renewal",
+        Escaped(&ended.join(", "))
+    );
+}
+
+/// Warns where a role was pointed at a name without an address.
+fn warn_of_dangling(change: &Change, done: &[ChangeOutcome]) {
+    let at = change.places.iter().find_map(|place| place.at.as_ref());
+    let name = at.and_then(|at| at.as_str().split(' ').next());
+    if let Some(name) = name.filter(|_| done.iter().any(|one| one.dangling)) {
+        eprintln!(
+            "cloudhosts: {name} has no address: {} does not resolve until it has one",
+            change.role
+        );
+    }
+}
+
+/// A line for each hash.
+fn as_text(change: &Change, done: &[ChangeOutcome]) -> String {
+    let role = &change.role;
+    let mut text = String::new();
+    for (Place { hash, at }, done) in change.places.iter().zip(done) {
+        let members = done
+            .removed
+            .iter()
+            .filter(|field| field.contains('/'))
+            .count();
+        let hash = Escaped(hash);
+        let what = match at {
+            Some(at) if is_pointer(at) => format!("points at {at} in {hash}"),
+            Some(at) => format!("is at {at} in {hash}"),
+            None if done.changed => format!("is gone from {hash}"),
+            None => format!("was not in {hash}"),
+        };
+        let also = match members {
+            _ if !matches!(change.verb, Verb::Claim | Verb::Point | Verb::Release) => String::new(),
+            0 => String::new(),
+            members => format!(", {} removed", Counted::new(members as u64, "member")),
+        };
+        text.push_str(&format!("{role} {what}{also}\n"));
+    }
+    text
+}
+
+fn is_pointer(at: &Where) -> bool {
+    let first = at.as_str().split(' ').next().unwrap_or_default();
+    first.parse::<std::net::IpAddr>().is_err()
+}
+
+fn as_json(change: &Change, done: &[ChangeOutcome]) -> Value {
+    let places = change.places.iter().zip(done).map(|(place, done)| {
+        json!({
+            "hash": place.hash,
+            "value": place.at.as_ref().map(Where::as_str),
+            "changed": done.changed,
+            "removed": done.removed,
+            "ended": done.ended,
+        })
+    });
+    json!({
+        "verb": change.verb.name(),
+        "role": change.role.name(),
+        "member": change.role.member(),
+        "places": places.collect::<Vec<_>>(),
+        "dangling": done.iter().any(|one| one.dangling),
+    })
+}
