@@ -1,6 +1,6 @@
 //! The table `[dns]` of the configuration.
 
-use crate::values::Text;
+use crate::values::TextVisitor;
 use cloudhosts_table::Name;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
