@@ -111,7 +111,7 @@ impl HostEnumeration {
         let Some((role, family, after)) = guard.cursor().next(view) else {
             return Outcome::NoSuchName;
         };
-        let (name, aliases) = (role.name.as_str(), iter::empty::<&str>());
+        let (name, aliases) = (role.name.as_bytes(), iter::empty::<&[u8]>());
         let answer = role.answer();
         let outcome = match family {
             Family::V4 => slot.put(&Host {

@@ -41,7 +41,7 @@ pub(crate) fn by_name(name: &[u8], family: Family, slot: HostSlot<'_>) -> Outcom
     ask_name(name, |answer, view| {
         let (order, pick) = (view.order(), answer.pick());
         let canonical = answer.canonical();
-        let name = canonical.as_ref();
+        let name = canonical.as_bytes();
         let asked = Some(answer.asked()).filter(|&asked| asked != name);
         let aliases = asked.into_iter();
         match family {
@@ -74,7 +74,7 @@ pub(crate) fn by_name_in_both(name: &[u8], slot: TupleSlot<'_>) -> Outcome {
         let (v4, v6) = (answer.v4(), answer.v6());
         let (random4, random6) = (draw(v4.len()), draw(v6.len()));
         slot.put(&TupleList {
-            name: answer.canonical().as_ref(),
+            name: answer.canonical().as_bytes(),
             v4: v4.chosen(pick, order, random4),
             v6: v6.chosen(pick, order, random6),
         })
@@ -91,7 +91,7 @@ pub(crate) fn by_address(address: Address, slot: HostSlot<'_>) -> Outcome {
         let Some(names) = view.reverse(ip) else {
             return Outcome::NoSuchName;
         };
-        let (name, aliases) = (names.canonical(), names.aliases());
+        let (name, aliases) = (names.canonical().as_bytes(), names.aliases());
         match &address {
             Address::V4(bytes) => slot.put(&Host {
                 name,

@@ -71,11 +71,10 @@ impl Name {
         if raw.len() > MAX_NAME {
             return Err(NameError::TooLong);
         }
-        let (mut at, mut label) = (0, 0);
-        while at < raw.len() {
-            let byte = raw[at];
+        let mut label = 0;
+        for (at, (to, &byte)) in self.bytes.iter_mut().zip(raw).enumerate() {
             let folded = FOLDED[usize::from(byte)];
-            self.bytes[at] = folded;
+            *to = folded;
             // Nearly all bytes are letters, digits and `_`, which are above the
             // dot.
             if folded <= b'.' {
@@ -88,9 +87,8 @@ impl Name {
                     _ => {}
                 }
             }
-            at += 1;
         }
-        check_label(at - label)?;
+        check_label(raw.len() - label)?;
         let (name, _) = self.bytes.split_at(raw.len());
         if reads_as_address(name) {
             return Err(NameError::ReadsAsAddress);
@@ -125,9 +123,9 @@ impl Name {
     }
 }
 
-impl AsRef<str> for Name {
-    fn as_ref(&self) -> &str {
-        self.as_str()
+impl AsRef<[u8]> for Name {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 

@@ -9,10 +9,10 @@ pub trait Namespace {
     type Entry;
 
     /// The entry of exactly this name.
-    fn exact(&self, name: &str) -> Option<Self::Entry>;
+    fn exact(&self, name: &[u8]) -> Option<Self::Entry>;
 
     /// The entry of the wildcard for the names below `suffix`.
-    fn wildcard(&self, suffix: &str) -> Option<Self::Entry>;
+    fn wildcard(&self, suffix: &[u8]) -> Option<Self::Entry>;
 
     /// At which depths there may be wildcards, so that others are not looked for:
     /// bit `n` for suffixes of `n` labels, bit 31 for longer ones too
@@ -35,7 +35,7 @@ pub struct Decision<'n, E> {
     pub entry: E,
     /// The name that the entry was found for: the name itself, or its part
     /// before the domain.
-    pub meant: &'n str,
+    pub meant: &'n [u8],
     /// Whether the entry is a wildcard's, because no entry has this name.
     pub by_wildcard: bool,
 }
@@ -46,9 +46,9 @@ pub struct Decision<'n, E> {
 pub fn decide<'n, N: Namespace>(
     names: &N,
     domain: &[u8],
-    asked: &'n str,
+    asked: &'n [u8],
 ) -> Option<Decision<'n, N::Entry>> {
-    let exact = |meant: &'n str| {
+    let exact = |meant: &'n [u8]| {
         let entry = names.exact(meant)?;
         Some(Decision {
             entry,
@@ -56,7 +56,7 @@ pub fn decide<'n, N: Namespace>(
             by_wildcard: false,
         })
     };
-    let below = |meant: &'n str| {
+    let below = |meant: &'n [u8]| {
         let entry = longest_suffix(names, meant)?;
         Some(Decision {
             entry,
@@ -74,18 +74,17 @@ pub fn decide<'n, N: Namespace>(
 }
 
 /// The name without the configured domain, if it ends with that.
-fn without_domain<'n>(domain: &[u8], asked: &'n str) -> Option<&'n str> {
+fn without_domain<'n>(domain: &[u8], asked: &'n [u8]) -> Option<&'n [u8]> {
     if domain.is_empty() {
         return None;
     }
-    let role = asked.as_bytes().strip_suffix(domain)?;
-    let role = role.strip_suffix(b".").filter(|role| !role.is_empty())?;
-    asked.get(..role.len())
+    let role = asked.strip_suffix(domain)?.strip_suffix(b".")?;
+    (!role.is_empty()).then_some(role)
 }
 
 /// The entry of the wildcard with the longest suffix that `name` is below.
 #[inline]
-fn longest_suffix<N: Namespace>(names: &N, name: &str) -> Option<N::Entry> {
+fn longest_suffix<N: Namespace>(names: &N, name: &[u8]) -> Option<N::Entry> {
     let depths = names.depths();
     if depths == 0 {
         None
@@ -94,10 +93,11 @@ fn longest_suffix<N: Namespace>(names: &N, name: &str) -> Option<N::Entry> {
     }
 }
 
-fn longest_suffix_at<N: Namespace>(names: &N, depths: u32, name: &str) -> Option<N::Entry> {
-    let mut labels = name.bytes().filter(|&byte| byte == b'.').count();
+fn longest_suffix_at<N: Namespace>(names: &N, depths: u32, name: &[u8]) -> Option<N::Entry> {
+    let mut labels = name.iter().filter(|&&byte| byte == b'.').count();
     let mut rest = name;
-    while let Some((_, suffix)) = rest.split_once('.') {
+    while let Some(dot) = rest.iter().position(|&byte| byte == b'.') {
+        let (_, suffix) = rest.split_at(dot + 1);
         if depths & depth_bit(labels) != 0
             && let Some(entry) = names.wildcard(suffix)
         {
@@ -120,11 +120,12 @@ mod tests {
     impl Namespace for Set {
         type Entry = &'static str;
 
-        fn exact(&self, name: &str) -> Option<&'static str> {
-            self.0.get(name).copied()
+        fn exact(&self, name: &[u8]) -> Option<&'static str> {
+            self.0.get(str::from_utf8(name).ok()?).copied()
         }
 
-        fn wildcard(&self, suffix: &str) -> Option<&'static str> {
+        fn wildcard(&self, suffix: &[u8]) -> Option<&'static str> {
+            let suffix = str::from_utf8(suffix).ok()?;
             self.0.get(format!("*.{suffix}").as_str()).copied()
         }
     }
@@ -140,8 +141,14 @@ mod tests {
             "*.example",
         ];
         let names = Set(all.into_iter().collect());
-        let decided = |asked: &'static str| {
-            decide(&names, b"prod.example", asked).map(|found| (found.entry, found.meant))
+        let decide = |domain: &str, asked: &'static str| {
+            let found = decide(&names, domain.as_bytes(), asked.as_bytes())?;
+            let meant = str::from_utf8(found.meant).unwrap();
+            Some((found.entry, meant, found.by_wildcard))
+        };
+        let decided = |asked| {
+            let found = decide("prod.example", asked);
+            found.map(|(entry, meant, _)| (entry, meant))
         };
         assert_eq!(decided("web"), Some(("web", "web")));
         let own = Some(("web.prod.example", "web.prod.example"));
@@ -153,13 +160,9 @@ mod tests {
         assert_eq!(decided("prod.example"), Some(("*.example", "prod.example")));
         assert_eq!(decided("a.b"), Some(("*.b", "a.b")));
         assert_eq!(decided("b"), None);
-        let other = decide(&names, b"elsewhere", "web.elsewhere");
-        assert_eq!(
-            other.map(|found| (found.entry, found.by_wildcard)),
-            Some(("web", false))
-        );
-        let other = decide(&names, b"elsewhere", "a.b.elsewhere");
-        let other = other.map(|found| (found.entry, found.meant, found.by_wildcard));
-        assert_eq!(other, Some(("*.b", "a.b", true)));
+        let role = Some(("web", "web", false));
+        assert_eq!(decide("elsewhere", "web.elsewhere"), role);
+        let wildcard = Some(("*.b", "a.b", true));
+        assert_eq!(decide("elsewhere", "a.b.elsewhere"), wildcard);
     }
 }

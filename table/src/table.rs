@@ -210,13 +210,13 @@ impl<M: Memory> Table<'_, M> {
             return Some(*record);
         }
         let target = self.target(record)?;
-        let holder = self.exact(target.as_str())?;
+        let holder = self.exact(target.as_bytes())?;
         (!holder.shape.is(ALIAS)).then_some(holder)
     }
 
     /// Finds the record that decides a name.
     #[inline]
-    pub(crate) fn decide<'n>(&self, asked: &'n str) -> Option<Decision<'n, Record>> {
+    pub(crate) fn decide<'n>(&self, asked: &'n [u8]) -> Option<Decision<'n, Record>> {
         decide(self, self.layout.domain(), asked)
     }
 }
@@ -239,13 +239,13 @@ impl<M: Memory> Namespace for Table<'_, M> {
     type Entry = Record;
 
     #[inline]
-    fn exact(&self, name: &str) -> Option<Record> {
-        let entry = self.role(name.as_bytes(), false)?;
+    fn exact(&self, name: &[u8]) -> Option<Record> {
+        let entry = self.role(name, false)?;
         entry.record.answers().then_some(entry.record)
     }
 
-    fn wildcard(&self, suffix: &str) -> Option<Record> {
-        let entry = self.role(suffix.as_bytes(), true)?;
+    fn wildcard(&self, suffix: &[u8]) -> Option<Record> {
+        let entry = self.role(suffix, true)?;
         entry.record.answers().then_some(entry.record)
     }
 

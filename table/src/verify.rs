@@ -187,7 +187,7 @@ fn verify_aliases(table: &AnyTable<'_>, list: &Record) -> Result<(), Damage> {
         let right = alias.is_some_and(|alias| {
             let found = table
                 .name(&alias)
-                .and_then(|name| table.exact(name.as_str()));
+                .and_then(|name| table.exact(name.as_bytes()));
             alias.shape.is(ALIAS) && table.target(&alias) == target && found.is_some()
         });
         check(right, "wrong list of aliases", list.at)?;
@@ -214,7 +214,7 @@ fn verify_address(
         };
         let now = holder
             .and_then(|holder| table.name(&holder))
-            .and_then(|name| table.exact(name.as_str()));
+            .and_then(|name| table.exact(name.as_bytes()));
         let has = now.is_some_and(|now| tags.of(table, &now).contains(&slot.tag()));
         check(has, "an address refers to a role that does not have it", at)?;
     }

@@ -38,8 +38,8 @@ pub struct TableRevision {
 #[derive(Clone)]
 pub struct Answer<'a> {
     memory: Backing<'a>,
-    asked: &'a str,
-    meant: &'a str,
+    asked: &'a [u8],
+    meant: &'a [u8],
     /// The record that was found, if it names a target as the canonical name.
     points: Option<Record>,
     /// The record that has the addresses.
@@ -55,17 +55,26 @@ pub struct Answer<'a> {
 )]
 pub enum Canonical<'a> {
     /// The name that was found.
-    Meant(&'a str),
+    Meant(&'a [u8]),
     /// Another name.
     Other(Name),
 }
 
-impl AsRef<str> for Canonical<'_> {
+impl Canonical<'_> {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only ASCII is ever found, so this cannot fail.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The name as bytes, which costs a lookup less.
+    #[must_use]
     #[inline]
-    fn as_ref(&self) -> &str {
+    pub fn as_bytes(&self) -> &[u8] {
         match self {
             Canonical::Meant(name) => name,
-            Canonical::Other(name) => name.as_str(),
+            Canonical::Other(name) => name.as_bytes(),
         }
     }
 }
@@ -194,13 +203,13 @@ impl<'t> View<'t> {
     {
         match self.table.memory {
             // Dispatched here, so that the lookup is compiled for each of them.
-            Backing::Region(words) => self.lookup_in(words, name.as_str()),
-            Backing::File(file) => self.lookup_in(file, name.as_str()),
+            Backing::Region(words) => self.lookup_in(words, name.as_bytes()),
+            Backing::File(file) => self.lookup_in(file, name.as_bytes()),
         }
     }
 
     #[inline]
-    fn lookup_in<'a>(&self, memory: impl Memory, asked: &'a str) -> Option<Answer<'a>>
+    fn lookup_in<'a>(&self, memory: impl Memory, asked: &'a [u8]) -> Option<Answer<'a>>
     where
         't: 'a,
     {
@@ -220,7 +229,7 @@ impl<'t> View<'t> {
     }
 
     #[inline]
-    fn lookup_once<'a>(&self, table: &Table<'_, impl Memory>, asked: &'a str) -> Option<Answer<'a>>
+    fn lookup_once<'a>(&self, table: &Table<'_, impl Memory>, asked: &'a [u8]) -> Option<Answer<'a>>
     where
         't: 'a,
     {
@@ -233,8 +242,8 @@ impl<'t> View<'t> {
     fn answer<'a>(
         &self,
         table: &Table<'_, impl Memory>,
-        asked: &'a str,
-        meant: &'a str,
+        asked: &'a [u8],
+        meant: &'a [u8],
         record: &Record,
     ) -> Option<Answer<'a>>
     where
@@ -262,7 +271,7 @@ impl<'t> View<'t> {
     /// up.
     #[must_use]
     pub fn decider(&self, name: &Name) -> Option<Pattern> {
-        let decided = self.table.decide(name.as_str())?;
+        let decided = self.table.decide(name.as_bytes())?;
         let wildcard = decided.entry.shape.is(WILDCARD);
         Some(Pattern::new(self.table.name(&decided.entry)?, wildcard))
     }
@@ -274,7 +283,8 @@ impl<'t> View<'t> {
     where
         't: 'a,
     {
-        let record = match role.strip_prefix("*.") {
+        let role = role.as_bytes();
+        let record = match role.strip_prefix(b"*.") {
             Some(suffix) => self.table.wildcard(suffix)?,
             None => self.table.exact(role)?,
         };
@@ -326,7 +336,7 @@ impl<'t> View<'t> {
             return None;
         }
         let name = self.table.name(record)?;
-        let answer = self.answer(&self.table, "", "", record)?;
+        let answer = self.answer(&self.table, b"", b"", record)?;
         Some(ListedRole {
             name,
             answer,
@@ -390,7 +400,7 @@ pub(crate) fn stale_max(layout: &Layout) -> Option<Duration> {
 impl<'a> Answer<'a> {
     /// The name that was looked up, in normal form.
     #[must_use]
-    pub fn asked(&self) -> &'a str {
+    pub fn asked(&self) -> &'a [u8] {
         self.asked
     }
 
@@ -430,8 +440,8 @@ impl<'a> Answer<'a> {
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
-            .field("asked", &self.asked)
-            .field("canonical", &self.canonical().as_ref())
+            .field("asked", &self.asked.escape_ascii().to_string())
+            .field("canonical", &self.canonical().as_str())
             .field("v4", &self.v4().collect::<Vec<_>>())
             .field("v6", &self.v6().collect::<Vec<_>>())
             .field("pick", &self.pick)

@@ -34,10 +34,10 @@ impl<'m> Directory<'m> {
 
     /// The role that answers for a name, by the rule that lookups follow.
     pub(super) fn find<'n>(&self, name: &'n str) -> Option<DecidingRole<'m, 'n>> {
-        let decided = decide(self, self.domain.as_bytes(), name)?;
+        let decided = decide(self, self.domain.as_bytes(), name.as_bytes())?;
         Some(DecidingRole {
             role: decided.entry,
-            name: decided.meant,
+            name: name.get(..decided.meant.len())?,
             exact: !decided.by_wildcard,
         })
     }
@@ -66,11 +66,11 @@ impl<'m> Directory<'m> {
 impl<'m> Namespace for Directory<'m> {
     type Entry = &'m str;
 
-    fn exact(&self, name: &str) -> Option<&'m str> {
-        self.role(name)
+    fn exact(&self, name: &[u8]) -> Option<&'m str> {
+        self.role(str::from_utf8(name).ok()?)
     }
 
-    fn wildcard(&self, suffix: &str) -> Option<&'m str> {
-        self.role(&format!("*.{suffix}"))
+    fn wildcard(&self, suffix: &[u8]) -> Option<&'m str> {
+        self.role(&format!("*.{}", str::from_utf8(suffix).ok()?))
     }
 }

@@ -174,7 +174,7 @@ impl Fleet {
         let Some(answer) = view.lookup(&name) else {
             return String::new();
         };
-        let mut text = answer.canonical().as_ref().to_owned();
+        let mut text = answer.canonical().as_str().to_owned();
         for v4 in answer.v4() {
             text += &format!(" {}", std::net::Ipv4Addr::from(v4));
         }

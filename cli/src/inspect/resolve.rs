@@ -94,8 +94,9 @@ enum NotFound {
 
 fn by_name(view: &View<'_>, name: &Name) -> Result<LookupResult, NotFound> {
     let answer = View::lookup(view, name).ok_or(NotFound::Name)?;
-    let canonical = answer.canonical().as_ref().to_owned();
-    let other = (answer.asked() != canonical).then(|| answer.asked().to_owned());
+    let canonical = answer.canonical().as_str().to_owned();
+    let asked = String::from_utf8_lossy(answer.asked());
+    let other = (asked != canonical).then(|| asked.into_owned());
     Ok(LookupResult {
         name: canonical,
         aliases: other.into_iter().collect(),

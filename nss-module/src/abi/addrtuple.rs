@@ -26,7 +26,7 @@ pub(crate) struct AddrTuple {
 /// An answer to be written as a list of tuples.
 pub(crate) struct TupleList<'a> {
     /// The canonical name.
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a [u8],
     /// IPv4 addresses, which come first; getaddrinfo sorts them as RFC 6724 says.
     pub(crate) v4: Addresses<'a, 4>,
     /// IPv6 addresses. The table's have no scope.

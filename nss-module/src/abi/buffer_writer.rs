@@ -77,7 +77,7 @@ impl<'b> BufferWriter<'b> {
     ///
     /// # Errors
     /// `ERANGE`: it does not fit.
-    pub(crate) fn string(&mut self, text: &str) -> io::Result<*mut c_char> {
+    pub(crate) fn string(&mut self, text: &[u8]) -> io::Result<*mut c_char> {
         let size = text.len().checked_add(1).ok_or_else(too_small)?;
         let at = self.bytes(size)?;
         // SAFETY: `bytes` gave room for the text and one byte more. The text is
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn nothing_is_written_past_the_end() {
-        assert_eq!(everywhere(|writer| writer.string("abc").map(drop)), 4);
+        assert_eq!(everywhere(|writer| writer.string(b"abc").map(drop)), 4);
         everywhere(|writer| {
-            writer.string("x")?;
+            writer.string(b"x")?;
             let array = writer.pointers(3, |writer| writer.value([7u8; 4]).map(Some))?;
             assert!(array.is_aligned());
             // SAFETY: three pointers and the NULL were written.

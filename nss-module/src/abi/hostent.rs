@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 /// An answer to be written as a `struct hostent`.
 pub(crate) struct Host<'a, Aliases, Addresses> {
     /// The canonical name.
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a [u8],
     /// Its other names.
     pub(crate) aliases: Aliases,
     /// Its addresses of one family; 4 or 16 bytes each, in network byte order.
@@ -56,7 +56,7 @@ impl<'c> HostSlot<'c> {
         host: &Host<'_, Aliases, Addresses>,
     ) -> Outcome
     where
-        Aliases: Iterator<Item: AsRef<str>> + Clone,
+        Aliases: Iterator<Item: AsRef<[u8]>> + Clone,
         Addresses: ExactSizeIterator<Item = [u8; N]> + Clone,
     {
         if host.addresses.len() == 0 {
@@ -73,7 +73,7 @@ impl<'c> HostSlot<'c> {
 
 impl<Aliases, Addresses, const N: usize> ToC<CHost> for Host<'_, Aliases, Addresses>
 where
-    Aliases: Iterator<Item: AsRef<str>> + Clone,
+    Aliases: Iterator<Item: AsRef<[u8]>> + Clone,
     Addresses: ExactSizeIterator<Item = [u8; N]> + Clone,
 {
     unsafe fn to_c(&self, result: *mut CHost, buffer: &mut CBuffer) -> io::Result<()> {

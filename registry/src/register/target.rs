@@ -79,13 +79,13 @@ struct Roles(BTreeMap<String, Fields>);
 impl<'r> Namespace for &'r Roles {
     type Entry = (&'r str, &'r Fields);
 
-    fn exact(&self, name: &str) -> Option<Self::Entry> {
-        let (role, fields) = self.0.get_key_value(name)?;
+    fn exact(&self, name: &[u8]) -> Option<Self::Entry> {
+        let (role, fields) = self.0.get_key_value(str::from_utf8(name).ok()?)?;
         Some((role, fields))
     }
 
-    fn wildcard(&self, suffix: &str) -> Option<Self::Entry> {
-        self.exact(&format!("*.{suffix}"))
+    fn wildcard(&self, suffix: &[u8]) -> Option<Self::Entry> {
+        self.exact(&[b"*.", suffix].concat())
     }
 }
 
@@ -112,7 +112,7 @@ impl Search<'_> {
                 return Ok(Reach::Unknown);
             };
             let domain = self.views.domain.as_ref().map_or("", Name::as_str);
-            let Some(decided) = decide(&&roles, domain.as_bytes(), name.as_str()) else {
+            let Some(decided) = decide(&&roles, domain.as_bytes(), name.as_bytes()) else {
                 continue;
             };
             let (role, fields) = decided.entry;

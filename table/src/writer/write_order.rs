@@ -85,7 +85,7 @@ fn ask(view: &View<'_>, question: &str) -> Vec<String> {
     let answer = view.lookup(&name);
     let text = answer.map(|answer| {
         let addresses: Vec<_> = answer.v4().map(Ipv4Addr::from).collect();
-        format!("{} {addresses:?}", answer.canonical().as_ref())
+        format!("{} {addresses:?}", answer.canonical().as_str())
     });
     text.into_iter().collect()
 }

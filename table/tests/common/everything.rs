@@ -66,7 +66,7 @@ pub fn ask_name(view: &View<'_>, raw: &str) {
     let Some(answer) = view.lookup(&name) else {
         return;
     };
-    assert!(answer.asked().is_ascii() && answer.canonical().as_ref().is_ascii());
+    assert!(answer.asked().is_ascii() && answer.canonical().as_bytes().is_ascii());
     for order in [Order::Rotate, Order::Fixed] {
         let random = 0x9e37_79b9_7f4a_7c15;
         let (v4, v6) = (answer.v4(), answer.v6());

@@ -142,8 +142,8 @@ pub fn ask(view: &View<'_>, name: &str) -> String {
     let Some(answer) = view.lookup(&name) else {
         return "none".into();
     };
-    assert_eq!(answer.asked(), name.as_str());
-    let mut text = answer.canonical().as_ref().to_string();
+    assert_eq!(answer.asked(), name.as_bytes());
+    let mut text = answer.canonical().as_str().to_string();
     for v4 in answer.v4() {
         text += &format!(" {}", Ipv4Addr::from(v4));
     }

@@ -27,7 +27,7 @@ fn every_role_comes_once_and_no_wildcard_does() {
         }
         at = Cursor(role.at.0 + 1);
     };
-    assert_eq!(web.answer().canonical().as_ref(), "zoo");
+    assert_eq!(web.answer().canonical().as_str(), "zoo");
     assert_eq!(web.answer().v6().len(), 1);
 }
 

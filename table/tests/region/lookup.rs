@@ -65,7 +65,7 @@ fn the_role_that_decides_a_name_is_told_and_holds_what_it_holds() {
         Some("*.apps.internal")
     );
     assert_eq!(decider("apps.internal"), None);
-    assert_eq!(view.role("www").unwrap().canonical().as_ref(), "web");
+    assert_eq!(view.role("www").unwrap().canonical().as_str(), "web");
     let apps = view.role("*.apps.internal").unwrap();
     assert!(apps.v4().eq([[10, 0, 0, 2]]));
     // no name stands in for another here

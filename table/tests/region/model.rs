@@ -132,7 +132,7 @@ fn agrees(view: &View<'_>, answers: &Answers, unknown: &[String]) -> Result<(), 
     for raw in known.chain(unknown.iter().cloned()) {
         let name = Name::parse(raw.as_bytes()).unwrap();
         let found = view.lookup(&name).map(|answer| {
-            let canonical = answer.canonical().as_ref().to_string();
+            let canonical = answer.canonical().as_str().to_string();
             (canonical, answer.v4().collect(), answer.v6().collect())
         });
         let expected = decides(answers, &raw).map(|field| {

@@ -170,7 +170,7 @@ fn trace(view: View<'_>, name: &Name, config: &Config) -> NameTrace {
         ..NameTrace::default()
     };
     if let Some(answer) = View::lookup(&view, name) {
-        trace.canonical = Some(answer.canonical().as_ref().to_owned());
+        trace.canonical = Some(answer.canonical().as_str().to_owned());
         trace.addresses = addresses(&answer);
         trace.pick = answer.pick();
     }
