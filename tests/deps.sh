@@ -51,6 +51,9 @@ bench="$demo
 binutils readelf
 valgrind valgrind
 dnsmasq-base dnsmasq
+dnsperf dnsperf
+bind9-dnsutils dig
+util-linux taskset
 iproute2 ip
 git git
 "

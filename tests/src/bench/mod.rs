@@ -6,13 +6,14 @@
 //! - [`names`], [`peers`], [`asker`], [`wire`], [`skim`], [`process_costs`]: what is compared, and how it is asked
 //! - [`followers`]: thousands of them, in one thread
 //! - [`lookups`], [`threads`], [`first`], [`shared`], [`propagation`], [`cost`], [`logged`], [`leases`],
-//!   [`fleet`], [`thousands`]: one subject each
+//!   [`fleet`], [`thousands`], [`dns`]: one subject each
 //! - [`scaling`]: what follows from them for large fleets
 //! - [`instructions`]: `make bench-check`
 
 pub mod asker;
 pub mod chart;
 pub mod cost;
+pub mod dns;
 pub mod document;
 pub mod figures;
 pub mod first;
@@ -79,6 +80,8 @@ pub struct Scale {
     pub leases: (&'static [u32], u32),
     /// Followers of one process.
     pub followers: u32,
+    /// Numbers of names at which DNS servers are compared.
+    pub served: &'static [u32],
 }
 
 /// About fifteen minutes.
@@ -105,6 +108,7 @@ pub const FULL: Scale = Scale {
     logged: (&[1_000, 100_000, 1_000_000], 50),
     leases: (&[1_000, 1_000_000], 10_000),
     followers: 8_000,
+    served: &[100, 10_000, 100_000, 1_000_000],
 };
 
 /// About two minutes.
@@ -125,6 +129,7 @@ pub const QUICK: Scale = Scale {
     logged: (&[1_000, 20_000], 10),
     leases: (&[1_000, 20_000], 1_000),
     followers: 500,
+    served: &[10_000],
 };
 
 const INTRODUCTION: &str = "\
@@ -191,6 +196,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path, when_quiet: bool) {
         thousands = Some(measured);
         vec![section]
     });
+    subject("dns", &mut || vec![dns::measure(scale)]);
     let text = text(&sections, &others.join(", "), began.elapsed());
     println!("{text}");
     write(&docs.join("benchmarks.md"), &text);

@@ -188,31 +188,33 @@ fn start_nscd(sandbox: &Sandbox, directory: &Path) -> Process {
 }
 
 fn start_dnsmasq(sandbox: &Sandbox, directory: &Path, count: u32) -> Process {
-    let hosts = directory.join("dns-hosts");
-    write(&hosts, &names::hosts(count));
     let resolver = directory.join("etc/resolv.conf");
     // a link to the machine's
     let _ = std::fs::remove_file(&resolver);
     write(&resolver, "nameserver 127.0.0.1\nsearch .\n");
-    let hosts = format!("--addn-hosts={}", text(&hosts));
-    serve(
-        sandbox,
-        directory,
-        system("dnsmasq"),
-        &[
-            // which also stays the user it is: in a namespace of a user's own it could become no other
-            "--no-daemon",
-            "--conf-file=/dev/null",
-            "--no-resolv",
-            "--no-hosts",
-            "--listen-address=127.0.0.1",
-            "--bind-interfaces",
-            "--local=/internal/",
-            "--pid-file",
-            "--log-facility=-",
-            &hosts,
-        ],
-    )
+    let arguments = dnsmasq(&directory.join("dns-hosts"), count);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    serve(sandbox, directory, system("dnsmasq"), &arguments)
+}
+
+/// Writes the names to a file for dnsmasq; its arguments.
+pub fn dnsmasq(hosts: &Path, count: u32) -> Vec<String> {
+    write(hosts, &names::hosts(count));
+    let hosts = format!("--addn-hosts={}", text(hosts));
+    let arguments = [
+        // which also stays the user it is: in a namespace of a user's own it could become no other
+        "--no-daemon",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--listen-address=127.0.0.1",
+        "--bind-interfaces",
+        "--local=/internal/",
+        "--pid-file",
+        "--log-facility=-",
+        &hosts,
+    ];
+    arguments.map(str::to_owned).to_vec()
 }
 
 fn text(path: &Path) -> String {
