@@ -104,7 +104,7 @@ fn measure_at(scale: &Scale, count_of_names: u32, section: &mut Section) {
                     figures.rates.push(rate(&world, place, server, &file));
                     figures
                         .medians
-                        .push(median_time(&world, place, server, file));
+                        .push(median_time(&world, place, server, &file));
                 }
             }
             rows.extend(servers.iter().zip(&figures).map(|(server, figures)| {
