@@ -75,7 +75,7 @@ tsan: cargo-nextest ## a writer and the threads of a client under ThreadSanitize
 
 # Measuring is no test: it is left to whoever wants figures, and to a quiet machine.
 .PHONY: bench
-bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 11 minutes)
+bench: bench-deps ## measure everything; writes docs/benchmarks.md, docs/scaling.md (about 20 minutes)
 	$(RELEASE)/bench
 
 .PHONY: bench-quick

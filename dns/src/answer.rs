@@ -373,7 +373,8 @@ impl<'r> Responder<'r> {
         };
         let alias = self.settings.zones.full_name(target.as_str())?;
         let there = view.lookup(&alias.text)?;
-        let is_it = matches!(there.canonical(), Canonical::Meant(name) if name == target.as_bytes());
+        let is_it =
+            matches!(there.canonical(), Canonical::Meant(name) if name == target.as_bytes());
         is_it.then_some(alias)
     }
 
