@@ -8,6 +8,7 @@
 mod clients;
 mod crowd;
 mod following;
+mod resolvers;
 mod running;
 mod sizes;
 mod strangers;
