@@ -213,9 +213,11 @@ msrv: ## see that the oldest Rust that Cargo.toml names builds everything (needs
 	$(CARGO) check --locked --workspace --all-targets --target-dir $(TARGET)/msrv
 
 FUZZ_SECONDS ?= 300
+FUZZ = PATH="$(TOOLS)/bin:$$PATH" RUSTUP_TOOLCHAIN=nightly $(CARGO) fuzz run
 .PHONY: fuzz
-fuzz: cargo-fuzz ## fuzz the reader of tables for FUZZ_SECONDS (needs a nightly toolchain)
-	cd table && PATH="$(TOOLS)/bin:$$PATH" RUSTUP_TOOLCHAIN=nightly $(CARGO) fuzz run table -- -max_total_time=$(FUZZ_SECONDS)
+fuzz: cargo-fuzz ## fuzz the reader of tables and the DNS server, each for FUZZ_SECONDS (needs a nightly toolchain)
+	cd table && $(FUZZ) table -- -max_total_time=$(FUZZ_SECONDS)
+	cd dns && $(FUZZ) answer -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
 
 # What a release consists of. With TAG, that must be the version of the workspace.
 VERSION = $$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)

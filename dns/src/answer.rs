@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use cloudhosts_table::random::draw;
 use cloudhosts_table::{Addresses, Answer, Canonical, Name, View};
 use domain::base::charstr::CharStr;
 use domain::base::iana::{OptRcode, Rcode, Rtype};
@@ -16,7 +17,6 @@ use domain::rdata::{A, Aaaa, Cname, Hinfo, Ns, Ptr, Soa};
 
 use crate::buffer::Buffer;
 use crate::nonterminals::NonTerminals;
-use crate::random::Random;
 use crate::request::{Edns, NoRequest, Request};
 use crate::reverse::{Meaning, meaning};
 use crate::zone::{FullName, Kind, Zone, Zones};
@@ -81,7 +81,6 @@ pub fn answer(
     view: Option<&View<'_>>,
     settings: &Settings,
     above: &NonTerminals,
-    random: &mut Random,
     out: &mut [u8],
 ) -> Option<usize> {
     let request = match Request::read(query) {
@@ -96,11 +95,10 @@ pub fn answer(
     // The limit is the first length that is too long.
     builder.set_push_limit((most + 1).saturating_sub(edns));
     let answers = builder.start_answer(request.message, Rcode::NOERROR).ok()?;
-    let mut responder = Responder {
+    let responder = Responder {
         request: &request,
         settings,
         above,
-        random,
     };
     let mut message = responder.respond(view, answers);
     if let Some(edns) = request.edns {
@@ -123,7 +121,11 @@ pub fn refer_to_tcp(query: &[u8], out: &mut [u8]) -> Option<usize> {
         .start_answer(request.message, Rcode::NOERROR)
         .ok()?;
     answers.header_mut().set_tc(true);
-    Some(answers.as_slice().len())
+    let mut message = answers.additional();
+    if let Some(edns) = request.edns {
+        push_edns(edns, &mut message).ok()?;
+    }
+    Some(message.as_slice().len())
 }
 
 /// A message to be written, in that room.
@@ -176,22 +178,32 @@ struct Responder<'r> {
     request: &'r Request<'r>,
     settings: &'r Settings,
     above: &'r NonTerminals,
-    random: &'r mut Random,
 }
 
 /// What is said of a name, but for its records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
+#[derive(Debug, Clone, Copy)]
+enum Found<'z> {
     /// The records are there, as many as there was room for.
     Records,
-    /// The name is there, and nothing of what was asked.
-    NoData,
+    /// The name is there, in that zone, and nothing of what was asked.
+    NoData(&'z Zone),
     /// There is no such name.
     NoName,
 }
 
-impl Responder<'_> {
-    fn respond<'b>(&mut self, view: Option<&View<'_>>, mut answers: Answers<'b>) -> Additional<'b> {
+impl<'z> Found<'z> {
+    /// What is said of a name in that zone that has some records, or none.
+    fn if_some(some: bool, zone: &'z Zone) -> Found<'z> {
+        if some {
+            Found::Records
+        } else {
+            Found::NoData(zone)
+        }
+    }
+}
+
+impl<'r> Responder<'r> {
+    fn respond<'b>(&self, view: Option<&View<'_>>, mut answers: Answers<'b>) -> Additional<'b> {
         if self.request.edns.is_some_and(|edns| edns.version != 0) {
             // The EDNS record says that this version is unknown.
             return answers.additional();
@@ -216,7 +228,7 @@ impl Responder<'_> {
         };
         match found {
             Ok(Found::Records) => answers.additional(),
-            Ok(Found::NoData) => negative(zone, view, answers.authority()),
+            Ok(Found::NoData(zone)) => negative(zone, view, answers.authority()),
             Ok(Found::NoName) => {
                 answers.header_mut().set_rcode(Rcode::NXDOMAIN);
                 negative(zone, view, answers.authority())
@@ -230,11 +242,11 @@ impl Responder<'_> {
 
     /// A name in a zone for roles.
     fn role(
-        &mut self,
-        zone: &Zone,
+        &self,
+        zone: &'r Zone,
         view: &View<'_>,
         answers: &mut Answers<'_>,
-    ) -> Result<Found, PushError> {
+    ) -> Result<Found<'r>, PushError> {
         let request = self.request;
         if self.apex(zone, view, answers)? {
             return Ok(Found::Records);
@@ -246,7 +258,7 @@ impl Responder<'_> {
         let Some(answer) = answer else {
             let exists = is_apex || is_name && self.is_above(&name);
             return if exists {
-                self.no_data(answers)
+                self.no_data(zone, answers)
             } else {
                 Ok(Found::NoName)
             };
@@ -264,34 +276,40 @@ impl Responder<'_> {
                 if [Rtype::CNAME, Rtype::ANY].contains(&request.kind()) {
                     return Ok(Found::Records);
                 }
-                self.addresses(&alias.wire, &answer, view, answers)
+                // What there is not is told by the zone that it would be in.
+                let there = self.settings.zones.of(alias.text.as_bytes());
+                let some = self.addresses(&alias.wire, &answer, view, answers)?;
+                Ok(Found::if_some(some, there.unwrap_or(zone)))
             }
-            None if request.kind() == Rtype::ANY => self.no_data(answers),
-            None => self.addresses(request.question.qname(), &answer, view, answers),
+            None if request.kind() == Rtype::ANY => self.no_data(zone, answers),
+            None => {
+                let some = self.addresses(request.question.qname(), &answer, view, answers)?;
+                Ok(Found::if_some(some, zone))
+            }
         }
     }
 
     /// A name in a zone for addresses.
     fn address(
         &self,
-        zone: &Zone,
+        zone: &'r Zone,
         view: &View<'_>,
         answers: &mut Answers<'_>,
-    ) -> Result<Found, PushError> {
+    ) -> Result<Found<'r>, PushError> {
         if self.apex(zone, view, answers)? {
             return Ok(Found::Records);
         }
         let address = match meaning(self.request.name(), zone.kind()) {
             Meaning::Address(address) => address,
             // Whether there is an address below would take a look at all.
-            Meaning::Prefix => return self.no_data(answers),
+            Meaning::Prefix => return self.no_data(zone, answers),
             Meaning::Nothing => return Ok(Found::NoName),
         };
         let Some(name) = self.name_of(address, view) else {
             return Ok(Found::NoName);
         };
         if self.request.kind() != Rtype::PTR {
-            return self.no_data(answers);
+            return self.no_data(zone, answers);
         }
         let ptr = Ptr::new(&name.wire);
         answers.push((self.request.question.qname(), self.ttl(), ptr))?;
@@ -326,9 +344,9 @@ impl Responder<'_> {
 
     /// A name that is there, without what is asked for. Who asks for anything
     /// gets one record that says as little as possible (RFC 8482).
-    fn no_data(&self, answers: &mut Answers<'_>) -> Result<Found, PushError> {
+    fn no_data(&self, zone: &'r Zone, answers: &mut Answers<'_>) -> Result<Found<'r>, PushError> {
         if self.request.kind() != Rtype::ANY {
-            return Ok(Found::NoData);
+            return Ok(Found::NoData(zone));
         }
         let text =
             |text: &'static [u8]| CharStr::from_octets(text).map_err(|_| PushError::ShortBuf);
@@ -359,58 +377,55 @@ impl Responder<'_> {
         is_it.then_some(alias)
     }
 
-    /// The addresses of a role, if they are asked for.
+    /// Answers the addresses of a role, if they are asked for; whether there are any.
     fn addresses(
-        &mut self,
+        &self,
         owner: impl ToName,
         answer: &Answer<'_>,
         view: &View<'_>,
         answers: &mut Answers<'_>,
-    ) -> Result<Found, PushError> {
+    ) -> Result<bool, PushError> {
         match self.request.kind() {
-            Rtype::A => self.push(
-                owner,
-                answer.v4(),
-                answer,
-                view,
-                |v4| A::new(v4.into()),
-                answers,
-            ),
-            Rtype::AAAA => self.push(
-                owner,
-                answer.v6(),
-                answer,
-                view,
-                |v6| Aaaa::new(v6.into()),
-                answers,
-            ),
-            _ => Ok(Found::NoData),
+            Rtype::A => {
+                let all = chosen(answer.v4(), answer, view);
+                self.push(owner, all.map(|v4| A::new(v4.into())), answers)
+            }
+            Rtype::AAAA => {
+                let all = chosen(answer.v6(), answer, view);
+                self.push(owner, all.map(|v6| Aaaa::new(v6.into())), answers)
+            }
+            _ => Ok(false),
         }
     }
 
-    /// As many of these addresses as one lookup answers.
-    fn push<const N: usize, Data: ComposeRecordData>(
-        &mut self,
+    /// Answers these records of a name; whether there are any.
+    fn push(
+        &self,
         owner: impl ToName,
-        all: Addresses<'_, N>,
-        answer: &Answer<'_>,
-        view: &View<'_>,
-        data: impl Fn([u8; N]) -> Data,
+        records: impl Iterator<Item = impl ComposeRecordData>,
         answers: &mut Answers<'_>,
-    ) -> Result<Found, PushError> {
-        let chosen = all.chosen(answer.pick(), view.order(), self.random.draw());
-        if chosen.len() == 0 {
-            return Ok(Found::NoData);
+    ) -> Result<bool, PushError> {
+        let mut some = false;
+        for data in records {
+            some = true;
+            answers.push((&owner, self.ttl(), data))?;
         }
-        for address in chosen {
-            answers.push((&owner, self.ttl(), data(address)))?;
-        }
-        Ok(Found::Records)
+        Ok(some)
     }
 
     fn ttl(&self) -> Ttl {
         Ttl::from_secs(self.settings.ttl)
     }
+}
+
+/// As many of these addresses as one lookup answers.
+fn chosen<'t, const N: usize>(
+    all: Addresses<'t, N>,
+    answer: &Answer<'_>,
+    view: &View<'_>,
+) -> Addresses<'t, N> {
+    let random = draw(all.len());
+    all.chosen(answer.pick(), view.order(), random)
 }
 
 /// What says that there is nothing, and that this is not to be kept (RFC 2308).

@@ -5,7 +5,7 @@
 //! The parts, in the order in which a question passes them:
 //!
 //! - [`mod@config`]: for which zones it answers, and where the table is;
-//! - [`udp`] and [`tcp`]: how a question comes, and [`server`]: what all threads
+//! - [`udp`] and [`tcp`], over [`socket`]: how a question comes, and [`server`]: what all threads
 //!   answer from, with how many answers a network gets;
 //! - [`mod@answer`]: from a message and a table to an answer, without any input or
 //!   output;
@@ -17,11 +17,11 @@ pub mod answer;
 mod buffer;
 pub mod config;
 pub mod nonterminals;
-pub mod random;
 mod rate;
 mod request;
 mod reverse;
 pub mod server;
+pub mod socket;
 pub mod tcp;
 pub mod udp;
 pub mod zone;

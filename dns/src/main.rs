@@ -12,6 +12,7 @@ use cloudhosts_config::{Config, Dns};
 use cloudhosts_dns::answer::Settings;
 use cloudhosts_dns::config::{load, paths};
 use cloudhosts_dns::server::Server;
+use cloudhosts_dns::socket::is_here;
 use cloudhosts_dns::tcp::{self, Connections};
 use cloudhosts_dns::udp::Listeners;
 use sd_notify::NotifyState;
@@ -117,8 +118,8 @@ fn listen(dns: &Dns, server: &Arc<Server>) -> Result<(), String> {
     for &address in &dns.listen {
         let failed = |error: io::Error| {
             format!(
-                "can't listen at {address}: {error}; see that the address is this machine's and \
-                 that no other server has the port (ss -lnp), or set dns.listen to another"
+                "can't listen at {address}: {error}; see which server has the port (ss -lnp), or set \
+                 dns.listen to another address"
             )
         };
         // TCP first: of two of us only one can have it.
@@ -132,8 +133,13 @@ fn listen(dns: &Dns, server: &Arc<Server>) -> Result<(), String> {
             .map_err(|error| format!("can't start a thread: {error}"))?;
         tokio::spawn(tcp::serve(tcp, connections, server));
     }
-    for address in &dns.listen {
+    for &address in &dns.listen {
         info!("listening at {address}");
+        if !is_here(address) {
+            warn!(
+                "this machine does not have the address {address} yet; it answers as soon as it has"
+            );
+        }
         if !address.ip().to_canonical().is_loopback() {
             warn!("whoever reaches {address} can ask for every name there is");
         }

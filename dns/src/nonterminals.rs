@@ -23,12 +23,12 @@ impl NonTerminals {
     /// Gathers them anew.
     pub fn gather(&self, view: &View<'_>) {
         let mut names = HashSet::new();
-        for (role, place) in view.role_places() {
-            if !place.has_answer() {
+        for (name, role) in view.role_refs() {
+            if !role.has_answer() {
                 continue;
             }
-            let mut rest = role.name().as_str();
-            if role.is_wildcard() {
+            let mut rest = name.name().as_str();
+            if name.is_wildcard() {
                 names.insert(self.seed.hash_one(rest));
             }
             while let Some((_, above)) = rest.split_once('.') {

@@ -10,6 +10,12 @@ use domain::base::{Message, Question};
 /// not be told from others once the name is text.
 const STRANGE: u8 = 0xff;
 
+/// Bytes of a header.
+const HEADER: usize = 12;
+
+/// Least first byte of a pointer to another name (RFC 1035, section 4.1.4).
+const POINTER: u8 = 0xc0;
+
 /// One question, and how its answer may be.
 #[derive(Debug)]
 pub(crate) struct Request<'q> {
@@ -59,6 +65,12 @@ impl<'q> Request<'q> {
         }
         // No answer can say which of two questions it is for (RFC 9619).
         let question = message.sole_question()?;
+        // Nothing before it is a name that it could point at, and what it points at
+        // in the header would be longer in the answer.
+        let is_pointer = query.get(HEADER).is_some_and(|&first| first >= POINTER);
+        if is_pointer || question.qname().is_compressed() {
+            return Err(NoRequest::Malformed);
+        }
         let edns = edns(message)?;
         let mut name = [0; 255];
         let len = text(question.qname(), &mut name);

@@ -6,12 +6,11 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cloudhosts_table::clock::{last_tick, monotonic};
-use cloudhosts_table::{Client, Edition, Paths};
+use cloudhosts_table::{Client, Paths, TableRevision};
 use tracing::error;
 
 use crate::answer::{Settings, Transport, answer, refer_to_tcp};
 use crate::nonterminals::NonTerminals;
-use crate::random::Random;
 use crate::rate::{RateLimit, Verdict};
 
 /// Longest that the names above roles are not gathered anew while changes go on.
@@ -50,19 +49,13 @@ impl Server {
 
     /// Answers a message that came by UDP; how many bytes of `out` are to be sent
     /// back, if any.
-    pub fn answer_datagram(
-        &self,
-        query: &[u8],
-        from: SocketAddr,
-        random: &mut Random,
-        out: &mut [u8],
-    ) -> Option<usize> {
+    pub fn answer_datagram(&self, query: &[u8], from: SocketAddr, out: &mut [u8]) -> Option<usize> {
         if from.ip().to_canonical().is_loopback() {
-            return self.answer(query, Transport::Udp, random, out);
+            return self.answer(query, Transport::Udp, out);
         }
         let second = monotonic().0 / 1_000_000_000;
         match self.rate.count(from.ip(), second as u32) {
-            Verdict::Answer => self.answer(query, Transport::UdpFromStranger, random, out),
+            Verdict::Answer => self.answer(query, Transport::UdpFromStranger, out),
             Verdict::ReferToTcp => refer_to_tcp(query, out),
             Verdict::Drop => None,
         }
@@ -72,15 +65,9 @@ impl Server {
     ///
     /// A bug must not take the answers from everybody: a question that brings one
     /// to light is left alone.
-    pub fn answer(
-        &self,
-        query: &[u8],
-        transport: Transport,
-        random: &mut Random,
-        out: &mut [u8],
-    ) -> Option<usize> {
+    pub fn answer(&self, query: &[u8], transport: Transport, out: &mut [u8]) -> Option<usize> {
         let answered = catch_unwind(AssertUnwindSafe(|| {
-            self.answer_or_panic(query, transport, random, out)
+            self.answer_or_panic(query, transport, out)
         }));
         answered.unwrap_or_else(|_| {
             error!(
@@ -91,49 +78,35 @@ impl Server {
         })
     }
 
-    fn answer_or_panic(
-        &self,
-        query: &[u8],
-        transport: Transport,
-        random: &mut Random,
-        out: &mut [u8],
-    ) -> Option<usize> {
+    fn answer_or_panic(&self, query: &[u8], transport: Transport, out: &mut [u8]) -> Option<usize> {
         let settings = &*self.settings.read().unwrap_or_else(PoisonError::into_inner);
         let paths = || Some(self.paths.clone());
         let answered = self.client.with(paths, last_tick(), |view| {
-            answer(
-                query,
-                transport,
-                Some(view),
-                settings,
-                &self.above,
-                random,
-                out,
-            )
+            answer(query, transport, Some(view), settings, &self.above, out)
         });
         match answered {
             Ok(answered) => answered,
-            Err(_) => answer(query, transport, None, settings, &self.above, random, out),
+            Err(_) => answer(query, transport, None, settings, &self.above, out),
         }
     }
 
     /// Gathers the names above roles, if the table is not the one `seen`; which one
     /// it is.
-    pub fn gather(&self, seen: Option<Edition>) -> Option<Edition> {
+    pub fn gather(&self, seen: Option<TableRevision>) -> Option<TableRevision> {
         let paths = || Some(self.paths.clone());
-        let edition = self.client.with(paths, monotonic(), |view| {
-            let edition = view.edition();
-            if seen != Some(edition) {
+        let revision = self.client.with(paths, monotonic(), |view| {
+            let revision = view.revision();
+            if seen != Some(revision) {
                 self.above.gather(view);
             }
-            edition
+            revision
         });
-        edition.ok()
+        revision.ok()
     }
 
     /// Gathers the names above roles after each change, for as long as the process
     /// lives. Rests nine times as long as that takes.
-    pub fn follow(&self, mut seen: Option<Edition>) {
+    pub fn follow(&self, mut seen: Option<TableRevision>) {
         loop {
             self.client.wait(seen, LONGEST_REST);
             let begun = Instant::now();

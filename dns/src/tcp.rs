@@ -16,8 +16,8 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::answer::{MOST_TCP, Transport};
-use crate::random::Random;
 use crate::server::Server;
+use crate::socket;
 
 /// How long a whole question may take to arrive, counted from the answer before
 /// it; and how long an answer may take to be taken.
@@ -182,11 +182,11 @@ async fn receive(stream: &mut BufReader<TcpStream>, query: &mut Vec<u8>) -> io::
 /// An answer with its length before it.
 fn answer(query: &[u8], server: &Server) -> Option<Vec<u8>> {
     thread_local! {
-        /// Room for the longest answer, and the source of its order.
-        static ROOM: RefCell<(Vec<u8>, Random)> = RefCell::new((vec![0; MOST_TCP], Random::new()));
+        /// Room for the longest answer.
+        static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; MOST_TCP]);
     }
-    ROOM.with_borrow_mut(|(out, random)| {
-        let len = server.answer(query, Transport::Tcp, random, out)?;
+    ROOM.with_borrow_mut(|out| {
+        let len = server.answer(query, Transport::Tcp, out)?;
         let mut answer = Vec::with_capacity(2 + len);
         answer.extend(u16::try_from(len).ok()?.to_be_bytes());
         answer.extend_from_slice(out.get(..len)?);
@@ -199,9 +199,7 @@ fn answer(query: &[u8], server: &Server) -> Option<Vec<u8>> {
 /// # Errors
 /// The address can't be had.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+    TcpListener::from_std(socket::tcp(address)?.into())
 }
 
 #[cfg(test)]

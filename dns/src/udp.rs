@@ -1,6 +1,5 @@
 //! Questions by UDP: for each address as many threads as there are cores, each
-//! with a socket of its own, among which the kernel spreads those who ask
-//! (SO_REUSEPORT in socket(7)).
+//! with a socket of its own, among which the kernel spreads those who ask.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,12 +7,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use tracing::warn;
 
 use crate::answer::MOST_UDP;
-use crate::random::Random;
 use crate::server::Server;
+use crate::socket;
 
 /// Most bytes of a question. One that is longer is cut off, and malformed then.
 const LONGEST_QUESTION: usize = 4096;
@@ -32,7 +30,7 @@ impl Listeners {
     /// The address can't be had.
     pub fn bind(address: SocketAddr, count: usize) -> io::Result<Listeners> {
         let sockets = (0..count)
-            .map(|_| one(address))
+            .map(|_| socket::udp(address).map(UdpSocket::from))
             .collect::<io::Result<_>>()?;
         Ok(Listeners(sockets))
     }
@@ -52,19 +50,7 @@ impl Listeners {
     }
 }
 
-fn one(address: SocketAddr) -> io::Result<UdpSocket> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
-    bind(&socket, &address)?;
-    Ok(socket.into())
-}
-
 fn serve(socket: &UdpSocket, server: &Server) {
-    let mut random = Random::new();
     let mut query = [0; LONGEST_QUESTION];
     let mut out = [0; MOST_UDP];
     let mut failing = false;
@@ -84,7 +70,7 @@ fn serve(socket: &UdpSocket, server: &Server) {
         };
         failing = false;
         let query = query.get(..len).unwrap_or_default();
-        let answered = server.answer_datagram(query, from, &mut random, &mut out);
+        let answered = server.answer_datagram(query, from, &mut out);
         if let Some(answer) = answered.and_then(|len| out.get(..len)) {
             // Who can't be reached asks again, or is not there.
             let _ = socket.send_to(answer, from);

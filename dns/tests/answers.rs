@@ -266,6 +266,12 @@ fn what_is_no_question() {
         };
         assert_eq!(code(&circle), is("FORMERR"), "{pointer}");
     }
+    // a name that points into the header
+    let header = |query: &mut Vec<u8>| {
+        query.truncate(12);
+        query.extend([0xc0, 4, 0, 1, 0, 1]);
+    };
+    assert_eq!(code(&header), is("FORMERR"));
     let twice = |query: &mut Vec<u8>| {
         query[11] = 2;
         query.extend([0, 0, 41, 4, 0, 0, 0, 0, 0, 0, 0].repeat(2));
@@ -414,4 +420,111 @@ fn the_ttl_is_what_is_configured_and_nothing_is_not_kept() {
     assert_eq!(a, "NOERROR aa\nweb.prod.example.com 5 A 10.0.0.5");
     let none = answers.ask("nobody.prod.example.com", Rtype::A);
     assert_eq!(none, format!("NXDOMAIN aa\n{SOA}"));
+}
+
+/// The zone of what a CNAME leads to says that there is nothing (RFC 2308).
+#[test]
+fn what_is_missing_behind_a_cname_is_told_by_the_zone_it_leads_to() {
+    let answers = some().zones(&["internal"]);
+    let cname = "primary.prod.example.com 0 CNAME db.eu.internal.";
+    let soa = "authority: internal 0 SOA internal. nobody.invalid. 42 3600 60 86400 0";
+    let no_data = format!("NOERROR aa\n{cname}\n{soa}");
+    assert_eq!(
+        answers.ask("primary.prod.example.com", Rtype::AAAA),
+        no_data
+    );
+    assert_eq!(answers.ask("primary.prod.example.com", Rtype::MX), no_data);
+}
+
+#[test]
+fn a_referral_to_tcp_has_an_edns_record_where_the_question_has() {
+    let mut out = [0; 512];
+    let asked = edns("web.prod.example.com", Rtype::A, 4096, 0);
+    let len = refer_to_tcp(&asked, &mut out).unwrap();
+    assert_eq!(edns_of(&out[..len]), Some((0, 1232)));
+    let asked = query("web.prod.example.com", Rtype::A);
+    let len = refer_to_tcp(&asked, &mut out).unwrap();
+    assert_eq!(edns_of(&out[..len]), None);
+}
+
+/// No byte of a label has a meaning but letters, whose case is none.
+#[test]
+fn names_of_any_bytes_are_not_there() {
+    let answers = some();
+    for byte in (0..=255u8).filter(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte)) {
+        let mut asked = query("wXb.prod.example.com", Rtype::A);
+        asked[14] = byte;
+        let answer = answers.bytes(&asked, Transport::Udp).unwrap();
+        let end = asked.len();
+        assert_eq!(&answer[12..end], &asked[12..end], "{byte}");
+        assert!(text(&answer).starts_with("NXDOMAIN aa"), "{byte}");
+        // and below a wildcard
+        let mut asked = query("wXb.apps.prod.example.com", Rtype::A);
+        asked[14] = byte;
+        let answer = answers.bytes(&asked, Transport::Udp).unwrap();
+        assert!(text(&answer).starts_with("NXDOMAIN aa"), "{byte}");
+    }
+}
+
+/// A name in a message has 255 bytes at most, which are 253 as text.
+#[test]
+fn the_longest_names() {
+    let label = "a".repeat(63);
+    let below = format!("{label}.{label}.{label}.{}", "b".repeat(44));
+    let own = format!("{label}.{label}.{label}.{}", "b".repeat(61));
+    let answers = Answers::new(&[
+        (&below, "10.0.0.5"),
+        (&own, "10.0.0.6"),
+        ("to-below", &format!("-> {below}")),
+        ("to-own", &format!("-> {own}")),
+    ]);
+    let name = format!("{below}.{DOMAIN}");
+    assert_eq!(name.len(), 253);
+    let a = format!("NOERROR aa\n{name} 0 A 10.0.0.5");
+    assert_eq!(answers.ask(&name, Rtype::A), a);
+    let cname = format!("NOERROR aa\nto-below.{DOMAIN} 0 CNAME {name}.\n{name} 0 A 10.0.0.5");
+    assert_eq!(answers.ask(&format!("to-below.{DOMAIN}"), Rtype::A), cname);
+    // no name below the domain would be that long, so there is no CNAME to it
+    let flat = format!("NOERROR aa\nto-own.{DOMAIN} 0 A 10.0.0.6");
+    assert_eq!(answers.ask(&format!("to-own.{DOMAIN}"), Rtype::A), flat);
+    assert_eq!(answers.ask(&own, Rtype::A), "REFUSED");
+}
+
+/// By the types that are no types of records, and of classes that are not ours.
+#[test]
+fn types_and_classes_of_all_kinds() {
+    let answers = some();
+    for kind in [0, 41, 43, 46, 64, 65, 128, 249, 250, 253, 254, 257, 65535] {
+        let answer = answers.ask("web.prod.example.com", Rtype::from_int(kind));
+        assert_eq!(answer, format!("NOERROR aa\n{SOA}"), "{kind}");
+    }
+    assert_eq!(answers.ask("web.prod.example.com", Rtype::IXFR), "REFUSED");
+    for class in [0, 3, 4, 254, 255] {
+        let mut asked = query("web.prod.example.com", Rtype::A);
+        *asked.last_mut().unwrap() = class;
+        let answer = answers.bytes(&asked, Transport::Udp).unwrap();
+        assert_eq!(text(&answer), "REFUSED", "{class}");
+    }
+}
+
+/// Who sends no header of a question gets nothing that it could answer in turn:
+/// two servers never talk to each other.
+#[test]
+fn no_answer_is_answered() {
+    let answers = some();
+    for asked in [
+        query("web.prod.example.com", Rtype::A),
+        query("nobody.prod.example.com", Rtype::A),
+        query("example.com", Rtype::A),
+        edns("web.prod.example.com", Rtype::A, 512, 1),
+        vec![0; 12],
+        vec![0x12, 0x34, 0x28, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+    ] {
+        for transport in [Transport::Udp, Transport::UdpFromStranger, Transport::Tcp] {
+            let answer = answers.bytes(&asked, transport).unwrap();
+            assert_eq!(answers.bytes(&answer, transport), None);
+            let mut out = [0; 512];
+            assert_eq!(refer_to_tcp(&answer, &mut out), None);
+        }
+    }
 }

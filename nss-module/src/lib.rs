@@ -10,7 +10,6 @@
 //!   ([`abi::hostent`], [`abi::addrtuple`], over `abi::buffer_writer`).
 //! - [`lookup`]: names and addresses, looked up in the table.
 //! - [`enumeration`]: `gethostent`, and how far this process has read.
-//! - [`random`]: which address comes first.
 //! - [`outcome`]: how a call can end, and what glibc is told then.
 //!
 //! [`compat`] has what the linker and older versions of glibc need. The table,
@@ -23,4 +22,3 @@ mod compat;
 mod enumeration;
 mod lookup;
 mod outcome;
-mod random;

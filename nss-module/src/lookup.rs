@@ -4,13 +4,13 @@ use std::iter;
 use std::net::IpAddr;
 
 use cloudhosts_table::clock::last_tick;
+use cloudhosts_table::random::draw;
 use cloudhosts_table::{Answer, Client, Name, View};
 
 use crate::abi::addrtuple::{TupleList, TupleSlot};
 use crate::abi::environment;
 use crate::abi::hostent::{Host, HostSlot};
 use crate::outcome::Outcome;
-use crate::random::draw;
 
 /// The table of this process, which the first lookup attaches to.
 static CLIENT: Client = Client::new();

@@ -11,7 +11,7 @@
 //! - [`client`]: when a process attaches to a region, and when it reads the file
 //!   `last-good.table` instead;
 //! - [`View`]: lookups; [`rule`]: which entry decides a name; [`choice`]: which
-//!   addresses one lookup returns.
+//!   addresses one lookup returns, by [`random`] bits.
 //!
 //! [`version_note`] is apart: the ELF note in the NSS module's file.
 //!
@@ -29,6 +29,7 @@ pub mod handover;
 mod last_good;
 mod memory;
 pub mod name;
+pub mod random;
 mod reverse;
 mod roles;
 pub mod rule;

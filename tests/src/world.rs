@@ -209,7 +209,7 @@ impl WorldBuilder {
     }
 
     /// A network of its own, of which there is the loopback device alone.
-    pub fn network(mut self) -> Builder {
+    pub fn network(mut self) -> WorldBuilder {
         self.network = true;
         self
     }

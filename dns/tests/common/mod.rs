@@ -5,16 +5,16 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use cloudhosts_dns::answer::{MOST_TCP, Settings, Transport, answer};
 use cloudhosts_dns::nonterminals::NonTerminals;
-use cloudhosts_dns::random::Random;
 use cloudhosts_dns::zone::Zones;
 use cloudhosts_table::clock::monotonic;
 use cloudhosts_table::{
-    Capacity, Name, Order, RegionWriter, Role, RoleAnswer, Settings as TableSettings, Source,
-    SourceValue,
+    Capacity, Name, Order, Region, RegionWriter, Role, RoleAnswer, Settings as TableSettings,
+    Source, SourceValue,
 };
 use domain::base::iana::Rtype;
 use domain::base::{Message, ParsedRecord};
@@ -88,18 +88,26 @@ impl Answers {
     /// The bytes of an answer.
     pub(crate) fn bytes(&self, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let mut out = vec![0; MOST_TCP];
-        let view = self.writer.as_ref().map(RegionWriter::view);
-        let len = answer(
-            query,
-            transport,
-            view.as_ref(),
-            &self.settings,
-            &self.above,
-            &mut Random::new(),
-            &mut out,
-        )?;
+        let len = self.write(query, transport, &mut out)?;
         out.truncate(len);
         Some(out)
+    }
+
+    /// Writes an answer there; how many bytes it has.
+    pub(crate) fn write(
+        &self,
+        query: &[u8],
+        transport: Transport,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let view = self.writer.as_ref().map(RegionWriter::view);
+        let (settings, above) = (&self.settings, &self.above);
+        answer(query, transport, view.as_ref(), settings, above, out)
+    }
+
+    /// The region of the table, for processes to attach to.
+    pub(crate) fn region(&self) -> Arc<Region> {
+        Arc::clone(self.writer.as_ref().unwrap().region())
     }
 
     /// The answer to a plain question by UDP, as text.

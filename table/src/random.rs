@@ -7,13 +7,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cloudhosts_table::clock::{Monotonic, monotonic};
+use crate::clock::{Monotonic, monotonic};
 
 /// How many draws this process has made.
 static DRAWS: AtomicU64 = AtomicU64::new(0);
 
-/// Bits for choosing among `count` addresses; 0 where there is no choice.
-pub(crate) fn draw(count: usize) -> u64 {
+/// Bits for choosing among `count` addresses, as [`choose`](crate::choose) takes them;
+/// 0 where there is no choice.
+#[must_use]
+pub fn draw(count: usize) -> u64 {
     if count < 2 { 0 } else { draw_at(monotonic()) }
 }
 
