@@ -14,11 +14,11 @@ mod sizes;
 mod strangers;
 
 use cloudhosts_tests::dns::DOMAIN;
-use cloudhosts_tests::world::{Builder, HASH};
+use cloudhosts_tests::world::{HASH, WorldBuilder};
 use cloudhosts_tests::{DnsServer, World, config};
 
 /// A world for DNS, about to start.
-fn world(pairs: &[(&str, &str)]) -> Builder {
+fn world(pairs: &[(&str, &str)]) -> WorldBuilder {
     World::new()
         .network()
         .config("domain", config::quote(DOMAIN))

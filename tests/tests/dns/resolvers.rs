@@ -32,9 +32,9 @@ impl Machine {
             .start();
         let server = DnsServer::start(&world);
         for arguments in [
-            "link add up type veth peer name far",
-            "address add 10.5.5.1/24 dev up",
-            "link set up up",
+            "link add uplink type veth peer name far",
+            "address add 10.5.5.1/24 dev uplink",
+            "link set uplink up",
             "link set far up",
         ] {
             let words: Vec<&str> = arguments.split(' ').collect();
@@ -80,7 +80,9 @@ impl Machine {
 
     /// Runs `cloudhosts dns`, which must succeed.
     fn dns(&self, arguments: &[&str]) -> Value {
-        let output = self.world.cloudhosts(&[&["dns", "--json"], arguments].concat());
+        let output = self
+            .world
+            .cloudhosts(&[&["dns", "--json"], arguments].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -112,7 +114,8 @@ impl Machine {
         assert_eq!(ask(&[&nobody]).0, "NXDOMAIN");
         assert_eq!(ask(&[&name, "AAAA"]), ("NOERROR".to_owned(), vec![]));
         assert_eq!(ask(&["-x", "10.0.0.5"]), answered(&format!("PTR {name}.")));
-        self.world.hset(&[("web", "10.0.0.6"), ("nobody", "10.0.0.7")]);
+        self.world
+            .hset(&[("web", "10.0.0.6"), ("nobody", "10.0.0.7")]);
         self.world.sees("web", &["10.0.0.6"]);
         self.world.sees("nobody", &["10.0.0.7"]);
         assert_eq!(ask(&[&name]), answered("A 10.0.0.6"));
@@ -233,7 +236,13 @@ fn unbound() {
     machine.write("/etc/resolv.conf", "nameserver 127.0.0.1\n");
     machine.write("/etc/unbound/unbound.conf", UNBOUND);
     machine.write("/etc/unbound/unbound.conf.d/README", "");
-    let unbound = || start(&machine.world, "unbound", &["-d", "-c", "/etc/unbound/unbound.conf"]);
+    let unbound = || {
+        start(
+            &machine.world,
+            "unbound",
+            &["-d", "-c", "/etc/unbound/unbound.conf"],
+        )
+    };
     let before = unbound();
     machine.leads_no_longer("127.0.0.1");
     let said = machine.dns(&["enable"]);
@@ -262,9 +271,13 @@ fn systemd_resolved() {
     // what NetworkManager tells it of the interface
     let links = world.sandbox.outside("/run/systemd/resolve/netif");
     fs::create_dir_all(&links).unwrap();
-    let said = stdout(&world.run("ip", &["-o", "link", "show", "up"]));
+    let said = stdout(&world.run("ip", &["-o", "link", "show", "uplink"]));
     let index = said.split(':').next().unwrap();
-    fs::write(links.join(index), format!("SERVERS={UPLINK}\nDEFAULT_ROUTE=yes\n")).unwrap();
+    fs::write(
+        links.join(index),
+        format!("SERVERS={UPLINK}\nDEFAULT_ROUTE=yes\n"),
+    )
+    .unwrap();
 
     let resolved = || start(world, "systemd-resolved", &[]);
     let before = resolved();

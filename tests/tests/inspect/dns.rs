@@ -168,7 +168,10 @@ fn what_was_changed_by_hand_is_left_alone() {
         String::new(),
     ] {
         image.write(path, &theirs);
-        assert_eq!(image.json(&[&["status"], &named[..]].concat()).1["state"], "changed");
+        assert_eq!(
+            image.json(&[&["status"], &named[..]].concat()).1["state"],
+            "changed"
+        );
         // another is removed all the same
         image.dns(&["enable", "--for", "unbound"]);
         for action in ["enable", "disable"] {
@@ -176,7 +179,10 @@ fn what_was_changed_by_hand_is_left_alone() {
             assert!(code == 5 && said.contains("--force"), "{said}");
         }
         assert_eq!(image.dns(&["disable"]).0, 5);
-        assert_eq!(image.read("etc/unbound/unbound.conf.d/cloudhosts.conf"), None);
+        assert_eq!(
+            image.read("etc/unbound/unbound.conf.d/cloudhosts.conf"),
+            None
+        );
         assert_eq!(image.read(path).unwrap(), theirs);
     }
     assert_eq!(image.dns(&["enable", "--for", "dnsmasq", "--force"]).0, 0);
@@ -191,9 +197,7 @@ fn another_configuration_is_told_and_written_anew() {
     let image = Image::new();
     let path = "etc/dnsmasq.d/cloudhosts.conf";
     image.dns(&["enable", "--for", "dnsmasq"]);
-    image.configure(
-        "domain = 'eu.example.org'\n[dns]\nlisten = ['10.0.0.2:53', '[::1]:5353']\n",
-    );
+    image.configure("domain = 'eu.example.org'\n[dns]\nlisten = ['10.0.0.2:53', '[::1]:5353']\n");
     let (code, said) = image.json(&["status", "--for", "dnsmasq"]);
     assert_eq!((code, &said["state"]), (1, &"outdated".into()));
     let (code, said) = image.json(&["enable", "--for", "dnsmasq"]);
@@ -246,7 +250,10 @@ fn the_resolver_in_use_is_found() {
     // NetworkManager starts dnsmasq only if it is told to
     image.write("usr/sbin/NetworkManager", "");
     assert_eq!(found(), ("unbound".into(), "installed".into()));
-    image.write("etc/NetworkManager/conf.d/dns.conf", "[main]\ndns = dnsmasq\n");
+    image.write(
+        "etc/NetworkManager/conf.d/dns.conf",
+        "[main]\ndns = dnsmasq\n",
+    );
     assert_eq!(found(), none);
     image.write("etc/resolv.conf", "search x\nnameserver 127.0.0.53\n");
     assert_eq!(found(), ("systemd-resolved".into(), "resolv-conf".into()));

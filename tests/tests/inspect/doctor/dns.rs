@@ -142,10 +142,15 @@ fn a_resolver_that_does_not_lead_to_it() {
     examine(&world).is("resolver", &["not-asked"]);
     write(&world, "/etc/resolv.conf", "nameserver 127.0.0.1\n");
     let _read = dnsmasq(&world, "127.0.0.1", &["--conf-dir=/etc/dnsmasq.d"]);
-    world.config.set("dns.zones", config::list(&["10.in-addr.arpa"]));
+    world
+        .config
+        .set("dns.zones", config::list(&["10.in-addr.arpa"]));
     world.daemon.configure(&world.config.text());
     let examined = examine(&world);
     examined.is("resolver", &["outdated", "ok"]);
     let remedy = examined.remedy("resolver", "outdated");
-    assert!(remedy.contains("cloudhosts dns enable --for dnsmasq"), "{remedy}");
+    assert!(
+        remedy.contains("cloudhosts dns enable --for dnsmasq"),
+        "{remedy}"
+    );
 }
