@@ -15,8 +15,8 @@ use super::world;
 /// The server behind: of a network interface with this address.
 const UPLINK: &str = "10.5.5.1";
 
-/// A name that the server behind has, and its address.
-const OTHER: (&str, &str) = ("there.test.org", "192.0.2.7");
+/// A name that the server behind has, and its address: a public one, which none takes out of answers.
+const OTHER: (&str, &str) = ("there.test.org", "198.41.0.4");
 
 /// A machine with an interface and a server behind it.
 struct Machine {
