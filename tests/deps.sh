@@ -11,7 +11,7 @@
 set -eu
 
 # The system's programs come first: what a version manager puts before them may start others.
-PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
+PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH:/usr/lib/systemd:/lib/systemd"
 
 # Each line is a Debian package and the programs of it that are used.
 demo='
@@ -130,16 +130,51 @@ missing() {
     where "$1" >/dev/null || echo "$2"
 }
 
-# nscd is unpacked, not installed: its package starts a daemon that caches for the whole machine.
-unpack_nscd() {
-    unpacked=$target/tools/nscd
-    PATH="$PATH:$unpacked/usr/sbin"
-    if ! where nscd >/dev/null && where apt-get >/dev/null; then
-        echo "unpacking nscd into $unpacked"
+# install_packages PACKAGE...: installs them where that is allowed, or else says which one command does.
+install_packages() {
+    packages=$(printf '%s\n' "$@" | sort -u | xargs)
+    install="apt-get install -y --no-install-recommends $packages"
+    if ! where apt-get >/dev/null; then
+        echo "missing, by the names of Debian's packages: $packages; install them first" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" -eq 0 ]; then
+        as=
+    elif sudo -n true 2>/dev/null; then
+        as='sudo -n'
+    else
+        echo "missing: $packages; this installs them:" >&2
+        echo "    sudo $install" >&2
+        exit 1
+    fi
+    echo "installing: $packages"
+    $as apt-get update -q
+    # shellcheck disable=SC2086 # words on purpose
+    $as env DEBIAN_FRONTEND=noninteractive $install
+}
+
+# libraries PACKAGE: those that it needs and are not installed
+libraries() {
+    apt-cache depends "$1" | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | while read -r library; do
+        dpkg-query -W -f '${Status}\n' "$library" 2>/dev/null | grep -q 'ok installed' || echo "$library"
+    done
+}
+
+# unpack PACKAGE PROGRAM: these are unpacked, not installed, since their packages start what caches or
+# answers for the whole machine. Their libraries are installed.
+unpack() {
+    unpacked=$target/tools/$1
+    PATH="$PATH:$unpacked/usr/sbin:$unpacked/usr/lib/systemd:$unpacked/lib/systemd"
+    if ! where "$2" >/dev/null && where apt-get >/dev/null; then
+        echo "unpacking $1 into $unpacked"
         mkdir -p "$unpacked"
         # Where it cannot be had the tests behind it say so; the benchmarks cannot do without.
-        (cd "$unpacked" && apt-get download -q nscd && dpkg -x nscd_*.deb .) || [ "$list" != bench ]
+        (cd "$unpacked" && apt-get download -q "$1" && dpkg -x "$1"_*.deb .) || [ "$list" != bench ]
+        needed=$(libraries "$1")
+        # shellcheck disable=SC2086 # words on purpose
+        [ -z "$needed" ] || install_packages $needed
     fi
+    link "$2"
 }
 
 # A script may look for what it starts beside itself, as valgrind does, so it is run where it is.
@@ -160,7 +195,8 @@ link_all() {
     mkdir -p "$links"
     each link
     case "$list" in
-        all | bench) unpack_nscd; link nscd ;;
+        all) unpack nscd nscd; unpack unbound unbound; unpack systemd-resolved systemd-resolved ;;
+        bench) unpack nscd nscd ;;
     esac
     # The toolchain's own: a stand-in of rustup's puts all that cargo has ever installed into the PATH.
     case "$list" in
@@ -176,28 +212,6 @@ link_all() {
 packages=$(each missing | sort -u)
 # cc without its headers compiles nothing
 [ -e /usr/include/netdb.h ] || packages="$packages libc6-dev"
-if [ -z "$packages" ]; then
-    link_all
-    exit 0
-fi
-
-packages=$(printf '%s\n' $packages | sort -u | xargs)
-install="apt-get install -y --no-install-recommends $packages"
-if ! where apt-get >/dev/null; then
-    echo "missing, by the names of Debian's packages: $packages; install them first" >&2
-    exit 1
-fi
-if [ "$(id -u)" -eq 0 ]; then
-    as=
-elif sudo -n true 2>/dev/null; then
-    as='sudo -n'
-else
-    echo "missing: $packages; this installs them:" >&2
-    echo "    sudo $install" >&2
-    exit 1
-fi
-echo "installing: $packages"
-$as apt-get update -q
 # shellcheck disable=SC2086 # words on purpose
-$as env DEBIAN_FRONTEND=noninteractive $install
+[ -z "$packages" ] || install_packages $packages
 link_all

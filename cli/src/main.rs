@@ -6,6 +6,7 @@
 mod acl;
 mod child;
 mod completions;
+mod dns;
 mod getent;
 mod history;
 mod inspect;
@@ -39,7 +40,8 @@ use outcome::{Failure, Outcome};
     after_help = "Exit codes: 0 success; 1 the answer is no, or the daemon is not well; \
                   2 usage or configuration error; 3 Redis or the daemon can't be reached; \
                   4 the role was claimed from its holders; \
-                  5 refused, since a role that works would stop working (--force)."
+                  5 refused, since what works would stop working, or a file was changed by \
+                  hand (--force)."
 )]
 struct Cli {
     #[command(flatten)]
@@ -80,6 +82,8 @@ enum CliCommand {
     Inspect(inspect::InspectCommand),
     /// Add cloudhosts to the hosts: line of nsswitch.conf, or remove it
     Nsswitch(nsswitch::NsswitchArgs),
+    /// Have the resolver of this machine ask cloudhosts-dns, or no longer
+    Dns(dns::DnsArgs),
     /// Print the completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -188,6 +192,13 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
         CliCommand::Inspect(command) => inspect::run(command, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.
         CliCommand::Nsswitch(args) => nsswitch::run(args),
+        CliCommand::Dns(args) => {
+            let config = match (&file, args.image_config()) {
+                (None, Some(image)) => Config::load_without_secrets(Some(&image)),
+                _ => load(Config::load_without_secrets),
+            };
+            dns::run(args, config)
+        }
         CliCommand::Completions(args) => completions::run(args),
     }
 }

@@ -55,6 +55,8 @@ pub struct Config {
     pub redis: Redis,
     /// How cloudhosts-dns answers.
     pub dns: Dns,
+    /// Whether the file has the table `[dns]`.
+    pub dns_is_set: bool,
     /// The file this was read from; none if the defaults apply.
     file: Option<PathBuf>,
     /// The file that `redis.urls` was read from; none for the command line.
@@ -102,7 +104,7 @@ struct ConfigFile {
     order: OrderText,
     reverse: Reverse,
     redis: RedisTable,
-    dns: DnsTable,
+    dns: Option<DnsTable>,
 }
 
 impl Config {
@@ -176,7 +178,8 @@ impl Config {
             order: file.order.0,
             reverse: file.reverse.0,
             redis,
-            dns: file.dns.into(),
+            dns_is_set: file.dns.is_some(),
+            dns: file.dns.unwrap_or_default().into(),
             file: None,
             urls_from,
         };

@@ -41,6 +41,6 @@ pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;
 pub use secrets::{FileError, FileErrorCode};
-pub use unit::{Credential, Unit};
+pub use unit::{Credential, Unit, starts_at_boot};
 pub use values::Allow;
 pub use zone::{Zone, ZoneError};

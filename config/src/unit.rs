@@ -61,7 +61,7 @@ impl Unit {
             .find(|file| file.symlink_metadata().is_ok())?;
         let mut unit = Unit {
             masked: fs::canonicalize(&file).is_ok_and(|real| real == Path::new("/dev/null")),
-            enabled: is_enabled(),
+            enabled: starts_at_boot(NAME),
             file,
             ..Unit::default()
         };
@@ -83,17 +83,18 @@ impl Unit {
     }
 }
 
-/// Whether a target wants it.
-fn is_enabled() -> bool {
+/// Whether a target wants the unit of this name.
+#[must_use]
+pub fn starts_at_boot(name: &str) -> bool {
     let wanted = |place: &&str| {
         let Ok(entries) = fs::read_dir(place) else {
             return false;
         };
         entries.flatten().any(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let wants = name.ends_with(".wants") || name.ends_with(".requires");
-            wants && entry.path().join(NAME).symlink_metadata().is_ok()
+            let target = entry.file_name();
+            let target = target.to_string_lossy();
+            let wants = target.ends_with(".wants") || target.ends_with(".requires");
+            wants && entry.path().join(name).symlink_metadata().is_ok()
         })
     };
     PLACES.iter().any(wanted)

@@ -9,6 +9,7 @@ mod clients;
 mod container;
 mod crowd;
 mod following;
+mod resolvers;
 mod running;
 mod sizes;
 mod strangers;

@@ -3,6 +3,7 @@
 
 mod background;
 mod completions;
+mod dns;
 mod doctor;
 mod explain;
 mod export;

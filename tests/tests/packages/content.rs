@@ -8,11 +8,16 @@ use cloudhosts_tests::process::{bounded, run, stderr, stdout, succeed};
 use crate::built;
 
 /// Mode and path of what both packages have.
-const COMMON: [&str; 14] = [
+const COMMON: [&str; 19] = [
     "644 /etc/cloudhosts/cloudhosts.toml",
     "644 /usr/lib/sysusers.d/cloudhosts.conf",
     "644 /usr/lib/tmpfiles.d/cloudhosts.conf",
     "644 /usr/share/bash-completion/completions/cloudhosts",
+    "644 /usr/share/doc/cloudhosts/examples/dns/Corefile",
+    "644 /usr/share/doc/cloudhosts/examples/dns/cloudhosts.dns-delegate",
+    "644 /usr/share/doc/cloudhosts/examples/dns/dnsmasq.conf",
+    "644 /usr/share/doc/cloudhosts/examples/dns/resolved.conf",
+    "644 /usr/share/doc/cloudhosts/examples/dns/unbound.conf",
     "644 /usr/share/fish/vendor_completions.d/cloudhosts.fish",
     "644 /usr/share/man/man1/cloudhosts.1.gz",
     "644 /usr/share/man/man5/cloudhosts.toml.5.gz",

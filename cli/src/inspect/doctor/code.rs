@@ -86,7 +86,7 @@ codes! {
     Pending = "pending",
 
     // unit
-    /// Nothing starts the daemon at boot.
+    /// Nothing starts it at boot.
     NotEnabled = "not-enabled",
     /// The unit is masked.
     Masked = "masked",
@@ -102,7 +102,7 @@ codes! {
     Silent = "silent",
     /// Its process is stopped, by a signal.
     Stopped = "stopped",
-    /// It has no table yet.
+    /// It has no table, or none yet.
     NoTable = "no-table",
     /// Nobody answers.
     NoDaemon = "no-daemon",
@@ -242,9 +242,9 @@ codes! {
     Unsaved = "unsaved",
 
     // sentinel
-    /// No sentinel can be asked.
+    /// No sentinel can be asked; programs do not ask the resolver.
     NotAsked = "not-asked",
-    /// A sentinel does not answer.
+    /// A sentinel, the DNS server or the resolver does not answer.
     NoAnswer = "no-answer",
     /// A sentinel has an older configuration.
     Older = "older",
@@ -268,8 +268,16 @@ codes! {
     Filtered = "filtered",
     /// /etc/hosts has other addresses, which win.
     Shadowed = "shadowed",
-    /// Programs get something else than the table has.
+    /// Programs, or those who ask DNS, get something else than the table has.
     Mismatch = "mismatch",
+
+    // dns, resolver
+    /// There is no domain to answer for.
+    NoDomain = "no-domain",
+    /// The server does not serve the domain.
+    NotServed = "not-served",
+    /// The drop-in is of another configuration.
+    Outdated = "outdated",
 }
 
 #[cfg(test)]

@@ -15,12 +15,14 @@
 //!   [`acl`]: what the daemon's user may do there;
 //! - [`sentinel`]: the sentinels, and whether the daemon follows their master;
 //! - [`urls`]: whether the names in Redis cover the host of Redis;
-//! - [`names`]: whether programs get what the table has.
+//! - [`names`]: whether programs get what the table has;
+//! - [`dns`]: whether cloudhosts-dns answers, and the resolver of this machine asks it.
 
 mod acl;
 mod code;
 mod configuration;
 mod daemon;
+mod dns;
 mod faults;
 mod finding;
 mod last_good;
@@ -87,7 +89,8 @@ fn with(report: &mut DoctorReport, mut config: Config, unit: Unit) -> Result<(),
     report.add(urls::look(&config))?;
     report.add([nscd::look()])?;
     let names = names::look(&config).into_iter();
-    report.add(names.map(|name| name.code_by_verdict(Code::Shadowed, Code::Mismatch)))
+    report.add(names.map(|name| name.code_by_verdict(Code::Shadowed, Code::Mismatch)))?;
+    report.add(dns::look(&config))
 }
 
 /// The user of the daemon: of its process, else of its unit.

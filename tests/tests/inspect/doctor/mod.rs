@@ -5,11 +5,12 @@
 //! - [`machine`], [`module`]: what stands before the daemon;
 //! - [`daemon`], [`table_file`]: the daemon, and what it leaves;
 //! - [`redis`], [`faults`]: Redis, and why it can't be visited;
-//! - [`names`]: what programs get;
+//! - [`names`]: what programs get; [`dns`]: what those get who ask DNS;
 //! - [`report`]: how all of it is printed.
 
 mod account;
 mod daemon;
+mod dns;
 mod faults;
 mod machine;
 mod module;
