@@ -196,7 +196,7 @@ link_all() {
     each link
     case "$list" in
         all) unpack nscd nscd; unpack unbound unbound; unpack systemd-resolved systemd-resolved ;;
-        bench) unpack nscd nscd ;;
+        bench) unpack nscd nscd; unpack unbound unbound ;;
     esac
     # The toolchain's own: a stand-in of rustup's puts all that cargo has ever installed into the PATH.
     case "$list" in

@@ -11,7 +11,7 @@ use super::figures::{Sample, count, digits, median, ratio, time};
 use super::machine::cores;
 use super::names;
 use super::peers::{SERVED, dnsmasq};
-use super::tools::system;
+use super::tools::{system, unpacked};
 use crate::config::quote;
 use crate::process::{Process, run, stdout, succeed};
 use crate::{World, dns, programs, wait};
@@ -73,7 +73,7 @@ enum Cores {
 pub fn measure(scale: &Scale) -> Section {
     let mut section = Section::new("DNS");
     section.say(&format!(
-        "`cloudhosts-dns`, dnsmasq and, where it is installed, Unbound with `local-data`: A records, asked by dnsperf. \
+        "`cloudhosts-dns`, dnsmasq and Unbound with `local-data`: A records, asked by dnsperf. \
          Queries a second are those of 8 sockets with 100 queries outstanding; p50 is the time of a query where 20,000 a second are asked. \
          The machine has {} cores, which dnsperf shares. *One core*: the server has a core of its own. \
          The others have {} names at most.",
@@ -264,7 +264,7 @@ fn start_all(world: &World, place: Cores, count: u32) -> Vec<Server> {
             &dnsmasq(&world.dir.join("dns-hosts"), Kind::Dnsmasq.names(count)),
         ),
     ];
-    let unbound = system("unbound");
+    let unbound = unpacked("unbound");
     if unbound.exists() {
         let config = configure_unbound(&world.dir.join("unbound.conf"), Kind::Unbound.names(count));
         servers.push(start(Kind::Unbound, "127.0.0.2", unbound, &config));

@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 use std::time::Duration;
 
-use super::tools::{nscd, system, version};
+use super::tools::{system, unpacked, version};
 
 /// The lines that say where the figures of a run come from.
 pub fn describe() -> Vec<(&'static str, String)> {
@@ -22,7 +22,7 @@ pub fn describe() -> Vec<(&'static str, String)> {
         ("Rust", version("rustc", &["--version"])),
         ("Redis", version("redis-server", &["--version"])),
         ("dnsmasq", version(system("dnsmasq"), &["--version"])),
-        ("nscd", version(nscd(), &["--version"])),
+        ("nscd", version(unpacked("nscd"), &["--version"])),
     ]
 }
 

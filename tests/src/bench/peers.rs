@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use super::asker::Asker;
 use super::names;
-use super::tools::{Tools, nscd, system};
+use super::tools::{Tools, system, unpacked};
 use crate::config::{Config, list};
 use crate::daemon::Daemon;
 use crate::dir::Dir;
@@ -184,7 +184,12 @@ fn start_nscd(sandbox: &Sandbox, directory: &Path) -> Process {
          persistent hosts no\nshared hosts yes\nmax-db-size hosts 33554432\n",
     );
     std::fs::create_dir_all(directory.join("run/nscd")).expect("a directory of our own");
-    serve(sandbox, directory, nscd(), &["-F", "-f", &text(&config)])
+    serve(
+        sandbox,
+        directory,
+        unpacked("nscd"),
+        &["-F", "-f", &text(&config)],
+    )
 }
 
 fn start_dnsmasq(sandbox: &Sandbox, directory: &Path, count: u32) -> Process {

@@ -46,14 +46,14 @@ impl Default for Tools {
     }
 }
 
-/// nscd, which `tests/deps.sh bench` unpacks without installing it: its package would start a
-/// daemon that caches the lookups of the whole machine.
-pub fn nscd() -> PathBuf {
-    let unpacked = target().join("tools/nscd/usr/sbin/nscd");
+/// nscd or Unbound, which `tests/deps.sh bench` unpacks without installing them: their packages would
+/// start what caches or answers for the whole machine.
+pub fn unpacked(name: &str) -> PathBuf {
+    let unpacked = target().join(format!("tools/{name}/usr/sbin/{name}"));
     if unpacked.exists() {
         unpacked
     } else {
-        system("nscd")
+        system(name)
     }
 }
 
