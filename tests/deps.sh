@@ -40,6 +40,9 @@ dnsmasq-base dnsmasq
 bind9-dnsutils dig
 ldnsutils drill
 musl-tools musl-gcc
+golang-go go
+nodejs node
+busybox-static busybox
 util-linux findmnt prlimit
 libc-bin ldconfig
 coreutils chroot cp env false head ln ls mkfifo mv rmdir test true

@@ -118,7 +118,7 @@ fn listen(dns: &Dns, server: &Arc<Server>) -> Result<(), String> {
     for &address in &dns.listen {
         let failed = |error: io::Error| {
             format!(
-                "can't listen at {address}: {error}; see which server has the port (ss -lnp), or set \
+                "can't listen on {address}: {error}; see which server has the port (ss -lnp), or set \
                  dns.listen to another address"
             )
         };
@@ -134,7 +134,7 @@ fn listen(dns: &Dns, server: &Arc<Server>) -> Result<(), String> {
         tokio::spawn(tcp::serve(tcp, connections, server));
     }
     for &address in &dns.listen {
-        info!("listening at {address}");
+        info!("listening on {address}");
         if !is_here(address) {
             warn!(
                 "this machine does not have the address {address} yet; it answers as soon as it has"

@@ -80,9 +80,9 @@ fn octet(label: &[u8]) -> Option<u8> {
 }
 
 fn nibble(label: &[u8]) -> Option<u8> {
-    match label {
-        &[digit @ b'0'..=b'9'] => Some(digit - b'0'),
-        &[letter @ b'a'..=b'f'] => Some(letter - b'a' + 10),
+    match *label {
+        [digit @ b'0'..=b'9'] => Some(digit - b'0'),
+        [letter @ b'a'..=b'f'] => Some(letter - b'a' + 10),
         _ => None,
     }
 }

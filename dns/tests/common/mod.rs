@@ -1,6 +1,6 @@
 //! What the tests of answers share: tables and questions from a few words, and
 //! answers as text.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::fmt::Write;

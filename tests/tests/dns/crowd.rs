@@ -1,30 +1,9 @@
 //! Connections that are held, and bytes that are no questions.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
-
-use cloudhosts_tests::World;
-use cloudhosts_tests::process::Process;
-
-use super::serving;
+use super::{farm, python, serving};
 
 /// Most memory, in KiB: it has a few connections and no more.
 const MEMORY: u64 = 64 * 1024;
-
-/// Runs a line of Python inside until it has printed `ready`.
-fn python(world: &World, script: &str) -> Process {
-    let mut command = world.sandbox.entrance().background("python3");
-    command
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut process = Process::start(command);
-    let output = process.child().stdout.as_mut().expect("a pipe");
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line).expect("a line");
-    assert_eq!(line.trim(), "ready");
-    process
-}
 
 /// 1,000 connections that say nothing, and one that promises 65,535 bytes and another that sends a
 /// question, both a byte a second.
@@ -53,7 +32,7 @@ sys.stdin.read()
 #[test]
 fn a_thousand_idle_connections_keep_nobody_from_an_answer() {
     let (world, mut server) = serving(&[("web", "10.0.0.5")]);
-    let _idle = python(&world, IDLE);
+    let _idle = python(&world, &["-c", IDLE]);
     for _ in 0..20 {
         for how in ["+tcp", "+notcp"] {
             let web = server.dig(&[how, "+tries=1", "web.prod.example.com"]);
@@ -97,9 +76,100 @@ sys.stdin.read()
 #[test]
 fn noise_neither_ends_it_nor_takes_its_answers() {
     let (world, mut server) = serving(&[("web", "10.0.0.5")]);
-    let _noise = python(&world, NOISE);
+    let _noise = python(&world, &["-c", NOISE]);
     server.sees("web.prod.example.com", &["10.0.0.5"]);
     assert!(server.runs());
     assert!(server.memory() < MEMORY, "{} KiB", server.memory());
     assert!(!server.log().contains("bug"), "{}", server.log());
+}
+
+/// A question a byte a second; prints how many answers came before the connection was closed.
+const DRIP: &str = r"
+import socket, time
+question = bytes.fromhex('123401000001000000000000') + b'\x03web\x04prod\x07example\x03com\x00\x00\x01\x00\x01'
+tcp = socket.create_connection(('127.0.0.153', 53))
+tcp.settimeout(1)
+answers = 0
+try:
+    for byte in len(question).to_bytes(2, 'big') + question:
+        tcp.send(bytes([byte]))
+        try:
+            if not tcp.recv(4096):
+                break
+            answers += 1
+        except TimeoutError:
+            pass
+except OSError:
+    pass
+print(answers)
+";
+
+#[test]
+fn a_question_of_one_byte_a_second_is_not_waited_for() {
+    let (world, _server) = serving(&[("web", "10.0.0.5")]);
+    assert_eq!(world.prints("python3", &["-c", DRIP]), "0\n");
+}
+
+/// Three questions in pieces of that size, and no more to come; prints the identifiers of the answers.
+const PIPELINE: &str = r"
+import socket, sys
+question = b'\x01\x00\x00\x01' + bytes(6) + b'\x03web\x04prod\x07example\x03com\x00\x00\x01\x00\x01'
+def message(number):
+    return (2 + len(question)).to_bytes(2, 'big') + number.to_bytes(2, 'big') + question
+data = b''.join(message(number) for number in [7, 8, 9])
+tcp = socket.create_connection(('127.0.0.153', 53))
+tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+size = int(sys.argv[1])
+for at in range(0, len(data), size):
+    tcp.send(data[at:at + size])
+tcp.shutdown(socket.SHUT_WR)
+answers = b''
+while piece := tcp.recv(4096):
+    answers += piece
+numbers = []
+while answers:
+    length = int.from_bytes(answers[:2], 'big')
+    assert answers[5] & 15 == 0 and answers[9] == 1, answers
+    numbers.append(int.from_bytes(answers[2:4], 'big'))
+    answers = answers[2 + length:]
+print(*numbers)
+";
+
+#[test]
+fn questions_that_come_together_or_in_pieces_are_answered_in_order() {
+    let (world, _server) = serving(&[("web", "10.0.0.5")]);
+    for size in ["1", "7", "1000"] {
+        let said = world.prints("python3", &["-c", PIPELINE, size]);
+        assert_eq!(said, "7 8 9\n", "{size}");
+    }
+}
+
+/// 200 connections that ask for 500 addresses again and again, and read nothing.
+const DEAF: &str = r"
+import socket, sys
+question = bytes.fromhex('123401000001000000000000') + b'\x04farm\x04prod\x07example\x03com\x00\x00\x01\x00\x01'
+message = len(question).to_bytes(2, 'big') + question
+held = []
+for _ in range(200):
+    tcp = socket.create_connection(('127.0.0.153', 53))
+    tcp.setblocking(False)
+    try:
+        while True:
+            tcp.send(message * 100)
+    except OSError:
+        held.append(tcp)
+print('ready', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn connections_that_read_no_answer_take_no_memory() {
+    let (world, mut server) = serving(&[("web", "10.0.0.5"), ("farm", &farm())]);
+    let _deaf = python(&world, &["-c", DEAF]);
+    for how in ["+tcp", "+notcp"] {
+        let web = server.dig(&[how, "+tries=1", "web.prod.example.com"]);
+        assert_eq!(web.answers, ["A 10.0.0.5"], "{how}");
+    }
+    assert!(server.memory() < MEMORY, "{} KiB", server.memory());
+    assert!(server.runs());
 }

@@ -81,3 +81,34 @@ fn a_network_elsewhere_gets_a_thousand_answers_a_second() {
     let web = server.dig_at(ELSEWHERE, &["+tcp", "web.prod.example.com"]);
     assert_eq!(web.answers, ["A 10.0.0.5"]);
 }
+
+/// Asks from 20,000 addresses, as somebody would who forges them.
+const FORGED: &str = r"
+import random, socket, sys
+question = bytes.fromhex('123401000001000000000000') + b'\x04farm\x04prod\x07example\x03com\x00\x00\x01\x00\x01'
+random.seed(7)
+for _ in range(20000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind((f'198.{random.choice([18, 19])}.{random.randrange(256)}.{random.randrange(1, 255)}', 0))
+        udp.sendto(question, (sys.argv[1], 53))
+print('done')
+";
+
+#[test]
+fn forged_addresses_take_no_memory_and_no_answers_from_others() {
+    let (world, mut server) = exposed(&[("farm", &farm()), ("web", "10.0.0.5")]);
+    let mut ip = world.sandbox.entrance().command("ip");
+    succeed(ip.args(["route", "add", "local", "198.18.0.0/15", "dev", "lo"]));
+    let before = server.memory();
+    assert_eq!(
+        world.prints("python3", &["-c", FORGED, ELSEWHERE]),
+        "done\n"
+    );
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 4096, "{grown} KiB more");
+    for how in ["+notcp", "+tcp"] {
+        let web = server.dig_at(ELSEWHERE, &[how, "web.prod.example.com"]);
+        assert_eq!(web.answers, ["A 10.0.0.5"], "{how}");
+    }
+    assert!(server.runs());
+}

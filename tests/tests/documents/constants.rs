@@ -11,6 +11,8 @@ use crate::page::document;
 const CACHED: &str = "man/cloudhosts-cached.8";
 const COMMAND: &str = "man/cloudhosts.1";
 const MODULE: &str = "man/nss-cloudhosts.8";
+const DNS: &str = "man/cloudhosts-dns.8";
+const DNS_GUIDE: &str = "docs/dns.md";
 const REGISTRY: &str = "man/cloudhosts-registry.7";
 const CONFIG: &str = "man/cloudhosts.toml.5";
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
@@ -201,6 +203,28 @@ const SAID: &[(&str, &str, &str)] = &[
     ),
     ("rejected.rs/NAMED", CACHED, "the first {n} of them"),
     ("rejected.rs/NAMED", COMMAND, "reports the first {n} fields"),
+    // DNS
+    ("MOST_UDP", DNS, "UDP has at most {n} bytes"),
+    ("LEAST_UDP", DNS, "or {n} where the query has no EDNS"),
+    (
+        "FAIR_SHARE",
+        DNS,
+        "at most {n} times the bytes of its query",
+    ),
+    (
+        "FAIR_SHARE",
+        DNS_GUIDE,
+        "at most {n} times the bytes of a query",
+    ),
+    ("PER_SECOND", DNS, "receives {n} answers a second"),
+    ("PER_SECOND", DNS_GUIDE, "receives {n} answers a second"),
+    ("MOST_CONNECTIONS", DNS, "up to {n} connections are served"),
+    ("tcp.rs/DEADLINE", DNS, "A query has {s} seconds to arrive"),
+    (
+        "server.rs/LONGEST_REST",
+        DNS,
+        "at most {s} seconds if names change all the time",
+    ),
     // the command
     (
         "getent.rs/TIMEOUT",
@@ -299,6 +323,7 @@ fn sources() -> Vec<(PathBuf, String)> {
         "cached",
         "cli",
         "config",
+        "dns",
         "nss-module",
         "nsswitch",
         "registry",

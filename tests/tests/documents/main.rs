@@ -98,28 +98,33 @@ fn each_option_of_a_command_is_explained_with_its_value_and_default() {
 }
 
 #[test]
-fn each_option_of_the_daemon_is_explained_with_its_value_and_default() {
-    let page = Page::read("cloudhosts-cached.8");
-    let help = Help::of(programs::DAEMON, &[]);
-    let options = help.options("Options:");
-    let said = mentions(page.section("DESCRIPTION"));
-    for (option, entry) in &options {
-        explained("cloudhosts-cached", option, entry, &said);
+fn each_option_of_a_server_is_explained_with_its_value_and_default() {
+    for (page, name, program) in [
+        ("cloudhosts-cached.8", "cloudhosts-cached", programs::DAEMON),
+        ("cloudhosts-dns.8", "cloudhosts-dns", programs::DNS),
+    ] {
+        let page = Page::read(page);
+        let options = Help::of(program, &[]).options("Options:");
+        let said = mentions(page.section("DESCRIPTION"));
+        for (option, entry) in &options {
+            explained(name, option, entry, &said);
+        }
+        let synopsis = mentions(page.section("SYNOPSIS")).into_iter();
+        let synopsis =
+            synopsis.map(|mention| (mention.option, mention.syntax.unwrap_or(Syntax::Flag)));
+        assert_eq!(
+            synopsis.collect::<BTreeMap<_, _>>(),
+            syntaxes(&options),
+            "{name}: the synopsis, and --help"
+        );
+        let known = options.into_iter();
+        nothing_else(
+            &page,
+            &known
+                .map(|(option, entry)| (option, vec![entry.syntax]))
+                .collect(),
+        );
     }
-    let synopsis = mentions(page.section("SYNOPSIS")).into_iter();
-    let synopsis = synopsis.map(|mention| (mention.option, mention.syntax.unwrap_or(Syntax::Flag)));
-    assert_eq!(
-        synopsis.collect::<BTreeMap<_, _>>(),
-        syntaxes(&options),
-        "the synopsis, and --help"
-    );
-    let known = options.into_iter();
-    nothing_else(
-        &page,
-        &known
-            .map(|(option, entry)| (option, vec![entry.syntax]))
-            .collect(),
-    );
 }
 
 #[test]
@@ -131,12 +136,16 @@ fn the_exit_codes_are_in_the_page() {
         exit_codes_of(&source_of("cli")),
         "the page, and the code"
     );
-    let page = Page::read("cloudhosts-cached.8").exit_codes();
-    assert_eq!(
-        page,
-        exit_codes_of(&source_of("cached")),
-        "the page, and the code"
-    );
+    for (page, part) in [
+        ("cloudhosts-cached.8", "cached"),
+        ("cloudhosts-dns.8", "dns"),
+    ] {
+        assert_eq!(
+            Page::read(page).exit_codes(),
+            exit_codes_of(&source_of(part)),
+            "{page}, and the code"
+        );
+    }
 }
 
 /// The codes that are written as such: `ExitCode::from(2)`, `ExitCode::SUCCESS`.
@@ -166,6 +175,7 @@ fn the_variables_that_are_read_or_set_are_in_the_pages() {
             "cloudhosts-cached.8",
             &["cached", "config", "registry/src/config"][..],
         ),
+        ("cloudhosts-dns.8", &["dns"][..]),
         ("nss-cloudhosts.8", &["nss-module"][..]),
     ];
     for (page, crates) in programs {
@@ -413,24 +423,32 @@ fn word(text: &str) -> &str {
 
 /// The keys as a file that sets each of them.
 fn spelled_out(keys: &BTreeMap<String, String>) -> String {
-    let redis = [
-        "urls",
-        "username",
-        "password_file",
-        "ca_file",
-        "sentinel",
-        "connect_timeout",
+    let tables = [
+        (
+            "redis",
+            &[
+                "urls",
+                "username",
+                "password_file",
+                "ca_file",
+                "sentinel",
+                "connect_timeout",
+            ][..],
+        ),
+        ("dns", &["listen", "ttl", "zones"]),
     ];
-    let (mut top, mut table) = (String::new(), String::from("[redis]\n"));
-    for (key, default) in keys {
-        let text = if redis.contains(&key.as_str()) {
-            &mut table
-        } else {
-            &mut top
-        };
-        text.push_str(&format!("{key} = {default}\n"));
+    let (mut top, mut text) = (keys.clone(), String::new());
+    for (table, its_keys) in tables {
+        text.push_str(&format!("[{table}]\n"));
+        for &key in its_keys {
+            let default = top.remove(key).expect(key);
+            text.push_str(&format!("{key} = {default}\n"));
+        }
     }
-    top + &table
+    let top = top
+        .iter()
+        .map(|(key, default)| format!("{key} = {default}\n"));
+    top.collect::<String>() + &text
 }
 
 /// The keys and their defaults: `.It Cm order No = Li \(dqrotate\(dq`.
@@ -458,14 +476,15 @@ fn keys_of_toml(text: &str) -> BTreeMap<String, String> {
 /// What the daemon names when it meets a key that it does not know.
 fn keys_of_program() -> Names {
     let mut keys = Names::new();
-    for table in ["", "[redis]\n"] {
+    for table in ["", "[redis]\n", "[dns]\n"] {
         let (_, said) = check(&format!("{table}no_such_key = 1\n"));
         let (_, expected) = said.split_once("expected one of").expect("it names them");
         // `hashes`, `domain`, ...
         keys.extend(expected.split('`').skip(1).step_by(2).map(str::to_owned));
     }
-    // the table itself
+    // the tables themselves
     keys.remove("redis");
+    keys.remove("dns");
     keys
 }
 
