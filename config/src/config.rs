@@ -55,8 +55,6 @@ pub struct Config {
     pub redis: Redis,
     /// How cloudhosts-dns answers.
     pub dns: Dns,
-    /// Whether the file has the table `[dns]`.
-    pub dns_is_set: bool,
     /// The file this was read from; none if the defaults apply.
     file: Option<PathBuf>,
     /// The file that `redis.urls` was read from; none for the command line.
@@ -104,7 +102,7 @@ struct ConfigFile {
     order: OrderText,
     reverse: Reverse,
     redis: RedisTable,
-    dns: Option<DnsTable>,
+    dns: DnsTable,
 }
 
 impl Config {
@@ -178,8 +176,7 @@ impl Config {
             order: file.order.0,
             reverse: file.reverse.0,
             redis,
-            dns_is_set: file.dns.is_some(),
-            dns: file.dns.unwrap_or_default().into(),
+            dns: file.dns.into(),
             file: None,
             urls_from,
         };

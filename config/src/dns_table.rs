@@ -41,6 +41,12 @@ impl Default for DnsTable {
     }
 }
 
+impl Default for Dns {
+    fn default() -> Dns {
+        DnsTable::default().into()
+    }
+}
+
 impl From<DnsTable> for Dns {
     fn from(table: DnsTable) -> Dns {
         Dns {

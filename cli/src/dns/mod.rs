@@ -36,7 +36,7 @@ pub(crate) struct DnsArgs {
     /// Action
     #[arg(value_enum)]
     action: Action,
-    /// Resolver [default: the one that /etc/resolv.conf names; disable: all]
+    /// Resolver, instead of the one that /etc/resolv.conf names (disable: instead of all)
     #[arg(long = "for", value_enum, value_name = "RESOLVER")]
     resolver: Option<Resolver>,
     /// Root directory of an image, with its own configuration, to use instead of this machine

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use cloudhosts_config::{Config, starts_at_boot};
+use cloudhosts_config::{Config, Dns, starts_at_boot};
 use cloudhosts_table::{Cursor, Name, View};
 use domain::base::iana::Rcode;
 
@@ -42,7 +42,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         }
     };
     let enabled = starts_at_boot(UNIT);
-    if !enabled && !config.dns_is_set && drop_ins.is_empty() {
+    if !enabled && config.dns == Dns::default() && drop_ins.is_empty() {
         return Vec::new();
     }
     let Some(route) = Route::of(config) else {

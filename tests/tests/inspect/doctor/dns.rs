@@ -15,7 +15,7 @@ fn world() -> World {
     World::new()
         .network()
         .config("domain", config::quote(DOMAIN))
-        .config("dns.ttl", "0")
+        .config("dns.zones", config::list(&["internal"]))
         .hash(HASH, &[("web", "10.0.0.5")])
         .start()
 }
@@ -60,6 +60,9 @@ fn where_it_is_not_configured_nobody_is_asked() {
         .config("domain", config::quote(DOMAIN))
         .hash(HASH, &[("web", "10.0.0.5")])
         .start();
+    // an empty table, as in the file that is shipped
+    let shipped = format!("{}[dns]\n", world.config.text());
+    world.daemon.configure(&shipped);
     let examined = examine(&world);
     examined.is("dns", &[]);
     examined.is("resolver", &[]);
@@ -105,7 +108,7 @@ fn a_server_that_does_not_answer_or_answers_something_else() {
     wait::until("the server answers", || {
         (examine(&world).codes("dns") == ["no-table"]).then_some(())
     });
-    world.daemon.configure("[dns]\nttl = 0\n");
+    world.daemon.configure("[dns]\nzones = ['internal']\n");
     examine(&world).is("dns", &["no-domain"]);
 }
 
@@ -144,7 +147,7 @@ fn a_resolver_that_does_not_lead_to_it() {
     let _read = dnsmasq(&world, "127.0.0.1", &["--conf-dir=/etc/dnsmasq.d"]);
     world
         .config
-        .set("dns.zones", config::list(&["10.in-addr.arpa"]));
+        .set("dns.zones", config::list(&["10.in-addr.arpa", "internal"]));
     world.daemon.configure(&world.config.text());
     let examined = examine(&world);
     examined.is("resolver", &["outdated", "ok"]);
