@@ -4,8 +4,14 @@
 //! log in part: if a role moved from one field to another, the old field may be missing already,
 //! and the cursor may have passed the place of the new one before it was written. So a role in
 //! which fields are missing keeps its previous state until a scan that started later misses the
-//! same fields: that scan has seen the new ones. (A hash that is not too large is read by HGETALL
-//! instead, see [`scan`](super::scan).)
+//! same fields: that scan has seen the new ones. It is the same if several hashes are read one after
+//! the other, and a role moves between them.
+//!
+//! Usually this ends with the next scan, because while roles are deferred all hashes are read by one
+//! request, which shows one moment. Only hashes that are too large for that together
+//! ([`scan`](super::scan)) are read further one by one. Then a role is used after one request has
+//! read its known fields in all hashes ([`reread`](super::reread)), but it may have moved to a field
+//! that nobody knows; so if nothing of it is found, that must be so several times.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,6 +24,11 @@ pub(super) struct AwaitedScan {
 
 /// How many scans in a row must find a role changed again before it is used as it is, or find none
 /// of its fields before it is removed: while it keeps changing, one scan may miss all of them.
+///
+/// This counts where no request can read all hashes. Where the user may not read single fields
+/// either, or use transactions, and where a hash has values that are too large to be read
+/// ([`read_plan`](super::read_plan)), it is all there is: a role that moves all the time may then be
+/// removed although it is somewhere at each moment.
 const PATIENCE: u8 = 3;
 
 /// One deferred role.

@@ -123,6 +123,11 @@ impl ReadPlan {
         })
     }
 
+    /// Whether it is read whole.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.state, PlanState::Whole)
+    }
+
     /// When a suspension ends. None if it is not suspended.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         match self.state {

@@ -12,7 +12,7 @@ use super::request::{CommandTag, Replies, Request};
 /// Fields of one HMGET.
 const CHUNK: usize = 1_000;
 
-/// Fields of one request, unless one role alone has more.
+/// Fields of one request, unless one group alone has more.
 const MOST: usize = 10_000;
 
 /// A role of a hash that is to be read again.
@@ -37,9 +37,10 @@ pub(super) enum RereadReason {
     Logged,
 }
 
-/// The roles that are to be read again, as many as possible at one moment.
+/// The roles that are to be read again, as many as possible at one moment. Those of one group are
+/// always read at the same moment.
 #[derive(Default)]
-pub(super) struct RereadQueue(VecDeque<Reread>);
+pub(super) struct RereadQueue(VecDeque<Vec<Reread>>);
 
 impl RereadQueue {
     /// Whether there is nothing to read again.
@@ -47,35 +48,38 @@ impl RereadQueue {
         self.0.is_empty()
     }
 
-    /// Adds a role.
-    pub(super) fn add(&mut self, changed: Reread) {
-        self.0.push_back(changed);
+    /// Adds a group.
+    pub(super) fn add(&mut self, group: Vec<Reread>) {
+        self.0.push_back(group);
     }
 
     /// Takes those of the next request.
     pub(super) fn next(&mut self) -> Vec<Reread> {
         let (mut some, mut fields) = (Vec::new(), 0);
-        while let Some(changed) = self.0.pop_front() {
-            fields += changed.read.fields.len();
+        while let Some(group) = self.0.pop_front() {
+            fields += group
+                .iter()
+                .map(|role| role.read.fields.len())
+                .sum::<usize>();
             if fields > MOST && !some.is_empty() {
-                self.0.push_front(changed);
+                self.0.push_front(group);
                 break;
             }
-            some.push(changed);
+            some.extend(group);
         }
         some
     }
 
     /// The request failed: they are to be read again.
     pub(super) fn give_back(&mut self, some: Vec<Reread>) {
-        for changed in some.into_iter().rev() {
-            self.0.push_front(changed);
+        if !some.is_empty() {
+            self.0.push_front(some);
         }
     }
 
     /// Takes all of them. They are not read again.
-    pub(super) fn give_up(&mut self) -> VecDeque<Reread> {
-        std::mem::take(&mut self.0)
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Reread> + use<> {
+        std::mem::take(&mut self.0).into_iter().flatten()
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod access;
 mod certs;
+mod elusive;
 mod faults;
 mod hostile;
 mod large;

@@ -59,6 +59,41 @@ impl Peer {
         })
     }
 
+    /// Stands before a real Redis. Each request, the commands of a transaction or one alone, is given
+    /// to `ask` before Redis has it.
+    pub fn asking(port: u16, ask: impl Fn(&[Vec<String>]) + Send + Sync + 'static) -> Peer {
+        Peer::new(move |mut client| {
+            let mut redis = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            redis.set_nodelay(true).unwrap();
+            client.set_nodelay(true).unwrap();
+            let (mut from, mut to) = (redis.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Both);
+            });
+            let (mut pending, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
+            let (mut request, mut bytes): (Vec<Vec<String>>, Vec<u8>) = (Vec::new(), Vec::new());
+            while let Ok(read @ 1..) = client.read(&mut buffer) {
+                pending.extend_from_slice(&buffer[..read]);
+                while let Some((words, used)) = question(&pending) {
+                    bytes.extend(pending.drain(..used));
+                    request.push(words);
+                    let is = |words: Option<&Vec<String>>, name| {
+                        words.is_some_and(|words| words[0] == name)
+                    };
+                    if is(request.first(), "MULTI") && !is(request.last(), "EXEC") {
+                        continue;
+                    }
+                    ask(&std::mem::take(&mut request));
+                    if redis.write_all(&std::mem::take(&mut bytes)).is_err() {
+                        return;
+                    }
+                }
+            }
+            let _ = redis.shutdown(std::net::Shutdown::Both);
+        })
+    }
+
     /// Stands before a real Redis; what Redis says goes through `pass`.
     pub fn before(
         port: u16,

@@ -8,6 +8,10 @@ use crate::follow::pending_changes::Absence;
 use crate::follow::replica::Content;
 use crate::follow::role::{drops, role_of};
 
+/// The most fields of a role that a scan did not find which are asked for again, besides those that
+/// it is known to have.
+const MOST_REMEMBERED: usize = 100;
+
 impl Hash {
     /// The roles that the scan found changed, with all their fields and values as the scan read
     /// them.
@@ -36,6 +40,17 @@ impl Hash {
                 && let Some(fields) = roles.get_mut(&*role_of(field))
             {
                 fields.push((field.to_vec(), Some(content.to_bytes())));
+            }
+        }
+        for (role, fields) in &mut roles {
+            // It may have moved to a field that it had a while ago.
+            let is_nowhere = fields.iter().all(|(_, read)| read.is_none());
+            if is_nowhere && let Some(known) = self.now.deferred.fields_of(role) {
+                for (field, _) in known.into_iter().take(MOST_REMEMBERED) {
+                    if !fields.iter().any(|(other, _)| *other == field) {
+                        fields.push((field, None));
+                    }
+                }
             }
         }
         let found = !roles.is_empty();

@@ -92,6 +92,11 @@ impl Hash {
         (scheduled || scanned) && self.now.obstacle.is_none()
     }
 
+    /// How many bytes its fields and values had when it was read.
+    pub(in crate::follow) fn bytes(&self) -> usize {
+        self.replica.bytes()
+    }
+
     /// Whether it is still to be read on this connection.
     pub(in crate::follow) fn is_unread(&self) -> bool {
         self.now.completed == 0 && self.now.obstacle.is_none()
@@ -100,5 +105,10 @@ impl Hash {
     /// Whether Redis lets us read it, as far as is known.
     pub(in crate::follow) fn can_be_read(&self) -> bool {
         !self.now.denied && !matches!(self.now.obstacle, Some(Obstacle::Refused(_)))
+    }
+
+    /// Whether single fields of it can be asked for, with values of any length.
+    pub(in crate::follow) fn fields_can_be_read(&self) -> bool {
+        !self.now.denied && self.now.obstacle.is_none() && self.plan.is_whole()
     }
 }

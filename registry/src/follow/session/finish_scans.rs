@@ -14,8 +14,8 @@ use crate::follow::reread::{Reread, RereadReason};
 use crate::follow::scan::Scan;
 use crate::follow::scheduled_scan::ScanCause;
 
-/// How often a hash that was never read is scanned again before it is reported, because it changed
-/// meanwhile.
+/// How often a hash that was never read is scanned again before it is reported, because it, or
+/// another hash, changed meanwhile.
 const FRESH_ATTEMPTS: u8 = 3;
 
 impl Session<'_> {
@@ -43,7 +43,11 @@ impl Session<'_> {
             return;
         }
         let torn_together = self.may_be_of_several_moments(plan);
-        let awaited = self.suspects(closes);
+        let awaited = if self.polls() {
+            self.others(closes)
+        } else {
+            self.suspects(closes)
+        };
         for &index in closes {
             let ttl = replies.take(CommandTag::TimeToLive(index)).next();
             let ttl = ttl
@@ -67,14 +71,34 @@ impl Session<'_> {
 
     /// The other hashes that have changed and were not read since.
     pub(super) fn suspects(&self, but: &[usize]) -> Vec<AwaitedScan> {
+        let mut others = self.others(but);
+        others.retain(|other| {
+            let hash = self.state.hashes.get(other.hash);
+            hash.is_some_and(Hash::is_suspected)
+        });
+        others
+    }
+
+    /// The other hashes that can be read: where nothing is pushed, any of them may have changed.
+    fn others(&self, but: &[usize]) -> Vec<AwaitedScan> {
         let hashes = self.state.hashes.iter().enumerate();
         hashes
-            .filter(|(index, hash)| !but.contains(index) && hash.is_suspected())
+            .filter(|(index, hash)| !but.contains(index) && hash.completed().is_some())
             .map(|(hash, _)| AwaitedScan {
                 hash,
                 than: self.scans,
             })
             .collect()
+    }
+
+    /// Those of the other hashes that were read already, and have changed since.
+    fn outdated(&self, others: &[AwaitedScan]) -> Vec<usize> {
+        let is_read = |other: &&AwaitedScan| {
+            let hash = self.state.hashes.get(other.hash);
+            hash.and_then(Hash::completed).is_some_and(|scan| scan > 0)
+        };
+        let outdated = others.iter().filter(is_read);
+        outdated.map(|other| other.hash).collect()
     }
 
     pub(super) fn finish_scan_of(
@@ -87,6 +111,7 @@ impl Session<'_> {
         now: Instant,
     ) {
         let (polls, load) = (self.polls(), self.state.load);
+        let outdated = self.outdated(others);
         let readable = !self.denied.fields;
         let Some(hash) = self.state.hashes.get_mut(index) else {
             return;
@@ -107,8 +132,11 @@ impl Session<'_> {
         } else {
             let roles = hash.changed_roles();
             hash.finish_scan(facts, ttl, !polls, load, now);
-            let again = torn && readable && way == ReadMethod::Whole;
+            let readable = readable && way == ReadMethod::Whole;
             for read in roles {
+                // What is missing may be in another hash: that is seen at one moment.
+                let missing = read.fields.iter().any(|(_, value)| value.is_none());
+                let again = readable && (torn || missing);
                 let changed = Reread {
                     hash: index,
                     read,
@@ -129,11 +157,15 @@ impl Session<'_> {
         let Some(hash) = self.state.hashes.get_mut(index) else {
             return;
         };
-        let again = !self.complete && !polls && torn && self.attempts < FRESH_ATTEMPTS;
-        if again && (fresh || self.attempts > 0) {
+        let again = !self.complete && !polls && self.attempts < FRESH_ATTEMPTS;
+        if again && (torn || !outdated.is_empty()) && (fresh || self.attempts > 0) {
             // Nothing was reported yet, so it can be right from the start.
             self.attempts += 1;
-            hash.schedule_scan(ScanCause::First, now);
+            for index in outdated.into_iter().chain([index]) {
+                if let Some(hash) = self.state.hashes.get_mut(index) {
+                    hash.schedule_scan(ScanCause::First, now);
+                }
+            }
         } else {
             if torn && fresh {
                 hash.schedule_scan(ScanCause::Change, turn(load, hash, now));

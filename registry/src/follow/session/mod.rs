@@ -21,7 +21,8 @@
 //! The result of a scan is used as it is if it shows one moment: it was read by one request, or
 //! nothing but the log changed the hash meanwhile, and no other hash has a known change that was
 //! not read. Otherwise the changed roles are read again ([`reread`](super::reread)), and those in
-//! which fields are missing are deferred ([`deferred_roles`](super::deferred_roles)).
+//! which fields are missing are deferred ([`deferred_roles`](super::deferred_roles)) until one
+//! request has read all hashes, or at least these fields in all hashes.
 //!
 //! # Files
 //!

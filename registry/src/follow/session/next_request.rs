@@ -8,7 +8,9 @@ use crate::connect::Pushed;
 use crate::follow::hash::Hash;
 use crate::follow::reread::Reread;
 use crate::follow::round::Round;
-use crate::follow::scan::{HGETALL_MAX_FIELDS, UNSTABLE_HGETALL_MAX_FIELDS};
+use crate::follow::scan::{
+    HGETALL_MAX_FIELDS, UNSTABLE_HGETALL_MAX_BYTES, UNSTABLE_HGETALL_MAX_FIELDS,
+};
 use crate::follow::scheduled_scan::ScanCause;
 
 impl Session<'_> {
@@ -63,14 +65,15 @@ impl Session<'_> {
 
     /// The hashes that are to be scanned now by one request: all, if one request can read all.
     pub(super) fn due_at_once(&mut self, now: Instant) -> Vec<usize> {
-        let polls = self.polls();
+        let one_moment = self.needs_one_moment();
         let mut fit = Vec::new();
-        let (mut all_fit, mut fields) = (true, 0);
+        let (mut all_fit, mut fields, mut bytes) = (true, 0, 0);
         for (index, hash) in self.state.hashes.iter_mut().enumerate() {
             if hash.can_be_read() {
-                let fits = hash.fits_at_once(polls, now) && hash.scan().is_none();
+                let fits = hash.fits_at_once(one_moment, now) && hash.scan().is_none();
                 all_fit &= fits;
                 fields += hash.length();
+                bytes += hash.bytes();
                 fit.extend(fits.then_some(index));
             }
         }
@@ -85,6 +88,16 @@ impl Session<'_> {
             return vec![first];
         }
         if all_fit && fields <= HGETALL_MAX_FIELDS {
+            return fit;
+        }
+        let few = fields <= UNSTABLE_HGETALL_MAX_FIELDS && bytes <= UNSTABLE_HGETALL_MAX_BYTES;
+        if one_moment && all_fit && few && self.may_be_read_together(&fit, now) {
+            let load = self.state.load;
+            for hash in &mut self.state.hashes {
+                if !is_ready(hash, now) {
+                    hash.pacer.scanned(load, now);
+                }
+            }
             return fit;
         }
         // With a large hash, read whatever would have to wait for it.
@@ -104,6 +117,25 @@ impl Session<'_> {
             fits
         });
         fit
+    }
+
+    /// Whether one request is to read all hashes although they are not small: only that shows which
+    /// hash has a role that moves between them.
+    fn needs_one_moment(&self) -> bool {
+        let tried = !self.complete && self.attempts > 0;
+        self.polls() || tried || self.state.hashes.iter().any(Hash::has_deferred)
+    }
+
+    /// Whether a hash is due that none of the others is longer than, unless the other may be scanned
+    /// again as well: a short hash that keeps changing must not cause scans of a long one.
+    fn may_be_read_together(&self, some: &[usize], now: Instant) -> bool {
+        let hashes = || {
+            some.iter()
+                .filter_map(|&index| self.state.hashes.get(index))
+        };
+        let due = hashes().filter(|hash| is_ready(hash, now));
+        let longest = due.map(Hash::length).max().unwrap_or(0);
+        hashes().all(|hash| hash.length() <= longest || hash.pacer.earliest(now) <= now)
     }
 
     pub(super) fn begin_at_once(&mut self, hashes: Vec<usize>, now: Instant) -> RequestPlan {

@@ -60,27 +60,31 @@ impl Session<'_> {
             if self.denied.fields {
                 self.settle(changed, now);
             } else {
-                self.rereads.add(changed);
+                self.reread_with_others(changed);
             }
         }
     }
 
-    /// Has a role read again, and at the same moment the same fields of other hashes that have
-    /// changed: what is missing may have moved there.
+    /// Has a role read again, and at the same moment the same fields of all other hashes: what is
+    /// missing may have moved there. Which hashes have changed is not asked, because one may have
+    /// changed since the last request.
     pub(super) fn reread_with_others(&mut self, changed: Reread) {
-        for other in self.suspects(&[changed.hash]) {
-            let unread = |(field, _): &(Vec<u8>, Option<Vec<u8>>)| (field.clone(), None);
-            self.rereads.add(Reread {
-                hash: other.hash,
-                read: ReadRole {
-                    role: changed.read.role.clone(),
-                    fields: changed.read.fields.iter().map(unread).collect(),
-                },
-                gone: Absence::Removed,
-                why: RereadReason::Moved,
-            });
-        }
-        self.rereads.add(changed);
+        let hashes = self.state.hashes.iter().enumerate();
+        let others =
+            hashes.filter(|(hash, other)| *hash != changed.hash && other.fields_can_be_read());
+        let unread = |(field, _): &(Vec<u8>, Option<Vec<u8>>)| (field.clone(), None);
+        let elsewhere = others.map(|(hash, _)| Reread {
+            hash,
+            read: ReadRole {
+                role: changed.read.role.clone(),
+                fields: changed.read.fields.iter().map(unread).collect(),
+            },
+            gone: Absence::Removed,
+            why: RereadReason::Moved,
+        });
+        let mut group: Vec<Reread> = elsewhere.collect();
+        group.push(changed);
+        self.rereads.add(group);
     }
 
     /// The user may not read fields. Uses what the scan found; the hashes of roles that waited for
@@ -105,13 +109,15 @@ impl Session<'_> {
         now: Instant,
     ) -> Result<(), Fault> {
         reread::read(&mut some, replies).map_err(ReadError::into_fault)?;
+        let is_flushed =
+            |role: &Reread| role.why != RereadReason::Moved && self.is_flushed(role.hash);
+        if facts.losses.is_none() && !self.denied.info && some.iter().any(is_flushed) {
+            // What is missing now may be so because of that. The counters are of the same moment.
+            self.rereads.give_back(some);
+            return Ok(());
+        }
         for mut changed in some {
             if self.is_flushed(changed.hash) && changed.why != RereadReason::Moved {
-                // What is missing now may be so because of that.
-                if facts.losses.is_none() && !self.denied.info {
-                    self.rereads.add(changed);
-                    continue;
-                }
                 let hash = self.state.hashes.get(changed.hash);
                 changed.gone = hash.map_or(changed.gone, |hash| hash.verdict(facts));
             }
