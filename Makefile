@@ -53,11 +53,10 @@ NEXTEST := $(TOOLS)/bin/cargo-nextest nextest run
 .PHONY: test
 test: deps cargo-nextest build ## run all tests, with a real redis-server, daemon and glibc
 	$(call only,all) $(NEXTEST) --workspace
-	$(call only,all) $(NEXTEST) --release -p nss-cloudhosts --test linkage
 
 .PHONY: test-quick
 test-quick: cargo-nextest ## run the tests that need no Redis and no namespace (under a minute once built)
-	$(NEXTEST) --profile quick --workspace --exclude cloudhosts-tests
+	env -u CLOUDHOSTS_PROGRAMS $(NEXTEST) --profile quick --workspace --exclude cloudhosts-tests
 
 .PHONY: soak
 soak: deps cargo-nextest build tsan ## the long forms of the tests of faults and of hostile bytes; they take long
@@ -134,7 +133,7 @@ $(ROOTS)/%-systemd.tar:
 $(ROOTS)/%.tar:
 	$(MMDEBSTRAP) $* $@
 
-TEST_PACKAGES = $(call only,packages) CLOUDHOSTS_PACKAGES=$(PACKAGES) $(NEXTEST) --profile packages -p cloudhosts-tests --test packages
+TEST_PACKAGES = $(call only,packages) CLOUDHOSTS_PACKAGES=$(PACKAGES) $(NEXTEST) --profile packages --workspace --test packages
 BOOKWORM := $(ROOTS)/bookworm.tar $(ROOTS)/bookworm-systemd.tar
 
 .PHONY: packages
