@@ -25,8 +25,8 @@ const ASKED: u32 = 200_000;
 /// The queries a second among which the time of one is taken: what each of the servers can answer.
 const LOAD: &str = "20000";
 
-/// How long dnsperf asks, in seconds.
-const SPAN: &str = "2";
+/// How long dnsperf asks each time, in seconds.
+const SPAN: &str = "1";
 
 /// A DNS server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,7 +283,7 @@ fn start_all(world: &World, place: Cores, count: u32) -> Vec<Server> {
 /// Writes Unbound's configuration; its arguments.
 fn configure_unbound(path: &Path, count: u32) -> Vec<String> {
     let mut text = format!(
-        "server:\n interface: 127.0.0.2\n username: \"\"\n chroot: \"\"\n pidfile: \"\"\n use-syslog: no\n \
+        "server:\n interface: 127.0.0.2\n username: \"\"\n chroot: \"\"\n directory: \"\"\n pidfile: \"\"\n use-syslog: no\n \
          num-threads: {}\n so-reuseport: yes\n module-config: iterator\n local-zone: {ZONE}. static\n",
         cores(),
     );
