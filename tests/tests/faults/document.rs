@@ -12,6 +12,8 @@ fn every_test_that_the_table_names_is_there() {
         "registry/tests",
         "table/tests",
         "nss-module/tests",
+        "dns/src",
+        "dns/tests",
         "cached/src/mirror",
     ] {
         read_all(&root.join(directory), &mut sources);
