@@ -1,5 +1,6 @@
 //! The harness itself: what the other tests take for granted.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -61,9 +62,9 @@ fn a_world_leaves_nothing_behind() {
     caller.by_name("localhost");
     let directory = world.dir.path().to_path_buf();
     let processes = [caller.id(), world.daemon.id()];
-    let namespace = std::fs::metadata(format!("/proc/{}/ns/mnt", caller.id()))
-        .unwrap()
-        .ino();
+    // Open, so that no other namespace gets its number meanwhile.
+    let held = File::open(format!("/proc/{}/ns/mnt", caller.id())).unwrap();
+    let namespace = held.metadata().unwrap().ino();
     drop((watch, caller, world));
 
     assert!(!directory.exists());
