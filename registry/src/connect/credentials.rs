@@ -1,9 +1,11 @@
 //! Password and TLS configuration. They are read from disk at each connect, so that both can be
 //! rotated.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use cloudhosts_config::{Address, Endpoint, Redis, Secret};
+use cloudhosts_config::{Address, Endpoint, GatewayAccess, Redis, Secret};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio_rustls::TlsConnector;
 
@@ -61,20 +63,44 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// What it takes to connect to a gateway. Its token is not needed for that.
+    pub(crate) async fn for_gateway(gateway: &GatewayAccess) -> Result<Credentials, Fault> {
+        if !gateway.url.is_tls() {
+            return Ok(Credentials::default());
+        }
+        let gateway = gateway.clone();
+        let gathered = tokio::task::spawn_blocking(move || {
+            let tls = connector(gateway.authorities()?, gateway.ca_file.as_deref())?;
+            Ok(Credentials {
+                tls: Some(tls),
+                ..Credentials::default()
+            })
+        });
+        gathered.await.map_err(Fault::system)?
+    }
+}
+
 /// The TLS configuration, for a rediss:// URL: with the CA of the configuration, or with those that
 /// the system trusts.
 fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<TlsConnector>, Fault> {
     if !matches!(endpoint.address, Address::Tcp { tls: true, .. }) {
         return Ok(None);
     }
+    connector(redis.authorities()?, redis.ca_file.as_deref()).map(Some)
+}
+
+/// A TLS configuration that trusts these authorities, which came from `ca_file`; or those that the
+/// system trusts.
+fn connector(
+    authorities: Option<Vec<CertificateDer<'static>>>,
+    ca_file: Option<&Path>,
+) -> Result<TlsConnector, Fault> {
     let mut roots = RootCertStore::empty();
-    let authorities = match redis.authorities()? {
-        Some(authorities) => authorities,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
+    let authorities = authorities.unwrap_or_else(|| rustls_native_certs::load_native_certs().certs);
     let (added, _) = roots.add_parsable_certificates(authorities);
     if added == 0 {
-        return Err(match &redis.ca_file {
+        return Err(match ca_file {
             Some(path) => {
                 let why = "ca_file holds no certificate that can be used";
                 Fault::new(FaultCode::FileUnusable, why).at(path)
@@ -90,5 +116,5 @@ fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<TlsConnector>, Fault
         .map_err(|error| Fault::system(format_args!("TLS: {error}")))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Some(TlsConnector::from(Arc::new(config))))
+    Ok(TlsConnector::from(Arc::new(config)))
 }
