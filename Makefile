@@ -151,7 +151,7 @@ fresh: ## run `make demo` and `make test` of HEAD in a Debian that has nothing e
 	@tests/fresh.sh $(TARGET)
 
 .PHONY: ci
-ci: deps fmt-check lint test packages doc man-lint workflow-lint deny ## all that CI checks
+ci: deps fmt-check lint test packages doc man-lint workflow-lint monitoring-lint deny ## all that CI checks
 
 .PHONY: fmt
 fmt: ## format the code
@@ -198,6 +198,21 @@ workflow-lint: $(LINTERS) ## check what GitHub runs and shows: workflows, issue 
 	$(CHECK_SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(CHECK_SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(LINTERS)/bin/zizmor --offline --quiet --pedantic .github
+
+# promtool alone: installing the package would start a server.
+PROMTOOL := $(TOOLS)/promtool
+.PHONY: monitoring-lint
+monitoring-lint: $(PROMTOOL) ## check and test the alerting rules for Prometheus, and see that the dashboard is JSON
+	cd docs/monitoring && $(PROMTOOL) check rules alerts.yml && $(PROMTOOL) test rules alerts-test.yml
+	python3 -m json.tool docs/monitoring/dashboard.json >/dev/null
+
+$(PROMTOOL):
+	@tests/deps.sh lint $(TARGET)
+	rm -rf $@.new && mkdir -p $@.new
+	cd $@.new && { apt-get -q download prometheus || { apt-get -q update && apt-get -q download prometheus; }; }
+	cd $@.new && dpkg-deb -x prometheus_*.deb .
+	mv $@.new/usr/bin/promtool $@
+	rm -rf $@.new
 
 $(LINTERS):
 	@tests/deps.sh lint $(TARGET)

@@ -93,6 +93,8 @@ mount mount umount
 lint='
 python3 python3
 python3-pip pip3
+apt apt-get
+dpkg dpkg-deb
 '
 
 case "${1:-}:${2:+target}" in

@@ -10,7 +10,7 @@
 //! - [`Unit`] and [`Account`]: the daemon's user, and what that user may read.
 //! - [`paths`]: where everything is by default; [`AtomicFile`]: a file that is replaced as a whole.
 //! - [`printable`]: untrusted text, made safe for a terminal; [`Counted`]: a count
-//!   with its noun.
+//!   with its noun; [`OpenMetrics`]: text for Prometheus.
 
 mod account;
 mod atomic_file;
@@ -21,6 +21,7 @@ mod dns_table;
 mod endpoint;
 mod error;
 mod exposure;
+mod openmetrics;
 pub mod paths;
 pub mod printable;
 mod redis_table;
@@ -40,6 +41,7 @@ pub use dns_table::Dns;
 pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;
+pub use openmetrics::{OpenMetrics, Sample};
 pub use secrets::{FileError, FileErrorCode};
 pub use unit::{Credential, Unit, starts_at_boot};
 pub use values::Allow;
