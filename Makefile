@@ -13,7 +13,6 @@ TOOLS := $(TARGET)/tools
 
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
-CARGO_GENERATE_RPM := 0.21.1
 CARGO_FUZZ := 0.13.2
 CHECK_JSONSCHEMA := 0.39.0
 ZIZMOR := 1.32.0
@@ -98,8 +97,11 @@ bench-deps: build
 PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"
 PACKAGES := $(TARGET)/packages
 DEB = $(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts
-RPM = $(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req builtin \
-	--metadata-overwrite $(RELEASE)/package/rpm.toml
+# rpm VERSION DIRECTORY OPTIONS
+rpm = $(PACKAGED) rpmbuild -bb --quiet --define "package_version $(1)" --define "_rpmdir $(2)" \
+	--define "packaging $(CURDIR)/packaging" --define "tree $(RELEASE)/package/rpm" \
+	--define "_topdir $(RELEASE)/package/rpmbuild" --define "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
+	$(3) packaging/rpm/cloudhosts.spec
 
 .PHONY: deb
 deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/packages
@@ -108,12 +110,11 @@ deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/pac
 	$(DEB) -o $(PACKAGES)/
 
 .PHONY: rpm
-rpm: cargo-generate-rpm build ## build the package for Fedora and RHEL, into target/packages
+rpm: build ## build the package for Fedora and RHEL, into target/packages
+	@tests/deps.sh rpm $(TARGET)
 	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
-	packaging/rpm/assets $(RELEASE)/package/rpm >$(RELEASE)/package/rpm.toml
-	mkdir -p $(PACKAGES)
 	rm -f $(PACKAGES)/*.rpm
-	$(RPM) -o $(PACKAGES)/
+	$(call rpm,$(VERSION),$(PACKAGES))
 
 # What an upgrade starts from: the same files, as a version before.
 .PHONY: packages-before
@@ -121,7 +122,7 @@ packages-before: deb rpm
 	rm -rf $(PACKAGES)/before
 	mkdir -p $(PACKAGES)/before
 	$(DEB) --fast --deb-version 0.0.9-1 -o $(PACKAGES)/before/
-	$(RPM) --payload-compress none -s 'version = "0.0.9"' -o $(PACKAGES)/before/
+	$(call rpm,0.0.9,$(PACKAGES)/before,--define "_binary_payload w1.zstdio")
 
 # The root directory of a small Debian, and of one that has systemd.
 ROOTS := $(PACKAGES)/roots
@@ -249,14 +250,13 @@ release-files: deb rpm ## packages, checksums and notes of a release, into targe
 
 # Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-TOOL_NAMES := cargo-nextest cargo-deny cargo-deb cargo-generate-rpm
+TOOL_NAMES := cargo-nextest cargo-deny cargo-deb
 .PHONY: tools cargo-fuzz $(TOOL_NAMES)
 tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
 cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
 cargo-nextest: FEATURES = --no-default-features --features default-no-update
 cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
 cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
-cargo-generate-rpm: TOOL = cargo-generate-rpm@$(CARGO_GENERATE_RPM)
 cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
 $(TOOL_NAMES) cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \
