@@ -77,10 +77,17 @@ pub(crate) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
-/// Where `password_file` and `ca_file` are set, for errors about them.
+/// Where files are named, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
     pub(crate) ca_file: String,
+    pub(crate) certificate: CertificatePlaces,
+}
+
+/// Where `cert_file` and `key_file` are set.
+pub(crate) struct CertificatePlaces {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 /// The text of a configuration file.
@@ -131,6 +138,10 @@ impl ConfigText {
         Places {
             password_file: self.place(None),
             ca_file: self.place(None),
+            certificate: CertificatePlaces {
+                certificate: self.place(None),
+                key: self.place(None),
+            },
         }
     }
 }

@@ -42,7 +42,7 @@ pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;
 pub use openmetrics::{OpenMetrics, Sample};
-pub use secrets::{FileError, FileErrorCode};
+pub use secrets::{CertificateFiles, ClientCertificate, FileError, FileErrorCode};
 pub use unit::{Credential, Unit, starts_at_boot};
 pub use values::Allow;
 pub use zone::{Zone, ZoneError};

@@ -44,6 +44,7 @@ mod reply;
 mod runtime;
 mod unreadable;
 
+pub use connect::check_client_certificate;
 pub use connect_error::ConnectError;
 pub use fault::{Fault, FaultCode};
 pub use follow::{
