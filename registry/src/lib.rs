@@ -45,7 +45,7 @@ mod reply;
 mod runtime;
 mod unreadable;
 
-pub use connect::open_gateway;
+pub use connect::{check_client_certificate, open_gateway};
 pub use connect_error::ConnectError;
 pub use fault::{Fault, FaultCode};
 pub use follow::{

@@ -26,6 +26,7 @@ mod stream;
 
 pub(crate) use connection::Connection;
 pub(crate) use connector::Connector;
+pub use credentials::check_client_certificate;
 pub(crate) use error_reply::{ErrorKind, ErrorReply};
 pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{CommandError, Link, SILENCE};
