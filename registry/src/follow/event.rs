@@ -57,6 +57,18 @@ pub struct Batch {
     pub checkpoint: Checkpoint,
 }
 
+impl Batch {
+    /// How many fields change.
+    #[must_use]
+    pub fn fields(&self) -> usize {
+        let changes = self
+            .hashes
+            .iter()
+            .filter_map(|hash| hash.outcome.as_ref().ok());
+        changes.map(Changes::fields).sum()
+    }
+}
+
 /// The changes of one hash.
 #[derive(Debug)]
 pub struct HashBatch {
@@ -106,6 +118,12 @@ pub struct Extent {
 }
 
 impl Changes {
+    /// How many fields change. A drop counts as one: it concerns the fields of a role.
+    #[must_use]
+    pub fn fields(&self) -> usize {
+        self.dropped.len() + self.removed.len() + self.lost.len() + self.set.len()
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
