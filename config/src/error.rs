@@ -80,6 +80,7 @@ pub(crate) fn shown(path: &Path) -> String {
 /// Where files are named, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
+    pub(crate) password_command: String,
     pub(crate) ca_file: String,
     pub(crate) certificate: CertificatePlaces,
 }
@@ -137,6 +138,7 @@ impl ConfigText {
     pub(crate) fn places(&self) -> Places {
         Places {
             password_file: self.place(None),
+            password_command: self.place(None),
             ca_file: self.place(None),
             certificate: CertificatePlaces {
                 certificate: self.place(None),

@@ -139,6 +139,22 @@ mod tests {
     }
 
     #[test]
+    fn a_password_has_one_source() {
+        let command = "[redis]\npassword_command = ['/token', 'reader']\n";
+        let config = read(command, "[redis]\nusername = 'registrar'\n").unwrap();
+        assert_eq!(config.redis.password_command, None);
+        let config = read(command, "[redis]\npassword_file = '/etc/writer'\n").unwrap();
+        assert_eq!(config.redis.password_command, None);
+        let config = read(DAEMON, "[redis]\npassword_command = ['/token', 'a b']\n").unwrap();
+        assert_eq!(config.redis.password_file, None);
+        let command = config.redis.password_command.unwrap();
+        assert_eq!(
+            (command.program(), command.arguments()),
+            ("/token", &["a b".to_owned()][..])
+        );
+    }
+
+    #[test]
     fn another_certificate_comes_with_its_own_key_and_another_redis_without_sentinels() {
         let daemon = "[redis]\nurls = ['redis://s']\nsentinel = 'm'\nmaster_scheme = 'rediss'\n\
                       cert_file = '/daemon.crt'\nkey_file = '/daemon.key'\n";

@@ -3,7 +3,8 @@
 //!
 //! - `connector`: tries the configured URLs, or asks the `sentinels` for the master, and returns a
 //!   `connection`.
-//! - `credentials`: password and TLS, read from disk at each connect. `stream`: TCP, TLS or a Unix
+//! - `credentials`: password and TLS, read from disk at each connect, or the password that a
+//!   `password_command` prints. `stream`: TCP, TLS or a Unix
 //!   socket. `login`: AUTH, SELECT and CLIENT TRACKING.
 //! - `link`: sends commands and reads replies, over a stream that is `metered`. `error_reply`: what
 //!   an error reply means. `invalidations`: what Redis pushed.
@@ -20,6 +21,7 @@ mod invalidations;
 mod link;
 mod login;
 mod metered;
+mod password_command;
 mod sentinels;
 mod server_watch;
 mod stream;

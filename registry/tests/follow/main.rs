@@ -17,6 +17,7 @@ mod log;
 mod losses;
 mod model;
 mod pace;
+mod password_command;
 mod peer;
 mod polling;
 mod sentinel;

@@ -170,6 +170,8 @@ codes! {
     Empty = "empty",
     /// A file that the connection takes can't be used.
     FileUnusable = "file-unusable",
+    /// The command for the password gives none.
+    PasswordCommand = "password-command",
     /// There is a user name, but no password.
     NoPassword = "no-password",
     /// No CA is trusted.
