@@ -5,6 +5,7 @@
 //! - [`Config`]: the configuration file, and what `register.toml`
 //!   overrides; [`Endpoint`]: a URL in it; [`Zone`]: the zone of a machine;
 //!   [`Dns`]: how cloudhosts-dns answers.
+//! - [`gateway`]: the configuration of the gateway, and what it and its clients agree on.
 //! - [`Exposure`]: a password that others can read.
 //! - [`status`]: the status document, which the daemon writes.
 //! - [`Unit`] and [`Account`]: the daemon's user, and what that user may read.
@@ -21,6 +22,7 @@ mod dns_table;
 mod endpoint;
 mod error;
 mod exposure;
+pub mod gateway;
 pub mod paths;
 pub mod printable;
 mod redis_table;
