@@ -6,7 +6,9 @@ use std::time::Duration;
 use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
 use cloudhosts_config::printable::Escaped;
-use cloudhosts_registry::register::{Change, ChangeOutcome, Place, Registrar, Verb, Where};
+use cloudhosts_registry::register::{
+    Change, ChangeOutcome, ChangeReport, Place, Registrar, Verb, Where,
+};
 use serde_json::{Value, json};
 
 use super::addresses::AddressSource;
@@ -98,7 +100,8 @@ pub(super) fn apply(
     }
     warn_of_dangling(&change, &done);
     let expected = wait::after_change(&change);
-    let (text, object) = (as_text(&change, &done), as_json(&change, &done));
+    let text = as_text(&change, &done);
+    let object = json!(ChangeReport::new(&change, done));
     options.report(&text, object, expected, &context.config)
 }
 
@@ -180,23 +183,4 @@ fn as_text(change: &Change, done: &[ChangeOutcome]) -> String {
 fn is_pointer(at: &Where) -> bool {
     let first = at.as_str().split(' ').next().unwrap_or_default();
     first.parse::<std::net::IpAddr>().is_err()
-}
-
-fn as_json(change: &Change, done: &[ChangeOutcome]) -> Value {
-    let places = change.places.iter().zip(done).map(|(place, done)| {
-        json!({
-            "hash": place.hash,
-            "value": place.at.as_ref().map(Where::as_str),
-            "changed": done.changed,
-            "removed": done.removed,
-            "ended": done.ended,
-        })
-    });
-    json!({
-        "verb": change.verb.name(),
-        "role": change.role.name(),
-        "member": change.role.member(),
-        "places": places.collect::<Vec<_>>(),
-        "dangling": done.iter().any(|one| one.dangling),
-    })
 }

@@ -11,22 +11,10 @@ use redis::{Cmd, Value, cmd};
 use super::author::Author;
 use super::change::{Change, Verb};
 use super::error::RegisterError;
+use super::outcome::ChangeOutcome;
 use super::script::{Call, Script};
 use crate::connect::{CommandError, Connection, Connector, ErrorKind, ErrorReply, SILENCE};
 use crate::reply::{items, number, texts};
-
-/// The result of a change in one hash.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ChangeOutcome {
-    /// Whether the hash was changed.
-    pub changed: bool,
-    /// The fields that were removed. For a renewal: the previous value of the field.
-    pub removed: Vec<String>,
-    /// Members that were ended while their holders are alive. These learn of it at the next renewal.
-    pub ended: Vec<String>,
-    /// The target of the pointer has no address.
-    pub dangling: bool,
-}
 
 /// Writes to Redis.
 pub struct Registrar {
@@ -54,6 +42,11 @@ impl Registrar {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Registrar {
         Registrar { patience, ..self }
+    }
+
+    /// Sets the author of the changes that follow. By default it is the user that runs this process.
+    pub fn set_author(&mut self, author: Author) {
+        self.author = author;
     }
 
     /// The address from which this machine reaches Redis. None over a Unix socket. Connects if

@@ -56,7 +56,7 @@ impl Membership {
     }
 
     async fn renew(&mut self) -> Result<Renewal, Failure> {
-        let local = match self.source.local(self.holder.registrar()).await {
+        let local = match self.source.local(self.holder.store()).await {
             Ok(local) => local,
             Err(trouble) => {
                 self.holder.failed();
