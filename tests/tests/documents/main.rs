@@ -5,9 +5,11 @@
 //! - [`help`]: what a program says of itself
 //! - [`page`]: a manual page, as its source has it
 //! - [`constants`]: figures and paths
+//! - [`gateway`]: the configuration of the gateway, and its errors
 //! - [`links`]: links between documents
 
 mod constants;
+mod gateway;
 mod help;
 mod links;
 mod page;
