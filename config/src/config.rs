@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::dns_table::{Dns, DnsTable};
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, ConfigText, Places};
+use crate::gateway_access::{GatewayAccess, GatewayTable};
 use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
 use crate::secrets::{self, PasswordReader};
@@ -53,6 +54,8 @@ pub struct Config {
     pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
+    /// The gateway to register through, instead of Redis.
+    pub gateway: Option<GatewayAccess>,
     /// How cloudhosts-dns answers.
     pub dns: Dns,
     /// The file this was read from; none if the defaults apply.
@@ -102,6 +105,7 @@ struct ConfigFile {
     order: OrderText,
     reverse: Reverse,
     redis: RedisTable,
+    gateway: GatewayTable,
     dns: DnsTable,
 }
 
@@ -156,6 +160,8 @@ impl Config {
         let mut redis = Redis::standard();
         let mut places = source.places();
         file.redis.put_into(&mut redis, &mut places, &source)?;
+        let mut gateway = None;
+        file.gateway.put_into(&mut gateway, &mut places, &source)?;
         let path = |path: Option<AbsolutePath>, default: &str| {
             path.and_then(|path| path.0)
                 .unwrap_or_else(|| PathBuf::from(default))
@@ -176,6 +182,7 @@ impl Config {
             order: file.order.0,
             reverse: file.reverse.0,
             redis,
+            gateway,
             dns: file.dns.into(),
             file: None,
             urls_from,
@@ -193,6 +200,13 @@ impl Config {
         of_url.or(redis.username.as_deref())
     }
 
+    /// Whether Redis is elsewhere than where it is looked for by default. Where a gateway is configured
+    /// this tells whether there is a Redis to ask, too.
+    #[must_use]
+    pub fn names_redis(&self) -> bool {
+        self.redis.urls != standard_urls()
+    }
+
     /// The same without a login.
     #[must_use]
     pub fn without_login(&self) -> Config {
@@ -205,7 +219,8 @@ impl Config {
         config
     }
 
-    /// Overrides the file with `--redis-url` and `--hash`, if given.
+    /// Overrides the file with `--redis-url` and `--hash`, if given. With a URL of Redis no gateway
+    /// is asked.
     ///
     /// # Errors
     /// Names the option and says what to do.
@@ -219,6 +234,7 @@ impl Config {
             };
             self.redis.urls = read.map_err(|why| ConfigError::option("--redis-url", &why))?;
             self.urls_from = None;
+            self.gateway = None;
         }
         if !hashes.is_empty() {
             self.hashes = values::check_hashes(hashes.to_vec())

@@ -77,10 +77,12 @@ pub(crate) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
-/// Where `password_file` and `ca_file` are set, for errors about them.
+/// Where the files of `[redis]` and `[gateway]` are set, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
     pub(crate) ca_file: String,
+    pub(crate) token_file: String,
+    pub(crate) gateway_ca_file: String,
 }
 
 /// The text of a configuration file.
@@ -131,6 +133,8 @@ impl ConfigText {
         Places {
             password_file: self.place(None),
             ca_file: self.place(None),
+            token_file: self.place(None),
+            gateway_ca_file: self.place(None),
         }
     }
 }

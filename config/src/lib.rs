@@ -4,7 +4,7 @@
 //!
 //! - [`Config`]: the configuration file, and what `register.toml`
 //!   overrides; [`Endpoint`]: a URL in it; [`Zone`]: the zone of a machine;
-//!   [`Dns`]: how cloudhosts-dns answers.
+//!   [`Dns`]: how cloudhosts-dns answers; [`GatewayAccess`]: a gateway to register through.
 //! - [`gateway`]: the configuration of the gateway, and what it and its clients agree on.
 //! - [`Exposure`]: a password that others can read.
 //! - [`status`]: the status document, which the daemon writes.
@@ -23,6 +23,8 @@ mod endpoint;
 mod error;
 mod exposure;
 pub mod gateway;
+mod gateway_access;
+mod gateway_url;
 pub mod paths;
 pub mod printable;
 mod redis_table;
@@ -42,6 +44,8 @@ pub use dns_table::Dns;
 pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;
+pub use gateway_access::GatewayAccess;
+pub use gateway_url::{GatewayUrl, GatewayUrlError};
 pub use secrets::{FileError, FileErrorCode};
 pub use unit::{Credential, Unit, starts_at_boot};
 pub use values::Allow;

@@ -115,25 +115,7 @@ impl Redis {
     /// # Errors
     /// The file can't be used.
     pub fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, FileError> {
-        let Some(path) = &self.ca_file else {
-            return Ok(None);
-        };
-        let refuse = |code, why: &str| FileError {
-            code,
-            path: path.clone(),
-            key: "ca_file",
-            why: why.to_owned(),
-            remedy: "name a PEM file with the CA's certificate, readable for this user",
-        };
-        let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-        match found {
-            Ok(found) if found.is_empty() => {
-                Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
-            }
-            Ok(found) => Ok(Some(found)),
-            Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
-        }
+        self.ca_file.as_deref().map(read_authorities).transpose()
     }
 }
 
@@ -173,24 +155,75 @@ impl Config {
     }
 }
 
-/// Reads the password from a file.
-fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, FileError> {
+/// Reads the certificates of a CA from a file.
+pub(crate) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
     let refuse = |code, why: &str| FileError {
         code,
         path: path.to_owned(),
-        key: "password_file",
+        key: "ca_file",
         why: why.to_owned(),
+        remedy: "name a PEM file with the CA's certificate, readable for this user",
+    };
+    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
+        }
+        Ok(found) => Ok(found),
+        Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
+    }
+}
+
+/// Reads the password from a file.
+fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, FileError> {
+    read_secret(path, |code, why| FileError {
+        code,
+        path: path.to_owned(),
+        key: "password_file",
+        why,
         remedy: match (reader, code) {
             (PasswordReader::Registrar, FileErrorCode::Denied) => RUN_AS_ANOTHER,
             _ => "put the password there, readable for this user",
         },
+    })
+}
+
+/// Reads the secret of a gateway's token from a file. It goes into a header of HTTP, so it is one
+/// printable word.
+pub(crate) fn read_token(path: &Path) -> Result<Secret, FileError> {
+    let refuse = |code, why| FileError {
+        code,
+        path: path.to_owned(),
+        key: "token_file",
+        why,
+        remedy: match code {
+            FileErrorCode::Denied => RUN_AS_ANOTHER,
+            FileErrorCode::Unusable => {
+                "put the secret there that `cloudhosts gateway-token` printed, alone on one line"
+            }
+        },
     };
-    let unusable = |why| refuse(FileErrorCode::Unusable, why);
-    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
+    let token = read_secret(path, refuse)?;
+    if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        let why = "it is not one word".to_owned();
+        Err(refuse(FileErrorCode::Unusable, why))
+    }
+}
+
+/// Reads a secret from a file.
+fn read_secret(
+    path: &Path,
+    refuse: impl Fn(FileErrorCode, String) -> FileError,
+) -> Result<Secret, FileError> {
+    let unusable = |why: &str| refuse(FileErrorCode::Unusable, why.to_owned());
+    let bytes = read(path).map_err(|error| refuse((&error).into(), error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(unusable("it is empty")),
-        password => Ok(Secret::new(password.to_owned())),
+        secret => Ok(Secret::new(secret.to_owned())),
     }
 }
 

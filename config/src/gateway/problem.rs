@@ -27,6 +27,8 @@ pub enum ProblemCode {
     Invalid,
     /// Somebody ended this holder; it must not hold the role again.
     Ended,
+    /// Another holder has this member ID.
+    Taken,
     /// The role has an address, and would have none. Nothing was changed.
     Dangling,
     /// There are too many requests for now.
@@ -41,7 +43,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [ProblemCode; 14] = [
+    pub const ALL: [ProblemCode; 15] = [
         ProblemCode::Unauthorized,
         ProblemCode::Forbidden,
         ProblemCode::NotFound,
@@ -51,6 +53,7 @@ impl ProblemCode {
         ProblemCode::TooLarge,
         ProblemCode::Invalid,
         ProblemCode::Ended,
+        ProblemCode::Taken,
         ProblemCode::Dangling,
         ProblemCode::TooManyRequests,
         ProblemCode::RedisAway,
@@ -71,6 +74,7 @@ impl ProblemCode {
             ProblemCode::TooLarge => "too_large",
             ProblemCode::Invalid => "invalid",
             ProblemCode::Ended => "ended",
+            ProblemCode::Taken => "taken",
             ProblemCode::Dangling => "dangling",
             ProblemCode::TooManyRequests => "too_many_requests",
             ProblemCode::RedisAway => "redis_away",
@@ -89,7 +93,7 @@ impl ProblemCode {
             ProblemCode::NotFound => 404,
             ProblemCode::MethodNotAllowed => 405,
             ProblemCode::Timeout => 408,
-            ProblemCode::Ended | ProblemCode::Dangling => 409,
+            ProblemCode::Ended | ProblemCode::Taken | ProblemCode::Dangling => 409,
             ProblemCode::Differs => 412,
             ProblemCode::TooLarge => 413,
             ProblemCode::TooManyRequests => 429,
@@ -111,6 +115,7 @@ impl ProblemCode {
             ProblemCode::TooLarge => "the request is too large",
             ProblemCode::Invalid => "the request is wrong",
             ProblemCode::Ended => "the holder was ended",
+            ProblemCode::Taken => "another holder has this member ID",
             ProblemCode::Dangling => "the role would have no address",
             ProblemCode::TooManyRequests => "too many requests",
             ProblemCode::RedisAway => "Redis can't be reached",

@@ -52,6 +52,7 @@ mod author;
 mod change;
 mod claim;
 mod error;
+mod exchange;
 mod holder;
 mod holdings;
 mod import;
@@ -65,6 +66,7 @@ pub use accept::Accept;
 pub use author::Author;
 pub use change::{Change, Condition, Place, Verb};
 pub use error::{RegisterError, RegisterErrorCode};
+pub use exchange::{EndReply, PlaceEnd, RequestBody, RequestPlace};
 pub use holder::{
     EndRequest, Ended, EndedBy, HoldOptions, Holder, HolderNonce, HolderNonceError, LONGEST_LEASE,
     LeaseReply, LeaseRequest, LeaseState, LeaseStore, Renewal, SHORTEST_LEASE, patience,

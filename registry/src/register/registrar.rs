@@ -58,6 +58,17 @@ impl Registrar {
         Ok(self.connection().await?.link.local())
     }
 
+    /// Sees whether Redis answers. Connects if needed.
+    ///
+    /// # Errors
+    /// No Redis can be reached, or it does not answer.
+    pub async fn ping(&mut self) -> Result<(), RegisterError> {
+        self.leave_demoted();
+        // Whatever it answers, it is there. The right to send it is needed anyway.
+        let _answer_or_refusal = self.try_send(&cmd("TIME")).await?;
+        Ok(())
+    }
+
     /// The URL of the connection, without the password.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
