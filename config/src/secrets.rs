@@ -82,11 +82,11 @@ impl Redis {
         match &self.password_file {
             Some(file) => match self.password_reader {
                 PasswordReader::Registrar if File::open(file).is_err() => {
-                    credential().or_else(|| Some(file.clone()))
+                    credential(CREDENTIAL).or_else(|| Some(file.clone()))
                 }
                 PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
             },
-            None => credential().or_else(|| Some(self.adopted.as_ref()?.path.clone())),
+            None => credential(CREDENTIAL).or_else(|| Some(self.adopted.as_ref()?.path.clone())),
         }
     }
 
@@ -227,10 +227,10 @@ fn read_secret(
     }
 }
 
-/// The file of systemd's credential, if there is one.
-fn credential() -> Option<PathBuf> {
+/// The file of systemd's credential of this name, if there is one.
+pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let file = Path::new(&directory).join(CREDENTIAL);
+    let file = Path::new(&directory).join(name);
     (!is_blank(&file)).then_some(file)
 }
 
