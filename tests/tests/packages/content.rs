@@ -8,7 +8,7 @@ use cloudhosts_tests::process::{bounded, run, stderr, stdout, succeed};
 use crate::built;
 
 /// Mode and path of what both packages have.
-const COMMON: [&str; 22] = [
+const COMMON: [&str; 23] = [
     "644 /etc/cloudhosts/cloudhosts.toml",
     "644 /usr/lib/sysusers.d/cloudhosts.conf",
     "644 /usr/lib/tmpfiles.d/cloudhosts.conf",
@@ -19,6 +19,7 @@ const COMMON: [&str; 22] = [
     "644 /usr/share/doc/cloudhosts/examples/dns/resolved.conf",
     "644 /usr/share/doc/cloudhosts/examples/dns/unbound.conf",
     "644 /usr/share/doc/cloudhosts/examples/gateway.toml",
+    "644 /usr/share/doc/cloudhosts/openapi.yaml",
     "644 /usr/share/fish/vendor_completions.d/cloudhosts.fish",
     "644 /usr/share/man/man1/cloudhosts.1.gz",
     "644 /usr/share/man/man5/cloudhosts.toml.5.gz",
