@@ -75,7 +75,10 @@ pub(crate) async fn run(
             _ = interrupt.recv() => break,
         }
         daemon.start_save();
-        if daemon.status.write(Instant::now()) {
+        if daemon
+            .status
+            .write(daemon.server.attaches(), Instant::now())
+        {
             daemon.tell_status();
         }
     }
@@ -123,6 +126,8 @@ struct Applied {
     published: io::Result<Option<Published>>,
     /// How long the full read took, if this was one.
     full: Option<Duration>,
+    /// How long Redis took to reply, if something was read.
+    latency: Option<Duration>,
     /// The state of Redis that the mirror reflects now.
     checkpoint: Checkpoint,
     /// Who changed what, as far as the change log says.
@@ -260,6 +265,7 @@ impl Daemon {
                 pipeline,
                 published,
                 full: batch.full,
+                latency: Some(batch.latency),
                 checkpoint: batch.checkpoint,
                 baseline: None,
             }
@@ -302,7 +308,8 @@ impl Daemon {
         }
         self.log_problems();
         let now = SystemTime::now();
-        self.status.read(done.full, &self.problems, now);
+        self.status
+            .read(done.full, done.latency, &self.problems, now);
         self.update();
         if let Some(baseline) = done.baseline {
             self.following = Some(FollowerTask::start(&self.config, baseline));
@@ -366,7 +373,9 @@ impl Daemon {
         let Some(pipeline) = &self.pipeline else {
             return;
         };
-        let Some((state, reason)) = self.status.update(&pipeline.mirror, SystemTime::now()) else {
+        let now = SystemTime::now();
+        let changed = self.status.update(&pipeline.mirror, &self.checkpoint, now);
+        let Some((state, reason)) = changed else {
             return;
         };
         let line = match reason {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloudhosts_table::{Name, Order};
+use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 use crate::dns_table::{Dns, DnsTable};
@@ -15,7 +16,7 @@ use crate::error::{ConfigError, ConfigText, Places};
 use crate::gateway_access::{GatewayAccess, GatewayTable};
 use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
-use crate::secrets::{self, PasswordReader};
+use crate::secrets::{self, CertificateFiles, PasswordReader};
 use crate::values::{
     self, AbsolutePath, Allow, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax,
     UrlsError, ZoneText, standard_urls,
@@ -77,8 +78,14 @@ pub struct Redis {
     pub password_file: Option<PathBuf>,
     /// The CA to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// What this machine shows to a server that wants a certificate of its clients.
+    pub certificate: Option<CertificateFiles>,
+    /// The name that a certificate is verified for where the host is an address.
+    pub server_name: Option<ServerName<'static>>,
     /// The master that sentinels watch; `urls` are then those of the sentinels.
     pub sentinel: Option<String>,
+    /// Whether that master is reached inside TLS; none: as the sentinel that names it.
+    pub master_tls: Option<bool>,
     /// The time limit for the lookup of the host, connecting and the TLS handshake.
     pub connect_timeout: Duration,
     /// The password that the unit passes to the daemon, where this is another
@@ -252,7 +259,10 @@ impl Redis {
             username: None,
             password_file: None,
             ca_file: None,
+            certificate: None,
+            server_name: None,
             sentinel: None,
+            master_tls: None,
             connect_timeout: Duration::from_secs(2),
             adopted: None,
             password_reader: PasswordReader::Daemon,

@@ -107,7 +107,7 @@ impl Config {
 
 /// Whether the modes of a file, and of the directories above it, let every user
 /// read it. False where that cannot be determined.
-fn everybody_reads(path: &Path) -> bool {
+pub(crate) fn everybody_reads(path: &Path) -> bool {
     let allows = |path: &Path, right: u32| {
         std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & right != 0)
     };

@@ -11,7 +11,7 @@
 //! - [`Unit`] and [`Account`]: the daemon's user, and what that user may read.
 //! - [`paths`]: where everything is by default; [`AtomicFile`]: a file that is replaced as a whole.
 //! - [`printable`]: untrusted text, made safe for a terminal; [`Counted`]: a count
-//!   with its noun.
+//!   with its noun; [`OpenMetrics`]: text for Prometheus.
 
 mod account;
 mod atomic_file;
@@ -25,6 +25,7 @@ mod exposure;
 pub mod gateway;
 mod gateway_access;
 mod gateway_url;
+mod openmetrics;
 pub mod paths;
 pub mod printable;
 mod redis_table;
@@ -46,7 +47,8 @@ pub use error::ConfigError;
 pub use exposure::Exposure;
 pub use gateway_access::GatewayAccess;
 pub use gateway_url::{GatewayUrl, GatewayUrlError};
-pub use secrets::{FileError, FileErrorCode};
+pub use openmetrics::{OpenMetrics, Sample};
+pub use secrets::{CertificateFiles, ClientCertificate, FileError, FileErrorCode};
 pub use unit::{Credential, Unit, starts_at_boot};
 pub use values::Allow;
 pub use zone::{Zone, ZoneError};

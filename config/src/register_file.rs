@@ -159,6 +159,29 @@ mod tests {
     }
 
     #[test]
+    fn another_certificate_comes_with_its_own_key_and_another_redis_without_sentinels() {
+        let daemon = "[redis]\nurls = ['redis://s']\nsentinel = 'm'\nmaster_scheme = 'rediss'\n\
+                      cert_file = '/daemon.crt'\nkey_file = '/daemon.key'\n";
+        let config = read(daemon, "").unwrap();
+        let files = config.redis.certificate.unwrap();
+        assert_eq!(files.key, Path::new("/daemon.key"));
+        assert_eq!(config.redis.master_tls, Some(true));
+        let config = read(
+            daemon,
+            "[redis]\nurls = ['redis://r']\nsentinel = ''\ncert_file = '/r.pem'\n\
+             key_file = '/r.pem'\n",
+        );
+        let config = config.unwrap();
+        let files = config.redis.certificate.unwrap();
+        assert_eq!(
+            (files.certificate, files.key),
+            ("/r.pem".into(), "/r.pem".into())
+        );
+        assert_eq!(config.redis.master_tls, None);
+        assert!(read(daemon, "[redis]\ncert_file = '/r.crt'\n").is_err());
+    }
+
+    #[test]
     fn a_key_that_does_not_belong_there_is_named_with_its_line() {
         for (text, line) in [
             ("hashes = ['a']\nsocket = '/s'\n", 2),

@@ -1,17 +1,18 @@
-//! The files the configuration names: the password and the CA.
+//! The files the configuration names: the password, the CA and the client certificate.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
 use crate::config::Config;
 use crate::config::Redis;
 use crate::endpoint::Secret;
 use crate::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
+use crate::exposure::everybody_reads;
 use crate::unit::{Credential, Unit};
 
 /// Most bytes of a password file or a CA file that are read.
@@ -74,6 +75,106 @@ pub(crate) enum PasswordReader {
     /// `register.toml` names it, for people. A unit whose user is not one of
     /// them has systemd's credential.
     Registrar,
+}
+
+/// `cert_file` and `key_file`: the client certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, with those of intermediate authorities behind it.
+    pub certificate: PathBuf,
+    /// Its key, which other users may not read.
+    pub key: PathBuf,
+}
+
+/// A client certificate with its key, as the files have them now. Whether they fit is not checked.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The certificate, with those of intermediate authorities behind it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl CertificateFiles {
+    /// Reads both. This blocks on the disk.
+    ///
+    /// # Errors
+    /// One of the files can't be used.
+    pub fn read(&self) -> Result<ClientCertificate, FileError> {
+        Ok(ClientCertificate {
+            chain: self.chain()?,
+            key: self.key()?,
+        })
+    }
+
+    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, FileError> {
+        certificates(
+            &self.certificate,
+            "cert_file",
+            "name a PEM file with the certificate of this client, readable for this user",
+        )
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, FileError> {
+        let refuse = |code, why: &str, remedy| FileError {
+            code,
+            path: self.key.clone(),
+            key: "key_file",
+            why: why.to_owned(),
+            remedy,
+        };
+        let readable =
+            "name a PEM file with the unencrypted key of cert_file, readable for this user";
+        let bytes = read(&self.key)
+            .map_err(|error| refuse((&error).into(), &error.to_string(), readable))?;
+        if everybody_reads(&self.key) {
+            let why = "every user of this machine can read the key";
+            let remedy = "take that right from the others (chmod o-rwx); if they may have used it, \
+                          have a new key certified";
+            return Err(refuse(FileErrorCode::Unusable, why, remedy));
+        }
+        PrivateKeyDer::from_pem_slice(&bytes)
+            .map_err(|_| refuse(FileErrorCode::Unusable, "it holds no key in PEM", readable))
+    }
+
+    /// That the key is not that of the certificate, or of a kind that can't be used.
+    #[must_use]
+    pub fn mismatch(&self, why: &str) -> FileError {
+        FileError {
+            code: FileErrorCode::Unusable,
+            path: self.key.clone(),
+            key: "key_file",
+            why: format!(
+                "it does not fit cert_file {} ({why})",
+                shown(&self.certificate)
+            ),
+            remedy: "put the key of that certificate there, RSA, ECDSA or Ed25519",
+        }
+    }
+}
+
+/// Reads the certificates of a PEM file that this key names.
+fn certificates(
+    path: &Path,
+    key: &'static str,
+    remedy: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let refuse = |code, why: &str| FileError {
+        code,
+        path: path.to_owned(),
+        key,
+        why: why.to_owned(),
+        remedy,
+    };
+    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
+        }
+        Ok(found) => Ok(found),
+        Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
+    }
 }
 
 impl Redis {
@@ -157,22 +258,8 @@ impl Config {
 
 /// Reads the certificates of a CA from a file.
 pub(crate) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let refuse = |code, why: &str| FileError {
-        code,
-        path: path.to_owned(),
-        key: "ca_file",
-        why: why.to_owned(),
-        remedy: "name a PEM file with the CA's certificate, readable for this user",
-    };
-    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match found {
-        Ok(found) if found.is_empty() => {
-            Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
-        }
-        Ok(found) => Ok(found),
-        Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
-    }
+    let remedy = "name a PEM file with the CA's certificate, readable for this user";
+    certificates(path, "ca_file", remedy)
 }
 
 /// Reads the password from a file.
@@ -248,7 +335,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Checks that both files can be read.
+/// Checks that the files can be read.
 pub(crate) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()
@@ -256,5 +343,14 @@ pub(crate) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .authorities()
         .map_err(|error| ConfigError::faulty(&places.ca_file, error))?;
+    if let Some(files) = &redis.certificate {
+        let at = &places.certificate;
+        files
+            .chain()
+            .map_err(|error| ConfigError::faulty(&at.certificate, error))?;
+        files
+            .key()
+            .map_err(|error| ConfigError::faulty(&at.key, error))?;
+    }
     Ok(())
 }

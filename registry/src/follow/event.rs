@@ -51,6 +51,8 @@ pub struct Batch {
     pub hashes: Vec<HashBatch>,
     /// Set if all hashes were read whole: how long that took.
     pub full: Option<Duration>,
+    /// How long the reply took in which the last of these changes was read.
+    pub latency: Duration,
     /// Where a later daemon can go on from, once this batch is published.
     pub checkpoint: Checkpoint,
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod certs;
+mod client_certificates;
 mod elusive;
 mod faults;
 mod hostile;

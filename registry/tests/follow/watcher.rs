@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use cloudhosts_config::Config;
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::{Baseline, Batch, Changes, Checkpoint, Event, Mode, Pairs, follow};
+use cloudhosts_registry::{
+    Baseline, Batch, Changes, Checkpoint, Event, Fault, FaultCode, Mode, Pairs, follow,
+};
 
 use crate::server::{Dir, PATIENCE};
 
@@ -246,6 +248,22 @@ impl Watcher {
     pub fn disconnected(&mut self) -> String {
         self.until("a loss of the connection", |event| match event {
             Event::Disconnected { fault, .. } => Some(fault.why.clone()),
+            _ => None,
+        })
+    }
+
+    /// Why the connection is lost next.
+    pub fn fault(&mut self) -> Fault {
+        self.until("a loss of the connection", |event| match event {
+            Event::Disconnected { fault, .. } => Some(fault.clone()),
+            _ => None,
+        })
+    }
+
+    /// Why the connection is lost, once it is for this reason.
+    pub fn until_fault(&mut self, code: FaultCode) -> Fault {
+        self.until(&format!("a fault {code:?}"), |event| match event {
+            Event::Disconnected { fault, .. } if fault.code == code => Some(fault.clone()),
             _ => None,
         })
     }

@@ -164,7 +164,8 @@ fn its_scriptlets_are_shell() {
     let mut command = bounded("rpm");
     let scripts = succeed(command.args(["-qp", "--scripts"]).arg(built::rpm()));
     for name in ["postinstall", "preuninstall", "postuninstall"] {
-        assert!(scripts.contains(&format!("{name} scriptlet:")), "{scripts}");
+        let heading = format!("{name} scriptlet (using /bin/sh):");
+        assert!(scripts.contains(&heading), "{scripts}");
     }
     for name in ["post", "preun", "postun"] {
         let file = format!("{}/../packaging/rpm/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -196,6 +196,10 @@ codes! {
     CertificateHost = "certificate-host",
     /// Redis wants a certificate of its clients.
     ClientCertificate = "client-certificate",
+    /// The server does not accept the certificate of this machine.
+    ClientCertificateRefused = "client-certificate-refused",
+    /// The certificate of this machine has expired.
+    ClientCertificateExpired = "client-certificate-expired",
     /// What answers does not speak TLS.
     NotTls = "not-tls",
     /// What answers speaks TLS only.
@@ -226,6 +230,10 @@ codes! {
     WrongType = "wrong-type",
     /// A hash is more than a table can hold.
     TooLarge = "too-large",
+
+    // gateway
+    /// No token is configured.
+    NoToken = "no-token",
 
     // acl
     /// A right is missing without which nothing is followed.

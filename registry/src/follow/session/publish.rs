@@ -63,6 +63,7 @@ impl Session<'_> {
         let batch = Batch {
             hashes: batch,
             full,
+            latency: self.took,
             checkpoint,
         };
         publish(self.events, Event::Changes(batch)).await;
