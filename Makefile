@@ -21,7 +21,7 @@ OPENAPI_SPEC_VALIDATOR := 0.9.0
 CARGO_NEXTEST := 0.9.114
 
 # What is installed. The end-to-end tests run these, built as they are shipped.
-SHIPPED := -p cloudhosts-cached -p cloudhosts-dns -p cloudhosts -p nss-cloudhosts
+SHIPPED := -p cloudhosts-cached -p cloudhosts-dns -p cloudhosts-gateway -p cloudhosts -p nss-cloudhosts
 
 export CLOUDHOSTS_PROGRAMS := $(RELEASE)
 
