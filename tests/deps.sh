@@ -43,6 +43,9 @@ musl-tools musl-gcc
 golang-go go
 nodejs node
 busybox-static busybox
+ddclient ddclient
+libio-socket-ssl-perl
+inadyn inadyn
 util-linux findmnt prlimit
 libc-bin ldconfig
 coreutils chroot cp env false head ln ls mkfifo mv rmdir test true

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::dns_table::{Dns, DnsTable};
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, ConfigText, Places};
+use crate::gateway_access::{GatewayAccess, GatewayTable};
 use crate::password_command::PasswordCommand;
 use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
@@ -55,6 +56,8 @@ pub struct Config {
     pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
+    /// The gateway to register through, instead of Redis.
+    pub gateway: Option<GatewayAccess>,
     /// How cloudhosts-dns answers.
     pub dns: Dns,
     /// The file this was read from; none if the defaults apply.
@@ -112,6 +115,7 @@ struct ConfigFile {
     order: OrderText,
     reverse: Reverse,
     redis: RedisTable,
+    gateway: GatewayTable,
     dns: DnsTable,
 }
 
@@ -166,6 +170,8 @@ impl Config {
         let mut redis = Redis::standard();
         let mut places = source.places();
         file.redis.put_into(&mut redis, &mut places, &source)?;
+        let mut gateway = None;
+        file.gateway.put_into(&mut gateway, &mut places, &source)?;
         let path = |path: Option<AbsolutePath>, default: &str| {
             path.and_then(|path| path.0)
                 .unwrap_or_else(|| PathBuf::from(default))
@@ -186,6 +192,7 @@ impl Config {
             order: file.order.0,
             reverse: file.reverse.0,
             redis,
+            gateway,
             dns: file.dns.into(),
             file: None,
             urls_from,
@@ -203,6 +210,13 @@ impl Config {
         of_url.or(redis.username.as_deref())
     }
 
+    /// Whether Redis is elsewhere than where it is looked for by default. Where a gateway is configured
+    /// this tells whether there is a Redis to ask, too.
+    #[must_use]
+    pub fn names_redis(&self) -> bool {
+        self.redis.urls != standard_urls()
+    }
+
     /// The same without a login.
     #[must_use]
     pub fn without_login(&self) -> Config {
@@ -216,7 +230,8 @@ impl Config {
         config
     }
 
-    /// Overrides the file with `--redis-url` and `--hash`, if given.
+    /// Overrides the file with `--redis-url` and `--hash`, if given. With a URL of Redis no gateway
+    /// is asked.
     ///
     /// # Errors
     /// Names the option and says what to do.
@@ -230,6 +245,7 @@ impl Config {
             };
             self.redis.urls = read.map_err(|why| ConfigError::option("--redis-url", &why))?;
             self.urls_from = None;
+            self.gateway = None;
         }
         if !hashes.is_empty() {
             self.hashes = values::check_hashes(hashes.to_vec())

@@ -77,12 +77,14 @@ pub(crate) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
-/// Where files are named, for errors about them.
+/// Where the files of `[redis]` and `[gateway]` are named, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
     pub(crate) password_command: String,
     pub(crate) ca_file: String,
     pub(crate) certificate: CertificatePlaces,
+    pub(crate) token_file: String,
+    pub(crate) gateway_ca_file: String,
 }
 
 /// Where `cert_file` and `key_file` are set.
@@ -140,6 +142,8 @@ impl ConfigText {
             password_file: self.place(None),
             password_command: self.place(None),
             ca_file: self.place(None),
+            token_file: self.place(None),
+            gateway_ca_file: self.place(None),
             certificate: CertificatePlaces {
                 certificate: self.place(None),
                 key: self.place(None),

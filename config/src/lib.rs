@@ -4,7 +4,8 @@
 //!
 //! - [`Config`]: the configuration file, and what `register.toml`
 //!   overrides; [`Endpoint`]: a URL in it; [`Zone`]: the zone of a machine;
-//!   [`Dns`]: how cloudhosts-dns answers.
+//!   [`Dns`]: how cloudhosts-dns answers; [`GatewayAccess`]: a gateway to register through.
+//! - [`gateway`]: the configuration of the gateway, and what it and its clients agree on.
 //! - [`Exposure`]: a password that others can read.
 //! - [`status`]: the status document, which the daemon writes.
 //! - [`Unit`] and [`Account`]: the daemon's user, and what that user may read.
@@ -21,6 +22,9 @@ mod dns_table;
 mod endpoint;
 mod error;
 mod exposure;
+pub mod gateway;
+mod gateway_access;
+mod gateway_url;
 mod openmetrics;
 mod password_command;
 pub mod paths;
@@ -42,6 +46,8 @@ pub use dns_table::Dns;
 pub use endpoint::{Address, Endpoint, EndpointError, Secret, port_or_default};
 pub use error::ConfigError;
 pub use exposure::Exposure;
+pub use gateway_access::GatewayAccess;
+pub use gateway_url::{GatewayUrl, GatewayUrlError};
 pub use openmetrics::{OpenMetrics, Sample};
 pub use password_command::PasswordCommand;
 pub use secrets::{CertificateFiles, ClientCertificate, FileError, FileErrorCode};

@@ -8,6 +8,9 @@ pub const CONFIG_FILE: &str = "/etc/cloudhosts/cloudhosts.toml";
 /// What overrides the configuration for whoever registers.
 pub const REGISTER_FILE: &str = "/etc/cloudhosts/register.toml";
 
+/// The configuration of the gateway.
+pub const GATEWAY_FILE: &str = "/etc/cloudhosts/gateway.toml";
+
 /// The directory of the last good table and of the daemon's own state.
 pub const STATE_DIR: &str = "/var/lib/cloudhosts";
 

@@ -186,11 +186,11 @@ impl Redis {
         match &self.password_file {
             Some(file) => match self.password_reader {
                 PasswordReader::Registrar if File::open(file).is_err() => {
-                    credential().or_else(|| Some(file.clone()))
+                    credential(CREDENTIAL).or_else(|| Some(file.clone()))
                 }
                 PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
             },
-            None => credential().or_else(|| Some(self.adopted.as_ref()?.path.clone())),
+            None => credential(CREDENTIAL).or_else(|| Some(self.adopted.as_ref()?.path.clone())),
         }
     }
 
@@ -222,11 +222,7 @@ impl Redis {
     /// # Errors
     /// The file can't be used.
     pub fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, FileError> {
-        let Some(path) = &self.ca_file else {
-            return Ok(None);
-        };
-        let remedy = "name a PEM file with the CA's certificate, readable for this user";
-        certificates(path, "ca_file", remedy).map(Some)
+        self.ca_file.as_deref().map(read_authorities).transpose()
     }
 }
 
@@ -266,31 +262,68 @@ impl Config {
     }
 }
 
+/// Reads the certificates of a CA from a file.
+pub(crate) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let remedy = "name a PEM file with the CA's certificate, readable for this user";
+    certificates(path, "ca_file", remedy)
+}
+
 /// Reads the password from a file.
 fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, FileError> {
-    let refuse = |code, why: &str| FileError {
+    read_secret(path, |code, why| FileError {
         code,
         path: path.to_owned(),
         key: "password_file",
-        why: why.to_owned(),
+        why,
         remedy: match (reader, code) {
             (PasswordReader::Registrar, FileErrorCode::Denied) => RUN_AS_ANOTHER,
             _ => "put the password there, readable for this user",
         },
+    })
+}
+
+/// Reads the secret of a gateway's token from a file. It goes into a header of HTTP, so it is one
+/// printable word.
+pub(crate) fn read_token(path: &Path) -> Result<Secret, FileError> {
+    let refuse = |code, why| FileError {
+        code,
+        path: path.to_owned(),
+        key: "token_file",
+        why,
+        remedy: match code {
+            FileErrorCode::Denied => RUN_AS_ANOTHER,
+            FileErrorCode::Unusable => {
+                "put the secret there that `cloudhosts gateway-token` printed, alone on one line"
+            }
+        },
     };
-    let unusable = |why| refuse(FileErrorCode::Unusable, why);
-    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(unusable("it is empty")),
-        password => Ok(Secret::new(password.to_owned())),
+    let token = read_secret(path, refuse)?;
+    if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        let why = "it is not one word".to_owned();
+        Err(refuse(FileErrorCode::Unusable, why))
     }
 }
 
-/// The file of systemd's credential, if there is one.
-fn credential() -> Option<PathBuf> {
+/// Reads a secret from a file.
+fn read_secret(
+    path: &Path,
+    refuse: impl Fn(FileErrorCode, String) -> FileError,
+) -> Result<Secret, FileError> {
+    let unusable = |why: &str| refuse(FileErrorCode::Unusable, why.to_owned());
+    let bytes = read(path).map_err(|error| refuse((&error).into(), error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(unusable("it is empty")),
+        secret => Ok(Secret::new(secret.to_owned())),
+    }
+}
+
+/// The file of systemd's credential of this name, if there is one.
+pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let file = Path::new(&directory).join(CREDENTIAL);
+    let file = Path::new(&directory).join(name);
     (!is_blank(&file)).then_some(file)
 }
 

@@ -1,4 +1,4 @@
-//! Why there is no connection to Redis, with a code.
+//! Why there is no connection to Redis, or to a gateway, with a code.
 
 use std::fmt;
 use std::io;
@@ -195,7 +195,7 @@ impl Fault {
         let code = tls_code(error, shown.is_some());
         let why = match code {
             FaultCode::SelfSigned => {
-                "the certificate is that of a CA, or self-signed; give Redis one that a CA has \
+                "the certificate is that of a CA, or self-signed; give the server one that a CA has \
                  signed, and name that CA in ca_file"
             }
             FaultCode::UnknownAuthority => {
@@ -206,8 +206,8 @@ impl Fault {
                 "the certificate has expired or is not valid yet; check its dates, and the clocks"
             }
             FaultCode::CertificateHost => {
-                "the certificate is for another host; write the host in urls as it is in the \
-                 certificate, or, with an address there, set server_name"
+                "the certificate is for another host; write the host in the URL as it is in the \
+                 certificate, or, with the address of a Redis there, set server_name"
             }
             FaultCode::ClientCertificate => {
                 "the server requires a client certificate; set cert_file and key_file, or \
@@ -222,8 +222,7 @@ impl Fault {
                  clocks"
             }
             FaultCode::NotTls => {
-                "this port does not speak TLS; write redis:// in urls, or use the TLS port of \
-                 Redis"
+                "this port does not speak TLS; use the TLS port of the server, or in urls redis://"
             }
             _ => "the handshake failed",
         };

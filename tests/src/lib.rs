@@ -15,6 +15,7 @@
 //! - [`world`]: all of them together; what most tests start from
 //! - [`machine`]: another daemon on the same Redis
 //! - [`dns`]: `cloudhosts-dns`, and what it answers
+//! - [`gateway`]: `cloudhosts-gateway`, its tokens, and curl
 //! - [`http`]: a tiny web server
 //! - [`nscd`]: nscd in front of a sandbox
 //! - [`rights`]: those that the documentation gives a Redis user
@@ -34,6 +35,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dns;
 pub mod failover;
+pub mod gateway;
 pub mod http;
 pub mod machine;
 pub mod nscd;

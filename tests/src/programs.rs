@@ -8,6 +8,8 @@ use crate::process::{bounded, succeed};
 pub const DAEMON: &str = "cloudhosts-cached";
 /// The DNS server.
 pub const DNS: &str = "cloudhosts-dns";
+/// The gateway.
+pub const GATEWAY: &str = "cloudhosts-gateway";
 /// The command.
 pub const COMMAND: &str = "cloudhosts";
 /// The module, as cargo names it.

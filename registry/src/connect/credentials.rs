@@ -1,12 +1,14 @@
 //! Password and TLS configuration. They are read from disk at each connect, so that both can be
 //! rotated.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudhosts_config::printable::reason;
-use cloudhosts_config::{Endpoint, PasswordCommand, Redis, Secret};
-use rustls::pki_types::ServerName;
+use cloudhosts_config::{
+    CertificateFiles, Endpoint, GatewayAccess, PasswordCommand, Redis, Secret,
+};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio_rustls::TlsConnector;
 
@@ -108,6 +110,28 @@ impl Credentials {
         });
         gathered.await.map_err(Fault::system)?
     }
+
+    /// What it takes to connect to a gateway. Its token is not needed for that.
+    pub(crate) async fn for_gateway(gateway: &GatewayAccess) -> Result<Credentials, Fault> {
+        if !gateway.url.is_tls() {
+            return Ok(Credentials::default());
+        }
+        let gateway = gateway.clone();
+        let gathered = tokio::task::spawn_blocking(move || {
+            let roots = roots(gateway.authorities()?, gateway.ca_file.as_deref())?;
+            let config = with_client_certificate(None, roots)?;
+            let tls = Tls {
+                connector: TlsConnector::from(Arc::new(config)),
+                server_name: server_name(None, &gateway.url.endpoint())?,
+                certificate: None,
+            };
+            Ok(Credentials {
+                tls: Some(tls),
+                ..Credentials::default()
+            })
+        });
+        gathered.await.map_err(Fault::system)?
+    }
 }
 
 /// Checks that the client certificate and its key can be used together, if there is one. This blocks
@@ -116,7 +140,7 @@ impl Credentials {
 /// # Errors
 /// Names the file, and says what to do.
 pub fn check_client_certificate(redis: &Redis) -> Result<(), Fault> {
-    with_client_certificate(redis, RootCertStore::empty()).map(drop)
+    with_client_certificate(redis.certificate.as_ref(), RootCertStore::empty()).map(drop)
 }
 
 /// The TLS configuration, for a rediss:// URL: with the CA of the configuration, or with those that
@@ -125,14 +149,28 @@ fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<Tls>, Fault> {
     if !endpoint.is_tls() {
         return Ok(None);
     }
+    let roots = roots(redis.authorities()?, redis.ca_file.as_deref())?;
+    let config = with_client_certificate(redis.certificate.as_ref(), roots)?;
+    Ok(Some(Tls {
+        connector: TlsConnector::from(Arc::new(config)),
+        server_name: server_name(redis.server_name.as_ref(), endpoint)?,
+        certificate: redis
+            .certificate
+            .as_ref()
+            .map(|files| files.certificate.clone()),
+    }))
+}
+
+/// The authorities of `ca_file`, or those that the system trusts.
+fn roots(
+    authorities: Option<Vec<CertificateDer<'static>>>,
+    ca_file: Option<&Path>,
+) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
-    let authorities = match redis.authorities()? {
-        Some(authorities) => authorities,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
+    let authorities = authorities.unwrap_or_else(|| rustls_native_certs::load_native_certs().certs);
     let (added, _) = roots.add_parsable_certificates(authorities);
     if added == 0 {
-        return Err(match &redis.ca_file {
+        return Err(match ca_file {
             Some(path) => {
                 let why = "ca_file holds no certificate that can be used";
                 Fault::new(FaultCode::FileUnusable, why).at(path)
@@ -143,23 +181,18 @@ fn tls(redis: &Redis, endpoint: &Endpoint) -> Result<Option<Tls>, Fault> {
             }
         });
     }
-    let config = with_client_certificate(redis, roots)?;
-    Ok(Some(Tls {
-        connector: TlsConnector::from(Arc::new(config)),
-        server_name: server_name(redis, endpoint)?,
-        certificate: redis
-            .certificate
-            .as_ref()
-            .map(|files| files.certificate.clone()),
-    }))
+    Ok(roots)
 }
 
-fn with_client_certificate(redis: &Redis, roots: RootCertStore) -> Result<ClientConfig, Fault> {
+fn with_client_certificate(
+    certificate: Option<&CertificateFiles>,
+    roots: RootCertStore,
+) -> Result<ClientConfig, Fault> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Fault::system(format_args!("TLS: {error}")))?
         .with_root_certificates(roots);
-    let Some(files) = &redis.certificate else {
+    let Some(files) = certificate else {
         return Ok(config.with_no_client_auth());
     };
     let certificate = files.read()?;
@@ -169,13 +202,16 @@ fn with_client_certificate(redis: &Redis, roots: RootCertStore) -> Result<Client
 
 /// The name that the certificate of this server must have: the host, or where that is an address
 /// `server_name`, if it is set.
-fn server_name(redis: &Redis, endpoint: &Endpoint) -> Result<ServerName<'static>, Fault> {
+fn server_name(
+    set: Option<&ServerName<'static>>,
+    endpoint: &Endpoint,
+) -> Result<ServerName<'static>, Fault> {
     let host = endpoint.host().unwrap_or_default().to_owned();
     let name = ServerName::try_from(host).map_err(|_| {
         let why = "TLS: the host of the URL is neither a name nor an address";
         Fault::new(FaultCode::UnknownHost, why)
     })?;
-    match (&name, &redis.server_name) {
+    match (&name, set) {
         (ServerName::IpAddress(_), Some(set)) => Ok(set.clone()),
         _ => Ok(name),
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::printable::Quoted;
-use cloudhosts_config::{Address, Endpoint, port_or_default};
+use cloudhosts_config::{Address, Endpoint, GatewayAccess, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,6 +59,19 @@ impl Duplex for UnixStream {
     fn local(&self) -> Option<IpAddr> {
         None
     }
+}
+
+/// Opens a stream to a gateway within `limit`, as to Redis: its host is looked up without cloudhosts.
+///
+/// # Errors
+/// The gateway cannot be reached, or its certificate is not accepted.
+pub async fn open_gateway(
+    gateway: &GatewayAccess,
+    limit: Duration,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, Fault> {
+    let credentials = Credentials::for_gateway(gateway).await?;
+    let stream = open(&gateway.url.endpoint(), &credentials, limit).await?;
+    Ok(stream.carrier)
 }
 
 /// Opens a stream to the endpoint within `limit`.

@@ -7,9 +7,16 @@ const LONGEST: usize = 64;
 
 /// `alice@web-1`: the user, if known, and the host. It is not authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Author(String);
+pub struct Author(String);
 
 impl Author {
+    /// A user of this machine, or whom this machine acts for: a gateway for one of its tokens.
+    #[must_use]
+    pub fn on_this_host(user: &str) -> Author {
+        let uname = rustix::system::uname();
+        Author::new(Some(&word(user)), &uname.nodename().to_string_lossy())
+    }
+
     /// The user that runs this process, or that ran sudo.
     pub(super) fn of_this_process() -> Author {
         let variables = ["SUDO_USER", "LOGNAME", "USER"];

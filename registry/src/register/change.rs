@@ -1,5 +1,7 @@
 //! A change of a role, in one or more hashes.
 
+use serde::{Deserialize, Serialize};
+
 use super::author::Author;
 use super::role::{Role, Where};
 use super::script::{Call, Script, held_key, times_key};
@@ -7,16 +9,19 @@ use super::target::Views;
 use crate::log::{MAX_LEN, log_key};
 
 /// The value of a role in one hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The key of the hash.
     pub hash: String,
-    /// The value to write. None if something is removed.
+    /// The value to write. None if something is removed, or for a gateway that is to write the address
+    /// from which it is asked.
+    #[serde(default, rename = "value")]
     pub at: Option<Where>,
 }
 
 /// What a change does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verb {
     /// Sets the role to this value, and removes all members.
     Claim,

@@ -1,5 +1,9 @@
 //! Why a change was not made.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::connect::ErrorReply;
 use crate::connect_error::ConnectError;
 
@@ -24,7 +28,79 @@ pub enum RegisterError {
     Unanswered(String),
 }
 
+/// The variants of [`RegisterError`], for documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisterErrorCode {
+    /// [`RegisterError::Away`].
+    RedisAway,
+    /// [`RegisterError::Refused`].
+    Refused,
+    /// [`RegisterError::Differs`].
+    Differs,
+    /// [`RegisterError::Dangling`].
+    Dangling,
+    /// [`RegisterError::Unanswered`].
+    Unanswered,
+}
+
+impl RegisterErrorCode {
+    /// Its name in documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            RegisterErrorCode::RedisAway => "redis_away",
+            RegisterErrorCode::Refused => "refused",
+            RegisterErrorCode::Differs => "differs",
+            RegisterErrorCode::Dangling => "dangling",
+            RegisterErrorCode::Unanswered => "unanswered",
+        }
+    }
+}
+
+impl fmt::Display for RegisterErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl RegisterError {
+    /// The error with this code. The text is without what the code adds to it.
+    #[must_use]
+    pub fn new(code: RegisterErrorCode, why: String) -> RegisterError {
+        match code {
+            RegisterErrorCode::RedisAway => RegisterError::Away(why),
+            RegisterErrorCode::Refused => RegisterError::Refused(why),
+            RegisterErrorCode::Differs => RegisterError::Differs(why),
+            RegisterErrorCode::Dangling => RegisterError::Dangling(why),
+            RegisterErrorCode::Unanswered => RegisterError::Unanswered(why),
+        }
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> RegisterErrorCode {
+        match self {
+            RegisterError::Away(_) => RegisterErrorCode::RedisAway,
+            RegisterError::Refused(_) => RegisterErrorCode::Refused,
+            RegisterError::Differs(_) => RegisterErrorCode::Differs,
+            RegisterError::Dangling(_) => RegisterErrorCode::Dangling,
+            RegisterError::Unanswered(_) => RegisterErrorCode::Unanswered,
+        }
+    }
+
+    /// What happened, without what the code adds to it.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            RegisterError::Away(why)
+            | RegisterError::Refused(why)
+            | RegisterError::Differs(why)
+            | RegisterError::Dangling(why)
+            | RegisterError::Unanswered(why) => why,
+        }
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn may_pass(&self) -> bool {

@@ -1,10 +1,11 @@
 //! Registering: writes roles to the hash.
 //!
 //! A [`Change`] is a [`Verb`], a [`Role`] and a [`Place`] (value and hash) for each view. A
-//! [`Registrar`] makes it atomically, by one Lua script (`script`, `lua/`). An [`Import`] writes
-//! many roles in one transaction. A [`Holder`] renews a role with a lease, so that it ends with its
-//! machine. [`Accept`] gives up what daemons retain, and changes no hash. [`holdings()`] lists
-//! leases.
+//! [`Registrar`] makes it atomically, by one Lua script (`script`, `lua/`). A [`ChangeReport`] says
+//! what came of it. An [`Import`] writes many roles in one transaction. A [`Holder`] renews a role
+//! with a lease, so that it ends with its machine; it asks a [`LeaseStore`], which is a registrar or a
+//! client of the gateway. [`Accept`] gives up what daemons retain, and changes no hash.
+//! [`holdings()`] lists leases.
 //!
 //! # The change log
 //!
@@ -51,20 +52,28 @@ mod author;
 mod change;
 mod claim;
 mod error;
+mod exchange;
 mod holder;
 mod holdings;
 mod import;
+mod outcome;
 mod registrar;
 mod role;
 mod script;
 mod target;
 
 pub use accept::Accept;
+pub use author::Author;
 pub use change::{Change, Condition, Place, Verb};
-pub use error::RegisterError;
-pub use holder::{Ended, EndedBy, HoldOptions, Holder, LONGEST_LEASE, Renewal, SHORTEST_LEASE};
+pub use error::{RegisterError, RegisterErrorCode};
+pub use exchange::{EndReply, PlaceEnd, RequestBody, RequestPlace};
+pub use holder::{
+    EndRequest, Ended, EndedBy, HoldOptions, Holder, HolderNonce, HolderNonceError, LONGEST_LEASE,
+    LeaseReply, LeaseRequest, LeaseState, LeaseStore, Renewal, SHORTEST_LEASE, patience,
+};
 pub use holdings::{Holding, HoldingState, holdings};
 pub use import::{Import, ImportedRoles};
-pub use registrar::{ChangeOutcome, Registrar};
+pub use outcome::{ChangeOutcome, ChangeReport, PlaceOutcome};
+pub use registrar::Registrar;
 pub use role::{Role, RoleError, Where, WhereError};
 pub use target::Views;

@@ -11,22 +11,10 @@ use redis::{Cmd, Value, cmd};
 use super::author::Author;
 use super::change::{Change, Verb};
 use super::error::RegisterError;
+use super::outcome::ChangeOutcome;
 use super::script::{Call, Script};
 use crate::connect::{CommandError, Connection, Connector, ErrorKind, ErrorReply, SILENCE};
 use crate::reply::{items, number, texts};
-
-/// The result of a change in one hash.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ChangeOutcome {
-    /// Whether the hash was changed.
-    pub changed: bool,
-    /// The fields that were removed. For a renewal: the previous value of the field.
-    pub removed: Vec<String>,
-    /// Members that were ended while their holders are alive. These learn of it at the next renewal.
-    pub ended: Vec<String>,
-    /// The target of the pointer has no address.
-    pub dangling: bool,
-}
 
 /// Writes to Redis.
 pub struct Registrar {
@@ -56,6 +44,11 @@ impl Registrar {
         Registrar { patience, ..self }
     }
 
+    /// Sets the author of the changes that follow. By default it is the user that runs this process.
+    pub fn set_author(&mut self, author: Author) {
+        self.author = author;
+    }
+
     /// The address from which this machine reaches Redis. None over a Unix socket. Connects if
     /// needed.
     ///
@@ -63,6 +56,17 @@ impl Registrar {
     /// No Redis can be reached.
     pub async fn local(&mut self) -> Result<Option<IpAddr>, RegisterError> {
         Ok(self.connection().await?.link.local())
+    }
+
+    /// Sees whether Redis answers. Connects if needed.
+    ///
+    /// # Errors
+    /// No Redis can be reached, or it does not answer.
+    pub async fn ping(&mut self) -> Result<(), RegisterError> {
+        self.leave_demoted();
+        // Whatever it answers, it is there. The right to send it is needed anyway.
+        let _answer_or_refusal = self.try_send(&cmd("TIME")).await?;
+        Ok(())
     }
 
     /// The URL of the connection, without the password.

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use cloudhosts_config::Zone;
 use cloudhosts_config::printable::Quoted;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::{Field, FieldError, Target, Value, ValueError};
 
 /// A role in its normal form, and the member if one is meant.
@@ -82,9 +84,19 @@ pub enum RoleError {
     Member(String),
 }
 
-/// The value of a field that is to be written, in its normal form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The value of a field that is to be written, in its normal form. From JSON only addresses are read,
+/// never a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Where(String);
+
+impl TryFrom<String> for Where {
+    type Error = WhereError;
+
+    fn try_from(text: String) -> Result<Where, WhereError> {
+        Where::addresses(&text)
+    }
+}
 
 impl Where {
     /// Reads addresses, perhaps with attributes.

@@ -5,9 +5,11 @@
 //! - [`help`]: what a program says of itself
 //! - [`page`]: a manual page, as its source has it
 //! - [`constants`]: figures and paths
+//! - [`gateway`]: the configuration of the gateway, and its errors
 //! - [`links`]: links between documents
 
 mod constants;
+mod gateway;
 mod help;
 mod links;
 mod page;
@@ -440,13 +442,16 @@ fn spelled_out(keys: &BTreeMap<String, String>) -> String {
                 "connect_timeout",
             ][..],
         ),
+        ("gateway", &["url", "token_file", "ca_file"]),
         ("dns", &["listen", "ttl", "zones"]),
     ];
     let (mut top, mut text) = (keys.clone(), String::new());
     for (table, its_keys) in tables {
         text.push_str(&format!("[{table}]\n"));
         for &key in its_keys {
-            let default = top.remove(key).expect(key);
+            // Two tables have `ca_file`.
+            top.remove(key);
+            let default = keys.get(key).expect(key);
             text.push_str(&format!("{key} = {default}\n"));
         }
     }
@@ -481,15 +486,16 @@ fn keys_of_toml(text: &str) -> BTreeMap<String, String> {
 /// What the daemon names when it meets a key that it does not know.
 fn keys_of_program() -> Names {
     let mut keys = Names::new();
-    for table in ["", "[redis]\n", "[dns]\n"] {
+    for table in ["", "[redis]\n", "[gateway]\n", "[dns]\n"] {
         let (_, said) = check(&format!("{table}no_such_key = 1\n"));
         let (_, expected) = said.split_once("expected one of").expect("it names them");
         // `hashes`, `domain`, ...
         keys.extend(expected.split('`').skip(1).step_by(2).map(str::to_owned));
     }
     // the tables themselves
-    keys.remove("redis");
-    keys.remove("dns");
+    for table in ["redis", "gateway", "dns"] {
+        keys.remove(table);
+    }
     keys
 }
 

@@ -233,6 +233,10 @@ codes! {
     /// A hash is more than a table can hold.
     TooLarge = "too-large",
 
+    // gateway
+    /// No token is configured.
+    NoToken = "no-token",
+
     // acl
     /// A right is missing without which nothing is followed.
     Needed = "needed",

@@ -47,6 +47,11 @@ fn is_ours(fault: &Fault, unit: &Unit, account: Option<&Account>) -> bool {
     }
 }
 
+/// The code of a fault.
+pub(super) fn code(code: FaultCode) -> Code {
+    words(code).0
+}
+
 /// The code and the sentence of a fault.
 fn words(code: FaultCode) -> (Code, &'static str) {
     match code {

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::renewal::EndedBy;
-use crate::register::registrar::ChangeOutcome;
+use crate::register::outcome::ChangeOutcome;
 use crate::reply::{bytes, items, number, text, texts};
 
 /// The reply.

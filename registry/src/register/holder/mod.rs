@@ -1,30 +1,31 @@
 //! Holds a role with a lease, which is renewed until the holder ends.
 
 mod hold_reply;
+mod lease_reply;
+mod lease_request;
+mod lease_store;
 mod member_name;
+mod nonce;
+mod redis_leases;
 mod renewal;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::Config;
-use hold_reply::{HoldReply, HoldState, hold_reply};
-use redis::Value;
+pub use lease_reply::LeaseReply;
+pub use lease_request::{EndRequest, LONGEST_LEASE, LeaseRequest, LeaseState, SHORTEST_LEASE};
+pub use lease_store::LeaseStore;
+pub use nonce::{HolderNonce, HolderNonceError};
 pub use renewal::{Ended, EndedBy, HoldOptions, Renewal};
 
 use super::change::{Place, logged, quoted};
 use super::error::RegisterError;
-use super::registrar::{ChangeOutcome, Registrar};
+use super::outcome::PlaceOutcome;
+use super::registrar::Registrar;
 use super::role::{Role, Where};
-use super::script::{Call, Script, lease_keys, nonce};
+use super::script::lease_keys;
 use crate::jitter;
-use crate::reply::{bytes, items, number, text};
-
-/// The shortest lease: half of it must suffice to reconnect to Redis.
-pub const SHORTEST_LEASE: Duration = Duration::from_secs(3);
-
-/// The longest lease.
-pub const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
 
 /// The longest time between two renewals. Expired members are removed at the renewal of another, so
 /// long leases are renewed as often.
@@ -33,19 +34,21 @@ const OFTEN: Duration = Duration::from_secs(4);
 /// How many member IDs are tried.
 const NAMES: usize = 4;
 
-/// Holds one member of a role.
+/// Holds one member of a role, in Redis or through a gateway ([`LeaseStore`]).
 ///
 /// It renews after a quarter of the lease, and at least every 4 s. After a failure it reaches Redis
 /// again within a third of the lease: connecting and waiting for a reply take at most a sixth each,
 /// and the pause between two attempts at most a twelfth.
-pub struct Holder {
-    registrar: Registrar,
+///
+/// All times are measured here, by one clock: those of Redis and of a gateway may be wrong.
+pub struct Holder<S = Registrar> {
+    store: S,
     /// The configured role and member, and the current one.
     wanted: Role,
     role: Role,
     options: HoldOptions,
     /// Identifies this holder.
-    nonce: String,
+    nonce: HolderNonce,
     due: Instant,
     last: LastReply,
 }
@@ -53,7 +56,7 @@ pub struct Holder {
 /// The state after the last reply.
 #[derive(Debug, Default)]
 struct LastReply {
-    state: HolderState,
+    state: LeaseState,
     /// Since when; for an exclusive holder the term.
     from: u64,
     /// When the last confirmed renewal was sent.
@@ -62,16 +65,6 @@ struct LastReply {
     interrupted: bool,
     /// The term by which this holder was ended, or 0.
     barred: u64,
-}
-
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum HolderState {
-    /// Not joined yet.
-    #[default]
-    New,
-    Held,
-    /// Another holder has it.
-    Standby(String),
 }
 
 /// A time by CLOCK_BOOTTIME, which advances while the machine is suspended.
@@ -86,27 +79,49 @@ impl Moment {
 }
 
 impl Holder {
-    /// A holder that has not joined yet. The role needs a member.
+    /// A holder in Redis that has not joined yet. The role needs a member.
     #[must_use]
     pub fn new(config: &Config, role: Role, options: HoldOptions) -> Holder {
-        let lease = options.lease;
+        let registrar = Registrar::for_lease(config, options.lease);
+        Holder::with_store(registrar, role, options)
+    }
+}
+
+impl Registrar {
+    /// A registrar for a holder: it notices soon enough that Redis does not answer.
+    #[must_use]
+    pub fn for_lease(config: &Config, lease: Duration) -> Registrar {
         let mut config = config.clone();
         config.redis.connect_timeout = config.redis.connect_timeout.min(lease / 6);
-        let patience = (lease / 6).min(Duration::from_secs(4));
+        Registrar::new(Arc::new(config)).with_patience(patience(lease))
+    }
+}
+
+/// The limit for the reply to a request about a lease.
+#[must_use]
+pub fn patience(lease: Duration) -> Duration {
+    (lease / 6).min(OFTEN)
+}
+
+impl<S: LeaseStore> Holder<S> {
+    /// A holder that has not joined yet. The role needs a member. The store connects within a sixth of
+    /// the lease, and waits for a reply for [`patience`] at most.
+    #[must_use]
+    pub fn with_store(store: S, role: Role, options: HoldOptions) -> Holder<S> {
         Holder {
-            registrar: Registrar::new(Arc::new(config)).with_patience(patience),
+            store,
             wanted: role.clone(),
             role,
             options,
-            nonce: nonce(),
+            nonce: HolderNonce::random(),
             due: Instant::now(),
             last: LastReply::default(),
         }
     }
 
-    /// The registrar, to learn the address from which Redis is reached.
-    pub fn registrar(&mut self) -> &mut Registrar {
-        &mut self.registrar
+    /// The store, to learn the address from which Redis is reached.
+    pub fn store(&mut self) -> &mut S {
+        &mut self.store
     }
 
     /// The role with the member ID under which it is held. It differs from the configured one if
@@ -120,7 +135,7 @@ impl Holder {
     /// renewal was sent. None while it is not held. An exclusive holder has lost the role then.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
-        if self.last.state != HolderState::Held {
+        if self.last.state != LeaseState::Held {
             return None;
         }
         let gone = Moment::now().0.saturating_sub(self.last.renewed?.0);
@@ -155,28 +170,11 @@ impl Holder {
     /// Redis cannot be reached within a sixth of the lease, or refuses. The lease expires by
     /// itself.
     pub async fn end(&mut self, places: Vec<Place>) -> Result<Vec<Ended>, RegisterError> {
-        let keep = if self.options.keep_last {
-            "keep"
-        } else {
-            "remove"
+        let request = EndRequest {
+            nonce: self.nonce.clone(),
+            keep_last: self.options.keep_last,
         };
-        let mut words = self.words();
-        words.push(keep.to_owned());
-        let call = self.call(Script::End, &places, &words, "end");
-        let answer = match self.registrar.run(&call).await {
-            // The connection may have been dead since the last renewal.
-            Err(RegisterError::Unanswered(_)) => self.registrar.run(&call).await,
-            answer => answer,
-        }?;
-        let ended = |one: &Value| match bytes(one)? {
-            b"removed" => Some(Ended::Removed),
-            b"kept" => Some(Ended::Kept),
-            b"absent" => Some(Ended::Absent),
-            _ => None,
-        };
-        let all: Option<Vec<Ended>> = items(&answer).iter().map(ended).collect();
-        all.filter(|all| all.len() == places.len())
-            .ok_or_else(RegisterError::not_understood)
+        self.store.end(&self.role, &places, &request).await
     }
 
     /// Holding as lines for `redis-cli`. What is not a Redis command is in comments.
@@ -216,161 +214,75 @@ impl Holder {
         places: &[Place],
         sent: Moment,
     ) -> Result<Renewal, RegisterError> {
-        if self.last.state != HolderState::New
-            && !self.last.interrupted
-            && self.renew_lease(places).await?
-        {
-            return Ok(self.unchanged(places, sent));
-        }
         let mut taken = 0;
         loop {
-            let answer = self.hold(places).await?;
-            match answer {
-                HoldReply::Current(holding) if holding.done.len() == places.len() => {
-                    let due = holding.due.clone();
-                    let renewal = self.take_in(holding, sent);
-                    self.expire(places, &due).await;
-                    return Ok(renewal);
+            let request = self.request();
+            match self.store.renew(&self.role, places, &request).await? {
+                LeaseReply::Held {
+                    from,
+                    barred,
+                    places,
+                } => return Ok(self.held(from, barred, places, sent)),
+                LeaseReply::Standby {
+                    holder,
+                    from,
+                    ended,
+                    barred,
+                } => {
+                    self.replied(LeaseState::Standby, from, barred, sent);
+                    return Ok(Renewal::Standby { holder, ended });
                 }
-                HoldReply::Ended(ended) => {
-                    self.last.state = HolderState::New;
+                LeaseReply::Ended(ended) => {
+                    self.last.state = LeaseState::New;
                     return Ok(Renewal::Ended(ended));
                 }
-                HoldReply::NameTaken if taken < NAMES => {
+                LeaseReply::Taken if taken < NAMES => {
                     taken += 1;
                     let nonce = if taken > 2 {
-                        nonce()
+                        HolderNonce::random()
                     } else {
                         self.nonce.clone()
                     };
-                    let other = member_name::other(&self.wanted, taken, &nonce);
+                    let other = member_name::other(&self.wanted, taken, nonce.as_str());
                     self.role = other.map_err(|error| RegisterError::Refused(error.to_string()))?;
                 }
-                HoldReply::NameTaken => {
+                LeaseReply::Taken => {
                     let why = format!("{}: other holders have this member ID", self.wanted);
                     return Err(RegisterError::Away(why));
                 }
-                HoldReply::Current(_) => return Err(RegisterError::not_understood()),
             }
         }
     }
 
-    /// Runs `lua/renew.lua`. False if there is more to do.
-    async fn renew_lease(&mut self, places: &[Place]) -> Result<bool, RegisterError> {
-        let field = self.role.to_string();
-        let values = values(places);
-        let arguments: Vec<&[u8]> = [field.as_bytes(), self.nonce.as_bytes()]
-            .into_iter()
-            .chain(values)
-            .collect();
-        let hashes = places.iter().map(|place| place.hash.as_str());
-        let call = Script::Renew.renewal(hashes, self.role.name(), &arguments);
-        let answer = self.registrar.run(&call).await?;
-        if let (HolderState::Standby(holder), Some(now)) = (&mut self.last.state, text(&answer)) {
-            *holder = now;
-            return Ok(true);
-        }
-        Ok(number(&answer) == Some(1))
-    }
-
-    /// Runs `lua/hold.lua`.
-    async fn hold(&mut self, places: &[Place]) -> Result<HoldReply, RegisterError> {
-        let lease = |lease: Duration| lease.as_millis().to_string();
-        let HoldOptions {
-            exclusive,
-            expire_last,
-            ..
-        } = self.options;
-        let mut words = self.words();
-        words.extend([
-            lease(self.options.lease),
-            if exclusive { "exclusive" } else { "shared" }.to_owned(),
-            expire_last.map_or_else(|| "-".to_owned(), lease),
-            match self.last.state {
-                HolderState::New => "new",
-                HolderState::Held => "held",
-                HolderState::Standby(_) => "standby",
-            }
-            .to_owned(),
-            self.last.from.to_string(),
-            u8::from(self.last.interrupted).to_string(),
-            self.last.barred.to_string(),
-        ]);
-        let call = self.call(Script::Hold, places, &words, "hold");
-        hold_reply(&self.registrar.run(&call).await?).ok_or_else(RegisterError::not_understood)
-    }
-
-    /// Runs `lua/expire.lua` for what has expired. A failure does not concern this holder.
-    async fn expire(&mut self, places: &[Place], due: &[Option<Vec<u8>>]) {
-        for (place, due) in places.iter().zip(due) {
-            let Some(due) = due else { continue };
-            let role = due.split(|&byte| byte == b'/').next().unwrap_or_default();
-            let Ok(role) = std::str::from_utf8(role) else {
-                continue;
-            };
-            let field = self.role.to_string();
-            let arguments = [field.as_bytes(), self.nonce.as_bytes(), due];
-            let hash = std::iter::once(place.hash.as_str());
-            let author = self.registrar.author();
-            let call = Script::Expire.leases(hash, role, &arguments, "expire", author);
-            if self.registrar.run(&call).await.is_err() {
-                return;
-            }
+    /// What is asked for next.
+    fn request(&self) -> LeaseRequest {
+        LeaseRequest {
+            state: self.last.state,
+            from: self.last.from,
+            interrupted: self.last.interrupted,
+            barred: self.last.barred,
+            ..LeaseRequest::new(self.nonce.clone(), &self.options)
         }
     }
 
-    /// The first arguments of each script: who this is.
-    fn words(&self) -> Vec<String> {
-        let member = self.role.member().unwrap_or_default();
-        vec![
-            self.role.name().to_owned(),
-            member.to_owned(),
-            self.nonce.clone(),
-        ]
-    }
-
-    fn call(&self, script: Script, places: &[Place], words: &[String], verb: &str) -> Call {
-        let words = words.iter().map(String::as_bytes);
-        let arguments: Vec<&[u8]> = match script {
-            Script::Hold => words.chain(values(places)).collect(),
-            _ => words.collect(),
-        };
-        let hashes = places.iter().map(|place| place.hash.as_str());
-        let author = self.registrar.author();
-        script.leases(hashes, self.role.name(), &arguments, verb, author)
-    }
-
-    /// Nothing has changed.
-    fn unchanged(&mut self, places: &[Place], sent: Moment) -> Renewal {
-        let acquired = self.has_run_out(sent);
-        self.last.renewed = Some(sent);
-        match &self.last.state {
-            HolderState::Standby(holder) => Renewal::Standby {
-                holder: holder.clone(),
-                ended: None,
-            },
-            _ => self.held(vec![ChangeOutcome::default(); places.len()], acquired),
-        }
-    }
-
-    /// Takes in the reply of `lua/hold.lua`.
-    fn take_in(&mut self, holding: HoldState, sent: Moment) -> Renewal {
-        let HoldState {
-            behind,
-            from,
-            ended,
-            barred,
-            done,
-            ..
-        } = holding;
-        let was_held = self.last.state == HolderState::Held;
-        let acquired = !was_held
+    /// Takes in that the role is held.
+    fn held(&mut self, from: u64, barred: u64, places: Vec<PlaceOutcome>, sent: Moment) -> Renewal {
+        let acquired = self.last.state != LeaseState::Held
             || self.has_run_out(sent)
             || (self.options.exclusive && self.last.from != from);
-        let state = match &behind {
-            Some(holder) => HolderState::Standby(holder.clone()),
-            None => HolderState::Held,
-        };
+        self.replied(LeaseState::Held, from, barred, sent);
+        let places = places.into_iter().map(|one| (one.place, one.outcome));
+        let (places, done) = places.unzip();
+        Renewal::Held {
+            places,
+            done,
+            term: self.options.exclusive.then_some(from),
+            acquired,
+        }
+    }
+
+    /// Takes in a reply.
+    fn replied(&mut self, state: LeaseState, from: u64, barred: u64, sent: Moment) {
         self.last = LastReply {
             state,
             from,
@@ -378,18 +290,6 @@ impl Holder {
             interrupted: false,
             barred,
         };
-        match behind {
-            Some(holder) => Renewal::Standby { holder, ended },
-            None => self.held(done, acquired),
-        }
-    }
-
-    fn held(&self, done: Vec<ChangeOutcome>, acquired: bool) -> Renewal {
-        Renewal::Held {
-            done,
-            term: self.options.exclusive.then_some(self.last.from),
-            acquired,
-        }
     }
 
     /// Whether the lease had expired then, by the clock of this machine.
@@ -410,13 +310,7 @@ impl Holder {
         self.due = Instant::now() + pause;
         if !renewed {
             self.last.interrupted = true;
-            self.registrar.disconnect();
+            self.store.disconnect();
         }
     }
-}
-
-/// The value for each place.
-fn values(places: &[Place]) -> impl Iterator<Item = &[u8]> {
-    let values = places.iter().map(|place| place.at.as_ref());
-    values.map(|at| at.map(Where::as_str).unwrap_or_default().as_bytes())
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::register::change::Place;
 use crate::register::error::RegisterError;
-use crate::register::registrar::ChangeOutcome;
+use crate::register::outcome::ChangeOutcome;
 
 /// How a role is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +26,9 @@ pub struct HoldOptions {
 pub enum Renewal {
     /// The role is held.
     Held {
-        /// For each hash, whether the field had to be written.
+        /// Where. A gateway fills in an address that the holder left out.
+        places: Vec<Place>,
+        /// For each of them, whether the field had to be written.
         done: Vec<ChangeOutcome>,
         /// The term, if it is held exclusively. It grows with each new holder.
         term: Option<u64>,
@@ -45,7 +50,7 @@ pub enum Renewal {
 }
 
 /// Who ended a holding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedBy {
     /// The author, as in the change log: `alice@web-1`.
     pub by: String,
@@ -54,7 +59,8 @@ pub struct EndedBy {
 }
 
 /// How a holding ended in one hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Ended {
     /// The member was removed.
     Removed,
