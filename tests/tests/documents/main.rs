@@ -104,6 +104,11 @@ fn each_option_of_a_server_is_explained_with_its_value_and_default() {
     for (page, name, program) in [
         ("cloudhosts-cached.8", "cloudhosts-cached", programs::DAEMON),
         ("cloudhosts-dns.8", "cloudhosts-dns", programs::DNS),
+        (
+            "cloudhosts-gateway.8",
+            "cloudhosts-gateway",
+            programs::GATEWAY,
+        ),
     ] {
         let page = Page::read(page);
         let options = Help::of(program, &[]).options("Options:");
@@ -141,6 +146,7 @@ fn the_exit_codes_are_in_the_page() {
     for (page, part) in [
         ("cloudhosts-cached.8", "cached"),
         ("cloudhosts-dns.8", "dns"),
+        ("cloudhosts-gateway.8", "gateway"),
     ] {
         assert_eq!(
             Page::read(page).exit_codes(),
@@ -178,6 +184,7 @@ fn the_variables_that_are_read_or_set_are_in_the_pages() {
             &["cached", "config", "registry/src/config"][..],
         ),
         ("cloudhosts-dns.8", &["dns"][..]),
+        ("cloudhosts-gateway.8", &["gateway"][..]),
         ("nss-cloudhosts.8", &["nss-module"][..]),
     ];
     for (page, crates) in programs {

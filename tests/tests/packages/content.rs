@@ -8,7 +8,7 @@ use cloudhosts_tests::process::{bounded, run, stderr, stdout, succeed};
 use crate::built;
 
 /// Mode and path of what both packages have.
-const COMMON: [&str; 25] = [
+const COMMON: [&str; 26] = [
     "644 /etc/cloudhosts/cloudhosts.toml",
     "644 /usr/lib/sysusers.d/cloudhosts.conf",
     "644 /usr/lib/tmpfiles.d/cloudhosts.conf",
@@ -34,6 +34,7 @@ const COMMON: [&str; 25] = [
     "755 /usr/bin/cloudhosts",
     "755 /usr/sbin/cloudhosts-cached",
     "755 /usr/sbin/cloudhosts-dns",
+    "755 /usr/sbin/cloudhosts-gateway",
 ];
 
 const DEB: [&str; 8] = [
