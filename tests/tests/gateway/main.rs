@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
+mod client;
 mod faults;
+mod holders;
 mod running;
 mod sources;
 mod tokens;
