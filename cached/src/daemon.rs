@@ -250,6 +250,10 @@ impl Daemon {
                 self.status.disconnected(&endpoint, &fault.why, now);
                 self.update();
             }
+            Event::MasterLink(link) => {
+                self.status.master_link(link);
+                self.update();
+            }
             Event::Changes(batch) => self.apply(batch),
         }
     }
@@ -394,7 +398,7 @@ impl Daemon {
         };
         match state {
             State::Live => info!("{line}"),
-            State::Guarded | State::Unreadable => warn!("{line}"),
+            State::Guarded | State::Unreadable | State::Stale => warn!("{line}"),
             // The reason is logged when the connection is lost.
             State::Reconnecting => {}
         }

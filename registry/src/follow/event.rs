@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cloudhosts_config::status::MasterLink;
+
 use super::checkpoint::Checkpoint;
 use crate::fault::Fault;
 use crate::log::DropScope;
@@ -40,6 +42,9 @@ pub enum Event {
         /// How long until the next attempt.
         retry_in: Duration,
     },
+    /// The link of the followed replica to its master is up, or down; none: a master is followed.
+    /// Unknown (that is, none) after [`Event::Connected`].
+    MasterLink(Option<MasterLink>),
     /// Changes of the hashes.
     Changes(Batch),
 }

@@ -20,6 +20,7 @@ mod pace;
 mod password_command;
 mod peer;
 mod polling;
+mod replicas;
 mod sentinel;
 mod server;
 mod torn;

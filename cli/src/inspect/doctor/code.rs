@@ -226,6 +226,8 @@ codes! {
     ConnectionClosed = "connection-closed",
     /// The connection was lost for another reason.
     ConnectionLost = "connection-lost",
+    /// It is a replica whose link to its master is down.
+    MasterDown = "master-down",
     /// A hash lives on another node of the cluster.
     OtherNode = "other-node",
     /// A key is no hash.
