@@ -4,8 +4,11 @@
 
 mod changes;
 mod client;
+mod clients;
 mod faults;
 mod holders;
+mod leases;
+mod limits;
 mod running;
 mod sources;
 mod tokens;
