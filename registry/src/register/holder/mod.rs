@@ -314,3 +314,6 @@ impl<S: LeaseStore> Holder<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
