@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
+mod clients;
 mod faults;
+mod leases;
+mod limits;
 mod running;
 mod sources;
 mod tokens;
