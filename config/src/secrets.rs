@@ -77,7 +77,7 @@ pub(crate) enum PasswordReader {
     Registrar,
 }
 
-/// `cert_file` and `key_file`: the client certificate and its key.
+/// A certificate and its key: `cert_file` and `key_file` of a client, `cert` and `key` of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
     /// The certificate, with those of intermediate authorities behind it.

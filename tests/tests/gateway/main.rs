@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
+mod client;
 mod clients;
 mod faults;
+mod holders;
 mod leases;
 mod limits;
 mod running;
