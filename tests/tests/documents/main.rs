@@ -439,6 +439,7 @@ fn spelled_out(keys: &BTreeMap<String, String>) -> String {
                 "urls",
                 "username",
                 "password_file",
+                "password_command",
                 "ca_file",
                 "cert_file",
                 "key_file",
