@@ -1,8 +1,6 @@
 //! docs/gateway.md, followed line by line: the authority, the certificate, the configuration and the
 //! tokens are made as it says, and curl, ddclient and inadyn register with the files that it shows.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs::{File, read_to_string, write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
