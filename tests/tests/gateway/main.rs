@@ -6,6 +6,7 @@ mod changes;
 mod client;
 mod clients;
 mod faults;
+mod guide;
 mod holders;
 mod leases;
 mod limits;
