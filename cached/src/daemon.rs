@@ -33,6 +33,10 @@ use crate::status_file::StatusFile;
 /// Least time between two notifications of systemd's watchdog.
 const WATCHDOG_LEAST: Duration = Duration::from_millis(100);
 
+/// A batch of more fields than this is applied in another thread. A smaller one takes less time than
+/// the other thread takes to wake up.
+const SMALL_BATCH: usize = 64;
+
 /// Most problems of one batch that are logged; the status counts all.
 const LOGGED: usize = 10;
 
@@ -246,6 +250,10 @@ impl Daemon {
                 self.status.disconnected(&endpoint, &fault.why, now);
                 self.update();
             }
+            Event::MasterLink(link) => {
+                self.status.master_link(link);
+                self.update();
+            }
             Event::Changes(batch) => self.apply(batch),
         }
     }
@@ -255,7 +263,8 @@ impl Daemon {
         // A hash that was never read is not published as if it were empty.
         let first = !self.published && batch.hashes.iter().any(|hash| hash.outcome.is_ok());
         let anew = first || self.failing;
-        self.work_on(move |mut pipeline, _| {
+        let small = !anew && batch.fields() <= SMALL_BATCH;
+        let apply = move |mut pipeline: Pipeline, _| {
             let changed = pipeline.mirror.apply(&batch);
             let published = pipeline.publisher.publish(&pipeline.mirror, &changed, anew);
             let hashes = batch.hashes.into_iter();
@@ -269,7 +278,12 @@ impl Daemon {
                 checkpoint: batch.checkpoint,
                 baseline: None,
             }
-        });
+        };
+        if !small {
+            self.work_on(apply);
+        } else if let Some(pipeline) = self.pipeline.take() {
+            self.applied(Ok(apply(pipeline, Checkpoint::default())));
+        }
     }
 
     /// Takes the result of work on the pipeline.
@@ -384,7 +398,7 @@ impl Daemon {
         };
         match state {
             State::Live => info!("{line}"),
-            State::Guarded | State::Unreadable => warn!("{line}"),
+            State::Guarded | State::Unreadable | State::Stale => warn!("{line}"),
             // The reason is logged when the connection is lost.
             State::Reconnecting => {}
         }

@@ -45,6 +45,10 @@ impl Difference {
             "redis.password_file",
             old.password_file != new.password_file,
         );
+        applied.note(
+            "redis.password_command",
+            old.password_command != new.password_command,
+        );
         applied.note("redis.ca_file", old.ca_file != new.ca_file);
         applied.note("redis.cert_file", cert_file(old) != cert_file(new));
         applied.note("redis.key_file", key_file(old) != key_file(new));
@@ -102,6 +106,15 @@ mod tests {
         let config = Config::load_without_secrets(Some(&path)).unwrap();
         std::fs::remove_file(path).unwrap();
         config
+    }
+
+    #[test]
+    fn another_source_of_the_password_is_named() {
+        let old = config("[redis]\npassword_file = '/p'\n");
+        let mut new = config("[redis]\npassword_command = ['/c']\n");
+        let difference = Difference::settle(&old, &mut new);
+        let keys = ["redis.password_file", "redis.password_command"];
+        assert_eq!(difference.applied, keys);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
 use cloudhosts_config::printable::reason;
 use cloudhosts_config::status::{
-    ConfigStatus, FullRead, HashStatus, RedisStatus, Rejected, State, Status, Unwritten,
+    ConfigStatus, FullRead, HashStatus, MasterLink, RedisStatus, Rejected, State, Status, Unwritten,
 };
 use cloudhosts_registry::follow::Checkpoint;
 use tracing::warn;
@@ -81,6 +81,7 @@ impl StatusFile {
             mode: Some(mode.into()),
             since: now,
             latency_ms: None,
+            master_link: None,
         });
         self.trouble = "connected, but not all hashes have been read yet".into();
         self.change();
@@ -121,10 +122,29 @@ impl StatusFile {
             mode: None,
             since,
             latency_ms: None,
+            master_link: None,
         });
         self.connected = false;
         self.trouble = why.into();
         self.change();
+    }
+
+    /// The link of the followed replica to its master has changed.
+    pub(crate) fn master_link(&mut self, link: Option<MasterLink>) {
+        if let Some(redis) = &mut self.status.redis {
+            redis.master_link = link;
+            self.change();
+        }
+    }
+
+    /// Whether a replica is followed that hears of no change.
+    fn is_stale(&self) -> bool {
+        let link = self
+            .status
+            .redis
+            .as_ref()
+            .and_then(|redis| redis.master_link);
+        link == Some(MasterLink::Down)
     }
 
     /// Something was read, of which these fields are rejected.
@@ -225,6 +245,10 @@ impl StatusFile {
                  run: cloudhosts accept [ROLE]"
             );
             (State::Guarded, reason)
+        } else if self.is_stale() {
+            let reason = "this Redis is a replica whose link to its master is down: changes do not \
+                          arrive until the master is back, or another Redis is in urls";
+            (State::Stale, reason.to_owned())
         } else {
             (State::Live, String::new())
         };

@@ -14,6 +14,7 @@ use crate::dns_table::{Dns, DnsTable};
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, ConfigText, Places};
 use crate::gateway_access::{GatewayAccess, GatewayTable};
+use crate::password_command::PasswordCommand;
 use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
 use crate::secrets::{self, CertificateFiles, PasswordReader};
@@ -76,6 +77,8 @@ pub struct Redis {
     /// The file with the password, where the URL has none. It is read again at
     /// each connect. The systemd credential `redis-password` replaces it.
     pub password_file: Option<PathBuf>,
+    /// The command that prints the password, where the URL has none; then there is no password file.
+    pub password_command: Option<PasswordCommand>,
     /// The CA to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// What this machine shows to a server that wants a certificate of its clients.
@@ -220,6 +223,7 @@ impl Config {
         let mut config = self.clone();
         config.redis.username = None;
         config.redis.password_file = None;
+        config.redis.password_command = None;
         for url in &mut config.redis.urls {
             (url.username, url.password) = (None, None);
         }
@@ -258,6 +262,7 @@ impl Redis {
             urls: standard_urls(),
             username: None,
             password_file: None,
+            password_command: None,
             ca_file: None,
             certificate: None,
             server_name: None,

@@ -80,6 +80,7 @@ pub(crate) fn shown(path: &Path) -> String {
 /// Where the files of `[redis]` and `[gateway]` are named, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
+    pub(crate) password_command: String,
     pub(crate) ca_file: String,
     pub(crate) certificate: CertificatePlaces,
     pub(crate) token_file: String,
@@ -139,6 +140,7 @@ impl ConfigText {
     pub(crate) fn places(&self) -> Places {
         Places {
             password_file: self.place(None),
+            password_command: self.place(None),
             ca_file: self.place(None),
             token_file: self.place(None),
             gateway_ca_file: self.place(None),

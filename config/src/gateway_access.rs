@@ -1,5 +1,6 @@
 //! The table `[gateway]`: a gateway to register through, instead of Redis.
 
+use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -13,6 +14,10 @@ use crate::gateway_url::GatewayUrl;
 use crate::secrets::{self, FileError};
 use crate::values::AbsolutePath;
 
+/// The credential of systemd's `LoadCredential=` that holds the secret. The unit we ship sets an
+/// empty one where there is no file to load, so an empty one is none.
+const CREDENTIAL: &str = "gateway-token";
+
 /// How a gateway is reached, and with which token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayAccess {
@@ -25,13 +30,23 @@ pub struct GatewayAccess {
 }
 
 impl GatewayAccess {
-    /// Reads the secret of the token as it is now. None if no file is named. This blocks on the disk.
+    /// Reads the secret of the token as it is now. None if no file is named, and systemd passes no
+    /// credential. This blocks on the disk.
     ///
     /// # Errors
     /// The file can't be used.
     pub fn token(&self) -> Result<Option<Secret>, FileError> {
-        let file = self.token_file.as_deref();
-        file.map(secrets::read_token).transpose()
+        let file = self.token_path();
+        file.as_deref().map(secrets::read_token).transpose()
+    }
+
+    /// The file with the secret. A unit whose user may not read it has systemd's credential.
+    fn token_path(&self) -> Option<PathBuf> {
+        let readable = |file: &&PathBuf| File::open(file).is_ok();
+        let named = self.token_file.as_ref();
+        let file = named.filter(readable).cloned();
+        file.or_else(|| secrets::credential(CREDENTIAL))
+            .or_else(|| named.cloned())
     }
 
     /// Reads the certificates of `ca_file`. This blocks on the disk.

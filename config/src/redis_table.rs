@@ -9,6 +9,7 @@ use toml::Spanned;
 use crate::config::Redis;
 use crate::endpoint::Endpoint;
 use crate::error::{CertificatePlaces, ConfigError, ConfigText, Places};
+use crate::password_command::PasswordCommandList;
 use crate::secrets::CertificateFiles;
 use crate::values::{AbsolutePath, Interval, SchemeText, ServerNameText, Urls, UrlsError};
 
@@ -19,6 +20,7 @@ pub(crate) struct RedisTable {
     urls: Option<Spanned<Urls>>,
     username: Option<String>,
     password_file: Option<Spanned<AbsolutePath>>,
+    password_command: Option<Spanned<PasswordCommandList>>,
     ca_file: Option<Spanned<AbsolutePath>>,
     cert_file: Option<Spanned<AbsolutePath>>,
     key_file: Option<Spanned<AbsolutePath>>,
@@ -38,8 +40,9 @@ impl RedisTable {
         source: &ConfigText,
     ) -> Result<(), ConfigError> {
         if self.username.is_some() {
-            redis.password_file = None;
+            (redis.password_file, redis.password_command) = (None, None);
             places.password_file = source.place(None);
+            places.password_command = source.place(None);
         }
         if let Some(username) = self.username {
             redis.username = some(username);
@@ -47,9 +50,26 @@ impl RedisTable {
                 (url.username, url.password) = (None, None);
             }
         }
+        let command_at = self.password_command.as_ref().map(Spanned::span);
+        let command = self.password_command.map(Spanned::into_inner);
+        let command = command.map(|command| command.0);
         if let Some(file) = self.password_file {
             places.password_file = source.place(Some(&file.span()));
             redis.password_file = file.into_inner().0;
+            if redis.password_file.is_some() {
+                if matches!(command, Some(Some(_))) {
+                    let why = "there is a password_file, too: remove one of the two";
+                    return Err(source.error(command_at.as_ref(), why.to_owned()));
+                }
+                redis.password_command = None;
+            }
+        }
+        if let Some(command) = command {
+            places.password_command = source.place(command_at.as_ref());
+            if command.is_some() {
+                redis.password_file = None;
+            }
+            redis.password_command = command;
         }
         if let Some(file) = self.ca_file {
             places.ca_file = source.place(Some(&file.span()));

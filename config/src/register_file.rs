@@ -146,6 +146,22 @@ mod tests {
     }
 
     #[test]
+    fn a_password_has_one_source() {
+        let command = "[redis]\npassword_command = ['/token', 'reader']\n";
+        let config = read(command, "[redis]\nusername = 'registrar'\n").unwrap();
+        assert_eq!(config.redis.password_command, None);
+        let config = read(command, "[redis]\npassword_file = '/etc/writer'\n").unwrap();
+        assert_eq!(config.redis.password_command, None);
+        let config = read(DAEMON, "[redis]\npassword_command = ['/token', 'a b']\n").unwrap();
+        assert_eq!(config.redis.password_file, None);
+        let command = config.redis.password_command.unwrap();
+        assert_eq!(
+            (command.program(), command.arguments()),
+            ("/token", &["a b".to_owned()][..])
+        );
+    }
+
+    #[test]
     fn another_gateway_never_gets_the_token_of_the_first() {
         let gateway = "[gateway]\nurl = 'https://a'\ntoken_file = '/a'\nca_file = '/ca'\n";
         let of = |register: &str| read(gateway, register).unwrap().gateway;

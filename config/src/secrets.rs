@@ -34,10 +34,10 @@ pub struct FileError {
     /// Which file.
     pub path: PathBuf,
     /// The key that names it.
-    key: &'static str,
+    pub(crate) key: &'static str,
     /// What is wrong with it, and what to do.
-    why: String,
-    remedy: &'static str,
+    pub(crate) why: String,
+    pub(crate) remedy: &'static str,
 }
 
 /// What is wrong with a file that can't be used.
@@ -180,23 +180,29 @@ fn certificates(
 impl Redis {
     /// The file the password is in, if there is one.
     pub(crate) fn password_path(&self) -> Option<PathBuf> {
+        if self.password_command.is_some() {
+            return None;
+        }
         match &self.password_file {
             Some(file) => match self.password_reader {
                 PasswordReader::Registrar if File::open(file).is_err() => {
-                    credential().or_else(|| Some(file.clone()))
+                    credential(CREDENTIAL).or_else(|| Some(file.clone()))
                 }
                 PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
             },
-            None => credential().or_else(|| Some(self.adopted.as_ref()?.path.clone())),
+            None => credential(CREDENTIAL).or_else(|| Some(self.adopted.as_ref()?.path.clone())),
         }
     }
 
     /// Whether there is a password.
     fn has_password(&self) -> bool {
-        self.password_path().is_some() || self.urls.iter().any(|url| url.password.is_some())
+        self.password_command.is_some()
+            || self.password_path().is_some()
+            || self.urls.iter().any(|url| url.password.is_some())
     }
 
-    /// Reads the password as it is now. This blocks on the disk.
+    /// Reads the password as it is now in its file, if there is one: with `password_command` there is
+    /// none. This blocks on the disk.
     ///
     /// # Errors
     /// The file can't be used.
@@ -225,7 +231,7 @@ impl Config {
     /// credential, if the configuration names no password file and this user may
     /// read the credential. This blocks on the disk.
     pub fn adopt_credential(&mut self, unit: &Unit) {
-        if self.redis.password_path().is_some() {
+        if self.redis.password_path().is_some() || self.redis.password_command.is_some() {
             return;
         }
         let mut files = vec![Path::new(RUNNING).join(CREDENTIAL)];
@@ -314,10 +320,10 @@ fn read_secret(
     }
 }
 
-/// The file of systemd's credential, if there is one.
-fn credential() -> Option<PathBuf> {
+/// The file of systemd's credential of this name, if there is one.
+pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let file = Path::new(&directory).join(CREDENTIAL);
+    let file = Path::new(&directory).join(name);
     (!is_blank(&file)).then_some(file)
 }
 
@@ -340,6 +346,11 @@ pub(crate) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()
         .map_err(|error| ConfigError::faulty(&places.password_file, error))?;
+    if let Some(command) = &redis.password_command {
+        command
+            .check()
+            .map_err(|error| ConfigError::faulty(&places.password_command, error))?;
+    }
     redis
         .authorities()
         .map_err(|error| ConfigError::faulty(&places.ca_file, error))?;

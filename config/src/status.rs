@@ -116,6 +116,8 @@ pub enum State {
     Guarded,
     /// A hash can't be read: its previous content remains in use.
     Unreadable,
+    /// It follows a replica whose link to its master is down.
+    Stale,
 }
 
 impl std::fmt::Display for State {
@@ -125,6 +127,7 @@ impl std::fmt::Display for State {
             State::Reconnecting => "reconnecting",
             State::Guarded => "guarded",
             State::Unreadable => "unreadable",
+            State::Stale => "stale",
         })
     }
 }
@@ -144,6 +147,19 @@ pub struct RedisStatus {
     /// none before the first.
     #[serde(default)]
     pub latency_ms: Option<f64>,
+    /// Whether this replica hears of its master; none for a master, or where it is not known.
+    #[serde(default)]
+    pub master_link: Option<MasterLink>,
+}
+
+/// The link of a replica to its master, as `INFO replication` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MasterLink {
+    /// It hears of every change.
+    Up,
+    /// It hears of none: what it has may be old.
+    Down,
 }
 
 /// One hash.

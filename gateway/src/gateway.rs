@@ -15,6 +15,7 @@ use tracing::warn;
 
 use crate::caller::Caller;
 use crate::change::{self, ChangeRequest};
+use crate::client_leases::ClientLeases;
 use crate::credentials::Credentials;
 use crate::metrics::{Metrics, Operation, count};
 use crate::nic;
@@ -45,6 +46,7 @@ pub struct Gateway {
     settings: RwLock<Arc<Settings>>,
     pub(crate) metrics: Metrics,
     recent: Mutex<Recent>,
+    leases: Mutex<ClientLeases>,
     requests: Mutex<AddressMeters>,
     failures: Mutex<AddressMeters>,
     logged: Mutex<(Meter, u64)>,
@@ -58,6 +60,7 @@ impl Gateway {
             settings: RwLock::new(Arc::new(settings)),
             metrics: Metrics::default(),
             recent: Mutex::default(),
+            leases: Mutex::default(),
             requests: Mutex::new(AddressMeters::new()),
             failures: Mutex::new(AddressMeters::new()),
             logged: Mutex::default(),
@@ -82,6 +85,10 @@ impl Gateway {
 
     pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn leases(&self) -> MutexGuard<'_, ClientLeases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers a request of that peer.

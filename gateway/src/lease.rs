@@ -2,11 +2,12 @@
 //! gateway keeps no state of them: the holder does, or Redis alone.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cloudhosts_config::gateway::{ProblemCode, TokenVerb};
 use cloudhosts_registry::register::{
-    EndReply, EndRequest, HolderNonce, LeaseReply, LeaseRequest, LeaseStore, Place, RequestBody,
-    Role,
+    EndReply, EndRequest, EndedBy, HolderNonce, LeaseReply, LeaseRequest, LeaseStore, Place,
+    RequestBody, Role, Verb,
 };
 use hyper::StatusCode;
 use ring::digest::{Context, SHA256};
@@ -14,6 +15,7 @@ use serde::de::IgnoredAny;
 
 use crate::caller::Caller;
 use crate::change::{ChangeRequest, body, detached};
+use crate::client_leases::LeaseKey;
 use crate::gateway::Gateway;
 use crate::permission;
 use crate::places;
@@ -22,12 +24,6 @@ use crate::route::Action;
 
 /// Hexadecimal digits of a nonce, in bytes.
 const NONCE_BYTES: usize = 8;
-
-/// The request of a holder, or of a client that keeps no state.
-enum Sender {
-    Holder,
-    Client,
-}
 
 impl ChangeRequest {
     /// Whether it is about a lease.
@@ -59,35 +55,22 @@ impl ChangeRequest {
     async fn renew(self, gateway: &Arc<Gateway>, caller: Caller) -> Result<Answer, Refusal> {
         let body: RequestBody<LeaseRequest> = body(&self.body)?;
         let token = &caller.token.rules;
-        let (sender, request) = match (body.holder, self.query.lease) {
-            (Some(holder), None) => (Sender::Holder, holder),
-            (None, Some(lease)) => {
-                let nonce = nonce(&caller, &self.role)?;
-                (Sender::Client, LeaseRequest::without_state(nonce, lease))
-            }
-            _ => {
-                return Err(Refusal::invalid(
-                    "say the lease either in the query or as holder",
-                ));
-            }
-        };
         let zone = body.zone.as_deref();
         let places = places::to_write(&self.query, &body.places, zone, token, caller.source)?;
         permission::check(token, TokenVerb::Hold, &self.role, &places, caller.source)?;
-        let reply = gateway.renew(caller, self.role, places, request).await?;
-        match (sender, reply) {
-            (Sender::Client, LeaseReply::Ended(by)) => Err(Refusal::new(
-                ProblemCode::Ended,
-                format!(
-                    "{} ended this member by {}; another PUT joins anew",
-                    by.by, by.verb
-                ),
-            )),
-            (Sender::Client, LeaseReply::Taken) => Err(Refusal::new(
-                ProblemCode::Taken,
-                "another holder has this member ID; choose another one",
-            )),
-            (_, reply) => Ok(json(StatusCode::OK, &reply)),
+        match (body.holder, self.query.lease) {
+            (Some(request), None) => {
+                let reply = gateway.renew(caller, self.role, places, request).await?;
+                Ok(json(StatusCode::OK, &reply))
+            }
+            (None, Some(lease)) => {
+                let reply = gateway.renew_for(caller, self.role, places, lease).await?;
+                client_answer(&reply)
+            }
+            _ => {
+                let why = "say the lease either in the query or as holder";
+                Err(Refusal::invalid(why))
+            }
         }
     }
 
@@ -104,7 +87,49 @@ impl ChangeRequest {
     }
 }
 
+/// The answer for a client that keeps no state.
+fn client_answer(reply: &LeaseReply) -> Result<Answer, Refusal> {
+    match reply {
+        LeaseReply::Ended(EndedBy { by, verb }) => Err(Refusal::new(
+            ProblemCode::Ended,
+            format!("{by} ended this member by {verb}; another PUT joins anew"),
+        )),
+        LeaseReply::Taken => Err(Refusal::new(
+            ProblemCode::Taken,
+            "another holder has this member ID; choose another one",
+        )),
+        reply => Ok(json(StatusCode::OK, reply)),
+    }
+}
+
 impl Gateway {
+    /// Renews the lease of a client that keeps no state. Who has left may come back at once.
+    async fn renew_for(
+        self: &Arc<Gateway>,
+        caller: Caller,
+        role: Role,
+        places: Vec<Place>,
+        lease: Duration,
+    ) -> Result<LeaseReply, Refusal> {
+        let nonce = nonce(&caller, &role)?;
+        let key = LeaseKey::new(&nonce, &places);
+        for _ in 0..2 {
+            let request = self.leases().request(&key, nonce.clone(), lease);
+            let (caller, role, places) = (caller.clone(), role.clone(), places.clone());
+            let author = caller.author().to_string();
+            let reply = self.renew(caller, role, places, request).await?;
+            self.leases().take_in(key.clone(), &reply, Instant::now());
+            match reply {
+                LeaseReply::Ended(by) if by.by == author && by.verb == Verb::Leave.name() => {}
+                reply => return Ok(reply),
+            }
+        }
+        Err(Refusal::new(
+            ProblemCode::Ended,
+            "the client leaves and joins at the same time",
+        ))
+    }
+
     /// Renews a lease that the token allows. A mere renewal is no change, and not logged.
     async fn renew(
         self: &Arc<Gateway>,
@@ -119,7 +144,16 @@ impl Gateway {
             let work = settings
                 .writer
                 .run(caller.author(), caller.deadline, async |registrar| {
-                    registrar.renew(&role, &places, &request).await
+                    let reply = registrar.renew(&role, &places, &request).await;
+                    if let Ok(LeaseReply::Ended(_)) = &reply {
+                        // If it ended in one hash, it ends in all.
+                        let end = EndRequest {
+                            nonce: request.nonce.clone(),
+                            keep_last: false,
+                        };
+                        let _ = LeaseStore::end(registrar, &role, &places, &end).await;
+                    }
+                    reply
                 });
             let done = work.await;
             match &done {

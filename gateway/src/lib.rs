@@ -11,6 +11,7 @@
 //!   (`caller`);
 //! - `change`, `lease` and `nic`: what it asks for. `places`: where that is written; `permission`:
 //!   whether the token allows it; `recent`: what was written a short time ago;
+//! - `client_leases`: what clients without state were told last;
 //! - `writer`: the connections to Redis, and those who wait for one;
 //! - `refusal`: why something is not done; `metrics`: what is counted;
 //! - [`settings`]: what the configuration means for all this.
@@ -19,6 +20,7 @@
 mod caller;
 mod certificate;
 mod change;
+mod client_leases;
 mod connection;
 mod credentials;
 pub mod gateway;

@@ -28,6 +28,8 @@ pub enum FaultCode {
     FileDenied,
     /// One of these files is missing or invalid.
     FileUnusable,
+    /// The command for the password gives none.
+    PasswordCommand,
     /// There is a username, but no password.
     NoPassword,
     /// No CA is trusted.

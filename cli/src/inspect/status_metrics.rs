@@ -6,8 +6,9 @@ use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_config::{OpenMetrics, Sample};
 
 /// All states, each of which is a sample of `cloudhosts_state`.
-const STATES: [State; 4] = [
+const STATES: [State; 5] = [
     State::Live,
+    State::Stale,
     State::Reconnecting,
     State::Guarded,
     State::Unreadable,

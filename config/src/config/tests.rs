@@ -112,6 +112,23 @@ fn every_error_names_the_line_and_what_to_do() {
         ("[redis]\n\nca_file = \"/nowhere/c\"", 3, "/nowhere/c"),
         ("[redis]\nca_file = \"/etc/hostname\"", 2, "certificate"),
         ("[redis]\ncert_file = \"/c\"", 2, "key_file"),
+        ("[redis]\npassword_command = \"token\"", 2, "list"),
+        ("[redis]\npassword_command = [\"token\"]", 2, "absolute"),
+        (
+            "[redis]\npassword_command = [\"/nowhere/t\"]",
+            2,
+            "/nowhere/t",
+        ),
+        (
+            "[redis]\npassword_command = [\"/etc/passwd\"]",
+            2,
+            "program",
+        ),
+        (
+            "[redis]\npassword_file = \"/p\"\npassword_command = [\"/c\"]",
+            3,
+            "password_file",
+        ),
         (
             "[redis]\ncert_file = \"\"\nkey_file = \"/k\"",
             3,

@@ -8,6 +8,7 @@
 mod limits;
 mod network;
 mod problem;
+mod single_token;
 mod token;
 
 use std::net::SocketAddr;

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cloudhosts_config::printable::reason;
-use cloudhosts_config::{CertificateFiles, Endpoint, GatewayAccess, Redis, Secret};
+use cloudhosts_config::{
+    CertificateFiles, Endpoint, GatewayAccess, PasswordCommand, Redis, Secret,
+};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio_rustls::TlsConnector;
 
+use super::password_command;
 use crate::fault::{Fault, FaultCode};
 
 /// What it takes to connect and log in.
@@ -17,6 +20,8 @@ use crate::fault::{Fault, FaultCode};
 pub(crate) struct Credentials {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// The command that the password is from, if it is from one.
+    command: Option<PasswordCommand>,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -30,29 +35,62 @@ pub(crate) struct Tls {
 }
 
 impl Credentials {
-    /// Reads what this endpoint needs, on a thread that may block.
-    /// A password in the URL wins over the configured file.
+    /// Reads what this endpoint needs, on a thread that may block, or runs the command for the
+    /// password. A password in the URL wins over the configured one.
     pub(crate) async fn load(redis: &Redis, endpoint: &Endpoint) -> Result<Credentials, Fault> {
-        let (redis, endpoint) = (redis.clone(), endpoint.clone());
-        let gathered = tokio::task::spawn_blocking(move || Credentials::read(&redis, &endpoint));
-        gathered.await.map_err(Fault::system)?
+        let command = redis
+            .password_command
+            .as_ref()
+            .filter(|_| endpoint.password.is_none());
+        let printed = match command {
+            Some(command) => Some(password_command::password(command).await?),
+            None => None,
+        };
+        let (settings, endpoint) = (redis.clone(), endpoint.clone());
+        let gathered =
+            tokio::task::spawn_blocking(move || Credentials::read(&settings, &endpoint, printed));
+        let mut credentials = gathered.await.map_err(Fault::system)??;
+        credentials.command = command.cloned();
+        Ok(credentials)
     }
 
-    fn read(redis: &Redis, endpoint: &Endpoint) -> Result<Credentials, Fault> {
-        let password = match &endpoint.password {
-            Some(password) => Some(password.clone()),
+    fn read(
+        redis: &Redis,
+        endpoint: &Endpoint,
+        printed: Option<Secret>,
+    ) -> Result<Credentials, Fault> {
+        let password = match endpoint.password.clone().or(printed) {
+            Some(password) => Some(password),
             None => redis.password()?,
         };
         let username = endpoint.username.clone().or_else(|| redis.username.clone());
         if username.is_some() && password.is_none() {
-            let why = "there is a username but no password: set password_file";
+            let why = "there is a username but no password: set password_file or password_command";
             return Err(Fault::new(FaultCode::NoPassword, why));
         }
         Ok(Credentials {
             username,
             password,
+            command: None,
             tls: tls(redis, endpoint)?,
         })
+    }
+
+    /// Whether to log in once more after this failure: Redis has refused the password of a command,
+    /// and the command has another one.
+    pub(crate) async fn renew(&mut self, failure: &Fault) -> Result<bool, Fault> {
+        let refused = matches!(
+            failure.code,
+            FaultCode::LoginRefused | FaultCode::LoginWanted
+        );
+        let (true, Some(command), Some(password)) = (refused, &self.command, &self.password) else {
+            return Ok(false);
+        };
+        let Some(other) = password_command::another(command, password).await? else {
+            return Ok(false);
+        };
+        self.password = Some(other);
+        Ok(true)
     }
 
     /// The credentials of a sentinel are those in its URL. Those of the configuration are the
@@ -67,6 +105,7 @@ impl Credentials {
                 tls: tls(&redis, &endpoint)?,
                 username: endpoint.username,
                 password: endpoint.password,
+                command: None,
             })
         });
         gathered.await.map_err(Fault::system)?

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::status::MasterLink;
 use cloudhosts_registry::log::DropScope;
 use cloudhosts_registry::{
     Baseline, Batch, Changes, Checkpoint, Event, Fault, FaultCode, Mode, Pairs, follow,
@@ -266,6 +267,14 @@ impl Watcher {
             Event::Disconnected { fault, .. } if fault.code == code => Some(fault.clone()),
             _ => None,
         })
+    }
+
+    /// Waits until the link of the replica to its master is so.
+    pub fn until_link(&mut self, expected: Option<MasterLink>) {
+        self.until(&format!("the link {expected:?}"), |event| match event {
+            Event::MasterLink(link) if *link == expected => Some(()),
+            _ => None,
+        });
     }
 
     fn take(&mut self, batch: &Batch) {

@@ -4,8 +4,12 @@
 
 mod changes;
 mod client;
+mod clients;
 mod faults;
+mod guide;
 mod holders;
+mod leases;
+mod limits;
 mod running;
 mod sources;
 mod tokens;

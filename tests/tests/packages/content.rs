@@ -8,7 +8,7 @@ use cloudhosts_tests::process::{bounded, run, stderr, stdout, succeed};
 use crate::built;
 
 /// Mode and path of what both packages have.
-const COMMON: [&str; 21] = [
+const COMMON: [&str; 26] = [
     "644 /etc/cloudhosts/cloudhosts.toml",
     "644 /usr/lib/sysusers.d/cloudhosts.conf",
     "644 /usr/lib/tmpfiles.d/cloudhosts.conf",
@@ -18,18 +18,23 @@ const COMMON: [&str; 21] = [
     "644 /usr/share/doc/cloudhosts/examples/dns/dnsmasq.conf",
     "644 /usr/share/doc/cloudhosts/examples/dns/resolved.conf",
     "644 /usr/share/doc/cloudhosts/examples/dns/unbound.conf",
+    "644 /usr/share/doc/cloudhosts/examples/gateway.toml",
     "644 /usr/share/doc/cloudhosts/monitoring/alerts.yml",
     "644 /usr/share/doc/cloudhosts/monitoring/dashboard.json",
+    "644 /usr/share/doc/cloudhosts/openapi.yaml",
     "644 /usr/share/fish/vendor_completions.d/cloudhosts.fish",
     "644 /usr/share/man/man1/cloudhosts.1.gz",
     "644 /usr/share/man/man5/cloudhosts.toml.5.gz",
+    "644 /usr/share/man/man5/gateway.toml.5.gz",
     "644 /usr/share/man/man7/cloudhosts-registry.7.gz",
     "644 /usr/share/man/man8/cloudhosts-cached.8.gz",
     "644 /usr/share/man/man8/cloudhosts-dns.8.gz",
+    "644 /usr/share/man/man8/cloudhosts-gateway.8.gz",
     "644 /usr/share/man/man8/nss-cloudhosts.8.gz",
     "755 /usr/bin/cloudhosts",
     "755 /usr/sbin/cloudhosts-cached",
     "755 /usr/sbin/cloudhosts-dns",
+    "755 /usr/sbin/cloudhosts-gateway",
 ];
 
 const DEB: [&str; 8] = [

@@ -111,14 +111,14 @@ fn installed_upgraded_and_erased() {
     assert_eq!(machine.run("getent hosts db").status.code(), Some(2));
     // rpm keeps a changed configuration beside, and the user stays
     machine.ok(&format!("rm {CONFIG}.rpmsave; rmdir /etc/cloudhosts"));
-    machine.ok("userdel cloudhosts");
+    machine.ok("userdel cloudhosts; userdel cloudhosts-gateway");
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(left.is_empty(), "erased, but not as before: {left:#?}");
 
     rpm(&machine, &["-i", "--nodeps"], Some(&built::rpm()));
     enabled(&machine);
     rpm(&machine, &["-e", "cloudhosts"], None);
-    machine.ok("userdel cloudhosts");
+    machine.ok("userdel cloudhosts; userdel cloudhosts-gateway");
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(
         left.is_empty(),

@@ -170,6 +170,8 @@ codes! {
     Empty = "empty",
     /// A file that the connection takes can't be used.
     FileUnusable = "file-unusable",
+    /// The command for the password gives none.
+    PasswordCommand = "password-command",
     /// There is a user name, but no password.
     NoPassword = "no-password",
     /// No CA is trusted.
@@ -224,6 +226,8 @@ codes! {
     ConnectionClosed = "connection-closed",
     /// The connection was lost for another reason.
     ConnectionLost = "connection-lost",
+    /// It is a replica whose link to its master is down.
+    MasterDown = "master-down",
     /// A hash lives on another node of the cluster.
     OtherNode = "other-node",
     /// A key is no hash.

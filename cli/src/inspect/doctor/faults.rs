@@ -60,6 +60,10 @@ fn words(code: FaultCode) -> (Code, &'static str) {
             "the daemon's user can't read a file that it needs",
         ),
         FaultCode::FileUnusable => (Code::FileUnusable, "a file that it needs can't be used"),
+        FaultCode::PasswordCommand => (
+            Code::PasswordCommand,
+            "the command for the password gives none",
+        ),
         FaultCode::NoPassword => (Code::NoPassword, "there is a username, but no password"),
         FaultCode::NoAuthority => (Code::NoAuthority, "this system trusts no CA"),
         FaultCode::UnknownHost => (Code::UnknownHost, "the host has no address"),
@@ -152,7 +156,17 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
             Some(path) => format!("restore the content of {}", path.display()),
             None => edit("correct password_file, ca_file, cert_file or key_file"),
         },
-        FaultCode::NoPassword => edit("set redis.password_file"),
+        FaultCode::PasswordCommand => {
+            let program = fault.path.as_ref().map(|path| path.display().to_string());
+            let program = program.unwrap_or_default();
+            match account {
+                Some(account) => {
+                    format!("see what it does: runuser -u {} -- {program}", account.name)
+                }
+                None => format!("see what it does, as the daemon's user: {program}"),
+            }
+        }
+        FaultCode::NoPassword => edit("set redis.password_file or redis.password_command"),
         FaultCode::NoAuthority => {
             "run: apt install ca-certificates, or set redis.ca_file".to_owned()
         }
@@ -189,6 +203,9 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         FaultCode::Tls => "enable TLS 1.2 or 1.3 in Redis (tls-protocols)".to_owned(),
         FaultCode::LoginWanted => edit("set redis.username and redis.password_file"),
         FaultCode::LoginRefused => match config.redis.password_file.as_deref() {
+            _ if config.redis.password_command.is_some() => {
+                edit("correct redis.username, or what redis.password_command prints")
+            }
             Some(file) => format!("write the password of that user to {}", file.display()),
             None => edit("correct redis.username, or the password"),
         },

@@ -71,6 +71,16 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    /// Reports the link of the replica to its master, if it has changed.
+    pub(super) async fn report_link(&mut self) {
+        if self.reported_link != self.master_link {
+            self.reported_link = self.master_link;
+            publish(self.events, Event::MasterLink(self.master_link)).await;
+        }
+    }
+}
+
 /// Sends an event. If the receiver is gone this waits until the follower is dropped.
 pub(in crate::follow) async fn publish(events: &Sender<Event>, event: Event) {
     if events.send(event).await.is_err() {
