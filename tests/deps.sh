@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all|bench|packages|fresh|lint TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the packages and their tests, `make fresh`, or the
+# deps.sh demo|all|bench|rpm|packages|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the rpm, the packages' tests, `make fresh`, or the
 # linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
@@ -46,9 +46,10 @@ busybox-static busybox
 ddclient ddclient
 libio-socket-ssl-perl
 inadyn inadyn
+faketime faketime
 util-linux findmnt prlimit
 libc-bin ldconfig
-coreutils chroot cp env false head ln ls mkfifo mv rmdir test true
+coreutils chgrp chmod chroot cp env false head ln ls mkfifo mv rmdir test true
 bash bash
 grep grep
 sed sed
@@ -63,6 +64,9 @@ util-linux taskset
 iproute2 ip
 git git
 "
+rpm='
+rpm rpmbuild
+'
 packages="$demo
 binutils ar readelf strings
 coreutils chmod chroot cp md5sum nproc
@@ -96,16 +100,19 @@ mount mount umount
 lint='
 python3 python3
 python3-pip pip3
+apt apt-get
+dpkg dpkg-deb
 '
 
 case "${1:-}:${2:+target}" in
     demo:target) declared=$demo ;;
     all:target) declared=$all ;;
     bench:target) declared=$bench ;;
+    rpm:target) declared=$rpm ;;
     packages:target) declared=$packages ;;
     fresh:target) declared=$fresh ;;
     lint:target) declared=$lint ;;
-    *) echo "usage: deps.sh demo|all|bench|packages|fresh|lint TARGET" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|rpm|packages|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2

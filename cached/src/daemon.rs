@@ -33,6 +33,10 @@ use crate::status_file::StatusFile;
 /// Least time between two notifications of systemd's watchdog.
 const WATCHDOG_LEAST: Duration = Duration::from_millis(100);
 
+/// A batch of more fields than this is applied in another thread. A smaller one takes less time than
+/// the other thread takes to wake up.
+const SMALL_BATCH: usize = 64;
+
 /// Most problems of one batch that are logged; the status counts all.
 const LOGGED: usize = 10;
 
@@ -75,7 +79,10 @@ pub(crate) async fn run(
             _ = interrupt.recv() => break,
         }
         daemon.start_save();
-        if daemon.status.write(Instant::now()) {
+        if daemon
+            .status
+            .write(daemon.server.attaches(), Instant::now())
+        {
             daemon.tell_status();
         }
     }
@@ -123,6 +130,8 @@ struct Applied {
     published: io::Result<Option<Published>>,
     /// How long the full read took, if this was one.
     full: Option<Duration>,
+    /// How long Redis took to reply, if something was read.
+    latency: Option<Duration>,
     /// The state of Redis that the mirror reflects now.
     checkpoint: Checkpoint,
     /// Who changed what, as far as the change log says.
@@ -241,6 +250,10 @@ impl Daemon {
                 self.status.disconnected(&endpoint, &fault.why, now);
                 self.update();
             }
+            Event::MasterLink(link) => {
+                self.status.master_link(link);
+                self.update();
+            }
             Event::Changes(batch) => self.apply(batch),
         }
     }
@@ -250,7 +263,8 @@ impl Daemon {
         // A hash that was never read is not published as if it were empty.
         let first = !self.published && batch.hashes.iter().any(|hash| hash.outcome.is_ok());
         let anew = first || self.failing;
-        self.work_on(move |mut pipeline, _| {
+        let small = !anew && batch.fields() <= SMALL_BATCH;
+        let apply = move |mut pipeline: Pipeline, _| {
             let changed = pipeline.mirror.apply(&batch);
             let published = pipeline.publisher.publish(&pipeline.mirror, &changed, anew);
             let hashes = batch.hashes.into_iter();
@@ -260,10 +274,16 @@ impl Daemon {
                 pipeline,
                 published,
                 full: batch.full,
+                latency: Some(batch.latency),
                 checkpoint: batch.checkpoint,
                 baseline: None,
             }
-        });
+        };
+        if !small {
+            self.work_on(apply);
+        } else if let Some(pipeline) = self.pipeline.take() {
+            self.applied(Ok(apply(pipeline, Checkpoint::default())));
+        }
     }
 
     /// Takes the result of work on the pipeline.
@@ -302,7 +322,8 @@ impl Daemon {
         }
         self.log_problems();
         let now = SystemTime::now();
-        self.status.read(done.full, &self.problems, now);
+        self.status
+            .read(done.full, done.latency, &self.problems, now);
         self.update();
         if let Some(baseline) = done.baseline {
             self.following = Some(FollowerTask::start(&self.config, baseline));
@@ -366,7 +387,9 @@ impl Daemon {
         let Some(pipeline) = &self.pipeline else {
             return;
         };
-        let Some((state, reason)) = self.status.update(&pipeline.mirror, SystemTime::now()) else {
+        let now = SystemTime::now();
+        let changed = self.status.update(&pipeline.mirror, &self.checkpoint, now);
+        let Some((state, reason)) = changed else {
             return;
         };
         let line = match reason {
@@ -375,7 +398,7 @@ impl Daemon {
         };
         match state {
             State::Live => info!("{line}"),
-            State::Guarded | State::Unreadable => warn!("{line}"),
+            State::Guarded | State::Unreadable | State::Stale => warn!("{line}"),
             // The reason is logged when the connection is lost.
             State::Reconnecting => {}
         }

@@ -35,6 +35,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use cloudhosts_config::{Account, Unit};
 use cloudhosts_config::{Config, ConfigError, Exposure, hide_passwords};
+use cloudhosts_registry::check_client_certificate;
 
 /// Mirrors Redis hashes of role names, and hands them to every process that
 /// resolves a name.
@@ -95,6 +96,12 @@ fn check(arguments: &Arguments, on_command_line: Option<Exposure>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let fits = || check_client_certificate(&config.redis);
+    let checked = account.as_ref().map(|account| account.act(fits));
+    if let Err(fault) = checked.and_then(Result::ok).unwrap_or_else(fits) {
+        eprintln!("cloudhosts-cached: {fault}");
+        return ExitCode::from(2);
+    }
     config.adopt_credential(&unit);
     let lacks = config.lacks_password() && unit.credential.is_none();
     if rustix::process::geteuid().is_root() && lacks {

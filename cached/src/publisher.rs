@@ -245,6 +245,7 @@ fn set(writer: &mut RegionWriter, role: &Role<'_>) -> Result<(), WriteError> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     use cloudhosts_config::Config;
     use cloudhosts_registry::Pairs;
@@ -282,6 +283,7 @@ mod tests {
                 outcome: Ok(changes),
             }],
             full: None,
+            latency: Duration::ZERO,
             checkpoint: Checkpoint::default(),
         }
     }

@@ -1,6 +1,8 @@
 //! What a new configuration changes in a running daemon.
 
-use cloudhosts_config::Config;
+use std::path::Path;
+
+use cloudhosts_config::{Config, Redis};
 
 /// The keys in which a new configuration differs from the one in effect.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,8 +45,16 @@ impl Difference {
             "redis.password_file",
             old.password_file != new.password_file,
         );
+        applied.note(
+            "redis.password_command",
+            old.password_command != new.password_command,
+        );
         applied.note("redis.ca_file", old.ca_file != new.ca_file);
+        applied.note("redis.cert_file", cert_file(old) != cert_file(new));
+        applied.note("redis.key_file", key_file(old) != key_file(new));
+        applied.note("redis.server_name", old.server_name != new.server_name);
         applied.note("redis.sentinel", old.sentinel != new.sentinel);
+        applied.note("redis.master_scheme", old.master_tls != new.master_tls);
         applied.note(
             "redis.connect_timeout",
             old.connect_timeout != new.connect_timeout,
@@ -54,6 +64,14 @@ impl Difference {
             pending: pending.keys,
         }
     }
+}
+
+fn cert_file(redis: &Redis) -> Option<&Path> {
+    Some(&redis.certificate.as_ref()?.certificate)
+}
+
+fn key_file(redis: &Redis) -> Option<&Path> {
+    Some(&redis.certificate.as_ref()?.key)
 }
 
 /// The keys that differ.
@@ -91,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn another_source_of_the_password_is_named() {
+        let old = config("[redis]\npassword_file = '/p'\n");
+        let mut new = config("[redis]\npassword_command = ['/c']\n");
+        let difference = Difference::settle(&old, &mut new);
+        let keys = ["redis.password_file", "redis.password_command"];
+        assert_eq!(difference.applied, keys);
+    }
+
+    #[test]
     fn each_key_that_differs_is_named() {
         let old = config("");
         let mut same = config("");
@@ -100,7 +127,8 @@ mod tests {
                    state_dir = '/d'\nstatus_file = '/f'\nresync_interval = '1s'\n\
                    poll_interval = '1s'\nstale_max = '1s'\norder = 'fixed'\nreverse = false\n[redis]\n\
                    urls = ['redis://s']\nusername = 'u'\npassword_file = '/p'\nca_file = '/c'\n\
-                   sentinel = 'm'\nconnect_timeout = '1s'\n";
+                   cert_file = '/c'\nkey_file = '/k'\nserver_name = 's.example'\n\
+                   sentinel = 'm'\nmaster_scheme = 'rediss'\nconnect_timeout = '1s'\n";
         let mut new = config(all);
         let difference = Difference::settle(&old, &mut new);
         let keys = |text: &str| -> Vec<String> {

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 struct Shared {
     region: RwLock<Option<Arc<Region>>>,
+    /// How many clients have got it.
+    attaches: AtomicU64,
 }
 
 impl Server {
@@ -98,6 +101,11 @@ impl Server {
         if let Some(before) = before {
             before.mark_moved();
         }
+    }
+
+    /// How many clients have been given a region since the start.
+    pub(crate) fn attaches(&self) -> u64 {
+        self.shared.attaches.load(Ordering::Relaxed)
     }
 
     /// Tells clients that the daemon exits, and removes the socket, so that new
@@ -240,6 +248,9 @@ impl Acceptor {
             } else {
                 info!("clients are served again");
             }
+        }
+        if sent.is_ok() {
+            shared.attaches.fetch_add(1, Ordering::Relaxed);
         }
         // The end of the message; what the client does not read is counted.
         if sent.is_ok() && shutdown(&client, Shutdown::Write).is_ok() {

@@ -8,8 +8,9 @@ use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
 use cloudhosts_config::printable::reason;
 use cloudhosts_config::status::{
-    ConfigStatus, FullRead, HashStatus, RedisStatus, Rejected, State, Status, Unwritten,
+    ConfigStatus, FullRead, HashStatus, MasterLink, RedisStatus, Rejected, State, Status, Unwritten,
 };
+use cloudhosts_registry::follow::Checkpoint;
 use tracing::warn;
 
 use crate::last_good::{EVERYBODY, write_whole};
@@ -59,6 +60,7 @@ impl StatusFile {
                 addresses: 0,
                 table_bytes: 0,
                 publishes: 0,
+                attaches: 0,
                 rejected: Rejected::default(),
                 config: Some(in_effect(config, Vec::new(), now)),
                 unwritten: None,
@@ -78,6 +80,8 @@ impl StatusFile {
             endpoint: endpoint.into(),
             mode: Some(mode.into()),
             since: now,
+            latency_ms: None,
+            master_link: None,
         });
         self.trouble = "connected, but not all hashes have been read yet".into();
         self.change();
@@ -117,21 +121,50 @@ impl StatusFile {
             endpoint: endpoint.into(),
             mode: None,
             since,
+            latency_ms: None,
+            master_link: None,
         });
         self.connected = false;
         self.trouble = why.into();
         self.change();
     }
 
+    /// The link of the followed replica to its master has changed.
+    pub(crate) fn master_link(&mut self, link: Option<MasterLink>) {
+        if let Some(redis) = &mut self.status.redis {
+            redis.master_link = link;
+            self.change();
+        }
+    }
+
+    /// Whether a replica is followed that hears of no change.
+    fn is_stale(&self) -> bool {
+        let link = self
+            .status
+            .redis
+            .as_ref()
+            .and_then(|redis| redis.master_link);
+        link == Some(MasterLink::Down)
+    }
+
     /// Something was read, of which these fields are rejected.
-    pub(crate) fn read(&mut self, full: Option<Duration>, rejected: &Rejected, now: SystemTime) {
+    pub(crate) fn read(
+        &mut self,
+        full: Option<Duration>,
+        latency: Option<Duration>,
+        rejected: &Rejected,
+        now: SystemTime,
+    ) {
         self.status.rejected.clone_from(rejected);
         if let Some(cost) = full {
             self.connected = true;
-            self.status.last_full_read = Some(FullRead {
-                at: now,
-                cost_ms: cost.as_secs_f64() * 1000.0,
-            });
+            let cost_ms = milliseconds(cost);
+            self.status.last_full_read = Some(FullRead { at: now, cost_ms });
+        }
+        if let Some(redis) = &mut self.status.redis
+            && latency.is_some()
+        {
+            redis.latency_ms = latency.map(milliseconds);
         }
         self.change();
     }
@@ -181,8 +214,16 @@ impl StatusFile {
 
     /// Updates the hashes and the state from the mirror. Returns the state if it
     /// has changed.
-    pub(crate) fn update(&mut self, mirror: &Mirror, now: SystemTime) -> Option<(State, &str)> {
+    pub(crate) fn update(
+        &mut self,
+        mirror: &Mirror,
+        checkpoint: &Checkpoint,
+        now: SystemTime,
+    ) -> Option<(State, &str)> {
         self.status.hashes = mirror.hashes();
+        for hash in &mut self.status.hashes {
+            hash.log_position = checkpoint.log_position(&hash.key);
+        }
         let unreadable = self.status.hashes.iter().find_map(|hash| {
             let why = hash.unreadable.as_ref()?;
             Some(format!("the hash {} can't be read: {why}", hash.key))
@@ -204,6 +245,10 @@ impl StatusFile {
                  run: cloudhosts accept [ROLE]"
             );
             (State::Guarded, reason)
+        } else if self.is_stale() {
+            let reason = "this Redis is a replica whose link to its master is down: changes do not \
+                          arrive until the master is back, or another Redis is in urls";
+            (State::Stale, reason.to_owned())
         } else {
             (State::Live, String::new())
         };
@@ -232,10 +277,12 @@ impl StatusFile {
         Some(gathered.max(rested))
     }
 
-    /// Writes the file if that is due; true if it was.
-    pub(crate) fn write(&mut self, now: Instant) -> bool {
+    /// Writes the file if that is due; true if it was. `attaches` is how many clients
+    /// have got the table by now.
+    pub(crate) fn write(&mut self, attaches: u64, now: Instant) -> bool {
         let due = self.wakes(now).is_some_and(|next| next <= now);
         if due {
+            self.status.attaches = attaches;
             self.written = Some(now);
             self.write_now();
         }
@@ -268,6 +315,10 @@ impl StatusFile {
         self.status.reason = "the daemon was stopped".into();
         self.write_now();
     }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 fn in_effect(config: &Config, pending: Vec<String>, now: SystemTime) -> ConfigStatus {

@@ -7,6 +7,7 @@ mod acl;
 mod child;
 mod completions;
 mod dns;
+mod gateway_token;
 mod getent;
 mod history;
 mod inspect;
@@ -54,7 +55,7 @@ struct Cli {
 const GLOBAL: &str = "Global options";
 
 /// The subcommands that do not read the configuration, and do not show these options.
-const UNCONFIGURED: [&str; 2] = ["nsswitch", "completions"];
+const UNCONFIGURED: [&str; 3] = ["gateway-token", "nsswitch", "completions"];
 
 #[derive(Debug, Args)]
 struct GlobalOptions {
@@ -78,6 +79,8 @@ enum CliCommand {
     History(history::HistoryArgs),
     /// Print the ACL rules that Redis needs for the daemon and for registering
     Acl(acl::AclArgs),
+    /// Make a token for a client of the gateway
+    GatewayToken(gateway_token::GatewayTokenArgs),
     #[command(flatten)]
     Inspect(inspect::InspectCommand),
     /// Add cloudhosts to the hosts: line of nsswitch.conf, or remove it
@@ -189,6 +192,7 @@ fn run(cli: &Cli) -> Result<Outcome, Failure> {
             let registrar = load(Config::load_to_register_without_secrets).map_err(usage)?;
             acl::run(&daemon, &registrar)
         }
+        CliCommand::GatewayToken(args) => gateway_token::run(args),
         CliCommand::Inspect(command) => inspect::run(command, load(Config::load_without_secrets)),
         // Packages call it, whatever the configuration is like.
         CliCommand::Nsswitch(args) => nsswitch::run(args),

@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cloudhosts_table::{Name, Order};
+use rustls_pki_types::ServerName;
 use serde::Deserialize;
 
 use crate::dns_table::{Dns, DnsTable};
 use crate::endpoint::Endpoint;
 use crate::error::{ConfigError, ConfigText, Places};
+use crate::gateway_access::{GatewayAccess, GatewayTable};
+use crate::password_command::PasswordCommand;
 use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
-use crate::secrets::{self, PasswordReader};
+use crate::secrets::{self, CertificateFiles, PasswordReader};
 use crate::values::{
     self, AbsolutePath, Allow, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax,
     UrlsError, ZoneText, standard_urls,
@@ -53,6 +56,8 @@ pub struct Config {
     pub reverse: bool,
     /// Where Redis is.
     pub redis: Redis,
+    /// The gateway to register through, instead of Redis.
+    pub gateway: Option<GatewayAccess>,
     /// How cloudhosts-dns answers.
     pub dns: Dns,
     /// The file this was read from; none if the defaults apply.
@@ -72,10 +77,18 @@ pub struct Redis {
     /// The file with the password, where the URL has none. It is read again at
     /// each connect. The systemd credential `redis-password` replaces it.
     pub password_file: Option<PathBuf>,
+    /// The command that prints the password, where the URL has none; then there is no password file.
+    pub password_command: Option<PasswordCommand>,
     /// The CA to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// What this machine shows to a server that wants a certificate of its clients.
+    pub certificate: Option<CertificateFiles>,
+    /// The name that a certificate is verified for where the host is an address.
+    pub server_name: Option<ServerName<'static>>,
     /// The master that sentinels watch; `urls` are then those of the sentinels.
     pub sentinel: Option<String>,
+    /// Whether that master is reached inside TLS; none: as the sentinel that names it.
+    pub master_tls: Option<bool>,
     /// The time limit for the lookup of the host, connecting and the TLS handshake.
     pub connect_timeout: Duration,
     /// The password that the unit passes to the daemon, where this is another
@@ -102,6 +115,7 @@ struct ConfigFile {
     order: OrderText,
     reverse: Reverse,
     redis: RedisTable,
+    gateway: GatewayTable,
     dns: DnsTable,
 }
 
@@ -156,6 +170,8 @@ impl Config {
         let mut redis = Redis::standard();
         let mut places = source.places();
         file.redis.put_into(&mut redis, &mut places, &source)?;
+        let mut gateway = None;
+        file.gateway.put_into(&mut gateway, &mut places, &source)?;
         let path = |path: Option<AbsolutePath>, default: &str| {
             path.and_then(|path| path.0)
                 .unwrap_or_else(|| PathBuf::from(default))
@@ -176,6 +192,7 @@ impl Config {
             order: file.order.0,
             reverse: file.reverse.0,
             redis,
+            gateway,
             dns: file.dns.into(),
             file: None,
             urls_from,
@@ -193,19 +210,28 @@ impl Config {
         of_url.or(redis.username.as_deref())
     }
 
+    /// Whether Redis is elsewhere than where it is looked for by default. Where a gateway is configured
+    /// this tells whether there is a Redis to ask, too.
+    #[must_use]
+    pub fn names_redis(&self) -> bool {
+        self.redis.urls != standard_urls()
+    }
+
     /// The same without a login.
     #[must_use]
     pub fn without_login(&self) -> Config {
         let mut config = self.clone();
         config.redis.username = None;
         config.redis.password_file = None;
+        config.redis.password_command = None;
         for url in &mut config.redis.urls {
             (url.username, url.password) = (None, None);
         }
         config
     }
 
-    /// Overrides the file with `--redis-url` and `--hash`, if given.
+    /// Overrides the file with `--redis-url` and `--hash`, if given. With a URL of Redis no gateway
+    /// is asked.
     ///
     /// # Errors
     /// Names the option and says what to do.
@@ -219,6 +245,7 @@ impl Config {
             };
             self.redis.urls = read.map_err(|why| ConfigError::option("--redis-url", &why))?;
             self.urls_from = None;
+            self.gateway = None;
         }
         if !hashes.is_empty() {
             self.hashes = values::check_hashes(hashes.to_vec())
@@ -235,8 +262,12 @@ impl Redis {
             urls: standard_urls(),
             username: None,
             password_file: None,
+            password_command: None,
             ca_file: None,
+            certificate: None,
+            server_name: None,
             sentinel: None,
+            master_tls: None,
             connect_timeout: Duration::from_secs(2),
             adopted: None,
             password_reader: PasswordReader::Daemon,

@@ -126,11 +126,16 @@ impl Endpoint {
         self
     }
 
-    /// The master this sentinel named: reached as the sentinel is, in the
-    /// database its URL names, with the credentials of the configuration.
+    /// Whether it is reached inside TLS.
     #[must_use]
-    pub fn master_at(&self, host: String, port: u16) -> Endpoint {
-        let tls = matches!(self.address, Address::Tcp { tls: true, .. });
+    pub fn is_tls(&self) -> bool {
+        matches!(self.address, Address::Tcp { tls: true, .. })
+    }
+
+    /// The master this sentinel named, inside TLS or not: in the database its URL names, with the
+    /// credentials of the configuration.
+    #[must_use]
+    pub fn master_at(&self, host: String, port: u16, tls: bool) -> Endpoint {
         Endpoint {
             address: Address::Tcp {
                 host,
@@ -373,7 +378,7 @@ mod tests {
     fn a_sentinel_has_its_own_port() {
         let sentinel = Endpoint::parse("rediss://u:p@s/4").unwrap().into_sentinel();
         assert_eq!(sentinel.to_string(), "rediss://s:26379/4");
-        let master = sentinel.master_at("10.0.0.1".into(), 6379);
+        let master = sentinel.master_at("10.0.0.1".into(), 6379, true);
         assert_eq!(master.to_string(), "rediss://10.0.0.1:6379/4");
         assert_eq!(master.password, None);
     }

@@ -77,10 +77,20 @@ pub(crate) fn shown(path: &Path) -> String {
     reason(&path.to_string_lossy())
 }
 
-/// Where `password_file` and `ca_file` are set, for errors about them.
+/// Where the files of `[redis]` and `[gateway]` are named, for errors about them.
 pub(crate) struct Places {
     pub(crate) password_file: String,
+    pub(crate) password_command: String,
     pub(crate) ca_file: String,
+    pub(crate) certificate: CertificatePlaces,
+    pub(crate) token_file: String,
+    pub(crate) gateway_ca_file: String,
+}
+
+/// Where `cert_file` and `key_file` are set.
+pub(crate) struct CertificatePlaces {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 /// The text of a configuration file.
@@ -130,7 +140,14 @@ impl ConfigText {
     pub(crate) fn places(&self) -> Places {
         Places {
             password_file: self.place(None),
+            password_command: self.place(None),
             ca_file: self.place(None),
+            token_file: self.place(None),
+            gateway_ca_file: self.place(None),
+            certificate: CertificatePlaces {
+                certificate: self.place(None),
+                key: self.place(None),
+            },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Passwords that other users can read.
+//! Passwords and tokens that other users can read.
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
@@ -11,8 +11,8 @@ use crate::error::shown;
 const READ: u32 = 0o004;
 const ENTER: u32 = 0o001;
 
-/// A place where other users of this machine can read a password of Redis.
-/// Displays as what is wrong, without the password.
+/// A place where other users of this machine can read a password of Redis, or a token.
+/// Displays as what is wrong, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exposure {
     /// The command line, since every user can list processes. The program has
@@ -22,6 +22,8 @@ pub enum Exposure {
     CommandLine(String),
     /// The password file.
     PasswordFile(PathBuf),
+    /// The file with the token of a gateway.
+    TokenFile(PathBuf),
     /// The configuration, which has the password in `urls`.
     Configuration(PathBuf),
 }
@@ -34,7 +36,9 @@ impl Exposure {
             Exposure::CommandLineHidden | Exposure::CommandLine(_) | Exposure::Configuration(_) => {
                 "put the password into a file of its own, and name that by password_file".to_owned()
             }
-            Exposure::PasswordFile(path) => format!("run: chmod o-rwx {}", shown(path)),
+            Exposure::PasswordFile(path) | Exposure::TokenFile(path) => {
+                format!("run: chmod o-rwx {}", shown(path))
+            }
         }
     }
 }
@@ -53,6 +57,13 @@ impl fmt::Display for Exposure {
             ),
             Exposure::PasswordFile(path) => {
                 write!(f, "everybody can read the password file {}", shown(path))
+            }
+            Exposure::TokenFile(path) => {
+                write!(
+                    f,
+                    "everybody can read the file with the token of the gateway, {}",
+                    shown(path)
+                )
             }
             Exposure::Configuration(path) => write!(
                 f,
@@ -74,6 +85,15 @@ impl Config {
         {
             exposures.push(Exposure::PasswordFile(path));
         }
+        let token = self
+            .gateway
+            .as_ref()
+            .and_then(|gateway| gateway.token_file.clone());
+        exposures.extend(
+            token
+                .filter(|file| everybody_reads(file))
+                .map(Exposure::TokenFile),
+        );
         let urls = &self.redis.urls;
         if let Some(file) = &self.urls_from
             && urls.iter().any(|url| url.password.is_some())
@@ -87,7 +107,7 @@ impl Config {
 
 /// Whether the modes of a file, and of the directories above it, let every user
 /// read it. False where that cannot be determined.
-fn everybody_reads(path: &Path) -> bool {
+pub(crate) fn everybody_reads(path: &Path) -> bool {
     let allows = |path: &Path, right: u32| {
         std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & right != 0)
     };

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::{ConfigError, ConfigText, Places};
+use crate::gateway_access::{self, GatewayTable};
 use crate::paths::REGISTER_FILE;
 use crate::redis_table::RedisTable;
 use crate::secrets::{self, PasswordReader};
@@ -19,6 +20,7 @@ use crate::values::Hashes;
 struct RegisterFile {
     hashes: Option<Hashes>,
     redis: RedisTable,
+    gateway: GatewayTable,
 }
 
 impl Config {
@@ -30,7 +32,10 @@ impl Config {
     /// Names the file and the line, and says what to do.
     pub fn load_to_register(path: Option<&Path>) -> Result<Config, ConfigError> {
         let (config, places) = read(path)?;
-        secrets::check(&config.redis, &places)?;
+        match &config.gateway {
+            Some(gateway) => gateway_access::check(gateway, &places)?,
+            None => secrets::check(&config.redis, &places)?,
+        }
         Ok(config)
     }
 
@@ -70,7 +75,9 @@ impl Config {
         if let Some(hashes) = written.hashes {
             self.hashes = hashes.0;
         }
-        table.put_into(&mut self.redis, places, &source)
+        table.put_into(&mut self.redis, places, &source)?;
+        let gateway = written.gateway;
+        gateway.put_into(&mut self.gateway, places, &source)
     }
 }
 
@@ -139,12 +146,65 @@ mod tests {
     }
 
     #[test]
+    fn a_password_has_one_source() {
+        let command = "[redis]\npassword_command = ['/token', 'reader']\n";
+        let config = read(command, "[redis]\nusername = 'registrar'\n").unwrap();
+        assert_eq!(config.redis.password_command, None);
+        let config = read(command, "[redis]\npassword_file = '/etc/writer'\n").unwrap();
+        assert_eq!(config.redis.password_command, None);
+        let config = read(DAEMON, "[redis]\npassword_command = ['/token', 'a b']\n").unwrap();
+        assert_eq!(config.redis.password_file, None);
+        let command = config.redis.password_command.unwrap();
+        assert_eq!(
+            (command.program(), command.arguments()),
+            ("/token", &["a b".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn another_gateway_never_gets_the_token_of_the_first() {
+        let gateway = "[gateway]\nurl = 'https://a'\ntoken_file = '/a'\nca_file = '/ca'\n";
+        let of = |register: &str| read(gateway, register).unwrap().gateway;
+        let token = of("[gateway]\ntoken_file = '/b'\n").unwrap();
+        assert_eq!(token.url.to_string(), "https://a");
+        assert_eq!(token.token_file.as_deref(), Some(Path::new("/b")));
+        assert_eq!(token.ca_file.as_deref(), Some(Path::new("/ca")));
+        let other = of("[gateway]\nurl = 'https://b'\n").unwrap();
+        assert_eq!((other.token_file, other.ca_file), (None, None));
+        assert_eq!(of("[gateway]\nurl = ''\n"), None);
+    }
+
+    #[test]
+    fn another_certificate_comes_with_its_own_key_and_another_redis_without_sentinels() {
+        let daemon = "[redis]\nurls = ['redis://s']\nsentinel = 'm'\nmaster_scheme = 'rediss'\n\
+                      cert_file = '/daemon.crt'\nkey_file = '/daemon.key'\n";
+        let config = read(daemon, "").unwrap();
+        let files = config.redis.certificate.unwrap();
+        assert_eq!(files.key, Path::new("/daemon.key"));
+        assert_eq!(config.redis.master_tls, Some(true));
+        let config = read(
+            daemon,
+            "[redis]\nurls = ['redis://r']\nsentinel = ''\ncert_file = '/r.pem'\n\
+             key_file = '/r.pem'\n",
+        );
+        let config = config.unwrap();
+        let files = config.redis.certificate.unwrap();
+        assert_eq!(
+            (files.certificate, files.key),
+            ("/r.pem".into(), "/r.pem".into())
+        );
+        assert_eq!(config.redis.master_tls, None);
+        assert!(read(daemon, "[redis]\ncert_file = '/r.crt'\n").is_err());
+    }
+
+    #[test]
     fn a_key_that_does_not_belong_there_is_named_with_its_line() {
         for (text, line) in [
             ("hashes = ['a']\nsocket = '/s'\n", 2),
             ("[redis]\n\nuser = 'x'\n", 3),
             ("[redis]\nsentinel = 'm'\n", 2),
             ("hashes = []\n", 1),
+            ("[gateway]\ntoken_file = '/t'\n", 2),
         ] {
             let said = read(DAEMON, text).unwrap_err().to_string();
             let start = format!("{REGISTER_FILE}:{line}: ");

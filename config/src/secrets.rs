@@ -1,17 +1,18 @@
-//! The files the configuration names: the password and the CA.
+//! The files the configuration names: the password, the CA and the client certificate.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
 use crate::config::Config;
 use crate::config::Redis;
 use crate::endpoint::Secret;
 use crate::error::{ConfigError, Places, RUN_AS_ANOTHER, shown};
+use crate::exposure::everybody_reads;
 use crate::unit::{Credential, Unit};
 
 /// Most bytes of a password file or a CA file that are read.
@@ -33,10 +34,10 @@ pub struct FileError {
     /// Which file.
     pub path: PathBuf,
     /// The key that names it.
-    key: &'static str,
+    pub(crate) key: &'static str,
     /// What is wrong with it, and what to do.
-    why: String,
-    remedy: &'static str,
+    pub(crate) why: String,
+    pub(crate) remedy: &'static str,
 }
 
 /// What is wrong with a file that can't be used.
@@ -76,26 +77,132 @@ pub(crate) enum PasswordReader {
     Registrar,
 }
 
+/// A certificate and its key: `cert_file` and `key_file` of a client, `cert` and `key` of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, with those of intermediate authorities behind it.
+    pub certificate: PathBuf,
+    /// Its key, which other users may not read.
+    pub key: PathBuf,
+}
+
+/// A client certificate with its key, as the files have them now. Whether they fit is not checked.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The certificate, with those of intermediate authorities behind it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl CertificateFiles {
+    /// Reads both. This blocks on the disk.
+    ///
+    /// # Errors
+    /// One of the files can't be used.
+    pub fn read(&self) -> Result<ClientCertificate, FileError> {
+        Ok(ClientCertificate {
+            chain: self.chain()?,
+            key: self.key()?,
+        })
+    }
+
+    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, FileError> {
+        certificates(
+            &self.certificate,
+            "cert_file",
+            "name a PEM file with the certificate of this client, readable for this user",
+        )
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, FileError> {
+        let refuse = |code, why: &str, remedy| FileError {
+            code,
+            path: self.key.clone(),
+            key: "key_file",
+            why: why.to_owned(),
+            remedy,
+        };
+        let readable =
+            "name a PEM file with the unencrypted key of cert_file, readable for this user";
+        let bytes = read(&self.key)
+            .map_err(|error| refuse((&error).into(), &error.to_string(), readable))?;
+        if everybody_reads(&self.key) {
+            let why = "every user of this machine can read the key";
+            let remedy = "take that right from the others (chmod o-rwx); if they may have used it, \
+                          have a new key certified";
+            return Err(refuse(FileErrorCode::Unusable, why, remedy));
+        }
+        PrivateKeyDer::from_pem_slice(&bytes)
+            .map_err(|_| refuse(FileErrorCode::Unusable, "it holds no key in PEM", readable))
+    }
+
+    /// That the key is not that of the certificate, or of a kind that can't be used.
+    #[must_use]
+    pub fn mismatch(&self, why: &str) -> FileError {
+        FileError {
+            code: FileErrorCode::Unusable,
+            path: self.key.clone(),
+            key: "key_file",
+            why: format!(
+                "it does not fit cert_file {} ({why})",
+                shown(&self.certificate)
+            ),
+            remedy: "put the key of that certificate there, RSA, ECDSA or Ed25519",
+        }
+    }
+}
+
+/// Reads the certificates of a PEM file that this key names.
+fn certificates(
+    path: &Path,
+    key: &'static str,
+    remedy: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let refuse = |code, why: &str| FileError {
+        code,
+        path: path.to_owned(),
+        key,
+        why: why.to_owned(),
+        remedy,
+    };
+    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
+        }
+        Ok(found) => Ok(found),
+        Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
+    }
+}
+
 impl Redis {
     /// The file the password is in, if there is one.
     pub(crate) fn password_path(&self) -> Option<PathBuf> {
+        if self.password_command.is_some() {
+            return None;
+        }
         match &self.password_file {
             Some(file) => match self.password_reader {
                 PasswordReader::Registrar if File::open(file).is_err() => {
-                    credential().or_else(|| Some(file.clone()))
+                    credential(CREDENTIAL).or_else(|| Some(file.clone()))
                 }
                 PasswordReader::Registrar | PasswordReader::Daemon => Some(file.clone()),
             },
-            None => credential().or_else(|| Some(self.adopted.as_ref()?.path.clone())),
+            None => credential(CREDENTIAL).or_else(|| Some(self.adopted.as_ref()?.path.clone())),
         }
     }
 
     /// Whether there is a password.
     fn has_password(&self) -> bool {
-        self.password_path().is_some() || self.urls.iter().any(|url| url.password.is_some())
+        self.password_command.is_some()
+            || self.password_path().is_some()
+            || self.urls.iter().any(|url| url.password.is_some())
     }
 
-    /// Reads the password as it is now. This blocks on the disk.
+    /// Reads the password as it is now in its file, if there is one: with `password_command` there is
+    /// none. This blocks on the disk.
     ///
     /// # Errors
     /// The file can't be used.
@@ -115,25 +222,7 @@ impl Redis {
     /// # Errors
     /// The file can't be used.
     pub fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, FileError> {
-        let Some(path) = &self.ca_file else {
-            return Ok(None);
-        };
-        let refuse = |code, why: &str| FileError {
-            code,
-            path: path.clone(),
-            key: "ca_file",
-            why: why.to_owned(),
-            remedy: "name a PEM file with the CA's certificate, readable for this user",
-        };
-        let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-        match found {
-            Ok(found) if found.is_empty() => {
-                Err(refuse(FileErrorCode::Unusable, "it holds no certificate"))
-            }
-            Ok(found) => Ok(Some(found)),
-            Err(_) => Err(refuse(FileErrorCode::Unusable, "it is not PEM")),
-        }
+        self.ca_file.as_deref().map(read_authorities).transpose()
     }
 }
 
@@ -142,7 +231,7 @@ impl Config {
     /// credential, if the configuration names no password file and this user may
     /// read the credential. This blocks on the disk.
     pub fn adopt_credential(&mut self, unit: &Unit) {
-        if self.redis.password_path().is_some() {
+        if self.redis.password_path().is_some() || self.redis.password_command.is_some() {
             return;
         }
         let mut files = vec![Path::new(RUNNING).join(CREDENTIAL)];
@@ -173,31 +262,68 @@ impl Config {
     }
 }
 
+/// Reads the certificates of a CA from a file.
+pub(crate) fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let remedy = "name a PEM file with the CA's certificate, readable for this user";
+    certificates(path, "ca_file", remedy)
+}
+
 /// Reads the password from a file.
 fn read_password(path: &Path, reader: PasswordReader) -> Result<Secret, FileError> {
-    let refuse = |code, why: &str| FileError {
+    read_secret(path, |code, why| FileError {
         code,
         path: path.to_owned(),
         key: "password_file",
-        why: why.to_owned(),
+        why,
         remedy: match (reader, code) {
             (PasswordReader::Registrar, FileErrorCode::Denied) => RUN_AS_ANOTHER,
             _ => "put the password there, readable for this user",
         },
+    })
+}
+
+/// Reads the secret of a gateway's token from a file. It goes into a header of HTTP, so it is one
+/// printable word.
+pub(crate) fn read_token(path: &Path) -> Result<Secret, FileError> {
+    let refuse = |code, why| FileError {
+        code,
+        path: path.to_owned(),
+        key: "token_file",
+        why,
+        remedy: match code {
+            FileErrorCode::Denied => RUN_AS_ANOTHER,
+            FileErrorCode::Unusable => {
+                "put the secret there that `cloudhosts gateway-token` printed, alone on one line"
+            }
+        },
     };
-    let unusable = |why| refuse(FileErrorCode::Unusable, why);
-    let bytes = read(path).map_err(|error| refuse((&error).into(), &error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(unusable("it is empty")),
-        password => Ok(Secret::new(password.to_owned())),
+    let token = read_secret(path, refuse)?;
+    if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(token)
+    } else {
+        let why = "it is not one word".to_owned();
+        Err(refuse(FileErrorCode::Unusable, why))
     }
 }
 
-/// The file of systemd's credential, if there is one.
-fn credential() -> Option<PathBuf> {
+/// Reads a secret from a file.
+fn read_secret(
+    path: &Path,
+    refuse: impl Fn(FileErrorCode, String) -> FileError,
+) -> Result<Secret, FileError> {
+    let unusable = |why: &str| refuse(FileErrorCode::Unusable, why.to_owned());
+    let bytes = read(path).map_err(|error| refuse((&error).into(), error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(unusable("it is empty")),
+        secret => Ok(Secret::new(secret.to_owned())),
+    }
+}
+
+/// The file of systemd's credential of this name, if there is one.
+pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let file = Path::new(&directory).join(CREDENTIAL);
+    let file = Path::new(&directory).join(name);
     (!is_blank(&file)).then_some(file)
 }
 
@@ -215,13 +341,27 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Checks that both files can be read.
+/// Checks that the files can be read.
 pub(crate) fn check(redis: &Redis, places: &Places) -> Result<(), ConfigError> {
     redis
         .password()
         .map_err(|error| ConfigError::faulty(&places.password_file, error))?;
+    if let Some(command) = &redis.password_command {
+        command
+            .check()
+            .map_err(|error| ConfigError::faulty(&places.password_command, error))?;
+    }
     redis
         .authorities()
         .map_err(|error| ConfigError::faulty(&places.ca_file, error))?;
+    if let Some(files) = &redis.certificate {
+        let at = &places.certificate;
+        files
+            .chain()
+            .map_err(|error| ConfigError::faulty(&at.certificate, error))?;
+        files
+            .key()
+            .map_err(|error| ConfigError::faulty(&at.key, error))?;
+    }
     Ok(())
 }

@@ -44,6 +44,10 @@ pub struct Status {
     pub table_bytes: u64,
     /// Changes published since the daemon started.
     pub publishes: u64,
+    /// Clients that were given the table since the daemon started, as counted when
+    /// this was written.
+    #[serde(default)]
+    pub attaches: u64,
     /// What in Redis is rejected.
     pub rejected: Rejected,
     /// The configuration in effect.
@@ -112,6 +116,8 @@ pub enum State {
     Guarded,
     /// A hash can't be read: its previous content remains in use.
     Unreadable,
+    /// It follows a replica whose link to its master is down.
+    Stale,
 }
 
 impl std::fmt::Display for State {
@@ -121,12 +127,13 @@ impl std::fmt::Display for State {
             State::Reconnecting => "reconnecting",
             State::Guarded => "guarded",
             State::Unreadable => "unreadable",
+            State::Stale => "stale",
         })
     }
 }
 
 /// The connection to Redis.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RedisStatus {
     /// Where it is, without a password.
     pub endpoint: String,
@@ -136,6 +143,23 @@ pub struct RedisStatus {
     /// Since when it is so.
     #[serde(with = "timestamp")]
     pub since: SystemTime,
+    /// How long the last reply took in which something was read, in milliseconds;
+    /// none before the first.
+    #[serde(default)]
+    pub latency_ms: Option<f64>,
+    /// Whether this replica hears of its master; none for a master, or where it is not known.
+    #[serde(default)]
+    pub master_link: Option<MasterLink>,
+}
+
+/// The link of a replica to its master, as `INFO replication` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MasterLink {
+    /// It hears of every change.
+    Up,
+    /// It hears of none: what it has may be old.
+    Down,
 }
 
 /// One hash.
@@ -153,6 +177,10 @@ pub struct HashStatus {
     /// Of these, the fields of roles that `allow` leaves out.
     #[serde(default)]
     pub filtered: Option<usize>,
+    /// The entry up to which its change log was read; none before that, and where
+    /// it has no log.
+    #[serde(default)]
+    pub log_position: Option<String>,
     /// Why it can't be read; its previous content remains in use.
     pub unreadable: Option<String>,
     /// The same as a code.

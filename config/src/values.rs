@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudhosts_table::{MAX_HASHES, MAX_KEY, Name, Order};
+use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use thiserror::Error;
@@ -155,6 +156,59 @@ impl<'de> Deserialize<'de> for ZoneText {
             Err(why) => Err(D::Error::custom(format!(
                 "{why}; write one such as \"eu-1a\", or \"\" for none"
             ))),
+        }
+    }
+}
+
+/// The name that certificates are verified for, or none where it is empty.
+pub(crate) struct ServerNameText(pub(crate) Option<ServerName<'static>>);
+
+impl<'de> Deserialize<'de> for ServerNameText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ServerNameText, D::Error> {
+        let text = from.deserialize_str(TextVisitor("a host name in quotes"))?;
+        if text.is_empty() {
+            return Ok(ServerNameText(None));
+        }
+        ServerName::try_from(text)
+            .map(|name| ServerNameText(Some(name)))
+            .map_err(|_| {
+                D::Error::custom(
+                    "this is neither a host name nor an address; write the name as it is in the \
+                     certificate, such as \"redis.example.com\"",
+                )
+            })
+    }
+}
+
+/// The scheme of the Redis that sentinels name.
+pub(crate) enum SchemeText {
+    /// That of the sentinel's URL.
+    AsSentinel,
+    /// `redis`
+    Plain,
+    /// `rediss`
+    Tls,
+}
+
+impl SchemeText {
+    /// Whether it means TLS; none where the sentinel's URL says.
+    pub(crate) fn tls(&self) -> Option<bool> {
+        match self {
+            SchemeText::AsSentinel => None,
+            SchemeText::Plain => Some(false),
+            SchemeText::Tls => Some(true),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SchemeText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SchemeText, D::Error> {
+        let how = "\"redis\", \"rediss\" (TLS), or \"\" for that of the sentinel's URL";
+        match from.deserialize_str(TextVisitor(how))?.as_str() {
+            "" => Ok(SchemeText::AsSentinel),
+            "redis" => Ok(SchemeText::Plain),
+            "rediss" => Ok(SchemeText::Tls),
+            _ => Err(D::Error::custom(format!("unknown scheme; write {how}"))),
         }
     }
 }

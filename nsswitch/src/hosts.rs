@@ -8,6 +8,11 @@ use std::ops::Range;
 /// The name of the cloudhosts module on the line.
 pub const WORD: &str = "cloudhosts";
 
+/// The services that ask the network, but for those of Avahi, which begin with `mdns`.
+const NETWORK: [&str; 9] = [
+    "dns", "resolve", "sss", "ldap", "nis", "nisplus", "hesiod", "wins", "winbind",
+];
+
 /// One `hosts:` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostsLine {
@@ -58,10 +63,10 @@ impl Service {
         self.name == WORD
     }
 
-    /// Whether it asks the network, or a cache in front of it. Such services belong after
-    /// cloudhosts.
+    /// Whether it asks the network, or a cache in front of it, such as systemd-resolved
+    /// (`resolve`) and sssd (`sss`). Such services belong after cloudhosts.
     pub fn asks_network(&self) -> bool {
-        self.name == "dns" || self.name == "resolve" || self.name.starts_with("mdns")
+        NETWORK.contains(&self.name.as_str()) || self.name.starts_with("mdns")
     }
 
     /// Whether the search may end here for a name that it does not have.

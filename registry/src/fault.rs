@@ -1,4 +1,4 @@
-//! Why there is no connection to Redis, with a code.
+//! Why there is no connection to Redis, or to a gateway, with a code.
 
 use std::fmt;
 use std::io;
@@ -24,10 +24,12 @@ pub struct Fault {
 /// The reasons for which there is no connection, in the order of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultCode {
-    /// This user may not read the password file or the CA file.
+    /// This user may not read the password file, or a file of TLS.
     FileDenied,
     /// One of these files is missing or invalid.
     FileUnusable,
+    /// The command for the password gives none.
+    PasswordCommand,
     /// There is a username, but no password.
     NoPassword,
     /// No CA is trusted.
@@ -52,8 +54,12 @@ pub enum FaultCode {
     CertificateTime,
     /// The certificate is for another host.
     CertificateHost,
-    /// The server requires a client certificate.
+    /// The server requires a client certificate, and none is configured.
     ClientCertificate,
+    /// The server does not accept the client certificate.
+    ClientCertificateRefused,
+    /// The client certificate has expired, the server says.
+    ClientCertificateTime,
     /// The port does not speak TLS.
     NotTls,
     /// The port speaks TLS only.
@@ -95,6 +101,14 @@ pub enum FaultCode {
 }
 
 impl FaultCode {
+    /// Whether the client certificate, which was shown, is what is wrong.
+    fn is_of_client_certificate(self) -> bool {
+        matches!(
+            self,
+            FaultCode::ClientCertificateRefused | FaultCode::ClientCertificateTime
+        )
+    }
+
     /// Whether the port speaks TLS, even if the handshake fails.
     pub(crate) fn proves_tls(self) -> bool {
         matches!(
@@ -104,6 +118,8 @@ impl FaultCode {
                 | FaultCode::CertificateTime
                 | FaultCode::CertificateHost
                 | FaultCode::ClientCertificate
+                | FaultCode::ClientCertificateRefused
+                | FaultCode::ClientCertificateTime
                 | FaultCode::Tls
         )
     }
@@ -153,10 +169,10 @@ impl Fault {
         Fault::new(code, format!("cannot connect: {error}"))
     }
 
-    /// Why the TLS handshake failed.
-    pub(crate) fn handshake(error: &io::Error) -> Fault {
+    /// Why the TLS handshake failed, in which this client certificate was shown.
+    pub(crate) fn handshake(error: &io::Error, shown: Option<&Path>) -> Fault {
         match tls_error(error) {
-            Some(error) => Fault::of_tls(error),
+            Some(error) => Fault::of_tls(error, shown),
             None if is_end(error) => Fault::new(
                 FaultCode::NotTls,
                 "TLS: the connection was closed during the handshake (is this a TLS port?)",
@@ -166,20 +182,20 @@ impl Fault {
     }
 
     /// Why an open connection failed. In TLS 1.3 a client learns only then that a client certificate
-    /// was required.
-    pub(crate) fn io(error: &io::Error) -> Fault {
+    /// was required, or that the one it has shown is refused.
+    pub(crate) fn io(error: &io::Error, shown: Option<&Path>) -> Fault {
         match tls_error(error) {
-            Some(error) => Fault::of_tls(error),
+            Some(error) => Fault::of_tls(error, shown),
             None if is_end(error) => Fault::new(FaultCode::Closed, reason(&error.to_string())),
             None => Fault::new(FaultCode::Lost, reason(&error.to_string())),
         }
     }
 
-    fn of_tls(error: &TlsError) -> Fault {
-        let code = tls_code(error);
+    fn of_tls(error: &TlsError, shown: Option<&Path>) -> Fault {
+        let code = tls_code(error, shown.is_some());
         let why = match code {
             FaultCode::SelfSigned => {
-                "the certificate is that of a CA, or self-signed; give Redis one that a CA has \
+                "the certificate is that of a CA, or self-signed; give the server one that a CA has \
                  signed, and name that CA in ca_file"
             }
             FaultCode::UnknownAuthority => {
@@ -190,20 +206,31 @@ impl Fault {
                 "the certificate has expired or is not valid yet; check its dates, and the clocks"
             }
             FaultCode::CertificateHost => {
-                "the certificate is for another host; write the host in urls as it is in the \
-                 certificate"
+                "the certificate is for another host; write the host in the URL as it is in the \
+                 certificate, or, with the address of a Redis there, set server_name"
             }
             FaultCode::ClientCertificate => {
-                "Redis requires a client certificate, and cloudhosts has none; set \
+                "the server requires a client certificate; set cert_file and key_file, or \
                  `tls-auth-clients no` in Redis"
             }
+            FaultCode::ClientCertificateRefused => {
+                "the server does not accept the certificate in cert_file; have it signed by a CA \
+                 that the server trusts (tls-ca-cert-file in Redis)"
+            }
+            FaultCode::ClientCertificateTime => {
+                "the certificate in cert_file has expired, says the server; renew it, or check the \
+                 clocks"
+            }
             FaultCode::NotTls => {
-                "this port does not speak TLS; write redis:// in urls, or use the TLS port of \
-                 Redis"
+                "this port does not speak TLS; use the TLS port of the server, or in urls redis://"
             }
             _ => "the handshake failed",
         };
-        Fault::new(code, format!("TLS: {why} ({})", reason(&error.to_string())))
+        let fault = Fault::new(code, format!("TLS: {why} ({})", reason(&error.to_string())));
+        match shown {
+            Some(certificate) if code.is_of_client_certificate() => fault.at(certificate),
+            _ => fault,
+        }
     }
 }
 
@@ -220,17 +247,42 @@ fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-fn tls_code(error: &TlsError) -> FaultCode {
+/// The code of a TLS error; `shown`: whether a client certificate was shown.
+fn tls_code(error: &TlsError, shown: bool) -> FaultCode {
     match error {
         TlsError::InvalidCertificate(error) => certificate_code(error),
         TlsError::InvalidMessage(_) => FaultCode::NotTls,
-        TlsError::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::NoCertificate
-            // By which TLS 1.2 says the same.
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::BadCertificate,
-        ) => FaultCode::ClientCertificate,
+        TlsError::AlertReceived(alert) => alert_code(*alert, shown),
+        _ => FaultCode::Tls,
+    }
+}
+
+/// What a server says of the client certificate, or of there being none.
+fn alert_code(alert: AlertDescription, shown: bool) -> FaultCode {
+    match alert {
+        AlertDescription::CertificateRequired
+        | AlertDescription::NoCertificate
+        | AlertDescription::BadCertificate
+        // By which TLS 1.2 says that one is required.
+        | AlertDescription::HandshakeFailure
+            if !shown =>
+        {
+            FaultCode::ClientCertificate
+        }
+        AlertDescription::CertificateExpired if shown => FaultCode::ClientCertificateTime,
+        AlertDescription::CertificateRequired
+        | AlertDescription::NoCertificate
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        | AlertDescription::DecryptError
+            if shown =>
+        {
+            FaultCode::ClientCertificateRefused
+        }
         _ => FaultCode::Tls,
     }
 }

@@ -17,6 +17,7 @@
 //! Writing:
 //!
 //! - [`register`]: claims, joins, leases and imports, each in one script or transaction.
+//! - [`open_gateway`]: a stream to a gateway, which registers for those who may not ask Redis.
 //!
 //! Diagnosis:
 //!
@@ -44,6 +45,7 @@ mod reply;
 mod runtime;
 mod unreadable;
 
+pub use connect::{check_client_certificate, open_gateway};
 pub use connect_error::ConnectError;
 pub use fault::{Fault, FaultCode};
 pub use follow::{

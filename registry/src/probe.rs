@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::status::{MasterLink, UnreadableCode};
 use cloudhosts_config::{Config, Endpoint};
 use redis::{Cmd, Value, cmd};
 use tokio::sync::mpsc;
@@ -50,6 +50,8 @@ pub struct Probe {
     pub evicts_all_keys: Option<String>,
     /// Whether changes are saved to disk, if that is known.
     pub persists: Option<bool>,
+    /// The link of a replica to its master.
+    pub master_link: Option<MasterLink>,
     /// The time by the clock of Redis, if it says so.
     pub time: Option<SystemTime>,
 }
@@ -128,7 +130,12 @@ async fn run(config: &Config) -> Result<Probe, ConnectError> {
     }
     missing.extend(missing_log_rights(&config, &mut connection).await);
     let mut info = Info::default();
-    for section in [Section::Server, Section::Memory, Section::Persistence] {
+    for section in [
+        Section::Server,
+        Section::Memory,
+        Section::Persistence,
+        Section::Replication,
+    ] {
         if let Ok(answer) = connection.link.send(&section.command()).await {
             info.add(&answer);
         }
@@ -151,6 +158,7 @@ async fn run(config: &Config) -> Result<Probe, ConnectError> {
         persists: persists(&info, SystemTime::now()),
         user: user(&config, &connection),
         version: info.field("redis_version").map(str::to_owned),
+        master_link: info.master_link(),
         time: time(&mut connection).await,
         endpoint: connection.endpoint,
         no_tracking: connection.no_tracking,
@@ -280,7 +288,7 @@ async fn read(
                         return Err(ConnectError::new(endpoint, fault));
                     }
                 }
-                Event::Connected { .. } | Event::Changes(_) => {}
+                Event::Connected { .. } | Event::MasterLink(_) | Event::Changes(_) => {}
             }
         }
         let fault = Fault::system("the follower has ended");

@@ -81,4 +81,25 @@ impl Tls {
             key,
         }
     }
+
+    /// Another certificate for the same key, which has expired.
+    pub fn expired(&self) -> PathBuf {
+        let file = |name: &str| self.certificate.with_file_name(name);
+        let expired = file("expired.crt");
+        succeed(
+            bounded("openssl")
+                .args(["x509", "-req", "-days", "-1", "-CAcreateserial"])
+                .arg("-in")
+                .arg(file("server.csr"))
+                .arg("-CA")
+                .arg(&self.authority)
+                .arg("-CAkey")
+                .arg(file("ca.key"))
+                .arg("-extfile")
+                .arg(file("server.ext"))
+                .arg("-out")
+                .arg(&expired),
+        );
+        expired
+    }
 }

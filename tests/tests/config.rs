@@ -554,10 +554,16 @@ fn check_config_accepts_every_key_and_starts_nothing() {
          username = 'cloudhosts'\n\
          password_file = '{}'\n\
          ca_file = '{}'\n\
+         cert_file = '{}'\n\
+         key_file = '{}'\n\
+         server_name = 'redis.example.com'\n\
          sentinel = 'roles'\n\
+         master_scheme = 'redis'\n\
          connect_timeout = '2s'\n",
         password.display(),
-        tls.authority.display()
+        tls.authority.display(),
+        tls.certificate.display(),
+        tls.key.display()
     );
     world.daemon.configure(&text);
     let (code, said) = cached(&world, &["--check-config"]);
@@ -568,6 +574,13 @@ fn check_config_accepts_every_key_and_starts_nothing() {
             .outside("/run/cloudhosts/cached.sock")
             .exists()
     );
+    // the key of another certificate
+    let other = world.dir.join("ca.key").display().to_string();
+    let key = tls.key.display().to_string();
+    world.daemon.configure(&text.replace(&key, &other));
+    let (code, said) = cached(&world, &["--check-config"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&other) && said.contains("key_file"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the daemon and the command say about themselves.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -340,4 +341,83 @@ fn cloudhosts_resolve_needs_a_table() {
     let output = world.cloudhosts(&["resolve", "web"]);
     assert!(!output.status.success());
     assert!(!stderr(&output).is_empty());
+}
+
+/// The samples of the metrics: each name, with its labels, and its value.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_status_as_metrics_says_what_the_status_file_says() {
+    let mut world = World::with(&[("web", "10.0.0.5 fd00::5"), ("bad", "10.0.0.6:1")]);
+    let claim = world.cloudhosts(&["claim", "db", "10.0.0.6"]);
+    assert!(claim.status.success(), "{}", stderr(&claim));
+    let status = world
+        .daemon
+        .wait_for("the claim was read", |status| status["names"] == 2);
+    let format = ["status", "--format", "openmetrics"];
+    let said = world.cloudhosts(&format);
+    assert!(said.status.success());
+    let text = stdout(&said);
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let found = samples(&text);
+    let sample = |name: &str| found.get(name).copied();
+    let hash = format!("{{hash=\"{HASH}\"}}");
+    for (name, expected) in [
+        ("cloudhosts_up", 1.0),
+        ("cloudhosts_state{state=\"live\"}", 1.0),
+        ("cloudhosts_state{state=\"guarded\"}", 0.0),
+        ("cloudhosts_redis_connected", 1.0),
+        ("cloudhosts_names", 2.0),
+        ("cloudhosts_addresses", 3.0),
+        ("cloudhosts_rejected_fields", 1.0),
+        (&format!("cloudhosts_hash_fields{hash}"), 2.0),
+        (&format!("cloudhosts_hash_redis_fields{hash}"), 3.0),
+        (&format!("cloudhosts_hash_retained_fields{hash}"), 0.0),
+    ] {
+        assert_eq!(sample(name), Some(expected), "{name}: {text}");
+    }
+    let changes = status["publishes"].as_u64().unwrap() as f64;
+    assert!(sample("cloudhosts_changes_published_total") >= Some(changes));
+    assert!(sample("cloudhosts_redis_latency_seconds") > Some(0.0));
+    let logged = sample(&format!("cloudhosts_log_position_timestamp_seconds{hash}"));
+    let position = status["hashes"][0]["log_position"].as_str().unwrap();
+    let ms: f64 = position.split_once('-').unwrap().0.parse().unwrap();
+    assert!((logged.unwrap() - ms / 1000.0).abs() < 0.01, "{text}");
+
+    // Into a file, which is replaced when the daemon is gone, too.
+    let file = world.dir.join("cloudhosts.prom");
+    let to_file = [&format[..], &["--output", file.to_str().unwrap()]].concat();
+    assert!(world.cloudhosts(&to_file).status.success());
+    let written = |file| samples(&std::fs::read_to_string(file).unwrap());
+    assert_eq!(written(&file)["cloudhosts_up"], 1.0);
+    world.daemon.terminate();
+    assert!(world.cloudhosts(&to_file).status.success());
+    assert_eq!(written(&file)["cloudhosts_up"], 0.0);
+    assert_eq!(written(&file)["cloudhosts_state{state=\"live\"}"], 0.0);
+    let nowhere = world.cloudhosts(&[&format[..], &["--output", "/nowhere/x"]].concat());
+    assert_eq!(nowhere.status.code(), Some(1));
+    let text = world.cloudhosts(&["status", "--output", file.to_str().unwrap()]);
+    assert_eq!(text.status.code(), Some(2));
+}
+
+#[test]
+fn the_status_counts_the_processes_that_attach() {
+    let world = World::with(&[("web", "10.0.0.5")]);
+    let attaches = || world.daemon.status()["attaches"].as_u64().unwrap();
+    let before = attaches();
+    for number in 1..=3 {
+        assert!(world.cloudhosts(&["resolve", "web"]).status.success());
+        world.hset(&[("db", &format!("10.0.0.{number}"))]);
+    }
+    world.daemon.wait_for("three more processes", |status| {
+        status["attaches"].as_u64() >= Some(before + 3)
+    });
 }

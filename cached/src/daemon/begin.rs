@@ -130,6 +130,7 @@ fn begun(
         pipeline,
         published,
         full: None,
+        latency: None,
         attributions: Vec::new(),
         checkpoint,
     }

@@ -84,6 +84,7 @@ impl Hash {
             retained: self.retained,
             in_redis: self.extent.map(|extent| extent.fields),
             filtered: self.extent.map(|extent| extent.filtered),
+            log_position: None,
             unreadable: self.unreadable.as_ref().map(ToString::to_string),
             unreadable_code: self.unreadable.as_ref().map(|why| why.code),
         }

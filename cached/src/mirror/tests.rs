@@ -9,6 +9,7 @@ mod restart;
 mod zones;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cloudhosts_config::Config;
 use cloudhosts_config::status::{RejectedCode, UnreadableCode};
@@ -218,6 +219,7 @@ fn batch(hash: usize, changes: Changes) -> Batch {
             outcome: Ok(changes),
         }],
         full: None,
+        latency: Duration::ZERO,
         checkpoint: Checkpoint::default(),
     }
 }

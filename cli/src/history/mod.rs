@@ -15,6 +15,7 @@ use entry::EntryView;
 
 use crate::completions;
 use crate::outcome::{Failure, Outcome};
+use crate::register::needs_redis;
 use crate::runtime::block_on;
 
 /// The time between attempts to reach Redis again.
@@ -62,6 +63,8 @@ fn since(text: &str) -> Result<SystemTime, SinceError> {
 }
 
 pub(crate) fn run(args: &HistoryArgs, config: Config) -> Result<Outcome, Failure> {
+    let only = config.gateway.as_ref().filter(|_| !config.names_redis());
+    needs_redis("history", only)?;
     let role = args.role.as_deref().map(role).transpose()?;
     let output = Output {
         role: role.as_ref().map(Role::name),

@@ -15,6 +15,7 @@ mod nss_context;
 mod preserved_lines;
 mod resolve;
 mod status;
+mod status_metrics;
 mod table_watcher;
 mod watch;
 

@@ -1,5 +1,6 @@
 //! `cloudhosts status`: the state of the daemon.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cloudhosts_config::Config;
@@ -9,21 +10,54 @@ use cloudhosts_config::status::{HashStatus, State, Status};
 use cloudhosts_table::client::{AttachError, Pulse, pulse};
 use cloudhosts_table::handover::HandoverError;
 
+use super::status_metrics;
 use crate::local_daemon;
 use crate::outcome::{Failure, Outcome};
 use crate::output::{LabelledLines, print};
+use crate::replace_file;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cloudhosts status\n  \
-    cloudhosts status --json | jq .rejected.count")]
+    cloudhosts status --json | jq .rejected.count\n  \
+    cloudhosts status --format openmetrics")]
 pub(crate) struct StatusArgs {
     /// Print the status file of the daemon
     #[arg(long)]
     json: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = StatusFormat::Text, conflicts_with = "json")]
+    format: StatusFormat,
+    /// Output file, replaced atomically [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// An output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StatusFormat {
+    /// Lines for people
+    Text,
+    /// The status file of the daemon
+    Json,
+    /// Metrics for Prometheus
+    Openmetrics,
 }
 
 pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure> {
+    let format = if args.json {
+        StatusFormat::Json
+    } else {
+        args.format
+    };
+    if format == StatusFormat::Openmetrics {
+        return write_metrics(args.output.as_deref(), config);
+    }
+    if args.output.is_some() {
+        return Err(Failure::Usage(
+            "--output works with --format openmetrics only".into(),
+        ));
+    }
     let (text, status) = match local_daemon::status(config) {
         Ok(status) => status,
         // The daemon may run without having been able to write the file.
@@ -34,7 +68,7 @@ pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure
         Err(failure) => return Err(failure),
     };
     let gone = gone(config);
-    if args.json {
+    if format == StatusFormat::Json {
         print(&text)?;
     } else {
         print(&as_lines(&status, gone.is_some()))?;
@@ -47,6 +81,21 @@ pub(crate) fn run(args: &StatusArgs, config: &Config) -> Result<Outcome, Failure
             Ok(Outcome::No)
         }
     }
+}
+
+/// Writes the metrics. A daemon that does not run is a metric and no failure: a file that is
+/// left as it was would say that all is well.
+fn write_metrics(output: Option<&Path>, config: &Config) -> Result<Outcome, Failure> {
+    let status = local_daemon::status(config).ok().map(|(_, status)| status);
+    let up = status.is_some() && gone(config).is_none();
+    let text = status_metrics::metrics(status.as_ref(), up);
+    let Some(path) = output else {
+        print(&text)?;
+        return Ok(Outcome::Yes);
+    };
+    replace_file::replace(path, text.as_bytes())
+        .map_err(|error| Failure::Failed(format!("can't write {}: {error}", path.display())))?;
+    Ok(Outcome::Yes)
 }
 
 /// Why the status may be out of date: the daemon does not answer, or has stopped.

@@ -39,7 +39,7 @@ pub(crate) struct NsswitchArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Action {
-    /// Add cloudhosts after files, before resolve, mdns and dns
+    /// Add cloudhosts after files, before resolve, mdns, dns and sss
     Enable,
     /// Remove it, restoring the file
     Disable,

@@ -1,19 +1,21 @@
 //! The addresses of a role: given on the command line, assigned by a cloud, or the
-//! local address of the connection to Redis.
+//! local address of the connection to Redis. A gateway takes the one that it is asked from.
 
 use std::net::IpAddr;
 
 use cloudhosts_config::Zone;
 use cloudhosts_config::printable::Escaped;
-use cloudhosts_registry::register::{Place, RegisterError, Registrar, Where};
+use cloudhosts_registry::register::{Place, RegisterError, Where};
 
 use super::RegisterContext;
 use super::cloud_metadata::{self, Cloud};
+use super::store::Store;
 use crate::outcome::Failure;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AddressArgs {
-    /// Addresses [default: the local address of the connection to Redis]; with `pick=N` each lookup
+    /// Addresses [default: the local address of the connection to Redis, or the one that the
+    /// gateway sees]; with `pick=N` each lookup
     /// returns N of them
     #[arg(value_name = "ADDR")]
     addresses: Vec<String>,
@@ -57,6 +59,17 @@ impl ZoneArgs {
                 .map_err(|error| Failure::Usage(error.to_string())),
         }
     }
+}
+
+/// The address of this machine, where it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LocalAddress {
+    /// The addresses are known.
+    NotNeeded,
+    /// From here Redis is reached; None over a Unix socket.
+    OfRedis(Option<IpAddr>),
+    /// The gateway sees it.
+    LeftToGateway,
 }
 
 /// The places of a role, or how to find them.
@@ -157,17 +170,25 @@ impl AddressSource {
         }
     }
 
+    /// The zone of an address that is not known yet.
+    pub(crate) fn zone_of_local(&self) -> Option<Zone> {
+        match self {
+            AddressSource::Known(_) => None,
+            AddressSource::Local { zone, .. } => zone.clone(),
+        }
+    }
+
     /// The local address of the connection to Redis, where it is needed.
     ///
     /// # Errors
     /// Redis can't be reached.
-    pub(crate) async fn local(
-        &self,
-        registrar: &mut Registrar,
-    ) -> Result<Option<IpAddr>, RegisterError> {
-        match self {
-            AddressSource::Known(_) => Ok(None),
-            AddressSource::Local { .. } => registrar.local().await,
+    pub(crate) async fn local(&self, store: &mut Store) -> Result<LocalAddress, RegisterError> {
+        match (self, store) {
+            (AddressSource::Known(_), _) => Ok(LocalAddress::NotNeeded),
+            (AddressSource::Local { .. }, Store::Gateway(_)) => Ok(LocalAddress::LeftToGateway),
+            (AddressSource::Local { .. }, Store::Redis(registrar)) => {
+                registrar.local().await.map(LocalAddress::OfRedis)
+            }
         }
     }
 
@@ -175,10 +196,18 @@ impl AddressSource {
     ///
     /// # Errors
     /// Other machines can't use the address.
-    pub(crate) fn places(&self, local: Option<IpAddr>) -> Result<Vec<Place>, Failure> {
+    pub(crate) fn places(&self, local: LocalAddress) -> Result<Vec<Place>, Failure> {
         match self {
             AddressSource::Known(places) => Ok(places.clone()),
+            AddressSource::Local { hashes, .. } if local == LocalAddress::LeftToGateway => {
+                let hashes = hashes.iter().cloned();
+                Ok(hashes.map(|hash| Place { hash, at: None }).collect())
+            }
             AddressSource::Local { hashes, zone } => {
+                let local = match local {
+                    LocalAddress::OfRedis(local) => local,
+                    LocalAddress::NotNeeded | LocalAddress::LeftToGateway => None,
+                };
                 let at = usable(local)?.to_string();
                 let places = hashes.iter().map(|hash| place(hash.clone(), &at));
                 places

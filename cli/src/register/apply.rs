@@ -1,20 +1,19 @@
 //! Making a change, and reporting it: as text or JSON, and once published with `--wait`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cloudhosts_config::Config;
 use cloudhosts_config::Counted;
 use cloudhosts_config::printable::Escaped;
-use cloudhosts_registry::register::{
-    Change, ChangeOutcome, ChangeReport, Place, Registrar, Verb, Where,
-};
+use cloudhosts_registry::register::{Change, ChangeOutcome, ChangeReport, Place, Verb, Where};
 use serde_json::{Value, json};
 
+use super::RegisterContext;
 use super::addresses::AddressSource;
 use super::change::ChangeRequest;
+use super::gateway::GatewayRequest;
+use super::store::Store;
 use super::wait::{self, Expectation, WaitResult};
-use super::{RegisterContext, WAITING_FOR_REDIS};
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
 use crate::progress::Progress;
@@ -23,7 +22,7 @@ use crate::runtime::block_on;
 /// The options of every subcommand that writes to Redis.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WriteOptions {
-    /// Print the Redis commands without running them
+    /// Print the Redis commands (or that of curl, for a gateway) without running them
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Wait until the daemon of this machine has published the change [default: 10s]
@@ -82,18 +81,23 @@ pub(super) fn apply(
     options: &WriteOptions,
     context: &RegisterContext,
 ) -> Result<Outcome, Failure> {
+    let zone = request.source.zone_of_local();
     if options.dry_run {
         let places = places(&request.source, context)?;
-        return print_lines(&request.with_places(places).spelled());
+        let change = request.with_places(places);
+        let access = context.config.gateway.as_ref();
+        let asked = access
+            .zip(GatewayRequest::of_change(&change, zone.as_ref()))
+            .map(|(access, request)| request.as_curl(access));
+        return print_lines(&asked.unwrap_or_else(|| change.spelled()));
     }
     let (change, done) = block_on(async {
-        let _progress = Progress::waiting(WAITING_FOR_REDIS);
-        let mut registrar = Registrar::new(Arc::new(context.config.clone()));
-        let local = request.source.local(&mut registrar).await?;
+        let mut store = Store::new(&context.config, zone);
+        let _progress = Progress::waiting(store.waiting_text());
+        let local = request.source.local(&mut store).await?;
         let places = request.source.places(local)?;
         let change = request.with_places(places);
-        let done = registrar.make(&change).await?;
-        Ok((change, done))
+        Ok(store.make(change).await?)
     })?;
     for (place, done) in change.places.iter().zip(&done) {
         report_ended(place, done);
@@ -119,8 +123,8 @@ pub(super) fn places(
     match source {
         AddressSource::Known(places) => Ok(places.clone()),
         AddressSource::Local { .. } => block_on(async {
-            let mut registrar = Registrar::new(Arc::new(context.config.clone()));
-            let address = source.local(&mut registrar).await?;
+            let mut store = Store::new(&context.config, None);
+            let address = source.local(&mut store).await?;
             source.places(address)
         }),
     }

@@ -1,7 +1,8 @@
-//! The subcommands that register: they write to Redis.
+//! The subcommands that register: they write to Redis, or ask a gateway to.
 //!
 //! - [`change`]: claim, join, leave, point and release, as the command line asks for them;
 //!   [`mod@apply`]: making such a change and reporting it
+//! - [`store`]: Redis, or the [`gateway`] in front of it
 //! - [`addresses`]: the addresses of a role; [`cloud_metadata`]: those that a cloud assigned
 //! - [`hold`]: a membership that lasts as long as a process
 //! - [`import`]: many roles at once, from a [`hosts_file`]
@@ -13,14 +14,16 @@ mod addresses;
 mod apply;
 mod change;
 mod cloud_metadata;
+pub(crate) mod gateway;
 mod hold;
 mod hosts_file;
 mod import;
+mod store;
 mod wait;
 
 use apply::apply;
-use cloudhosts_config::Config;
 use cloudhosts_config::printable::Escaped;
+use cloudhosts_config::{Config, GatewayAccess};
 use cloudhosts_registry::register::{RegisterError, Role, Views};
 pub(crate) use hold::become_command;
 
@@ -77,16 +80,48 @@ pub(crate) fn run(
         RegisterCommand::Claim(args) => (args.request(&context)?, &args.options),
         RegisterCommand::Join(args) => (args.request(&context)?, &args.options),
         RegisterCommand::Leave(args) => (args.request(&context)?, &args.options),
-        RegisterCommand::Point(args) => (args.request(&context)?, &args.options),
+        RegisterCommand::Point(args) => {
+            context.needs_redis("point")?;
+            (args.request(&context)?, &args.options)
+        }
         RegisterCommand::Release(args) => (args.request(&context)?, &args.options),
         RegisterCommand::Hold(args) => return hold::run(args, &context),
-        RegisterCommand::Import(args) => return import::run(args, &context),
-        RegisterCommand::Accept(args) => return accept::run(args, &context),
+        RegisterCommand::Import(args) => {
+            context.needs_redis("import")?;
+            return import::run(args, &context);
+        }
+        RegisterCommand::Accept(args) => {
+            context.needs_redis("accept")?;
+            return accept::run(args, &context);
+        }
     };
     apply(request, options, &context)
 }
 
+/// Refuses a subcommand that a gateway cannot carry out.
+///
+/// # Errors
+/// A gateway is configured.
+pub(crate) fn needs_redis(subcommand: &str, access: Option<&GatewayAccess>) -> Result<(), Failure> {
+    match access {
+        None => Ok(()),
+        Some(access) => Err(Failure::Usage(format!(
+            "{subcommand} needs Redis, and this machine is configured for the gateway {}; run it where \
+             there is a Redis user for it, or pass --redis-url",
+            access.url
+        ))),
+    }
+}
+
 impl RegisterContext {
+    /// Refuses a subcommand that a gateway cannot carry out.
+    ///
+    /// # Errors
+    /// A gateway is configured.
+    fn needs_redis(&self, subcommand: &str) -> Result<(), Failure> {
+        needs_redis(subcommand, self.config.gateway.as_ref())
+    }
+
     /// The hashes to write to: those of `--hash`, else the only one configured.
     ///
     /// # Errors

@@ -45,7 +45,11 @@ fn every_key_is_read() {
         username = "cloudhosts"
         password_file = ""
         ca_file = ""
+        cert_file = ""
+        key_file = ""
+        server_name = "redis.example.com"
         sentinel = "main"
+        master_scheme = "rediss"
         connect_timeout = "1s"
         "#,
     )
@@ -59,6 +63,10 @@ fn every_key_is_read() {
     let urls: Vec<String> = config.redis.urls.iter().map(ToString::to_string).collect();
     assert_eq!(urls, ["redis://s1:26379", "rediss://s2:1"]);
     assert_eq!(config.redis.username.as_deref(), Some("cloudhosts"));
+    assert_eq!(config.redis.certificate, None);
+    let name = config.redis.server_name.unwrap();
+    assert_eq!(name.to_str(), "redis.example.com");
+    assert_eq!(config.redis.master_tls, Some(true));
 }
 
 #[test]
@@ -103,6 +111,41 @@ fn every_error_names_the_line_and_what_to_do() {
         ("[redis]\npassword_file = \"/nowhere/p\"", 2, "/nowhere/p"),
         ("[redis]\n\nca_file = \"/nowhere/c\"", 3, "/nowhere/c"),
         ("[redis]\nca_file = \"/etc/hostname\"", 2, "certificate"),
+        ("[redis]\ncert_file = \"/c\"", 2, "key_file"),
+        ("[redis]\npassword_command = \"token\"", 2, "list"),
+        ("[redis]\npassword_command = [\"token\"]", 2, "absolute"),
+        (
+            "[redis]\npassword_command = [\"/nowhere/t\"]",
+            2,
+            "/nowhere/t",
+        ),
+        (
+            "[redis]\npassword_command = [\"/etc/passwd\"]",
+            2,
+            "program",
+        ),
+        (
+            "[redis]\npassword_file = \"/p\"\npassword_command = [\"/c\"]",
+            3,
+            "password_file",
+        ),
+        (
+            "[redis]\ncert_file = \"\"\nkey_file = \"/k\"",
+            3,
+            "cert_file",
+        ),
+        (
+            "[redis]\ncert_file = \"/nowhere/c\"\nkey_file = \"/nowhere/k\"",
+            2,
+            "/nowhere/c",
+        ),
+        ("[redis]\nserver_name = \"a b\"", 2, "redis.example.com"),
+        ("[redis]\nmaster_scheme = \"rediss\"", 2, "sentinel"),
+        (
+            "[redis]\nsentinel = \"m\"\nmaster_scheme = \"tls\"",
+            3,
+            "rediss",
+        ),
         ("x = = 1", 1, ""),
     ] {
         let error = parse(text).unwrap_err();

@@ -8,10 +8,11 @@
 mod limits;
 mod network;
 mod problem;
+mod single_token;
 mod token;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -22,7 +23,7 @@ use crate::error::{ConfigError, ConfigText, Places};
 use crate::exposure::Exposure;
 use crate::paths::GATEWAY_FILE;
 use crate::redis_table::RedisTable;
-use crate::secrets;
+use crate::secrets::{self, CertificateFiles};
 use crate::values::{AbsolutePath, Domain, Hashes};
 
 use limits::LimitsTable;
@@ -49,15 +50,6 @@ pub struct GatewayConfig {
     pub tokens: Vec<Token>,
     /// The hashes, the domain and the Redis, for registering. All else in it is the default.
     pub registry: Config,
-}
-
-/// Two PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The certificate, followed by those of the authorities between.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
 }
 
 /// The file as written. An unknown key is an error.

@@ -11,7 +11,7 @@ use wildmatch::WildMatch;
 use super::network::Network;
 use crate::error::{ConfigError, ConfigText};
 use crate::printable::Quoted;
-use crate::values::TextVisitor;
+use crate::values::{Hashes, TextVisitor};
 
 /// Most characters of the name of a token.
 const LONGEST_NAME: usize = 64;
@@ -194,6 +194,12 @@ pub(crate) struct TokenTable {
 }
 
 impl TokenTable {
+    /// The hashes that it names, or the default where it names none.
+    pub(crate) fn views(&self) -> Hashes {
+        let named = self.views.as_ref();
+        named.map_or_else(Hashes::default, |views| Hashes(views.as_ref().clone()))
+    }
+
     /// The token, if it fits to the hashes there are and to the tokens before it.
     pub(crate) fn check(
         self,

@@ -199,20 +199,34 @@ impl Connector {
         }
     }
 
+    async fn log_in(
+        &self,
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        invalidations: &Arc<Invalidations>,
+    ) -> Result<Login, Fault> {
+        let limit = self.config.redis.connect_timeout;
+        match self.purpose {
+            Purpose::Follow => {
+                Login::with_tracking(endpoint, credentials, invalidations, limit).await
+            }
+            Purpose::Read | Purpose::Write => {
+                Login::without_tracking(endpoint, credentials, limit).await
+            }
+        }
+    }
+
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
         let redis = &self.config.redis;
-        let credentials = Credentials::load(redis, endpoint).await?;
+        let mut credentials = Credentials::load(redis, endpoint).await?;
         let keys = self.config.hashes.iter();
         let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
         let invalidations = Arc::new(Invalidations::new(keys));
-        let limit = redis.connect_timeout;
-        let session = match self.purpose {
-            Purpose::Follow => {
-                Login::with_tracking(endpoint, &credentials, &invalidations, limit).await?
+        let session = match self.log_in(endpoint, &credentials, &invalidations).await {
+            Err(failure) if credentials.renew(&failure).await? => {
+                self.log_in(endpoint, &credentials, &invalidations).await?
             }
-            Purpose::Read | Purpose::Write => {
-                Login::without_tracking(endpoint, &credentials, limit).await?
-            }
+            done => done?,
         };
         Ok(Connection {
             link: session.link,

@@ -190,9 +190,12 @@ struct Advice(ErrorKind);
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let advice = match self.0 {
-            ErrorKind::NoAuth => "Redis wants a password: set password_file (and username)",
+            ErrorKind::NoAuth => {
+                "Redis wants a password: set password_file or password_command (and username)"
+            }
             ErrorKind::WrongPass => {
-                "Redis refused the user or the password: check username and password_file"
+                "Redis refused the user or the password: check username, and password_file or \
+                 password_command"
             }
             ErrorKind::NoPerm
             | ErrorKind::ScriptNoPerm
@@ -217,7 +220,7 @@ impl fmt::Display for Advice {
             ErrorKind::TooManyClients => "raise maxclients in Redis",
             ErrorKind::UnknownCommand => "this Redis has the command renamed or disabled",
             ErrorKind::NoPasswordSet => {
-                "this Redis has no password for the user: remove password_file"
+                "this Redis has no password for the user: remove password_file or password_command"
             }
             ErrorKind::NoDatabase => "this Redis has fewer databases",
             ErrorKind::NoScript

@@ -95,9 +95,9 @@ impl Link {
         protocol: Protocol<'_>,
         silence: Duration,
     ) -> Result<Link, CommandError> {
-        let meter = Arc::new(Meter::new());
-        let local = stream.local();
-        let metered = Metered::new(stream, meter.clone());
+        let meter = Arc::new(Meter::new(stream.client_certificate));
+        let local = stream.carrier.local();
+        let metered = Metered::new(stream.carrier, meter.clone());
         // SETINFO would need one more right in the ACL.
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let mut config = AsyncConnectionConfig::new()

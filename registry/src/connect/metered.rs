@@ -5,6 +5,7 @@
 //! slow link.
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,13 +38,16 @@ pub(crate) struct Meter {
     overflowed: AtomicBool,
     /// Whether any byte has arrived.
     heard: AtomicBool,
+    /// The file of the client certificate that was shown, if one was.
+    client_certificate: Option<PathBuf>,
     ended: Mutex<Option<Fault>>,
     gone: Notify,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Meter {
+    pub(crate) fn new(client_certificate: Option<PathBuf>) -> Meter {
         Meter {
+            client_certificate,
             start: Instant::now(),
             last: AtomicU64::new(0),
             left: AtomicU64::new(MAX_REPLY),
@@ -108,6 +112,11 @@ impl Meter {
         ended.clone()
     }
 
+    /// Why the open connection failed.
+    fn io(&self, error: &io::Error) -> Fault {
+        Fault::io(error, self.client_certificate.as_deref())
+    }
+
     /// What it means that the peer closed the connection.
     fn closed(&self) -> Fault {
         if self.heard.load(Ordering::Relaxed) {
@@ -163,7 +172,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
                 }
                 Some(bytes) => self.meter.received(bytes.len() as u64),
             },
-            Err(error) => Err(self.meter.end(Fault::io(&error))),
+            Err(error) => Err(self.meter.end(self.meter.io(&error))),
         })
     }
 }
@@ -175,12 +184,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
-        Poll::Ready(written.map_err(|error| self.meter.end(Fault::io(&error))))
+        Poll::Ready(written.map_err(|error| self.meter.end(self.meter.io(&error))))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.meter.end(Fault::io(&error))))
+        Poll::Ready(flushed.map_err(|error| self.meter.end(self.meter.io(&error))))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -197,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn a_reply_has_a_budget_and_a_question_renews_it() {
         let (mut peer, ours) = tokio::io::duplex(1 << 20);
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(None));
         let mut metered = Metered::new(ours, meter.clone());
         let chunk = vec![b'x'; 1 << 20];
         let mut read = vec![0; 1 << 20];
@@ -217,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn the_end_is_an_error_that_says_so() {
         let (peer, ours) = tokio::io::duplex(16);
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(None));
         let mut metered = Metered::new(ours, meter.clone());
         drop(peer);
         assert!(metered.read_u8().await.is_err());

@@ -131,8 +131,9 @@ async fn master(sentinel: &Endpoint, name: &str, redis: &Redis) -> Result<NamedM
                 let port = std::str::from_utf8(port)
                     .ok()
                     .and_then(|port| port.parse().ok());
+                let tls = redis.master_tls.unwrap_or_else(|| sentinel.is_tls());
                 host.zip(port)
-                    .map(|(host, port)| sentinel.master_at(host, port))
+                    .map(|(host, port)| sentinel.master_at(host, port, tls))
             }
             _ => None,
         }
@@ -176,7 +177,7 @@ mod tests {
     fn the_newest_configuration_is_believed_then_the_most_then_the_first() {
         let sentinel = Endpoint::parse("redis://s").unwrap();
         let says = |port: u16, epoch: Option<u64>| NamedMaster {
-            master: sentinel.master_at("m".into(), port),
+            master: sentinel.master_at("m".into(), port, false),
             epoch,
         };
         for (words, believe) in [

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::printable::Quoted;
-use cloudhosts_config::{Address, Endpoint, port_or_default};
+use cloudhosts_config::{Address, Endpoint, GatewayAccess, port_or_default};
 use cloudhosts_nsswitch::bootstrap;
 use rustix::net::sockopt;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
@@ -20,10 +20,24 @@ use crate::fault::{Fault, FaultCode};
 /// How long sent data may remain unacknowledged (TCP_USER_TIMEOUT, tcp(7)).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(4);
 
-/// An open stream, whatever carries it.
-pub(crate) type Stream = Box<dyn Duplex>;
+/// An open stream.
+pub(crate) struct Stream {
+    /// Whatever carries it.
+    pub(crate) carrier: Box<dyn Duplex>,
+    /// The file of the client certificate that was shown, if one was.
+    pub(crate) client_certificate: Option<PathBuf>,
+}
 
-/// What a stream can do.
+impl Stream {
+    fn plain(carrier: impl Duplex + 'static) -> Stream {
+        Stream {
+            carrier: Box::new(carrier),
+            client_certificate: None,
+        }
+    }
+}
+
+/// What carries a stream.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {
     /// The address of this machine that the peer sees. None over a Unix socket.
     fn local(&self) -> Option<IpAddr>;
@@ -47,6 +61,19 @@ impl Duplex for UnixStream {
     }
 }
 
+/// Opens a stream to a gateway within `limit`, as to Redis: its host is looked up without cloudhosts.
+///
+/// # Errors
+/// The gateway cannot be reached, or its certificate is not accepted.
+pub async fn open_gateway(
+    gateway: &GatewayAccess,
+    limit: Duration,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, Fault> {
+    let credentials = Credentials::for_gateway(gateway).await?;
+    let stream = open(&gateway.url.endpoint(), &credentials, limit).await?;
+    Ok(stream.carrier)
+}
+
 /// Opens a stream to the endpoint within `limit`.
 pub(crate) async fn open(
     endpoint: &Endpoint,
@@ -61,7 +88,7 @@ pub(crate) async fn open(
             let stream = timeout_at(end.into(), UnixStream::connect(path)).await;
             let stream = stream.map_err(|_| late(format!("cannot connect within {shown}")))?;
             let stream = stream.map_err(|error| Fault::connecting(&error).at(path))?;
-            return Ok(Box::new(stream));
+            return Ok(Stream::plain(stream));
         }
     };
     let addresses = timeout_at(end.into(), look_up(host, port)).await;
@@ -73,17 +100,17 @@ pub(crate) async fn open(
     })?;
     let stream = tcp(&addresses, end).await?;
     if !tls {
-        return Ok(Box::new(stream));
+        return Ok(Stream::plain(stream));
     }
-    let name = ServerName::try_from(host.clone()).map_err(|_| {
-        let why = "TLS: the host of the URL is neither a name nor an address";
-        Fault::new(FaultCode::UnknownHost, why)
-    })?;
-    let connector = credentials.tls.as_ref();
-    let connector = connector.ok_or_else(|| Fault::system("TLS is not set up"))?;
-    match timeout_at(end.into(), connector.connect(name, stream)).await {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(Fault::handshake(&error)),
+    let tls = credentials.tls.as_ref();
+    let tls = tls.ok_or_else(|| Fault::system("TLS is not set up"))?;
+    let handshake = tls.connector.connect(tls.server_name.clone(), stream);
+    match timeout_at(end.into(), handshake).await {
+        Ok(Ok(stream)) => Ok(Stream {
+            carrier: Box::new(stream),
+            client_certificate: tls.certificate.clone(),
+        }),
+        Ok(Err(error)) => Err(Fault::handshake(&error, tls.certificate.as_deref())),
         Err(_) => Err(late(format!(
             "TLS: no answer within {shown} (is this a TLS port?)"
         ))),

@@ -23,6 +23,18 @@ pub struct Checkpoint {
     pub(super) hashes: BTreeMap<String, HashCheckpoint>,
 }
 
+impl Checkpoint {
+    /// The id of the last entry that was read of the log of a hash, as Redis writes it. None if
+    /// none was read.
+    #[must_use]
+    pub fn log_position(&self, hash: &str) -> Option<String> {
+        match &self.hashes.get(hash)?.mark {
+            LogCursor::At(position) => Some(position.id.to_string()),
+            LogCursor::Unknown | LogCursor::After(_) => None,
+        }
+    }
+}
+
 /// The same of one hash.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HashCheckpoint {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cloudhosts_config::status::MasterLink;
+
 use super::checkpoint::Checkpoint;
 use crate::fault::Fault;
 use crate::log::DropScope;
@@ -40,6 +42,9 @@ pub enum Event {
         /// How long until the next attempt.
         retry_in: Duration,
     },
+    /// The link of the followed replica to its master is up, or down; none: a master is followed.
+    /// Unknown (that is, none) after [`Event::Connected`].
+    MasterLink(Option<MasterLink>),
     /// Changes of the hashes.
     Changes(Batch),
 }
@@ -51,8 +56,22 @@ pub struct Batch {
     pub hashes: Vec<HashBatch>,
     /// Set if all hashes were read whole: how long that took.
     pub full: Option<Duration>,
+    /// How long the reply took in which the last of these changes was read.
+    pub latency: Duration,
     /// Where a later daemon can go on from, once this batch is published.
     pub checkpoint: Checkpoint,
+}
+
+impl Batch {
+    /// How many fields change.
+    #[must_use]
+    pub fn fields(&self) -> usize {
+        let changes = self
+            .hashes
+            .iter()
+            .filter_map(|hash| hash.outcome.as_ref().ok());
+        changes.map(Changes::fields).sum()
+    }
 }
 
 /// The changes of one hash.
@@ -104,6 +123,12 @@ pub struct Extent {
 }
 
 impl Changes {
+    /// How many fields change. A drop counts as one: it concerns the fields of a role.
+    #[must_use]
+    pub fn fields(&self) -> usize {
+        self.dropped.len() + self.removed.len() + self.lost.len() + self.set.len()
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

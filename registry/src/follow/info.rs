@@ -1,5 +1,6 @@
 //! INFO: the sections that are requested, and their fields.
 
+use cloudhosts_config::status::MasterLink;
 use redis::{Cmd, Value, cmd};
 
 /// A section of [`INFO`](https://redis.io/docs/latest/commands/info/). Each takes one command:
@@ -71,6 +72,14 @@ impl Info {
         self.field(name)?.parse().ok()
     }
 
+    /// The link to the master, if this is about the replication of a replica.
+    pub(crate) fn master_link(&self) -> Option<MasterLink> {
+        match self.field("master_link_status")? {
+            "up" => Some(MasterLink::Up),
+            _ => Some(MasterLink::Down),
+        }
+    }
+
     /// How often a command was called.
     pub(crate) fn calls(&self, command: &str) -> u64 {
         let line = self.field(&format!("cmdstat_{command}"));
@@ -102,5 +111,9 @@ mod tests {
         assert_eq!(info.number("evicted_keys"), Some(7u64));
         assert_eq!(info.number::<u64>("run_id"), None);
         assert_eq!((info.calls("flushall"), info.calls("flushdb")), (3, 0));
+        assert_eq!(info.master_link(), None);
+        let link = |text| of_text(text).master_link();
+        assert_eq!(link("master_link_status:up\r\n"), Some(MasterLink::Up));
+        assert_eq!(link("master_link_status:down\r\n"), Some(MasterLink::Down));
     }
 }

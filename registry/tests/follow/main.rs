@@ -8,6 +8,7 @@
 
 mod access;
 mod certs;
+mod client_certificates;
 mod elusive;
 mod faults;
 mod hostile;
@@ -16,8 +17,10 @@ mod log;
 mod losses;
 mod model;
 mod pace;
+mod password_command;
 mod peer;
 mod polling;
+mod replicas;
 mod sentinel;
 mod server;
 mod torn;

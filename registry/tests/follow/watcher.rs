@@ -8,8 +8,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::status::MasterLink;
 use cloudhosts_registry::log::DropScope;
-use cloudhosts_registry::{Baseline, Batch, Changes, Checkpoint, Event, Mode, Pairs, follow};
+use cloudhosts_registry::{
+    Baseline, Batch, Changes, Checkpoint, Event, Fault, FaultCode, Mode, Pairs, follow,
+};
 
 use crate::server::{Dir, PATIENCE};
 
@@ -248,6 +251,30 @@ impl Watcher {
             Event::Disconnected { fault, .. } => Some(fault.why.clone()),
             _ => None,
         })
+    }
+
+    /// Why the connection is lost next.
+    pub fn fault(&mut self) -> Fault {
+        self.until("a loss of the connection", |event| match event {
+            Event::Disconnected { fault, .. } => Some(fault.clone()),
+            _ => None,
+        })
+    }
+
+    /// Why the connection is lost, once it is for this reason.
+    pub fn until_fault(&mut self, code: FaultCode) -> Fault {
+        self.until(&format!("a fault {code:?}"), |event| match event {
+            Event::Disconnected { fault, .. } if fault.code == code => Some(fault.clone()),
+            _ => None,
+        })
+    }
+
+    /// Waits until the link of the replica to its master is so.
+    pub fn until_link(&mut self, expected: Option<MasterLink>) {
+        self.until(&format!("the link {expected:?}"), |event| match event {
+            Event::MasterLink(link) if *link == expected => Some(()),
+            _ => None,
+        });
     }
 
     fn take(&mut self, batch: &Batch) {

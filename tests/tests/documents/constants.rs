@@ -13,6 +13,8 @@ const COMMAND: &str = "man/cloudhosts.1";
 const MODULE: &str = "man/nss-cloudhosts.8";
 const DNS: &str = "man/cloudhosts-dns.8";
 const DNS_GUIDE: &str = "docs/dns.md";
+const GATEWAY: &str = "man/cloudhosts-gateway.8";
+const GATEWAY_CONFIG: &str = "man/gateway.toml.5";
 const REGISTRY: &str = "man/cloudhosts-registry.7";
 const CONFIG: &str = "man/cloudhosts.toml.5";
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
@@ -225,6 +227,14 @@ const SAID: &[(&str, &str, &str)] = &[
         DNS,
         "at most {s} seconds if names change all the time",
     ),
+    // the gateway
+    ("GATEWAY_FILE", GATEWAY_CONFIG, ".Nm {text}"),
+    ("GATEWAY_FILE", GATEWAY, "The default is .Pa {text} ."),
+    ("LONGEST_NAME", GATEWAY_CONFIG, "1 to {n} letters, digits"),
+    ("MOST_BODY", GATEWAY_CONFIG, "bytes, at most {n}"),
+    ("MOST_HOSTS", GATEWAY, "Up to {n} hostnames"),
+    ("MOST_HOSTS", GATEWAY, "more than {n} hostnames"),
+    ("SHORTEST_LEASE", GATEWAY, "{s} seconds to"),
     // the command
     (
         "getent.rs/TIMEOUT",
@@ -324,6 +334,7 @@ fn sources() -> Vec<(PathBuf, String)> {
         "cli",
         "config",
         "dns",
+        "gateway",
         "nss-module",
         "nsswitch",
         "registry",

@@ -5,9 +5,11 @@
 //! - [`help`]: what a program says of itself
 //! - [`page`]: a manual page, as its source has it
 //! - [`constants`]: figures and paths
+//! - [`gateway`]: the configuration of the gateway, and its errors
 //! - [`links`]: links between documents
 
 mod constants;
+mod gateway;
 mod help;
 mod links;
 mod page;
@@ -102,6 +104,11 @@ fn each_option_of_a_server_is_explained_with_its_value_and_default() {
     for (page, name, program) in [
         ("cloudhosts-cached.8", "cloudhosts-cached", programs::DAEMON),
         ("cloudhosts-dns.8", "cloudhosts-dns", programs::DNS),
+        (
+            "cloudhosts-gateway.8",
+            "cloudhosts-gateway",
+            programs::GATEWAY,
+        ),
     ] {
         let page = Page::read(page);
         let options = Help::of(program, &[]).options("Options:");
@@ -139,6 +146,7 @@ fn the_exit_codes_are_in_the_page() {
     for (page, part) in [
         ("cloudhosts-cached.8", "cached"),
         ("cloudhosts-dns.8", "dns"),
+        ("cloudhosts-gateway.8", "gateway"),
     ] {
         assert_eq!(
             Page::read(page).exit_codes(),
@@ -176,6 +184,7 @@ fn the_variables_that_are_read_or_set_are_in_the_pages() {
             &["cached", "config", "registry/src/config"][..],
         ),
         ("cloudhosts-dns.8", &["dns"][..]),
+        ("cloudhosts-gateway.8", &["gateway"][..]),
         ("nss-cloudhosts.8", &["nss-module"][..]),
     ];
     for (page, crates) in programs {
@@ -430,18 +439,26 @@ fn spelled_out(keys: &BTreeMap<String, String>) -> String {
                 "urls",
                 "username",
                 "password_file",
+                "password_command",
                 "ca_file",
+                "cert_file",
+                "key_file",
+                "server_name",
                 "sentinel",
+                "master_scheme",
                 "connect_timeout",
             ][..],
         ),
+        ("gateway", &["url", "token_file", "ca_file"]),
         ("dns", &["listen", "ttl", "zones"]),
     ];
     let (mut top, mut text) = (keys.clone(), String::new());
     for (table, its_keys) in tables {
         text.push_str(&format!("[{table}]\n"));
         for &key in its_keys {
-            let default = top.remove(key).expect(key);
+            // Two tables have `ca_file`.
+            top.remove(key);
+            let default = keys.get(key).expect(key);
             text.push_str(&format!("{key} = {default}\n"));
         }
     }
@@ -476,15 +493,16 @@ fn keys_of_toml(text: &str) -> BTreeMap<String, String> {
 /// What the daemon names when it meets a key that it does not know.
 fn keys_of_program() -> Names {
     let mut keys = Names::new();
-    for table in ["", "[redis]\n", "[dns]\n"] {
+    for table in ["", "[redis]\n", "[gateway]\n", "[dns]\n"] {
         let (_, said) = check(&format!("{table}no_such_key = 1\n"));
         let (_, expected) = said.split_once("expected one of").expect("it names them");
         // `hashes`, `domain`, ...
         keys.extend(expected.split('`').skip(1).step_by(2).map(str::to_owned));
     }
     // the tables themselves
-    keys.remove("redis");
-    keys.remove("dns");
+    for table in ["redis", "gateway", "dns"] {
+        keys.remove(table);
+    }
     keys
 }
 

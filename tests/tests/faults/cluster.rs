@@ -2,7 +2,8 @@
 
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::dir::Dir;
-use cloudhosts_tests::process::stderr;
+use cloudhosts_tests::process::{stderr, stdout};
+use cloudhosts_tests::redis::wait_for_replica;
 use cloudhosts_tests::world::{HASH, WorldBuilder};
 use cloudhosts_tests::{Redis, World, wait};
 use serde_json::Value;
@@ -209,4 +210,39 @@ fn the_command_writes_to_the_node_that_has_the_hash() {
         cluster.owner.cli(&["HDEL", &hash, "db"]);
     }
     assert_eq!(cluster.owner.cli(&["HGET", &hash, "web"]), "10.0.0.6");
+}
+
+#[test]
+fn a_replica_that_hears_nothing_of_its_master_is_not_live() {
+    let start = World::new();
+    let mut master = Redis::builder(start.directory().join("master"))
+        .tcp()
+        .start();
+    master.hset(HASH, &[("web", "10.0.0.5")]);
+    let replica = Redis::builder(start.directory().join("replica"))
+        .replica_of(master.port())
+        .start();
+    wait_for_replica(&master);
+    let urls = list(&[&replica.unix_url()]);
+    let world = start.redis(replica).config("redis.urls", urls).start();
+    world.sees("web", &["10.0.0.5"]);
+    let told = world.daemon.wait_for_state("live");
+    assert_eq!(told["redis"]["master_link"], "up");
+    assert_eq!(status(&world).0, Some(0));
+
+    master.cli(&["SAVE"]);
+    master.kill();
+    let told = world.daemon.wait_for_state("stale");
+    assert_eq!(told["redis"]["master_link"], "down");
+    assert_eq!(status(&world).0, Some(1));
+    let doctor = world.cloudhosts(&["doctor", "--json"]);
+    let said = stdout(&doctor);
+    assert_eq!(doctor.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("\"master-down\"").count(), 2, "{said}");
+    world.sees("web", &["10.0.0.5"]);
+
+    master.restart();
+    master.hset(HASH, &[("web", "10.0.0.6")]);
+    world.daemon.wait_for_state("live");
+    world.sees("web", &["10.0.0.6"]);
 }

@@ -2,10 +2,12 @@
 //!
 //! What it means when data is lost is in `tests/lifecycle.rs` and `tests/changes.rs`.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::config::{list, quote};
-use cloudhosts_tests::process::{Signal, bounded, succeed};
+use cloudhosts_tests::process::Signal;
 use cloudhosts_tests::tls::Tls;
 use cloudhosts_tests::world::HASH;
 use cloudhosts_tests::{Redis, World};
@@ -116,20 +118,7 @@ fn an_expired_certificate_takes_no_name_away() {
         .start();
     let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
     let good = std::fs::read(&tls.certificate).unwrap();
-    succeed(
-        bounded("openssl")
-            .args(["x509", "-req", "-days", "-1", "-CAcreateserial"])
-            .arg("-in")
-            .arg(world.dir.join("server.csr"))
-            .arg("-CA")
-            .arg(&tls.authority)
-            .arg("-CAkey")
-            .arg(world.dir.join("ca.key"))
-            .arg("-extfile")
-            .arg(world.dir.join("server.ext"))
-            .arg("-out")
-            .arg(&tls.certificate),
-    );
+    std::fs::copy(tls.expired(), &tls.certificate).unwrap();
     world.redis.cli(&["SAVE"]);
     world.redis.restart();
     let status = world
@@ -213,4 +202,49 @@ fn what_was_deleted_while_the_connection_was_cut_is_gone() {
     world.sees("db", &["10.0.0.7"]);
     world.sees_none("web");
     world.daemon.wait_for_state("live");
+}
+
+#[test]
+fn a_password_command_that_hangs_holds_up_no_name() {
+    let start = World::new();
+    let redis = Redis::builder(start.directory().join("redis"))
+        .user("user reader on >first ~* &* +@all")
+        .start();
+    let program = start.directory().join("token");
+    let command = |does: &str| {
+        // One that is being written can't be executed.
+        let made = program.with_extension("new");
+        std::fs::write(&made, format!("#!/bin/sh\n{does}\n")).unwrap();
+        std::fs::set_permissions(&made, Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(made, &program).unwrap();
+    };
+    command("echo first");
+    let urls = list(&[&redis.unix_url()]);
+    let token = program.display().to_string();
+    let world = start
+        .redis(redis)
+        .config("redis.urls", urls)
+        .config("redis.username", quote("reader"))
+        .config("redis.password_command", list(&[&token]))
+        .hash(HASH, &[("web", "10.0.0.5")])
+        .start();
+    let mut steady = Steady::new(&world, "web", &["10.0.0.5"]);
+    command("sleep 1000");
+    world
+        .redis
+        .cli(&["ACL", "SETUSER", "reader", "resetpass", ">second"]);
+    world.redis.cli(&["CLIENT", "KILL", "USER", "reader"]);
+    let status = world.daemon.wait_for("the command is told", |status| {
+        status["reason"].to_string().contains("password_command ")
+    });
+    assert_eq!(status["state"], "reconnecting");
+    assert!(!status.to_string().contains("first"), "{status}");
+    steady.holds(&world, "while the command hangs");
+    world.sees("web", &["10.0.0.5"]);
+    let doctor = world.cloudhosts(&["doctor", "--json"]);
+    let said = cloudhosts_tests::process::stdout(&doctor);
+    assert!(said.contains("\"password-command\""), "{said}");
+    command("echo second");
+    world.daemon.wait_for_state("live");
+    steady.holds(&world, "with the next password");
 }

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
+mod client;
 mod clients;
 mod faults;
+mod guide;
+mod holders;
 mod leases;
 mod limits;
 mod running;

@@ -271,7 +271,7 @@ fn assert_confined(machine: &Debian) {
     assert_eq!(user, "cloudhosts\n");
 }
 
-fn show(machine: &Debian, unit: &str, property: &str) -> String {
+pub(crate) fn show(machine: &Debian, unit: &str, property: &str) -> String {
     let said = machine.ok(&format!("systemctl show --value -p {property} {unit}"));
     said.trim().to_owned()
 }

@@ -8,7 +8,7 @@ use cloudhosts_tests::process::{bounded, run, stderr, stdout, succeed};
 use crate::built;
 
 /// Mode and path of what both packages have.
-const COMMON: [&str; 19] = [
+const COMMON: [&str; 26] = [
     "644 /etc/cloudhosts/cloudhosts.toml",
     "644 /usr/lib/sysusers.d/cloudhosts.conf",
     "644 /usr/lib/tmpfiles.d/cloudhosts.conf",
@@ -18,16 +18,23 @@ const COMMON: [&str; 19] = [
     "644 /usr/share/doc/cloudhosts/examples/dns/dnsmasq.conf",
     "644 /usr/share/doc/cloudhosts/examples/dns/resolved.conf",
     "644 /usr/share/doc/cloudhosts/examples/dns/unbound.conf",
+    "644 /usr/share/doc/cloudhosts/examples/gateway.toml",
+    "644 /usr/share/doc/cloudhosts/monitoring/alerts.yml",
+    "644 /usr/share/doc/cloudhosts/monitoring/dashboard.json",
+    "644 /usr/share/doc/cloudhosts/openapi.yaml",
     "644 /usr/share/fish/vendor_completions.d/cloudhosts.fish",
     "644 /usr/share/man/man1/cloudhosts.1.gz",
     "644 /usr/share/man/man5/cloudhosts.toml.5.gz",
+    "644 /usr/share/man/man5/gateway.toml.5.gz",
     "644 /usr/share/man/man7/cloudhosts-registry.7.gz",
     "644 /usr/share/man/man8/cloudhosts-cached.8.gz",
     "644 /usr/share/man/man8/cloudhosts-dns.8.gz",
+    "644 /usr/share/man/man8/cloudhosts-gateway.8.gz",
     "644 /usr/share/man/man8/nss-cloudhosts.8.gz",
     "755 /usr/bin/cloudhosts",
     "755 /usr/sbin/cloudhosts-cached",
     "755 /usr/sbin/cloudhosts-dns",
+    "755 /usr/sbin/cloudhosts-gateway",
 ];
 
 const DEB: [&str; 8] = [
@@ -102,6 +109,10 @@ fn the_rpm_has_what_belongs_there_and_nothing_else() {
     for line in listed.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words[1], "root:root", "{line}");
+        if words[0].starts_with('d') {
+            assert_eq!(octal(words[0]), "755", "{line}");
+            continue;
+        }
         found.insert(format!("{} {}", octal(words[0]), words[2]));
         // configuration, and never replaced where it was changed
         assert_eq!(
@@ -191,7 +202,7 @@ fn rpmlint_has_no_objection() {
 fn common() -> impl Iterator<Item = String> {
     let files = std::fs::read_dir(packaging("")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let units = names.filter(|name| name.ends_with(".service"));
+    let units = names.filter(|name| name.ends_with(".service") || name.ends_with(".timer"));
     let units = units.map(|unit| format!("644 /usr/lib/systemd/system/{unit}"));
     COMMON.into_iter().map(str::to_owned).chain(units)
 }

@@ -91,6 +91,7 @@ fn life(release: &str) {
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(left.is_empty(), "purged, but not as before: {left:#?}");
     machine.ok("! getent passwd cloudhosts; ! getent group cloudhosts");
+    machine.ok("! getent passwd cloudhosts-gateway; ! getent group cloudhosts-gateway");
 }
 
 #[test]
@@ -179,6 +180,8 @@ fn assert_installed(machine: &Debian) {
         user.ends_with(":/var/lib/cloudhosts:/usr/sbin/nologin\n"),
         "{user}"
     );
+    let gateway = machine.ok("getent passwd cloudhosts-gateway");
+    assert!(gateway.ends_with(":/:/usr/sbin/nologin\n"), "{gateway}");
     let stat = machine.ok(
         "stat -c '%n %a %U:%G' /etc/cloudhosts /etc/cloudhosts/cloudhosts.toml \
          /var/lib/cloudhosts /run/cloudhosts",

@@ -9,7 +9,7 @@
 //! - [`lookups`]: programs that look a name up all the time
 //! - [`content`]: what is in a package, and what lintian and rpmlint say of it
 //! - [`unit`], [`confined`]: the unit's sandbox, AppArmor
-//! - [`deb`], [`interrupted`], [`booted`], [`rpm`]: installing, upgrading, removing
+//! - [`deb`], [`interrupted`], [`booted`], [`gateway`], [`rpm`]: installing, upgrading, removing
 //! - [`elsewhere`]: a root with an older glibc
 mod booted;
 mod built;
@@ -18,6 +18,7 @@ mod content;
 mod deb;
 mod elsewhere;
 mod files;
+mod gateway;
 mod interrupted;
 mod lookups;
 mod machine;

@@ -111,14 +111,14 @@ fn installed_upgraded_and_erased() {
     assert_eq!(machine.run("getent hosts db").status.code(), Some(2));
     // rpm keeps a changed configuration beside, and the user stays
     machine.ok(&format!("rm {CONFIG}.rpmsave; rmdir /etc/cloudhosts"));
-    machine.ok("userdel cloudhosts");
+    machine.ok("userdel cloudhosts; userdel cloudhosts-gateway");
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(left.is_empty(), "erased, but not as before: {left:#?}");
 
     rpm(&machine, &["-i", "--nodeps"], Some(&built::rpm()));
     enabled(&machine);
     rpm(&machine, &["-e", "cloudhosts"], None);
-    machine.ok("userdel cloudhosts");
+    machine.ok("userdel cloudhosts; userdel cloudhosts-gateway");
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(
         left.is_empty(),
@@ -164,7 +164,8 @@ fn its_scriptlets_are_shell() {
     let mut command = bounded("rpm");
     let scripts = succeed(command.args(["-qp", "--scripts"]).arg(built::rpm()));
     for name in ["postinstall", "preuninstall", "postuninstall"] {
-        assert!(scripts.contains(&format!("{name} scriptlet:")), "{scripts}");
+        let heading = format!("{name} scriptlet (using /bin/sh):");
+        assert!(scripts.contains(&heading), "{scripts}");
     }
     for name in ["post", "preun", "postun"] {
         let file = format!("{}/../packaging/rpm/{name}", env!("CARGO_MANIFEST_DIR"));

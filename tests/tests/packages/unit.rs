@@ -5,11 +5,14 @@ use std::path::Path;
 use cloudhosts_tests::process::{bounded, succeed};
 
 /// What systemd-analyze may call the exposure of each, out of 10. Who holds a role runs checks and
-/// hooks, and these may need a little more; who answers DNS has a capability, for port 53.
-const MOST: [(&str, f64); 3] = [
+/// hooks, and these may need a little more; who answers DNS or is the gateway has a capability, for
+/// ports 53 and 443.
+const MOST: [(&str, f64); 5] = [
     ("cloudhosts-cached.service", 1.2),
     ("cloudhosts-dns.service", 1.5),
+    ("cloudhosts-gateway.service", 1.5),
     ("cloudhosts-hold@.service", 1.5),
+    ("cloudhosts-metrics.service", 1.2),
 ];
 
 #[test]

@@ -106,6 +106,7 @@ fn as_batch(steps: &[(usize, BatchStep)], redis: &mut [BTreeMap<Vec<u8>, Vec<u8>
     Batch {
         hashes,
         full: None,
+        latency: Duration::ZERO,
         checkpoint: Checkpoint::default(),
     }
 }

@@ -170,6 +170,8 @@ codes! {
     Empty = "empty",
     /// A file that the connection takes can't be used.
     FileUnusable = "file-unusable",
+    /// The command for the password gives none.
+    PasswordCommand = "password-command",
     /// There is a user name, but no password.
     NoPassword = "no-password",
     /// No CA is trusted.
@@ -196,6 +198,10 @@ codes! {
     CertificateHost = "certificate-host",
     /// Redis wants a certificate of its clients.
     ClientCertificate = "client-certificate",
+    /// The server does not accept the certificate of this machine.
+    ClientCertificateRefused = "client-certificate-refused",
+    /// The certificate of this machine has expired.
+    ClientCertificateExpired = "client-certificate-expired",
     /// What answers does not speak TLS.
     NotTls = "not-tls",
     /// What answers speaks TLS only.
@@ -220,12 +226,18 @@ codes! {
     ConnectionClosed = "connection-closed",
     /// The connection was lost for another reason.
     ConnectionLost = "connection-lost",
+    /// It is a replica whose link to its master is down.
+    MasterDown = "master-down",
     /// A hash lives on another node of the cluster.
     OtherNode = "other-node",
     /// A key is no hash.
     WrongType = "wrong-type",
     /// A hash is more than a table can hold.
     TooLarge = "too-large",
+
+    // gateway
+    /// No token is configured.
+    NoToken = "no-token",
 
     // acl
     /// A right is missing without which nothing is followed.

@@ -181,6 +181,14 @@ fn state(status: &Status) -> Finding {
         .evidence(&status.reason),
         // The guard has its own check.
         State::Guarded => Finding::ok(check, format_args!("connected; guarded since {since}")),
+        // The check of Redis says it, too.
+        State::Stale => Finding::wrong(
+            check,
+            format_args!("connected to a replica that hears of no change since {since}"),
+            "see the check of Redis below",
+        )
+        .code(Code::MasterDown)
+        .evidence(&status.reason),
         // So does each hash that can't be read.
         State::Unreadable => {
             Finding::ok(check, format_args!("connected; unreadable since {since}"))

@@ -47,6 +47,11 @@ fn is_ours(fault: &Fault, unit: &Unit, account: Option<&Account>) -> bool {
     }
 }
 
+/// The code of a fault.
+pub(super) fn code(code: FaultCode) -> Code {
+    words(code).0
+}
+
 /// The code and the sentence of a fault.
 fn words(code: FaultCode) -> (Code, &'static str) {
     match code {
@@ -55,6 +60,10 @@ fn words(code: FaultCode) -> (Code, &'static str) {
             "the daemon's user can't read a file that it needs",
         ),
         FaultCode::FileUnusable => (Code::FileUnusable, "a file that it needs can't be used"),
+        FaultCode::PasswordCommand => (
+            Code::PasswordCommand,
+            "the command for the password gives none",
+        ),
         FaultCode::NoPassword => (Code::NoPassword, "there is a username, but no password"),
         FaultCode::NoAuthority => (Code::NoAuthority, "this system trusts no CA"),
         FaultCode::UnknownHost => (Code::UnknownHost, "the host has no address"),
@@ -83,7 +92,15 @@ fn words(code: FaultCode) -> (Code, &'static str) {
         }
         FaultCode::ClientCertificate => (
             Code::ClientCertificate,
-            "Redis requires client certificates, which cloudhosts does not have",
+            "the server requires a client certificate, and none is configured",
+        ),
+        FaultCode::ClientCertificateRefused => (
+            Code::ClientCertificateRefused,
+            "the server does not accept the client certificate",
+        ),
+        FaultCode::ClientCertificateTime => (
+            Code::ClientCertificateExpired,
+            "the client certificate has expired",
         ),
         FaultCode::NotTls => (Code::NotTls, "the server does not speak TLS"),
         FaultCode::TlsOnly => (Code::TlsOnly, "the server speaks TLS only"),
@@ -137,9 +154,19 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         },
         FaultCode::FileUnusable => match &fault.path {
             Some(path) => format!("restore the content of {}", path.display()),
-            None => edit("correct password_file or ca_file"),
+            None => edit("correct password_file, ca_file, cert_file or key_file"),
         },
-        FaultCode::NoPassword => edit("set redis.password_file"),
+        FaultCode::PasswordCommand => {
+            let program = fault.path.as_ref().map(|path| path.display().to_string());
+            let program = program.unwrap_or_default();
+            match account {
+                Some(account) => {
+                    format!("see what it does: runuser -u {} -- {program}", account.name)
+                }
+                None => format!("see what it does, as the daemon's user: {program}"),
+            }
+        }
+        FaultCode::NoPassword => edit("set redis.password_file or redis.password_command"),
         FaultCode::NoAuthority => {
             "run: apt install ca-certificates, or set redis.ca_file".to_owned()
         }
@@ -153,13 +180,32 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         }
         FaultCode::UnknownAuthority => edit("set redis.ca_file to the file of its CA"),
         FaultCode::CertificateTime => "renew the certificate of Redis, or set the clock".to_owned(),
-        FaultCode::CertificateHost => edit("use the host of the certificate in redis.urls"),
-        FaultCode::ClientCertificate => "in Redis: CONFIG SET tls-auth-clients no".to_owned(),
+        FaultCode::CertificateHost => edit(
+            "use the host of the certificate in redis.urls (or set redis.server_name to it, where \
+             that has an address)",
+        ),
+        FaultCode::ClientCertificate => {
+            let set = edit("set redis.cert_file and redis.key_file");
+            format!("{set}, or in Redis: CONFIG SET tls-auth-clients no")
+        }
+        FaultCode::ClientCertificateRefused => {
+            let of_config = cert_file(fault);
+            format!("put a certificate that a CA of the server has signed into {of_config}")
+        }
+        FaultCode::ClientCertificateTime => {
+            format!(
+                "renew the certificate in {}, or set the clocks",
+                cert_file(fault)
+            )
+        }
         FaultCode::NotTls => edit("replace rediss:// with redis:// in redis.urls"),
         FaultCode::TlsOnly => edit("replace redis:// with rediss:// in redis.urls"),
         FaultCode::Tls => "enable TLS 1.2 or 1.3 in Redis (tls-protocols)".to_owned(),
         FaultCode::LoginWanted => edit("set redis.username and redis.password_file"),
         FaultCode::LoginRefused => match config.redis.password_file.as_deref() {
+            _ if config.redis.password_command.is_some() => {
+                edit("correct redis.username, or what redis.password_command prints")
+            }
             Some(file) => format!("write the password of that user to {}", file.display()),
             None => edit("correct redis.username, or the password"),
         },
@@ -182,4 +228,12 @@ fn remedy(fault: &Fault, config: &Config, account: Option<&Account>) -> String {
         | FaultCode::Superseded
         | FaultCode::Lost => "see the log of Redis".to_owned(),
     }
+}
+
+/// The file with the client certificate.
+fn cert_file(fault: &Fault) -> String {
+    let path = fault.path.as_ref();
+    path.map_or("redis.cert_file".to_owned(), |path| {
+        path.display().to_string()
+    })
 }

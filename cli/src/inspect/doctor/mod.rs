@@ -14,6 +14,7 @@
 //! - [`redis`]: Redis, as the daemon sees it; [`faults`]: why it can't be reached;
 //!   [`acl`]: what the daemon's user may do there;
 //! - [`sentinel`]: the sentinels, and whether the daemon follows their master;
+//! - [`gateway`]: the gateway to register through, and whether it accepts the token;
 //! - [`urls`]: whether the names in Redis cover the host of Redis;
 //! - [`names`]: whether programs get what the table has;
 //! - [`dns`]: whether cloudhosts-dns answers, and the resolver of this machine asks it.
@@ -25,6 +26,7 @@ mod daemon;
 mod dns;
 mod faults;
 mod finding;
+mod gateway;
 mod last_good;
 mod module;
 mod names;
@@ -86,6 +88,7 @@ fn with(report: &mut DoctorReport, mut config: Config, unit: Unit) -> Result<(),
     report.add(password::look(&config))?;
     report.add(redis::look(&config, &unit, account.as_ref()))?;
     report.add(sentinel::look(&config))?;
+    report.add(gateway::look(&config))?;
     report.add(urls::look(&config))?;
     report.add([nscd::look()])?;
     let names = names::look(&config).into_iter();

@@ -14,7 +14,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     }
     let warning = |exposure: &Exposure| {
         let code = match exposure {
-            Exposure::PasswordFile(_) => Code::Exposed,
+            Exposure::PasswordFile(_) | Exposure::TokenFile(_) => Code::Exposed,
             Exposure::Configuration(_) | Exposure::CommandLine(_) | Exposure::CommandLineHidden => {
                 Code::ExposedConfig
             }

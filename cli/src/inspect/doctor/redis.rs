@@ -1,6 +1,6 @@
 //! Redis, contacted as the daemon does.
 
-use cloudhosts_config::status::UnreadableCode;
+use cloudhosts_config::status::{MasterLink, UnreadableCode};
 use cloudhosts_config::{Account, Config, Unit};
 use cloudhosts_registry::{Probe, Unreadable, probe};
 
@@ -40,6 +40,12 @@ fn seen(probe: &Probe) -> Vec<Finding> {
             finding.evidence(why)
         }
     }];
+    if probe.master_link == Some(MasterLink::Down) {
+        let says = format_args!("{endpoint} is a replica whose link to its master is down");
+        let todo = "start the master, or promote a replica; changes do not arrive until then";
+        let finding = Finding::wrong(CHECK, says, todo).code(Code::MasterDown);
+        findings.push(finding.evidence("master_link_status:down in INFO replication"));
+    }
     findings.extend(probe.hashes.iter().filter_map(|(key, facts)| {
         let unread = facts.as_ref().err()?;
         unreadable(key, unread)

@@ -62,6 +62,111 @@ fn the_word_goes_where_it_is_asked_in_time() {
     }
 }
 
+/// The lines as distributions ship them, and as the packages of other modules change them: in each
+/// the word comes before whatever asks the network or ends the search, and after `files` where that
+/// comes before these.
+#[test]
+fn the_word_goes_right_into_the_lines_there_are() {
+    for (who, before, after) in [
+        ("Debian", "files dns", "files cloudhosts dns"),
+        (
+            "Debian and Ubuntu, desktop",
+            "files mdns4_minimal [NOTFOUND=return] dns",
+            "files cloudhosts mdns4_minimal [NOTFOUND=return] dns",
+        ),
+        (
+            "Debian, libnss-resolve",
+            "files resolve [!UNAVAIL=return] dns",
+            "files cloudhosts resolve [!UNAVAIL=return] dns",
+        ),
+        (
+            "Debian, libnss-myhostname, -mymachines, -resolve",
+            "files mymachines resolve [!UNAVAIL=return] myhostname dns",
+            "files cloudhosts mymachines resolve [!UNAVAIL=return] myhostname dns",
+        ),
+        (
+            "Ubuntu, libnss-mymachines and libnss-resolve with Avahi",
+            "files mymachines mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns",
+            "files cloudhosts mymachines mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns",
+        ),
+        (
+            "systemd's own manual, Arch",
+            "mymachines resolve [!UNAVAIL=return] files myhostname dns",
+            "mymachines cloudhosts resolve [!UNAVAIL=return] files myhostname dns",
+        ),
+        (
+            "Fedora",
+            "files myhostname resolve [!UNAVAIL=return] dns",
+            "files cloudhosts myhostname resolve [!UNAVAIL=return] dns",
+        ),
+        (
+            "Fedora, workstation",
+            "files myhostname mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns",
+            "files cloudhosts myhostname mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] dns",
+        ),
+        (
+            "RHEL",
+            "files dns myhostname",
+            "files cloudhosts dns myhostname",
+        ),
+        (
+            "openSUSE",
+            "files mdns_minimal [NOTFOUND=return] dns",
+            "files cloudhosts mdns_minimal [NOTFOUND=return] dns",
+        ),
+        (
+            "libvirt",
+            "files libvirt libvirt_guest dns",
+            "files cloudhosts libvirt libvirt_guest dns",
+        ),
+        (
+            "libvirt, first",
+            "libvirt_guest libvirt files dns",
+            "libvirt_guest libvirt files cloudhosts dns",
+        ),
+        (
+            "libvirt's manual, which ends the search",
+            "files libvirt [NOTFOUND=return] dns",
+            "files cloudhosts libvirt [NOTFOUND=return] dns",
+        ),
+        ("sssd", "files sss dns", "files cloudhosts sss dns"),
+        ("sssd, last", "files dns sss", "files cloudhosts dns sss"),
+        (
+            "sssd, first",
+            "sss files dns myhostname",
+            "cloudhosts sss files dns myhostname",
+        ),
+        (
+            "sssd, first, which ends the search",
+            "sss [NOTFOUND=return] files dns",
+            "cloudhosts sss [NOTFOUND=return] files dns",
+        ),
+        ("Samba", "files wins dns", "files cloudhosts wins dns"),
+        (
+            "Samba, first",
+            "wins files dns",
+            "cloudhosts wins files dns",
+        ),
+        (
+            "NIS and LDAP",
+            "ldap nis files",
+            "cloudhosts ldap nis files",
+        ),
+    ] {
+        let (before, after) = (format!("hosts: {before}\n"), format!("hosts: {after}\n"));
+        assert_eq!(enabled(&before), after, "{who}");
+        assert_eq!(state(after.as_bytes()), HostsLineState::Enabled, "{who}");
+        assert_eq!(disable(after.as_bytes()), Ok(before.into_bytes()), "{who}");
+    }
+}
+
+#[test]
+fn a_word_behind_sssd_is_asked_too_late() {
+    let late = "hosts: files sss cloudhosts dns\n";
+    assert_eq!(state(late.as_bytes()), HostsLineState::Misplaced);
+    assert_eq!(enabled(late), "hosts: files cloudhosts sss dns\n");
+}
+
 #[test]
 fn only_the_line_that_counts_is_touched() {
     let before =

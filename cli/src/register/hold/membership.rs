@@ -1,4 +1,4 @@
-//! Requests to Redis: becoming a member, renewing, leaving.
+//! Requests to Redis, or to a gateway: becoming a member, renewing, leaving.
 
 use std::future::pending;
 use std::time::Instant;
@@ -6,11 +6,12 @@ use std::time::Instant;
 use cloudhosts_registry::register::{Ended, Holder, Place, RegisterError, Renewal, Role, Where};
 
 use super::super::addresses::AddressSource;
+use super::super::store::Store;
 use crate::outcome::Failure;
 
 /// The membership of this machine.
 pub(super) struct Membership {
-    holder: Holder,
+    holder: Holder<Store>,
     source: AddressSource,
     /// The places in which it may be registered, or standing by.
     places: Option<Vec<Place>>,
@@ -31,7 +32,7 @@ pub(super) enum MembershipEvent {
 
 impl Membership {
     /// A membership that has not begun.
-    pub(super) fn new(holder: Holder, source: AddressSource) -> Membership {
+    pub(super) fn new(holder: Holder<Store>, source: AddressSource) -> Membership {
         Membership {
             holder,
             source,
@@ -70,6 +71,9 @@ impl Membership {
                 self.tried_to_leave = false;
                 let beat = self.holder.renew(places).await;
                 self.joined &= !matches!(beat, Renewal::Ended(_));
+                if let Renewal::Held { places, .. } = &beat {
+                    self.places = Some(places.clone());
+                }
                 Ok(beat)
             }
             Err(failure) => {

@@ -27,7 +27,9 @@ use std::time::Duration;
 use announce::Announcer;
 use check::{Check, HealthMonitor};
 use cloudhosts_config::printable::Escaped;
-use cloudhosts_registry::register::{HoldOptions, Holder, LONGEST_LEASE, SHORTEST_LEASE};
+use cloudhosts_registry::register::{
+    HoldOptions, Holder, HolderNonce, LONGEST_LEASE, LeaseRequest, SHORTEST_LEASE,
+};
 use hooks::{HookCommands, Hooks};
 use job::Job;
 use membership::Membership;
@@ -37,6 +39,8 @@ use supervisor::{HoldPolicy, Supervisor, SupervisorState};
 
 use super::addresses::{AddressArgs, ZoneArgs};
 use super::apply::{places, print_lines};
+use super::gateway::GatewayRequest;
+use super::store::Store;
 use super::{RegisterContext, member};
 use crate::completions;
 use crate::outcome::{Failure, Outcome};
@@ -80,7 +84,7 @@ pub(crate) struct HoldArgs {
     /// Time between SIGTERM and SIGKILL for COMMAND when the role is lost
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     stop_timeout: Duration,
-    /// Print the Redis commands without running them
+    /// Print the Redis commands (or that of curl, for a gateway) without running them
     #[arg(long)]
     dry_run: bool,
     /// Command to run while the role is held; without --exclusive, the role is held while it runs
@@ -194,10 +198,19 @@ pub(crate) fn run(args: &HoldArgs, context: &RegisterContext) -> Result<Outcome,
         args.zone.zone(context)?
     };
     let source = args.addresses.source(context)?.in_zone(zone);
-    let holder = Holder::new(&context.config, role, args.options());
+    let zone = source.zone_of_local();
+    let store = Store::for_lease(&context.config, zone.clone(), args.lease);
+    let holder = Holder::with_store(store, role, args.options());
     if args.dry_run {
         let places = places(&source, context)?;
-        return print_lines(&holder.spelled(&places));
+        return print_lines(&match &context.config.gateway {
+            Some(access) => {
+                let request = LeaseRequest::new(HolderNonce::random(), &args.options());
+                let zone = zone.as_ref();
+                GatewayRequest::of_holder(holder.role(), &places, zone, request).as_curl(access)
+            }
+            None => holder.spelled(&places),
+        });
     }
     block_on(async {
         args.supervisor(Membership::new(holder, source))?

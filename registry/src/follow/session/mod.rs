@@ -41,6 +41,7 @@ mod send;
 use std::time::{Duration, Instant};
 
 use cloudhosts_config::Config;
+use cloudhosts_config::status::MasterLink;
 use request_plan::{InfoDepth, RequestPlan};
 use resync::IDLE;
 use tokio::sync::mpsc::Sender;
@@ -103,6 +104,9 @@ pub(in crate::follow) struct Session<'a> {
     /// Whether every hash was read once.
     complete: bool,
     attempts: u8,
+    /// The link of a replica to its master, and what was reported of it.
+    master_link: Option<MasterLink>,
+    reported_link: Option<MasterLink>,
 }
 
 impl<'a> Session<'a> {
@@ -133,6 +137,8 @@ impl<'a> Session<'a> {
             resync_at: Instant::now(),
             complete: false,
             attempts: 0,
+            master_link: None,
+            reported_link: None,
         }
     }
 }

@@ -63,10 +63,21 @@ impl Session<'_> {
         let batch = Batch {
             hashes: batch,
             full,
+            latency: self.took,
             checkpoint,
         };
         publish(self.events, Event::Changes(batch)).await;
         Ok(())
+    }
+}
+
+impl Session<'_> {
+    /// Reports the link of the replica to its master, if it has changed.
+    pub(super) async fn report_link(&mut self) {
+        if self.reported_link != self.master_link {
+            self.reported_link = self.master_link;
+            publish(self.events, Event::MasterLink(self.master_link)).await;
+        }
     }
 }
 

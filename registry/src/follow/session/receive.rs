@@ -21,6 +21,7 @@ impl Session<'_> {
     ) -> Result<(), Fault> {
         let now = Instant::now();
         let facts = self.take_info(&mut replies);
+        self.report_link().await;
         let pushes = self.connection.invalidations.answered();
         self.note_pushes(now);
         let load = self.state.load;
@@ -64,6 +65,9 @@ impl Session<'_> {
         }
         if let Some(run_id) = info.field("run_id") {
             self.run_id = run_id.to_owned();
+        }
+        if info.field("role").is_some() {
+            self.master_link = info.master_link();
         }
         if let Some(clients) = info.number("connected_clients") {
             let after_failure = self.state.failed && !self.complete;

@@ -7,6 +7,7 @@ use redis::cmd;
 use super::{Denied, Session};
 use crate::connect::{CommandError, SILENCE, is_master};
 use crate::fault::{Fault, FaultCode};
+use crate::follow::info::{Info, Section};
 use crate::follow::round::Round;
 use crate::follow::scheduled_scan::ScanCause;
 use crate::jitter;
@@ -64,14 +65,24 @@ impl Session<'_> {
         }
     }
 
+    /// Sees whether the connection is alive. A replica is asked for its replication instead, which
+    /// says whether it still hears of changes: nothing is pushed when it does not.
     pub(super) async fn ping(&mut self) -> Result<(), Fault> {
         let answers = ANSWERS + self.patience().saturating_sub(SILENCE);
-        match self
-            .connection
-            .link
-            .send_within(&cmd("PING"), answers)
-            .await
-        {
+        let asks_link = self.master_link.is_some() && !self.denied.info;
+        let question = if asks_link {
+            Section::Replication.command()
+        } else {
+            cmd("PING")
+        };
+        match self.connection.link.send_within(&question, answers).await {
+            Ok(answer) if asks_link => {
+                let mut info = Info::default();
+                info.add(&answer);
+                self.master_link = info.master_link();
+                self.report_link().await;
+                Ok(())
+            }
             // An error reply is a reply.
             Ok(_) | Err(CommandError::ErrorReply(_)) => Ok(()),
             Err(CommandError::Lost(fault)) => Err(fault),

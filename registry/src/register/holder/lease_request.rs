@@ -17,8 +17,12 @@ pub const LONGEST_LEASE: Duration = Duration::from_secs(24 * 3600);
 /// The longest time after which the address of the last holder is removed.
 const LONGEST_STAY: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// The greatest time or term in ms that is accepted: Lua counts exactly up to 2^53, and terms grow.
-const LAST_TERM: u64 = 1 << 52;
+/// The greatest time or term that scripts count with: Lua is exact up to 2^53.
+const LAST_TERM: u64 = 1 << 53;
+
+/// The greatest term that a holder can have the next one follow. Terms that follow it still grow: a
+/// holder that makes its term up does not take that from the others.
+const LAST_KNOWN: u64 = 1 << 52;
 
 /// A holder's request to join, or to renew its lease. It says all that the holder knows, so that
 /// whoever passes it on (a [`LeaseStore`](super::LeaseStore)) need not know anything of the holder.
@@ -44,7 +48,7 @@ pub struct LeaseRequest {
     pub state: LeaseState,
     /// `from` of the last reply, or 0: since when it has that state, in ms by the clock of Redis; for
     /// an exclusive holder the term.
-    #[serde(default, deserialize_with = "term")]
+    #[serde(default, deserialize_with = "known_term")]
     pub from: u64,
     /// Whether an attempt has failed since the last reply.
     #[serde(default)]
@@ -177,6 +181,11 @@ fn term<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     }
 }
 
+/// The same as it counts for the next term.
+fn known_term<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    Ok(term(from)?.min(LAST_KNOWN))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,13 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_term_that_is_made_up_leaves_room_for_those_that_follow() {
+        let made_up = read(r#","from":9007199254740992,"barred":9007199254740992"#).unwrap();
+        assert_eq!(made_up.from, LAST_KNOWN);
+        assert_eq!(made_up.barred, LAST_TERM);
+    }
+
+    #[test]
     fn what_is_out_of_bounds_is_refused() {
         for bad in [
             r#","x":1"#,
             r#","state":"dead""#,
             r#","from":-1"#,
-            r#","from":4503599627370497"#,
-            r#","barred":4503599627370497"#,
+            r#","from":9007199254740993"#,
+            r#","barred":9007199254740993"#,
             r#","expire_last_ms":0"#,
             r#","expire_last_ms":31622400001"#,
         ] {

@@ -82,11 +82,18 @@ impl Holder {
     /// A holder in Redis that has not joined yet. The role needs a member.
     #[must_use]
     pub fn new(config: &Config, role: Role, options: HoldOptions) -> Holder {
-        let mut config = config.clone();
-        let patience = patience(options.lease);
-        config.redis.connect_timeout = config.redis.connect_timeout.min(options.lease / 6);
-        let registrar = Registrar::new(Arc::new(config)).with_patience(patience);
+        let registrar = Registrar::for_lease(config, options.lease);
         Holder::with_store(registrar, role, options)
+    }
+}
+
+impl Registrar {
+    /// A registrar for a holder: it notices soon enough that Redis does not answer.
+    #[must_use]
+    pub fn for_lease(config: &Config, lease: Duration) -> Registrar {
+        let mut config = config.clone();
+        config.redis.connect_timeout = config.redis.connect_timeout.min(lease / 6);
+        Registrar::new(Arc::new(config)).with_patience(patience(lease))
     }
 }
 
@@ -307,3 +314,6 @@ impl<S: LeaseStore> Holder<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,5 +160,32 @@ fn a_certificate_that_vouches_for_itself_and_one_that_is_wanted_of_us_are_told()
     let redis = secure(start.directory(), &tls, "tls-auth-clients yes");
     let world = asking(&redis.tls_url(), Some(&tls.authority));
     let remedy = finds(&world, "client-certificate");
-    assert!(remedy.contains("tls-auth-clients no"), "{remedy}");
+    assert!(remedy.contains("cert_file"), "{remedy}");
+
+    // that of another authority, and one that is accepted
+    let other = world.dir.join("other");
+    fs::create_dir(&other).unwrap();
+    let stranger = Tls::new(&other);
+    let showing = |shown: &Tls| {
+        let text = format!(
+            "[redis]\nurls = ['{}']\nca_file = '{}'\ncert_file = '{}'\nkey_file = '{}'\n",
+            redis.tls_url(),
+            tls.authority.display(),
+            shown.certificate.display(),
+            shown.key.display()
+        );
+        world.daemon.configure(&text);
+    };
+    showing(&stranger);
+    let remedy = finds(&world, "client-certificate-refused");
+    let file = stranger.certificate.display().to_string();
+    assert!(remedy.contains(&file), "{remedy}");
+    showing(&tls);
+    examine(&world).is("redis", &["ok", "empty"]);
+    let old = Tls {
+        certificate: tls.expired(),
+        ..tls.clone()
+    };
+    showing(&old);
+    finds(&world, "client-certificate-expired");
 }
