@@ -46,6 +46,7 @@ busybox-static busybox
 ddclient ddclient
 libio-socket-ssl-perl
 inadyn inadyn
+faketime faketime
 util-linux findmnt prlimit
 libc-bin ldconfig
 coreutils chgrp chmod chroot cp env false head ln ls mkfifo mv rmdir test true

@@ -1,8 +1,10 @@
 //! The command as a client of the gateway, where `[gateway]` is configured.
 
 use std::fs::File;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use cloudhosts_tests::gateway::{GatewayBuilder, GatewayServer, secret};
 use cloudhosts_tests::process::{Process, Signal, bounded, mortal, run, stderr, stdout};
@@ -14,6 +16,7 @@ use super::ALL;
 pub(crate) struct Client {
     pub(crate) server: GatewayServer,
     config: PathBuf,
+    holders: AtomicU32,
 }
 
 impl Client {
@@ -27,6 +30,7 @@ impl Client {
         let server = builder.start();
         let client = Client {
             config: server.dir.join("cloudhosts.toml"),
+            holders: AtomicU32::new(0),
             server,
         };
         client.has_token(&secret(token));
@@ -89,10 +93,17 @@ impl Client {
 
     /// Starts `cloudhosts hold` in the background.
     pub(crate) fn hold(&self, arguments: &[&str]) -> Holding {
-        let log = self
-            .server
-            .dir
-            .join(format!("said-{}", arguments.join("-").replace('/', ".")));
+        self.hold_with([], arguments)
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn hold_with<const N: usize>(
+        &self,
+        variables: [(&str, String); N],
+        arguments: &[&str],
+    ) -> Holding {
+        let number = self.holders.fetch_add(1, Ordering::Relaxed);
+        let log = self.server.dir.join(format!("said-{number}"));
         let file = File::create(&log).unwrap();
         let mut command = mortal(programs::find(programs::COMMAND));
         command
@@ -100,6 +111,7 @@ impl Client {
             .arg(&self.config)
             .arg("hold")
             .args(arguments)
+            .envs(variables)
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file);
@@ -127,9 +139,14 @@ impl Client {
     /// Starts the gateway again, and waits until it listens.
     pub(crate) fn starts_gateway(&mut self) {
         self.server.launch();
+        self.awaits_gateway();
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn awaits_gateway(&self) {
         let address = self.server.address();
         wait::eventually("the gateway listens again", || {
-            std::net::TcpStream::connect(address).is_ok()
+            TcpStream::connect(address).is_ok()
         });
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use cloudhosts_tests::gateway::{secret, token};
-use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::wait;
+use cloudhosts_tests::gateway::{GatewayServer, secret, token};
+use cloudhosts_tests::process::{Process, Signal, bounded, mortal, succeed};
+use cloudhosts_tests::{programs, wait};
 
+use super::ALL;
 use super::client::Client;
 
 /// What a holder says when it has the role.
@@ -149,7 +150,7 @@ fn a_command_ends_before_the_lease_where_the_gateway_stays_away() {
     let alive = client.server.dir.join("alive");
     // it goes on for as long as it can
     let command = format!(
-        "trap '' TERM; while :; do date +%s%N > {}; sleep 0.05; done",
+        "trap '' TERM; while :; do echo >> {}; sleep 0.05; done",
         alive.display()
     );
     let mut holder = client.hold(&[
@@ -168,7 +169,7 @@ fn a_command_ends_before_the_lease_where_the_gateway_stays_away() {
     let gone = Instant::now();
     client.stops_gateway();
     holder.says("given up", 1);
-    let last = || std::fs::read_to_string(&alive).unwrap();
+    let last = || std::fs::metadata(&alive).unwrap().len();
     let mut seen = (last(), Instant::now());
     while seen.1.elapsed() < Duration::from_secs(1) {
         std::thread::sleep(Duration::from_millis(20));
@@ -224,4 +225,42 @@ fn a_token_that_is_replaced_is_read_again() {
     assert_eq!(client.server.value("web/a"), "10.0.0.5");
     assert_eq!(holder.end(Signal::TERM), Some(0), "{}", holder.said());
     assert_eq!(client.server.value("web/a"), "");
+}
+
+/// What sets the clock of a program, as faketime does. That runs it as a child, which no signal
+/// would reach.
+fn clock(offset: &str) -> [(&'static str, String); 2] {
+    let asked = ["-f", offset, "sh", "-c", "printf %s \"$LD_PRELOAD\""];
+    let library = succeed(bounded("faketime").args(asked));
+    assert!(library.contains("faketime"), "{library}");
+    [("LD_PRELOAD", library), ("FAKETIME", offset.to_owned())]
+}
+
+#[test]
+fn clocks_that_are_wrong_cost_nobody_the_role() {
+    // A certificate would not be valid then.
+    let builder = GatewayServer::builder().plain().token("all", ALL);
+    let mut client = Client::of(builder, "all");
+    client.stops_gateway();
+    let mut gateway = mortal(programs::find(programs::GATEWAY));
+    gateway
+        .envs(clock("-400d"))
+        .arg("--config")
+        .arg(client.server.dir.join("gateway.toml"));
+    let _gateway = Process::start(gateway);
+    client.awaits_gateway();
+    let options = ["--exclusive", "db", "10.0.0.5", "--member=a", "--lease=3s"];
+    let mut ahead = client.hold_with(clock("+30d"), &options);
+    ahead.says(HELD, 1);
+    let options = ["--exclusive", "db", "10.0.0.6", "--member=b", "--lease=3s"];
+    let mut behind = client.hold_with(clock("-30d"), &options);
+    behind.says(STANDBY, 1);
+    until_renewed(&client, "db/a", 6);
+    assert_eq!(client.server.value("db/a"), "10.0.0.5");
+    assert_eq!(ahead.said().matches(HELD).count(), 1, "{}", ahead.said());
+    assert_eq!(behind.said().matches(HELD).count(), 0, "{}", behind.said());
+    assert_eq!(ahead.end(Signal::TERM), Some(0), "{}", ahead.said());
+    behind.says(HELD, 1);
+    assert_eq!(client.server.value("db/b"), "10.0.0.6");
+    behind.end(Signal::TERM);
 }
