@@ -43,9 +43,6 @@ musl-tools musl-gcc
 golang-go go
 nodejs node
 busybox-static busybox
-ddclient ddclient
-libio-socket-ssl-perl
-inadyn inadyn
 faketime faketime
 util-linux findmnt prlimit
 libc-bin ldconfig
@@ -170,11 +167,11 @@ libraries() {
     done
 }
 
-# unpack PACKAGE PROGRAM: these are unpacked, not installed, since their packages start what caches or
-# answers for the whole machine. Their libraries are installed.
+# unpack PACKAGE PROGRAM: these are unpacked, not installed, since their packages start what caches,
+# answers or asks for the whole machine. Their libraries are installed.
 unpack() {
     unpacked=$target/tools/$1
-    PATH="$PATH:$unpacked/usr/sbin:$unpacked/usr/lib/systemd:$unpacked/lib/systemd"
+    PATH="$PATH:$unpacked/usr/sbin:$unpacked/usr/bin:$unpacked/usr/lib/systemd:$unpacked/lib/systemd"
     if ! where "$2" >/dev/null && where apt-get >/dev/null; then
         echo "unpacking $1 into $unpacked"
         mkdir -p "$unpacked"
@@ -205,7 +202,12 @@ link_all() {
     mkdir -p "$links"
     each link
     case "$list" in
-        all) unpack nscd nscd; unpack unbound unbound; unpack systemd-resolved systemd-resolved ;;
+        all)
+            unpack nscd nscd; unpack unbound unbound; unpack systemd-resolved systemd-resolved
+            unpack ddclient ddclient; unpack inadyn inadyn
+            # by which ddclient speaks HTTPS; its package only recommends it
+            [ -e /usr/share/perl5/IO/Socket/SSL.pm ] || install_packages libio-socket-ssl-perl
+            ;;
         bench) unpack nscd nscd; unpack unbound unbound ;;
     esac
     # The toolchain's own: a stand-in of rustup's puts all that cargo has ever installed into the PATH.
