@@ -144,7 +144,7 @@ impl UpdateQuery {
     }
 }
 
-/// Makes an update; a line for each hostname.
+/// Makes an update; a line for each hostname. Each of them counts as a request.
 pub(crate) async fn update(
     gateway: &Arc<Gateway>,
     caller: &Caller,
@@ -162,9 +162,13 @@ pub(crate) async fn update(
         return vec![NicReply::NumHost];
     }
     let mut replies = Vec::new();
-    for host in &query.hosts {
+    for (nth, host) in query.hosts.iter().enumerate() {
+        let rate = caller.settings.token_rate;
+        // The first one is counted with the request.
+        let may = nth == 0 || caller.token.take(rate, Instant::now()).is_ok();
         let reply = match role_of(host, caller.settings.domain.as_ref()) {
-            Some(role) => one(gateway, caller, role, &query).await,
+            Some(role) if may => one(gateway, caller, role, &query).await,
+            Some(_) => NicReply::Abuse,
             None => NicReply::NotFqdn,
         };
         replies.push(reply);

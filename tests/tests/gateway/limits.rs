@@ -39,6 +39,19 @@ fn a_token_and_an_address_may_ask_so_often() {
     assert_eq!(elsewhere.status, 200);
 }
 
+#[test]
+fn each_hostname_of_an_update_counts_as_a_request() {
+    let server = GatewayServer::builder()
+        .limits("rate = 0.1\nburst = 3")
+        .token("a", ALL)
+        .start();
+    assert_eq!(
+        server.nic("a", "hostname=a,b,c,d&myip=10.0.0.5"),
+        "good 10.0.0.5\ngood 10.0.0.5\ngood 10.0.0.5\nabuse\n"
+    );
+    assert_eq!(server.value("d"), "");
+}
+
 /// A request on a connection that stays.
 fn ask(stream: &mut TcpStream, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
