@@ -12,7 +12,6 @@ RELEASE := $(TARGET)/release
 TOOLS := $(TARGET)/tools
 
 CARGO_DENY := 0.20.2
-CARGO_DEB := 3.8.0
 CARGO_FUZZ := 0.13.2
 CHECK_JSONSCHEMA := 0.39.0
 ZIZMOR := 1.32.0
@@ -94,9 +93,10 @@ bench-deps: build
 	$(CARGO) build --release -p cloudhosts-tests --bin bench
 
 # The packages say when their files are from: the last commit, so that the same commit is the same bytes.
-PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"
+PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}
 PACKAGES := $(TARGET)/packages
-DEB = $(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts
+# deb VERSION DIRECTORY OPTIONS
+deb = $(PACKAGED) packaging/debian/build $(RELEASE)/package/deb $(1)-1 $(2) $(3)
 # rpm VERSION DIRECTORY OPTIONS
 rpm = $(PACKAGED) rpmbuild -bb --quiet --define "package_version $(1)" --define "_rpmdir $(2)" \
 	--define "packaging $(CURDIR)/packaging" --define "tree $(RELEASE)/package/rpm" \
@@ -104,10 +104,11 @@ rpm = $(PACKAGED) rpmbuild -bb --quiet --define "package_version $(1)" --define 
 	$(3) packaging/rpm/cloudhosts.spec
 
 .PHONY: deb
-deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/packages
+deb: build ## build the package for Debian and Ubuntu, into target/packages
+	@tests/deps.sh deb $(TARGET)
 	packaging/stage deb $(RELEASE) $(RELEASE)/package/deb
 	rm -f $(PACKAGES)/*.deb
-	$(DEB) -o $(PACKAGES)/
+	$(call deb,$(VERSION),$(PACKAGES))
 
 .PHONY: rpm
 rpm: build ## build the package for Fedora and RHEL, into target/packages
@@ -120,8 +121,7 @@ rpm: build ## build the package for Fedora and RHEL, into target/packages
 .PHONY: packages-before
 packages-before: deb rpm
 	rm -rf $(PACKAGES)/before
-	mkdir -p $(PACKAGES)/before
-	$(DEB) --fast --deb-version 0.0.9-1 -o $(PACKAGES)/before/
+	$(call deb,0.0.9,$(PACKAGES)/before,-Zgzip -z1)
 	$(call rpm,0.0.9,$(PACKAGES)/before,--define "_binary_payload w1.zstdio")
 
 # The root directory of a small Debian, and of one that has systemd.
@@ -235,14 +235,13 @@ release-files: deb rpm ## packages, checksums and notes of a release, into targe
 		CHANGELOG.md >$(RELEASE_FILES)/NOTES.md
 	@[ -s $(RELEASE_FILES)/NOTES.md ] || { echo "CHANGELOG.md has no section [$(VERSION)]" >&2; exit 1; }
 
-# Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
+# Pinned tools of the tests, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-TOOL_NAMES := cargo-nextest cargo-deb
+TOOL_NAMES := cargo-nextest
 .PHONY: tools cargo-fuzz $(TOOL_NAMES)
-tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
+tools: $(TOOL_NAMES) ## install the pinned tool of the tests into target/tools
 cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
 cargo-nextest: FEATURES = --no-default-features --features default-no-update
-cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
 cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
 $(TOOL_NAMES) cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all|bench|rpm|packages|fresh|lint TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the rpm, the packages' tests, `make fresh`, or the
+# deps.sh demo|all|bench|deb|rpm|packages|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages (deb, rpm), their tests, `make fresh`, or the
 # linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
@@ -60,6 +60,10 @@ util-linux taskset
 iproute2 ip
 git git
 "
+deb='
+dpkg dpkg-deb
+binutils readelf
+'
 rpm='
 rpm rpmbuild
 '
@@ -74,7 +78,6 @@ file file
 man-db lexgrog man
 groff-base groff grotty troff
 dpkg dpkg-deb
-dpkg-dev dpkg-shlibdeps
 xz-utils xz
 mmdebstrap mmdebstrap
 lintian lintian
@@ -102,11 +105,12 @@ case "${1:-}:${2:+target}" in
     demo:target) declared=$demo ;;
     all:target) declared=$all ;;
     bench:target) declared=$bench ;;
+    deb:target) declared=$deb ;;
     rpm:target) declared=$rpm ;;
     packages:target) declared=$packages ;;
     fresh:target) declared=$fresh ;;
     lint:target) declared=$lint ;;
-    *) echo "usage: deps.sh demo|all|bench|rpm|packages|fresh|lint TARGET" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|deb|rpm|packages|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2
