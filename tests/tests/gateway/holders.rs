@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use cloudhosts_tests::gateway::{GatewayServer, secret, token};
-use cloudhosts_tests::process::{Process, Signal, bounded, mortal, succeed};
+use cloudhosts_tests::process::{Process, Signal, bounded, mortal, stderr, succeed};
 use cloudhosts_tests::{programs, wait};
 
 use super::ALL;
@@ -65,7 +65,10 @@ fn a_claim_ends_a_holder() {
     let client = Client::new();
     let mut holder = client.hold(&["web", "10.0.0.5", "--member=a", "--lease=3s"]);
     holder.says(HELD, 1);
-    client.prints(&["claim", "web", "10.0.0.9"]);
+    let output = client.run(&["claim", "web", "10.0.0.9"]);
+    assert!(output.status.success());
+    let said = stderr(&output);
+    assert!(said.contains("web/a"), "who was ended is said: {said}");
     assert_eq!(holder.process.wait().code(), Some(4), "{}", holder.said());
     let said = holder.said();
     assert!(said.contains("claim"), "{said}");

@@ -116,9 +116,14 @@ impl GatewayClient {
 
     /// Sends a request, and connects first if needed.
     async fn send(&mut self, request: &GatewayRequest) -> Result<GatewayAnswer, RegisterError> {
-        let open = self.connection.take().filter(|open| !open.is_closed());
+        let mut open = self.connection.take();
+        if let Some(connection) = &mut open
+            && !connection.is_ready(self.connect).await
+        {
+            open = None;
+        }
         let mut connection = match open {
-            Some(open) => open,
+            Some(connection) => connection,
             None => GatewayConnection::open(&self.access, self.connect).await?,
         };
         let answer = connection

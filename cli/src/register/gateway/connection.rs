@@ -54,9 +54,9 @@ impl GatewayConnection {
         Ok(GatewayConnection { sender, token })
     }
 
-    /// Whether the gateway has closed it.
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+    /// Whether it takes another request: the gateway may have closed it. Waits for `limit` at most.
+    pub(super) async fn is_ready(&mut self, limit: Duration) -> bool {
+        matches!(timeout(limit, self.sender.ready()).await, Ok(Ok(())))
     }
 
     /// Sends a request, and waits for the whole answer within `patience`.
