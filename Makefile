@@ -12,7 +12,6 @@ RELEASE := $(TARGET)/release
 TOOLS := $(TARGET)/tools
 
 CARGO_DENY := 0.20.2
-CARGO_DEB := 3.8.0
 CARGO_FUZZ := 0.13.2
 CHECK_JSONSCHEMA := 0.39.0
 ZIZMOR := 1.32.0
@@ -24,6 +23,23 @@ CARGO_NEXTEST := 0.9.114
 SHIPPED := -p cloudhosts-cached -p cloudhosts-dns -p cloudhosts-gateway -p cloudhosts -p nss-cloudhosts
 
 export CLOUDHOSTS_PROGRAMS := $(RELEASE)
+
+# `make deb ARCH=arm64`, `make rpm ARCH=arm64`: built for that architecture, in Debian's words, by Debian's
+# cross compiler and rustup's standard library. (The programs of such a build print the completions, by qemu.)
+ifdef ARCH
+export ARCH
+GNU_arm64 := aarch64-linux-gnu
+RPM_arm64 := aarch64
+GNU := $(or $(GNU_$(ARCH)),$(error ARCH=$(ARCH): only arm64 is cross-compiled))
+RUST_TARGET := $(subst -linux-,-unknown-linux-,$(GNU))
+BUILT := $(TARGET)/$(RUST_TARGET)/release
+FOR_TARGET := --target $(RUST_TARGET) --config 'target.$(RUST_TARGET).linker="$(GNU)-gcc"'
+FOR_RPM := --target $(RPM_$(ARCH))-linux
+STAGE := CC=$(GNU)-gcc RUN="qemu-$(RPM_$(ARCH))-static -L /usr/$(GNU)" packaging/stage
+else
+BUILT := $(RELEASE)
+STAGE := packaging/stage
+endif
 
 # What tests run with as their PATH: the programs that deps.sh declares in that list, and no others.
 only = PATH="$(TARGET)/programs/$(1)"
@@ -44,8 +60,13 @@ demo-picture: ## draw docs/img/demo.svg from what the demonstration prints
 	docs/img/demo.py $(TARGET)/demo.txt docs/img/demo.svg
 
 .PHONY: build
-build: ## build what is installed, into target/release
-	$(CARGO) build --release $(SHIPPED)
+build: $(if $(ARCH),cross-deps) ## build what is installed, into target/release
+	$(CARGO) build --release $(FOR_TARGET) $(SHIPPED)
+
+.PHONY: cross-deps
+cross-deps:
+	@tests/deps.sh $(ARCH) $(TARGET)
+	rustup target add $(RUST_TARGET)
 
 # A process for each test; .config/nextest.toml says how many at a time.
 NEXTEST := $(TOOLS)/bin/cargo-nextest nextest run
@@ -95,34 +116,40 @@ bench-deps: build
 	$(CARGO) build --release -p cloudhosts-tests --bin bench
 
 # The packages say when their files are from: the last commit, so that the same commit is the same bytes.
-PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} PATH="$(TOOLS)/bin:$$PATH"
-PACKAGES := $(TARGET)/packages
-DEB = $(PACKAGED) $(CARGO) deb --locked --no-build --no-strip --compress-system -p cloudhosts
+PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}
+PACKAGES := $(TARGET)/packages$(ARCH:%=/%)
+# deb VERSION DIRECTORY OPTIONS
+deb = $(PACKAGED) packaging/debian/build $(BUILT)/package/deb $(1)-1 $(2) $(3)
 # rpm VERSION DIRECTORY OPTIONS
 rpm = $(PACKAGED) rpmbuild -bb --quiet --define "package_version $(1)" --define "_rpmdir $(2)" \
-	--define "packaging $(CURDIR)/packaging" --define "tree $(RELEASE)/package/rpm" \
-	--define "_topdir $(RELEASE)/package/rpmbuild" --define "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
-	$(3) packaging/rpm/cloudhosts.spec
+	--define "packaging $(CURDIR)/packaging" --define "tree $(BUILT)/package/rpm" \
+	--define "_topdir $(BUILT)/package/rpmbuild" --define "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
+	$(FOR_RPM) $(3) packaging/rpm/cloudhosts.spec
 
 .PHONY: deb
-deb: cargo-deb build ## build the package for Debian and Ubuntu, into target/packages
-	packaging/stage deb $(RELEASE) $(RELEASE)/package/deb
+deb: build ## build the package for Debian and Ubuntu, into target/packages
+	@tests/deps.sh deb $(TARGET)
+	$(STAGE) deb $(BUILT) $(BUILT)/package/deb
 	rm -f $(PACKAGES)/*.deb
-	$(DEB) -o $(PACKAGES)/
+	$(call deb,$(VERSION),$(PACKAGES))
 
 .PHONY: rpm
 rpm: build ## build the package for Fedora and RHEL, into target/packages
 	@tests/deps.sh rpm $(TARGET)
-	packaging/stage rpm $(RELEASE) $(RELEASE)/package/rpm
+	$(STAGE) rpm $(BUILT) $(BUILT)/package/rpm
 	rm -f $(PACKAGES)/*.rpm
 	$(call rpm,$(VERSION),$(PACKAGES))
+
+.PHONY: packages-arm64
+packages-arm64: ## build both packages for arm64 on another machine, and try what qemu can run of them
+	$(MAKE) --no-print-directory deb rpm ARCH=arm64
+	tests/foreign.sh $(TARGET)/packages/arm64/*.deb
 
 # What an upgrade starts from: the same files, as a version before.
 .PHONY: packages-before
 packages-before: deb rpm
 	rm -rf $(PACKAGES)/before
-	mkdir -p $(PACKAGES)/before
-	$(DEB) --fast --deb-version 0.0.9-1 -o $(PACKAGES)/before/
+	$(call deb,0.0.9,$(PACKAGES)/before,-Zgzip -z1)
 	$(call rpm,0.0.9,$(PACKAGES)/before,--define "_binary_payload w1.zstdio")
 
 # The root directory of a small Debian, and of one that has systemd.
@@ -247,22 +274,22 @@ RELEASE_FILES := $(TARGET)/release-files
 .PHONY: release-files
 release-files: deb rpm ## packages, checksums and notes of a release, into target/release-files
 	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$(VERSION)" ] || { echo "$(TAG) is not v$(VERSION)" >&2; exit 1; }
+	$(MAKE) --no-print-directory deb rpm ARCH=arm64
 	rm -rf $(RELEASE_FILES)
 	mkdir -p $(RELEASE_FILES)
-	cp $(PACKAGES)/*.deb $(PACKAGES)/*.rpm $(RELEASE_FILES)
+	cp $(PACKAGES)/{,arm64/}*.{deb,rpm} $(RELEASE_FILES)
 	cd $(RELEASE_FILES) && sha256sum -- *.deb *.rpm >SHA256SUMS
 	awk -v heading="## [$(VERSION)]" 'index($$0, heading) == 1 { found = 1; next } /^## |^\[/ { if (found) exit } found' \
 		CHANGELOG.md >$(RELEASE_FILES)/NOTES.md
 	@[ -s $(RELEASE_FILES)/NOTES.md ] || { echo "CHANGELOG.md has no section [$(VERSION)]" >&2; exit 1; }
 
-# Pinned tools of the checks and the packages, each installed into target/tools by whoever needs it. They
+# Pinned tools of the tests, each installed into target/tools by whoever needs it. They
 # run for seconds, so they are built in the quickest way: most of that time would be the compiler's.
-TOOL_NAMES := cargo-nextest cargo-deb
+TOOL_NAMES := cargo-nextest
 .PHONY: tools cargo-fuzz $(TOOL_NAMES)
-tools: $(TOOL_NAMES) ## install the pinned tools of tests, checks and packages into target/tools
+tools: $(TOOL_NAMES) ## install the pinned tool of the tests into target/tools
 cargo-nextest: TOOL = cargo-nextest@$(CARGO_NEXTEST)
 cargo-nextest: FEATURES = --no-default-features --features default-no-update
-cargo-deb: TOOL = cargo-deb@$(CARGO_DEB)
 cargo-fuzz: TOOL = cargo-fuzz@$(CARGO_FUZZ)
 $(TOOL_NAMES) cargo-fuzz:
 	@grep -qsF "\"$(subst @, ,$(TOOL)) (" $(TOOLS)/.crates.toml || \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all|bench|rpm|packages|fresh|lint TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the rpm, the packages' tests, `make fresh`, or the
+# deps.sh demo|all|bench|deb|rpm|arm64|packages|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages (also for arm64), their tests, `make fresh`, or the
 # linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
@@ -64,8 +64,19 @@ util-linux taskset
 iproute2 ip
 git git
 "
+deb='
+dpkg dpkg-deb
+binutils readelf
+'
 rpm='
 rpm rpmbuild
+'
+arm64='
+gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
+qemu-user-static qemu-aarch64-static
+redis-server redis-server
+redis-tools redis-cli
+util-linux unshare
 '
 packages="$demo
 binutils ar readelf strings
@@ -78,7 +89,6 @@ file file
 man-db lexgrog man
 groff-base groff grotty troff
 dpkg dpkg-deb
-dpkg-dev dpkg-shlibdeps
 xz-utils xz
 mmdebstrap mmdebstrap
 lintian lintian
@@ -108,11 +118,13 @@ case "${1:-}:${2:+target}" in
     demo:target) declared=$demo ;;
     all:target) declared=$all ;;
     bench:target) declared=$bench ;;
+    deb:target) declared=$deb ;;
     rpm:target) declared=$rpm ;;
+    arm64:target) declared=$arm64 ;;
     packages:target) declared=$packages ;;
     fresh:target) declared=$fresh ;;
     lint:target) declared=$lint ;;
-    *) echo "usage: deps.sh demo|all|bench|rpm|packages|fresh|lint TARGET" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|packages|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2

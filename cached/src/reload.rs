@@ -30,6 +30,7 @@ impl Difference {
         applied.note("domain", old.domain != new.domain);
         applied.note("zone", old.zone != new.zone);
         applied.note("allow", old.allow != new.allow);
+        applied.note("max_fields", old.max_fields != new.max_fields);
         applied.note(
             "resync_interval",
             old.resync_interval != new.resync_interval,
@@ -123,7 +124,8 @@ mod tests {
         let mut same = config("");
         assert_eq!(Difference::settle(&old, &mut same), Difference::default());
 
-        let all = "hashes = ['h']\ndomain = 'd.example'\nzone = 'z'\nallow = ['a*']\nsocket = '/s'\n\
+        let all = "hashes = ['h']\ndomain = 'd.example'\nzone = 'z'\nallow = ['a*']\n\
+                   max_fields = 7\nsocket = '/s'\n\
                    state_dir = '/d'\nstatus_file = '/f'\nresync_interval = '1s'\n\
                    poll_interval = '1s'\nstale_max = '1s'\norder = 'fixed'\nreverse = false\n[redis]\n\
                    urls = ['redis://s']\nusername = 'u'\npassword_file = '/p'\nca_file = '/c'\n\

@@ -19,8 +19,8 @@ use crate::paths::{CONFIG_FILE, STATE_DIR, STATUS_FILE};
 use crate::redis_table::{RedisTable, sentinels};
 use crate::secrets::{self, CertificateFiles, PasswordReader};
 use crate::values::{
-    self, AbsolutePath, Allow, Domain, Hashes, Interval, OrderText, Reverse, SocketPath, StaleMax,
-    UrlsError, ZoneText, standard_urls,
+    self, AbsolutePath, Allow, Domain, Hashes, Interval, MaxFields, OrderText, Reverse, SocketPath,
+    StaleMax, UrlsError, ZoneText, standard_urls,
 };
 use crate::zone::Zone;
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub zone: Option<Zone>,
     /// Which names are mirrored.
     pub allow: Allow,
+    /// How many fields are mirrored at most, of all hashes together.
+    pub max_fields: usize,
     /// The daemon's socket.
     pub socket: PathBuf,
     /// The directory of the last good table.
@@ -106,6 +108,7 @@ struct ConfigFile {
     domain: Domain,
     zone: ZoneText,
     allow: Allow,
+    max_fields: MaxFields,
     socket: Option<SocketPath>,
     state_dir: Option<AbsolutePath>,
     status_file: Option<AbsolutePath>,
@@ -183,6 +186,7 @@ impl Config {
             domain: file.domain.0,
             zone: file.zone.0,
             allow: file.allow,
+            max_fields: file.max_fields.0,
             socket: file.socket.unwrap_or_default().0,
             state_dir: path(file.state_dir, STATE_DIR),
             status_file: path(file.status_file, STATUS_FILE),

@@ -213,6 +213,31 @@ impl<'de> Deserialize<'de> for SchemeText {
     }
 }
 
+/// `max_fields`: how much of Redis is mirrored at most.
+pub(crate) struct MaxFields(pub(crate) usize);
+
+impl MaxFields {
+    /// More than any table serves.
+    const MOST: usize = 10_000_000;
+}
+
+impl Default for MaxFields {
+    fn default() -> MaxFields {
+        MaxFields(2_000_000)
+    }
+}
+
+impl<'de> Deserialize<'de> for MaxFields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<MaxFields, D::Error> {
+        let written = usize::deserialize(from).ok();
+        let fits = written.filter(|fields| (1..=MaxFields::MOST).contains(fields));
+        fits.map(MaxFields).ok_or_else(|| {
+            let most = MaxFields::MOST;
+            D::Error::custom(format!("write a number from 1 to {most}, without quotes"))
+        })
+    }
+}
+
 /// `order`.
 #[derive(Default)]
 pub(crate) struct OrderText(pub(crate) Order);

@@ -1,10 +1,10 @@
 //! What is counted, as text for Prometheus (OpenMetrics 1.0).
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cloudhosts_config::gateway::ProblemCode;
+use cloudhosts_config::{OpenMetrics, Sample};
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,99 +99,76 @@ impl Metrics {
 
     /// The text.
     pub(crate) fn text(&self, redis_up: bool) -> String {
-        let mut text = String::new();
-        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut all = 0;
-        head(
-            &mut text,
-            "requests",
-            "counter",
+        let mut metrics = OpenMetrics::default();
+        let sample = |counter: &AtomicU64| Sample::new(counter.load(Ordering::Relaxed) as f64);
+        let rows = Operation::ALL.iter().zip(&self.requests);
+        let requests = rows.flat_map(|(operation, results)| {
+            let codes = ProblemCode::ALL.map(ProblemCode::name);
+            let names = std::iter::once("done").chain(codes);
+            names.zip(results).filter_map(|(result, counter)| {
+                let some = counter.load(Ordering::Relaxed) > 0;
+                some.then(|| {
+                    sample(counter)
+                        .with("operation", operation.name())
+                        .with("result", result)
+                })
+            })
+        });
+        metrics.counter(
+            "cloudhosts_gateway_requests",
             "Requests, by what they asked for and the result.",
+            requests,
         );
-        for (operation, results) in Operation::ALL.iter().zip(&self.requests) {
-            let names = ProblemCode::ALL.map(ProblemCode::name);
-            let names = std::iter::once("done").chain(names);
-            for (result, counter) in names.zip(results) {
-                let count = value(counter);
-                all += count;
-                if count > 0 {
-                    let operation = operation.name();
-                    line(
-                        &mut text,
-                        &format!(
-                            "requests_total{{operation=\"{operation}\",result=\"{result}\"}} {count}"
-                        ),
-                    );
-                }
-            }
-        }
-        head(&mut text, "request_seconds", "summary", "Time of requests.");
-        line(&mut text, &format!("request_seconds_count {all}"));
-        let micros = value(&self.micros);
-        let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-        line(
-            &mut text,
-            &format!("request_seconds_sum {seconds}.{rest:06}"),
+        let micros = self.micros.load(Ordering::Relaxed);
+        metrics.counter(
+            "cloudhosts_gateway_request_seconds",
+            "Time of all requests together.",
+            [Sample::new(Duration::from_micros(micros).as_secs_f64())],
         );
         for (name, help, counter) in [
             (
-                "unchanged",
+                "cloudhosts_gateway_unchanged",
                 "Updates by dyndns2 that were answered without Redis (nochg).",
                 &self.unchanged,
             ),
             (
-                "failed_logins",
+                "cloudhosts_gateway_failed_logins",
                 "Requests without a token that is known.",
                 &self.failed_logins,
             ),
             (
-                "failed_handshakes",
+                "cloudhosts_gateway_failed_handshakes",
                 "TLS handshakes that failed or took too long.",
                 &self.failed_handshakes,
             ),
-            ("connections", "Connections.", &self.connections),
             (
-                "refused_connections",
+                "cloudhosts_gateway_connections",
+                "Connections.",
+                &self.connections,
+            ),
+            (
+                "cloudhosts_gateway_refused_connections",
                 "Connections closed because their address had too many.",
                 &self.refused_connections,
             ),
             (
-                "overdue_connections",
+                "cloudhosts_gateway_overdue_connections",
                 "Connections closed because they took too long.",
                 &self.overdue_connections,
             ),
         ] {
-            head(&mut text, name, "counter", help);
-            line(&mut text, &format!("{name}_total {}", value(counter)));
+            metrics.counter(name, help, [sample(counter)]);
         }
-        head(
-            &mut text,
-            "open_connections",
-            "gauge",
+        metrics.gauge(
+            "cloudhosts_gateway_open_connections",
             "Connections that are open.",
+            [sample(&self.open)],
         );
-        line(
-            &mut text,
-            &format!("open_connections {}", value(&self.open)),
-        );
-        head(
-            &mut text,
-            "redis_up",
-            "gauge",
+        metrics.gauge(
+            "cloudhosts_gateway_redis_up",
             "Whether Redis was reached by the last attempt.",
+            [Sample::of(redis_up)],
         );
-        line(&mut text, &format!("redis_up {}", u8::from(redis_up)));
-        text.push_str("# EOF\n");
-        text
+        metrics.finish()
     }
-}
-
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "# TYPE cloudhosts_gateway_{name} {kind}");
-    let _ = writeln!(text, "# HELP cloudhosts_gateway_{name} {help}");
-}
-
-fn line(text: &mut String, line: &str) {
-    let _ = writeln!(text, "cloudhosts_gateway_{line}");
 }

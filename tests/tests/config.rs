@@ -542,6 +542,7 @@ fn check_config_accepts_every_key_and_starts_nothing() {
         "hashes = ['cloudhosts:private', 'cloudhosts']\n\
          domain = 'prod.example.com'\n\
          allow = ['*']\n\
+         max_fields = 10000\n\
          socket = '/run/cloudhosts/cached.sock'\n\
          state_dir = '/var/lib/cloudhosts'\n\
          status_file = '/run/cloudhosts/status.json'\n\

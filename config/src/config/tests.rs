@@ -33,6 +33,7 @@ fn every_key_is_read() {
         hashes = ["cloudhosts:private", "cloudhosts"]
         domain = "Prod.Example.com."
         allow = ["web*", "*.Internal"]
+        max_fields = 7
         socket = "/tmp/s"
         state_dir = "/tmp/d"
         status_file = "/tmp/j"
@@ -57,7 +58,7 @@ fn every_key_is_read() {
     assert_eq!(config.hashes, ["cloudhosts:private", "cloudhosts"]);
     assert_eq!(config.domain.unwrap().as_str(), "prod.example.com");
     assert!(config.allow.allows("a.b.internal") && !config.allow.allows("db"));
-    assert_eq!(config.stale_max, None);
+    assert_eq!((config.stale_max, config.max_fields), (None, 7));
     assert_eq!(config.poll_interval, Duration::from_millis(500));
     assert_eq!(config.order, Order::Fixed);
     let urls: Vec<String> = config.redis.urls.iter().map(ToString::to_string).collect();
@@ -111,6 +112,8 @@ fn every_error_names_the_line_and_what_to_do() {
         ("[redis]\npassword_file = \"/nowhere/p\"", 2, "/nowhere/p"),
         ("[redis]\n\nca_file = \"/nowhere/c\"", 3, "/nowhere/c"),
         ("[redis]\nca_file = \"/etc/hostname\"", 2, "certificate"),
+        ("max_fields = 0", 1, "10000000"),
+        ("max_fields = \"7\"", 1, "without quotes"),
         ("[redis]\ncert_file = \"/c\"", 2, "key_file"),
         ("[redis]\npassword_command = \"token\"", 2, "list"),
         ("[redis]\npassword_command = [\"token\"]", 2, "absolute"),

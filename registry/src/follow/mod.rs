@@ -7,6 +7,7 @@
 //! - `hash`: one hash. It has a `replica` of what Redis holds, a `log_cursor` for its change log, a
 //!   `scan` while it is read whole, and the `pending_changes` that are to be reported. `read_plan`
 //!   says how it is read, `pacer` and `load` how often.
+//! - `room`: how much of a hash may be read, by `max_fields`.
 //! - `verdict`: whether missing fields were deleted or lost, by what INFO says (`info`,
 //!   `replication_identity`, `loss_counters`).
 //! - `deferred_roles` and `reread`: roles that changed while their hash was scanned.
@@ -32,6 +33,7 @@ mod replication_identity;
 mod request;
 mod reread;
 mod role;
+mod room;
 mod round;
 mod scan;
 mod scheduled_scan;

@@ -228,3 +228,80 @@ fn a_scan_without_values_measures_a_hash_of_many_fields() {
     assert_eq!(watcher.hashes[0].fields["a"], "10.0.0.1");
     assert!(is_refused(&watcher, "b"));
 }
+
+#[test]
+fn a_hash_beyond_max_fields_is_not_read_until_it_fits() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET first a 1 b 1");
+    redis.run("HSET cloudhosts c 1 d 1 e 1");
+    let mut watcher = Watcher::with(&format!(
+        "max_fields = 5\nhashes = [\"first\", \"cloudhosts\"]\n[redis]\nurls = [\"{}\"]\n",
+        redis.url()
+    ));
+    watcher.until_hash_holds(1, &[("c", "1"), ("d", "1"), ("e", "1")]);
+    // One too many, without the log, with it, and in the hash before.
+    type Step = fn(&mut Redis);
+    let grow: [(Step, Step); 3] = [
+        (
+            |redis| drop(redis.run("HSET cloudhosts f 1")),
+            |redis| drop(redis.run("HDEL cloudhosts f")),
+        ),
+        (
+            |redis| redis.logged(&[("c", Some("2")), ("f", Some("1"))]),
+            |redis| redis.logged(&[("f", None), ("c", Some("1"))]),
+        ),
+        (
+            |redis| drop(redis.run("HSET first f 1")),
+            |redis| drop(redis.run("HDEL first f")),
+        ),
+    ];
+    for (grow, shrink) in grow {
+        grow(&mut redis);
+        watcher.until_mirror("it is too large", |hashes| {
+            let why = hashes[1].unreadable.as_deref().unwrap_or_default();
+            why.contains("max_fields") && hashes[1].answered()["c"] == "1"
+        });
+        assert_eq!(watcher.hashes[1].answered().len(), 3);
+        // The other is followed.
+        redis.run("HSET first a 2");
+        watcher.until_mirror("the other", |hashes| hashes[0].fields["a"] == "2");
+        redis.run("HSET first a 1");
+        shrink(&mut redis);
+        watcher.until_mirror("it fits again", |hashes| {
+            hashes[1].unreadable.is_none() && hashes[0].fields["a"] == "1"
+        });
+        redis.run("HSET cloudhosts d 2");
+        watcher.until_mirror("it is followed again", |hashes| {
+            hashes[1].fields["d"] == "2"
+        });
+        redis.run("HSET cloudhosts d 1");
+        watcher.until_hash_holds(1, &[("c", "1"), ("d", "1"), ("e", "1")]);
+    }
+}
+
+#[test]
+fn values_beyond_what_max_fields_leaves_are_not_kept() {
+    let mut redis = Redis::start(&[]);
+    redis.run("HSET cloudhosts a 1");
+    let mut watcher = Watcher::with(&format!(
+        "max_fields = 10\n[redis]\nurls = [\"{}\"]\n",
+        redis.url()
+    ));
+    watcher.until_holds(&[("a", "1")]);
+    let large = "x".repeat(3_000);
+    for logged in [false, true] {
+        if logged {
+            redis.logged(&[("b", Some(&large))]);
+        } else {
+            redis.command(&["HSET", "cloudhosts", "b", &large]);
+        }
+        watcher.until_mirror("it is too large", |hashes| {
+            let why = hashes[0].unreadable.as_deref().unwrap_or_default();
+            why.contains("max_fields")
+        });
+        assert_eq!(watcher.hashes[0].answered().len(), 1);
+        redis.run("HDEL cloudhosts b");
+        watcher.until_mirror("it fits again", |hashes| hashes[0].unreadable.is_none());
+        watcher.until_holds(&[("a", "1")]);
+    }
+}

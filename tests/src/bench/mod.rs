@@ -6,7 +6,7 @@
 //! - [`names`], [`peers`], [`asker`], [`wire`], [`skim`], [`process_costs`]: what is compared, and how it is asked
 //! - [`followers`]: thousands of them, in one thread
 //! - [`lookups`], [`threads`], [`first`], [`shared`], [`propagation`], [`cost`], [`logged`], [`leases`],
-//!   [`fleet`], [`thousands`], [`dns`]: one subject each
+//!   [`fleet`], [`thousands`], [`dns`], [`gateway`]: one subject each
 //! - [`scaling`]: what follows from them for large fleets
 //! - [`instructions`]: `make bench-check`
 
@@ -19,6 +19,7 @@ pub mod figures;
 pub mod first;
 pub mod fleet;
 pub mod followers;
+pub mod gateway;
 pub mod instructions;
 pub mod leases;
 pub mod logged;
@@ -82,6 +83,8 @@ pub struct Scale {
     pub followers: u32,
     /// Numbers of names at which DNS servers are compared.
     pub served: &'static [u32],
+    /// Machines that renew through one gateway, and for how long.
+    pub renewing: (u32, Duration),
 }
 
 /// About fifteen minutes.
@@ -109,6 +112,7 @@ pub const FULL: Scale = Scale {
     leases: (&[1_000, 1_000_000], 10_000),
     followers: 8_000,
     served: &[100, 10_000, 100_000, 1_000_000],
+    renewing: (10_000, Duration::from_secs(20)),
 };
 
 /// About two minutes.
@@ -130,6 +134,7 @@ pub const QUICK: Scale = Scale {
     leases: (&[1_000, 20_000], 1_000),
     followers: 500,
     served: &[10_000],
+    renewing: (400, Duration::from_secs(5)),
 };
 
 const INTRODUCTION: &str = "\
@@ -197,6 +202,7 @@ pub fn run(scale: &Scale, only: &[String], docs: &Path, when_quiet: bool) {
         vec![section]
     });
     subject("dns", &mut || vec![dns::measure(scale)]);
+    subject("gateway", &mut || vec![gateway::measure(scale)]);
     let text = text(&sections, &others.join(", "), began.elapsed());
     println!("{text}");
     write(&docs.join("benchmarks.md"), &text);

@@ -91,6 +91,11 @@ const SAID: &[(&str, &str, &str)] = &[
         CONFIG,
         "Up to {n} letters, digits, dots, hyphens and underscores",
     ),
+    (
+        "BYTES_A_FIELD",
+        CONFIG,
+        "fields and values may have {n} bytes on average",
+    ),
     ("REDIS_PORT", CONFIG, "The default port is {plain}."),
     ("SENTINEL_PORT", CONFIG, "the default port is {plain}."),
     ("SENTINEL_PORT", GUIDE, "(default port {plain})"),

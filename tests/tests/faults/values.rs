@@ -446,3 +446,26 @@ fn twenty_thousand_bad_fields_fill_neither_status_nor_log() {
         assert_harmless(what, &bytes);
     }
 }
+
+#[test]
+fn a_hash_beyond_max_fields_keeps_its_last_good_names() {
+    let world = World::new()
+        .config("max_fields", "2")
+        .hash(HASH, &[("web", "10.0.0.5"), ("db", "10.0.0.6")])
+        .start();
+    world.sees("web", &["10.0.0.5"]);
+    world.hset(&[("web", "10.0.0.7"), ("more", "10.0.0.8")]);
+    let told = world.daemon.wait_for_state("unreadable");
+    assert_eq!(told["hashes"][0]["unreadable_code"], "toolarge", "{told:#}");
+    assert!(
+        told["reason"].to_string().contains("max_fields"),
+        "{told:#}"
+    );
+    world.sees("web", &["10.0.0.5"]);
+    let doctor = world.cloudhosts(&["doctor", "--json"]);
+    let said = cloudhosts_tests::process::stdout(&doctor);
+    assert!(said.contains("\"too-large\""), "{said}");
+    world.redis.cli(&["HDEL", HASH, "more"]);
+    world.daemon.wait_for_state("live");
+    world.sees("web", &["10.0.0.7"]);
+}

@@ -164,7 +164,7 @@ fn drip(mut stream: TcpStream, start: &str) -> (Duration, String) {
 fn who_is_slow_is_not_waited_for() {
     let server = GatewayServer::builder()
         .plain()
-        .limits("header_timeout = '2s'\nrequest_timeout = '3s'\nidle_timeout = '2s'")
+        .limits("header_timeout = '2s'\nrequest_timeout = '3s'\nidle_timeout = '10m'")
         .token("all", ALL)
         .start();
     let (took, answer) = drip(server.connect(), "GET /v1/health HTTP/1.1\r\nX-A: ");
@@ -188,7 +188,15 @@ fn who_is_slow_is_not_waited_for() {
         answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"timeout\""),
         "{answer}"
     );
-    // nothing at all
+}
+
+#[test]
+fn a_connection_without_requests_is_ended() {
+    let server = GatewayServer::builder()
+        .plain()
+        .limits("header_timeout = '10m'\nidle_timeout = '2s'")
+        .token("all", ALL)
+        .start();
     let mut idle = server.connect();
     ask(&mut idle, "/v1/health");
     let start = Instant::now();

@@ -14,6 +14,11 @@ const DAEMON: &str = r#"echo $$ >/var/tmp/daemon
 exec setpriv --reuid cloudhosts --regid cloudhosts --clear-groups cloudhosts-cached 2>/var/tmp/log"#;
 const STOP: &str = "kill $(cat /var/tmp/daemon)";
 
+/// The gateway in the same way, at any port.
+const GATEWAY: &str = r#"echo 'listen = ["127.0.0.1:0"]' >/etc/cloudhosts/gateway.toml
+user=cloudhosts-gateway
+exec setpriv --reuid $user --regid $user --clear-groups cloudhosts-gateway 2>/var/tmp/gateway-log"#;
+
 const CONFIG: &str = "/etc/cloudhosts/cloudhosts.toml";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
 
@@ -85,8 +90,15 @@ fn life(release: &str) {
     wait_resolved(&machine);
 
     machine.ok("install -m 640 -g cloudhosts /dev/null /etc/cloudhosts/password");
+    let mut gateway = machine.background(GATEWAY);
+    wait::until_seen(
+        "the gateway listens",
+        || machine.run("cat /var/tmp/gateway-log"),
+        |said| String::from_utf8_lossy(&said.stdout).contains("listening"),
+    );
     machine.ok(&as_in_a_container("apt-get purge -y cloudhosts"));
     daemon.wait();
+    gateway.wait();
     assert_eq!(machine.read(NSSWITCH), nsswitch, "purged: as it was before");
     let left = files::changes(&before, &files::of(machine.root()));
     assert!(left.is_empty(), "purged, but not as before: {left:#?}");

@@ -80,8 +80,9 @@ fn unreadable(key: &str, unread: &Unreadable) -> Option<Finding> {
         ),
         UnreadableCode::TooLarge => (
             Code::TooLarge,
-            format!("{key} is larger than a table can be"),
-            "split the roles into several hashes, and use `allow`".to_owned(),
+            format!("{key} is too large to be read"),
+            "remove fields, or raise max_fields, and MemoryMax= in: systemctl edit cloudhosts-cached"
+                .to_owned(),
         ),
     };
     let finding = Finding::wrong(CHECK, says, todo).code(code);

@@ -129,6 +129,7 @@ impl Hash {
             return Err(ReadError::unexpected_reply("HLEN"));
         };
         let length = u64::try_from(length).map_err(|_| ReadError::unexpected_reply("HLEN"))?;
+        self.room.check_fields(length)?;
         self.now.length = Some(length);
         if self.fresh {
             self.pacer
@@ -199,6 +200,10 @@ impl Hash {
             operated |= !matches!(operation, Operation::Drop(_));
             match operation {
                 Operation::Set { .. } | Operation::Delete { .. } if behind => {}
+                Operation::Set { field, value } if !self.has_room(field, value) => {
+                    // The scan says so.
+                    self.schedule_scan(ScanCause::Change, due);
+                }
                 Operation::Set { field, value } => {
                     match self.set(field, Content::of(value)) {
                         Ok(SetOutcome::Changed) => self.pending.attribute(operation, entry),
@@ -225,6 +230,12 @@ impl Hash {
             }
         }
         operated
+    }
+
+    /// Whether a field with this value may be kept.
+    fn has_room(&self, field: &[u8], value: &[u8]) -> bool {
+        let bytes = self.replica.bytes() + field.len() + value.len();
+        self.room.has_bytes(bytes)
     }
 
     /// The log changed this field: a scan in progress must not undo that, and its role is no longer

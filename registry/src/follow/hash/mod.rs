@@ -23,6 +23,7 @@ use super::pending_changes::PendingChanges;
 use super::read_plan::ReadPlan;
 use super::replica::{Content, Replica, ReplicaFull};
 use super::replication_identity::ReplicationIdentity;
+use super::room::Room;
 use super::scan::Scan;
 use super::scheduled_scan::ScheduledScan;
 use crate::log::log_key;
@@ -89,6 +90,8 @@ pub(in crate::follow) struct Hash {
     /// When it may be scanned again.
     pub(in crate::follow) pacer: Pacer,
     largest_page: usize,
+    /// How much of it may be read.
+    pub(in crate::follow) room: Room,
     /// Roles that the log changed after a gap: they are partly up to date.
     logged_after_gap: HashSet<Vec<u8>>,
     /// Until when it is read by HGETALL, because it changed during a scan.
@@ -175,6 +178,7 @@ impl Hash {
             plan: ReadPlan::default(),
             pacer,
             largest_page: LARGEST_PAGE,
+            room: Room::default(),
             logged_after_gap: HashSet::new(),
             turbulent_until: None,
             now: ConnectionState::default(),

@@ -114,6 +114,10 @@ impl Hash {
             return Ok((0, 0));
         };
         let compared = scan.compare(&mut self.replica);
+        // What is replaced or missing counts twice, until the scan ends.
+        let bytes = self.replica.bytes() + scan.staged().bytes();
+        let fits = self.room.check_bytes(bytes);
+        let compared = compared.and_then(|read| fits.map(|()| read));
         compared.or_else(|error| self.scan_failed(error).map(|()| (0, 0)))
     }
 

@@ -10,6 +10,7 @@ use crate::follow::info::Info;
 use crate::follow::loss_counters::LossCounters;
 use crate::follow::replication_identity::ReplicationIdentity;
 use crate::follow::request::Replies;
+use crate::follow::room::Room;
 use crate::jitter;
 
 impl Session<'_> {
@@ -25,12 +26,18 @@ impl Session<'_> {
         let pushes = self.connection.invalidations.answered();
         self.note_pushes(now);
         let load = self.state.load;
+        let (limit, mut fields) = (self.config.max_fields, 0u64);
+        let bytes: usize = self.state.hashes.iter().map(Hash::bytes).sum();
         for (index, (hash, pushes)) in self.state.hashes.iter_mut().zip(pushes).enumerate() {
             let due = turn(load, hash, now);
+            hash.room = Room::new(limit, fields, bytes - hash.bytes());
             let begins = plan.begins.contains(&index);
             let operated = hash.take_log(index, &mut replies, begins, due)?;
             self.logged |= operated;
             hash.take_pushes(pushes, operated, begins, due);
+            if hash.unreadable().is_none() {
+                fields += hash.length();
+            }
         }
         for &index in &plan.steps {
             if let Some(hash) = self.state.hashes.get_mut(index) {
