@@ -140,6 +140,21 @@ impl Where {
         }
     }
 
+    /// The same without a zone, as tables have it.
+    #[must_use]
+    pub fn without_zone(&self) -> Where {
+        match Value::parse(self.0.as_bytes()) {
+            Ok(value) => Where(
+                Value {
+                    zone: None,
+                    ..value
+                }
+                .to_string(),
+            ),
+            Err(_) => self.clone(),
+        }
+    }
+
     /// The zone.
     #[must_use]
     pub fn zone(&self) -> Option<Zone> {
@@ -217,6 +232,8 @@ mod tests {
         let in_zone = |text: &str| Where::addresses(text).unwrap().in_zone(&zone).to_string();
         assert_eq!(in_zone("10.0.0.5 pick=1"), "10.0.0.5 pick=1 zone=b");
         assert_eq!(in_zone("10.0.0.5 zone=a"), "10.0.0.5 zone=a");
+        let at = Where::addresses("10.0.0.5 zone=a pick=1").unwrap();
+        assert_eq!(at.without_zone().as_str(), "10.0.0.5 pick=1");
         assert_eq!(Where::pointer("DB-3.").unwrap().as_str(), "db-3");
         assert_eq!(Where::pointer("10.0.0.5"), Err(WhereError::Addresses));
     }

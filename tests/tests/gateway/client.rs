@@ -444,3 +444,44 @@ fn the_doctor_visits_the_gateway() {
     client.stops_gateway();
     is(&client, "wrong", "refused");
 }
+
+#[test]
+fn what_the_gateway_wrote_is_waited_for_at_the_daemon() {
+    let client = Client::new();
+    let directory = client.server.dir.path();
+    let gateway = std::fs::read_to_string(&client.config).unwrap();
+    let (_, gateway) = gateway.split_once("[gateway]").unwrap();
+    let text = format!(
+        "socket = '{0}/s'\nstatus_file = '{0}/status.json'\nstate_dir = '{0}/state'\n\
+         [redis]\nurls = ['{1}']\n[gateway]{gateway}",
+        directory.display(),
+        client.server.redis.unix_url(),
+    );
+    std::fs::create_dir(directory.join("state")).unwrap();
+    std::fs::write(&client.config, text).unwrap();
+    let mut daemon = mortal(programs::find(programs::DAEMON));
+    daemon.arg("--config").arg(&client.config);
+    let _daemon = Process::start(daemon);
+    wait::eventually("the daemon is live", || {
+        client.run(&["status"]).status.success()
+    });
+    // the value is that which the gateway answers
+    for arguments in [
+        &["claim", "web", "--wait=60s", "--json"][..],
+        &[
+            "join",
+            "web",
+            "--member=a",
+            "--zone=b",
+            "--wait=60s",
+            "--json",
+        ],
+        &["leave", "app", "--member=a", "--wait=60s", "--json"],
+    ] {
+        let said: serde_json::Value = serde_json::from_str(&client.prints(arguments)).unwrap();
+        assert_eq!(said["published"], true, "{arguments:?}: {said}");
+    }
+    assert!(client.prints(&["resolve", "web"]).contains("127.0.0.1"));
+    // the daemon's Redis is there to be read
+    assert!(client.prints(&["history", "web"]).contains("all@"));
+}

@@ -27,7 +27,9 @@ fn what_was_waited_for_is_what_programs_see() {
     assert_eq!(
         code(
             &world,
-            &["join", "web", "10.0.0.1", "--member", "a", "--wait"]
+            &[
+                "join", "web", "10.0.0.1", "--member", "a", "--zone", "b", "--wait"
+            ]
         )
         .0,
         Some(0)

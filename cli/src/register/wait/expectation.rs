@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use cloudhosts_config::Allow;
-use cloudhosts_registry::register::{Accept, Change, Import, ImportedRoles, Role, Verb, Where};
+use cloudhosts_registry::register::{
+    Accept, Change, Import, ImportedRoles, Place, Role, Verb, Where,
+};
 use cloudhosts_table::{RoleEntry, View};
 
 use super::Unpublished;
@@ -72,11 +74,17 @@ enum ExcludedFields {
     All,
 }
 
+/// The value of a place as a table has it: that does not say zones.
+fn value(place: &Place) -> Option<String> {
+    let at = place.at.as_ref().map(Where::without_zone);
+    at.map(|at| at.to_string())
+}
+
 /// What is expected after a change.
 pub(in super::super) fn after_change(change: &Change) -> Vec<Expectation<'_>> {
     let expected = change.places.iter().map(|place| Expectation {
         hash: place.hash.clone(),
-        fields: ExpectedFields::One(&change.role, place.at.as_ref().map(Where::to_string)),
+        fields: ExpectedFields::One(&change.role, value(place)),
         excluded: match change.verb {
             Verb::Claim | Verb::Point | Verb::Release => {
                 ExcludedFields::OfRole(change.role.name().to_owned())
