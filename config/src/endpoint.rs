@@ -126,6 +126,24 @@ impl Endpoint {
         self
     }
 
+    /// The same at another host and port; an empty host is the same one. None if that is a Unix
+    /// socket's, which has none.
+    #[must_use]
+    pub fn elsewhere(&self, host: &str, port: u16) -> Option<Endpoint> {
+        let host = match host {
+            "" => self.host()?,
+            host => host,
+        };
+        Some(Endpoint {
+            address: Address::Tcp {
+                host: host.to_owned(),
+                port: Some(port),
+                tls: self.is_tls(),
+            },
+            ..self.clone()
+        })
+    }
+
     /// Whether it is reached inside TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
 use super::link::Link;
+use super::redirect::Node;
 use super::server_watch::ServerWatch;
 use crate::fault::{Fault, FaultCode};
 use crate::unreadable::may_be_read_elsewhere;
@@ -25,6 +26,8 @@ pub(crate) struct Connection {
     pub(crate) invalidations: Arc<Invalidations>,
     /// The URL without the password.
     pub(crate) endpoint: String,
+    /// The same with all it takes to connect.
+    pub(super) server: Endpoint,
     /// Why client tracking is off, if it is.
     pub(crate) no_tracking: Option<String>,
     /// Why a hash can't be read, for each hash.
@@ -68,19 +71,29 @@ impl Connection {
         } else if self.again_at.is_none() {
             self.again_at = Some(Instant::now() + RETRY_UNREADABLE);
         }
-        let Some(choice) = &self.choice else {
-            return Ok(());
-        };
         let moved = Some(UnreadableCode::Moved);
-        if unreadable == moved && choice.access.of(hash) != moved {
+        let known = match &self.choice {
+            Some(choice) => choice.access.of(hash) == moved,
+            // Nobody was asked where the hash is, which this server may have said meanwhile.
+            None => self.link.redirect().is_none(),
+        };
+        if unreadable == moved && !known {
             let why = "a hash has moved to another node of the Redis Cluster";
             return Err(Fault::new(FaultCode::Moved, why));
         }
+        let Some(choice) = &self.choice else {
+            return Ok(());
+        };
         choice.elsewhere.send_if_modified(|known| {
             let before = std::mem::replace(known, elsewhere);
             before != elsewhere
         });
         Ok(())
+    }
+
+    /// The node of a cluster that this one has named as the one with a hash.
+    pub(crate) fn named(&self) -> Option<Node> {
+        self.link.redirect()?.from(&self.server)
     }
 
     /// When the unreadable hashes are to be tried again.

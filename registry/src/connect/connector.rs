@@ -1,5 +1,6 @@
 //! Tries the configured URLs until one works.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use cloudhosts_config::{Config, Endpoint};
@@ -10,22 +11,30 @@ use super::credentials::Credentials;
 use super::hash_access::HashAccess;
 use super::invalidations::Invalidations;
 use super::login::{Login, is_master};
+use super::redirect::Node;
 use super::sentinels::Sentinels;
 use super::server_watch::ServerWatch;
 use crate::connect_error::ConnectError;
 use crate::fault::{Fault, FaultCode};
 use crate::log::log_key;
 
+/// Most servers that one attempt to connect goes to, however often nodes of a cluster name others.
+const MOST_NODES: usize = 64;
+
 /// Connects, and remembers which URL worked.
 ///
 /// It tries the URL of the last connection first, because most often that Redis comes back, and
 /// then the others in their order. If none works, the next attempt begins with the first URL.
 ///
-/// Of several URLs that work, such as the nodes of a cluster, it chooses the one at which the most
-/// hashes can be read. If the URLs are those of sentinels, all are asked each time.
+/// Of several URLs that work, such as the nodes of a cluster, and the nodes that these name, it
+/// chooses the one at which the most hashes can be read. If the URLs are those of sentinels, all are asked each time.
 pub(crate) struct Connector {
     config: Arc<Config>,
     last: usize,
+    /// The node of a cluster that another one has named as the one with the hashes.
+    named: Option<Node>,
+    /// A node has named another one.
+    clustered: bool,
     purpose: Purpose,
 }
 
@@ -46,6 +55,8 @@ impl Connector {
         Connector {
             config,
             last: 0,
+            named: None,
+            clustered: false,
             purpose: Purpose::Follow,
         }
     }
@@ -71,46 +82,88 @@ impl Connector {
         if self.config.redis.sentinel.is_some() {
             return self.connect_by_sentinels().await;
         }
-        let urls = &self.config.redis.urls;
-        let others = (0..urls.len()).filter(|&at| at != self.last);
+        let mut candidates = self.candidates();
         let mut tried = Vec::new();
-        let mut best: Option<(usize, Connection, HashAccess)> = None;
-        for at in std::iter::once(self.last).chain(others) {
-            let Some(url) = urls.get(at) else { continue };
-            let mut connection = match self.try_one(url).await {
+        let mut asked: Vec<Node> = Vec::new();
+        let mut best: Option<(Node, Connection, HashAccess)> = None;
+        let mut unreachable = false;
+        while let Some((node, named)) = candidates.pop_front() {
+            if asked.contains(&node) || asked.len() >= MOST_NODES {
+                continue;
+            }
+            asked.push(node.clone());
+            let mut connection = match self.try_one(&node).await {
                 Ok(connection) => connection,
                 Err(fault) => {
-                    tried.push((url.to_string(), fault));
+                    unreachable |= named;
+                    tried.push((node.endpoint.to_string(), fault));
                     continue;
                 }
             };
             if !self.has_choice() {
-                self.last = at;
+                self.remember(&node);
                 return Ok(connection);
             }
             let limit = self.config.redis.connect_timeout;
             match HashAccess::check(&mut connection.link, &self.config.hashes, limit).await {
                 Ok(access) => {
                     let missing = access.readable_elsewhere();
+                    if let Some(owner) = access.node(&node.endpoint) {
+                        candidates.push_front((owner, true));
+                    }
                     if best
                         .as_ref()
-                        .is_none_or(|(_, _, best)| missing < best.readable_elsewhere())
+                        .is_none_or(|(_, _, best)| access.rank() < best.rank())
                     {
-                        best = Some((at, connection, access));
+                        best = Some((node, connection, access));
                     }
                     if missing == 0 {
                         break;
                     }
                 }
-                Err(fault) => tried.push((url.to_string(), fault)),
+                Err(fault) => tried.push((node.endpoint.to_string(), fault)),
             }
         }
-        if let Some((at, connection, access)) = best {
-            self.last = at;
-            return Ok(self.chosen(at, connection, access));
+        // The node that has the hashes may be back, or replaced, at the next attempt.
+        let best = best.filter(|(_, _, access)| access.any() || !unreachable);
+        if let Some((node, connection, access)) = best {
+            self.remember(&node);
+            return Ok(self.chosen(node.endpoint, connection, access));
         }
-        self.last = 0;
+        (self.last, self.named) = (0, None);
         Err(ConnectError { faults: tried })
+    }
+
+    /// The servers to try, in this order, each with whether a node of a cluster has named it: that
+    /// node, the URL that worked last, and the others.
+    fn candidates(&self) -> VecDeque<(Node, bool)> {
+        let urls = &self.config.redis.urls;
+        let others = (0..urls.len()).filter(|&at| at != self.last);
+        let order = std::iter::once(self.last).chain(others);
+        let plain = |url: &Endpoint| Node {
+            endpoint: url.clone(),
+            asking: false,
+        };
+        let configured = order.filter_map(|at| Some((plain(urls.get(at)?), false)));
+        let named = self.named.iter().map(|node| (node.clone(), true));
+        named.chain(configured).collect()
+    }
+
+    /// The next attempt begins with this server.
+    fn remember(&mut self, node: &Node) {
+        let urls = &self.config.redis.urls;
+        match urls.iter().position(|url| *url == node.endpoint) {
+            Some(at) if !node.asking => (self.last, self.named) = (at, None),
+            _ => self.named = Some(node.clone()),
+        }
+    }
+
+    /// Makes the next attempt begin with the node of the cluster that has a key.
+    pub(crate) fn redirect(&mut self, node: Option<Node>) {
+        if node.is_some() {
+            self.clustered = true;
+            self.named = node;
+        }
     }
 
     /// Connects to the master that the sentinels name.
@@ -124,7 +177,7 @@ impl Connector {
             fault.why = format!("the master at {master}: {}", fault.why);
             ConnectError::new(by.to_string(), fault)
         };
-        let connection = self.open(master).await.map_err(down)?;
+        let connection = self.open(master, false).await.map_err(down)?;
         let connection = self.master(connection, "wait for the failover").await;
         let mut connection = connection.map_err(down)?;
         connection.master = Some(master.clone());
@@ -147,16 +200,21 @@ impl Connector {
 
     /// Whether the connection is chosen by which hashes can be read.
     fn has_choice(&self) -> bool {
-        self.purpose == Purpose::Follow && self.others() > 0
+        match self.purpose {
+            Purpose::Follow => self.others() > 0 || self.clustered,
+            // It is used once: nothing else would find that a hash is on another node.
+            Purpose::Read => true,
+            Purpose::Write => false,
+        }
     }
 
     /// Adds to a connection what it takes to leave it for a better URL.
-    fn chosen(&self, at: usize, connection: Connection, access: HashAccess) -> Connection {
-        let Some(url) = self.config.redis.urls.get(at) else {
+    fn chosen(&self, server: Endpoint, connection: Connection, access: HashAccess) -> Connection {
+        if self.purpose != Purpose::Follow {
             return connection;
-        };
+        }
         let (elsewhere, known) = watch::channel(access.readable_elsewhere());
-        let watch = ServerWatch::over_urls(self.config.clone(), url.clone(), known);
+        let watch = ServerWatch::over_urls(self.config.clone(), server, known);
         Connection {
             choice: Some(Choice { access, elsewhere }),
             watch: Some(watch),
@@ -175,11 +233,12 @@ impl Connector {
 
     /// Makes the next attempt begin with the next URL.
     pub(crate) fn skip(&mut self) {
+        self.named = None;
         self.last = (self.last + 1) % self.config.redis.urls.len().max(1);
     }
 
-    async fn try_one(&self, url: &Endpoint) -> Result<Connection, Fault> {
-        let connection = self.open(url).await?;
+    async fn try_one(&self, node: &Node) -> Result<Connection, Fault> {
+        let connection = self.open(&node.endpoint, node.asking).await?;
         match self.purpose {
             Purpose::Follow | Purpose::Read => Ok(connection),
             Purpose::Write => self.master(connection, "name the master in urls").await,
@@ -216,22 +275,26 @@ impl Connector {
         }
     }
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
+    async fn open(&self, endpoint: &Endpoint, asking: bool) -> Result<Connection, Fault> {
         let redis = &self.config.redis;
         let mut credentials = Credentials::load(redis, endpoint).await?;
         let keys = self.config.hashes.iter();
         let keys = keys.map(|hash| (hash.clone(), log_key(hash))).collect();
         let invalidations = Arc::new(Invalidations::new(keys));
-        let session = match self.log_in(endpoint, &credentials, &invalidations).await {
+        let mut session = match self.log_in(endpoint, &credentials, &invalidations).await {
             Err(failure) if credentials.renew(&failure).await? => {
                 self.log_in(endpoint, &credentials, &invalidations).await?
             }
             done => done?,
         };
+        if asking {
+            session.link.ask();
+        }
         Ok(Connection {
             link: session.link,
             invalidations,
             endpoint: endpoint.to_string(),
+            server: endpoint.clone(),
             no_tracking: session.no_tracking,
             unreadable: vec![None; self.config.hashes.len()],
             again_at: None,

@@ -7,6 +7,7 @@ use cloudhosts_config::printable::reason;
 use cloudhosts_config::status::UnreadableCode;
 use redis::ServerError;
 
+use super::redirect::Redirect;
 use crate::fault::{Fault, FaultCode};
 
 /// What to do where a right is missing.
@@ -17,6 +18,8 @@ const RIGHTS: &str = "grant the Redis user the ACL rules that `cloudhosts acl` p
 #[error("{code} {text}{}", Advice(*kind))]
 pub(crate) struct ErrorReply {
     pub(crate) kind: ErrorKind,
+    /// The node of the cluster that has the key.
+    pub(crate) redirect: Option<Redirect>,
     code: String,
     text: String,
 }
@@ -43,8 +46,10 @@ pub(crate) enum ErrorKind {
     ReadOnly,
     MasterDown,
     ClusterDown,
-    /// MISCONF, NOREPLICAS or TRYAGAIN.
+    /// MISCONF or NOREPLICAS.
     NotNow,
+    /// The slot of several keys is being moved, and some of them are at its new node.
+    TryAgain,
     NoScript,
     /// A transaction was discarded; because of a missing right or not.
     ExecAbort {
@@ -78,7 +83,8 @@ impl ErrorKind {
             "READONLY" => ErrorKind::ReadOnly,
             "MASTERDOWN" => ErrorKind::MasterDown,
             "CLUSTERDOWN" => ErrorKind::ClusterDown,
-            "MISCONF" | "NOREPLICAS" | "TRYAGAIN" => ErrorKind::NotNow,
+            "MISCONF" | "NOREPLICAS" => ErrorKind::NotNow,
+            "TRYAGAIN" => ErrorKind::TryAgain,
             "NOSCRIPT" => ErrorKind::NoScript,
             "NOPROTO" => ErrorKind::NoProto,
             "EXECABORT" => ErrorKind::ExecAbort {
@@ -114,6 +120,7 @@ impl ErrorReply {
     pub(crate) fn new(code: &str, text: &str) -> ErrorReply {
         ErrorReply {
             kind: ErrorKind::of(code, text),
+            redirect: Redirect::parse(code, text),
             code: reason(code),
             // Redis quotes the arguments of a command it does not know, and
             // with HELLO and AUTH these are the password.
@@ -158,6 +165,7 @@ impl ErrorReply {
                 | ErrorKind::MasterDown
                 | ErrorKind::ClusterDown
                 | ErrorKind::NotNow
+                | ErrorKind::TryAgain
         )
     }
 
@@ -203,8 +211,11 @@ impl fmt::Display for Advice {
             ErrorKind::WrongType => "the key is not a hash: DEL it, or name another in `hashes`",
             ErrorKind::Loading => "Redis is still loading its data",
             ErrorKind::Moved => {
-                "the key lives on another node of this Redis Cluster: name that node in urls"
+                "the key lives on another node of this Redis Cluster, which can't be reached, or \
+                 which has none of the other hashes: put the same braces into the names of all, as in \
+                 `hashes = [\"{cloudhosts}:private\", \"{cloudhosts}\"]`"
             }
+            ErrorKind::TryAgain => "the slot of the keys is being moved to another node",
             ErrorKind::CrossSlot => {
                 "the keys of a hash must live together in a Redis Cluster: put braces around its \
                  name, as in `hashes = [\"{cloudhosts}\"]`"

@@ -9,12 +9,18 @@ use redis::cmd;
 use super::credentials::Credentials;
 use super::link::{CommandError, Link};
 use super::login::Login;
+use super::redirect::{Node, Redirect};
 use crate::fault::Fault;
 use crate::unreadable::may_be_read_elsewhere;
 
-/// For each configured hash, why it can't be read, if it can't.
+/// Which hashes can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HashAccess(Vec<Option<UnreadableCode>>);
+pub(crate) struct HashAccess {
+    /// For each configured hash, why it can't be read, if it can't.
+    codes: Vec<Option<UnreadableCode>>,
+    /// The node of the cluster that has one of the others.
+    redirect: Option<Redirect>,
+}
 
 impl HashAccess {
     /// Tries `HLEN`, the first command of every read.
@@ -38,7 +44,10 @@ impl HashAccess {
                 Err(CommandError::Lost(fault)) => return Err(fault),
             });
         }
-        Ok(HashAccess(found))
+        Ok(HashAccess {
+            codes: found,
+            redirect: link.redirect().cloned(),
+        })
     }
 
     /// Connects to a URL and checks there.
@@ -54,12 +63,29 @@ impl HashAccess {
 
     /// How many hashes can't be read here, but perhaps at another URL.
     pub(crate) fn readable_elsewhere(&self) -> usize {
-        let codes = self.0.iter().flatten();
+        let codes = self.codes.iter().flatten();
         codes.filter(|&&code| may_be_read_elsewhere(code)).count()
+    }
+
+    /// How good the choice of this server is, the best being the least: how many hashes can't be read
+    /// here, but perhaps elsewhere, and which; those that decide come first.
+    pub(crate) fn rank(&self) -> (usize, Vec<bool>) {
+        let unreadable = self.codes.iter().map(Option::is_some);
+        (self.readable_elsewhere(), unreadable.collect())
+    }
+
+    /// Whether there is a hash that can be read.
+    pub(crate) fn any(&self) -> bool {
+        self.codes.iter().any(Option::is_none)
+    }
+
+    /// The node that has a hash which is not here, as the one at this URL has named it.
+    pub(crate) fn node(&self, named_by: &Endpoint) -> Option<Node> {
+        self.redirect.as_ref()?.from(named_by)
     }
 
     /// Why this hash can't be read, if it can't.
     pub(crate) fn of(&self, hash: usize) -> Option<UnreadableCode> {
-        self.0.get(hash).copied().flatten()
+        self.codes.get(hash).copied().flatten()
     }
 }

@@ -10,12 +10,13 @@ use cloudhosts_config::printable::reason;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, RedisError, Value,
+    RedisConnectionInfo, RedisError, Value, cmd,
 };
 use tokio::task::JoinHandle;
 
 use super::error_reply::ErrorReply;
 use super::metered::{Meter, Metered};
+use super::redirect::Redirect;
 use super::stream::Stream;
 use crate::fault::{Fault, FaultCode};
 
@@ -80,6 +81,10 @@ pub(crate) struct Link {
     meter: Arc<Meter>,
     driver: JoinHandle<()>,
     local: Option<IpAddr>,
+    /// Whether each request is announced by ASKING.
+    asking: bool,
+    /// The node that was named last.
+    redirect: Option<Redirect>,
 }
 
 impl Drop for Link {
@@ -138,12 +143,40 @@ impl Link {
             meter,
             driver,
             local,
+            asking: false,
+            redirect: None,
         })
     }
 
     /// The address of this machine that Redis sees. None over a Unix socket.
     pub(crate) fn local(&self) -> Option<IpAddr> {
         self.local
+    }
+
+    /// Announces each request from now on: to a node of a cluster to which the slot is being moved.
+    pub(crate) fn ask(&mut self) {
+        self.asking = true;
+    }
+
+    /// Whether each request is announced.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.asking
+    }
+
+    /// The node of the cluster that this one has named last as the one with a key.
+    pub(crate) fn redirect(&self) -> Option<&Redirect> {
+        self.redirect.as_ref()
+    }
+
+    fn note_redirect<T>(&mut self, answer: Result<T, ErrorReply>) -> Result<T, ErrorReply> {
+        if let Err(ErrorReply {
+            redirect: Some(redirect),
+            ..
+        }) = &answer
+        {
+            self.redirect = Some(redirect.clone());
+        }
+        answer
     }
 
     /// Sends a command. An error reply is a [`CommandError::ErrorReply`].
@@ -157,11 +190,21 @@ impl Link {
         command: &Cmd,
         silence: Duration,
     ) -> Result<Value, CommandError> {
+        if self.asking {
+            let answers = self
+                .send_all(std::slice::from_ref(command), silence)
+                .await?;
+            let unanswered = || Fault::new(FaultCode::Protocol, "there is no reply");
+            let answer = answers.into_iter().next();
+            let answer = answer.ok_or_else(|| CommandError::Lost(unanswered()))?;
+            return answer.map_err(CommandError::ErrorReply);
+        }
         self.meter.asked();
         let answer = self.connection.send_packed_command(command);
         match patient(&self.meter, silence, answer).await {
             Ok(Ok(Value::ServerError(error))) => {
-                Err(CommandError::ErrorReply(ErrorReply::from(&error)))
+                let answer = self.note_redirect(Err(ErrorReply::from(&error)));
+                answer.map_err(CommandError::ErrorReply)
             }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure(&self.meter, error)),
@@ -178,8 +221,12 @@ impl Link {
         commands: &[Cmd],
         silence: Duration,
     ) -> Result<Vec<Result<Value, ErrorReply>>, CommandError> {
+        let announced = self.announced(commands);
         let mut pipeline = Pipeline::with_capacity(commands.len());
-        for command in commands {
+        for (command, announced) in commands.iter().zip(&announced) {
+            if *announced {
+                pipeline.add_command(cmd("ASKING"));
+            }
             pipeline.add_command(command.clone());
         }
         self.meter.asked();
@@ -191,15 +238,37 @@ impl Link {
             Ok(Err(error)) => return Err(failure(&self.meter, error)),
             Err(why) => return Err(CommandError::Lost(why)),
         };
-        if answers.len() != commands.len() {
+        if answers.len() != pipeline.len() {
             let why = "there are fewer replies than commands";
             return Err(CommandError::Lost(Fault::new(FaultCode::Protocol, why)));
         }
-        let reply = |answer| match answer {
-            Value::ServerError(error) => Err(ErrorReply::from(&error)),
-            answer => Ok(answer),
+        let mut answers = answers.into_iter();
+        let mut replies = Vec::with_capacity(commands.len());
+        for announced in announced {
+            if announced {
+                answers.next();
+            }
+            let reply = match answers.next() {
+                Some(Value::ServerError(error)) => Err(ErrorReply::from(&error)),
+                Some(answer) => Ok(answer),
+                None => continue,
+            };
+            replies.push(self.note_redirect(reply));
+        }
+        Ok(replies)
+    }
+
+    /// Which of the commands are announced: each, and of a transaction its MULTI, which holds for the
+    /// rest of it.
+    fn announced(&self, commands: &[Cmd]) -> Vec<bool> {
+        let multi = cmd("MULTI").get_packed_command();
+        let mut in_transaction = false;
+        let mut announces = |command: &Cmd| {
+            let announced = self.asking && !in_transaction;
+            in_transaction |= command.get_packed_command() == multi;
+            announced
         };
-        Ok(answers.into_iter().map(reply).collect())
+        commands.iter().map(&mut announces).collect()
     }
 
     /// When the last byte arrived, or the last command was sent.

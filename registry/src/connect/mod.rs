@@ -8,7 +8,7 @@
 //!   `login`: AUTH, SELECT and CLIENT TRACKING.
 //! - `link`: sends commands and reads replies, over a stream that is `metered`. `error_reply`: what
 //!   an error reply means. `invalidations`: what Redis pushed.
-//! - `hash_access`: which hashes can be read at a URL. `server_watch`: looks for a better URL or a
+//! - `redirect`: the node of a cluster that has a key. `hash_access`: which hashes can be read at a URL. `server_watch`: looks for a better URL or a
 //!   new master while a connection is in use. `failover_events`: subscribes to a sentinel.
 
 mod connection;
@@ -22,6 +22,7 @@ mod link;
 mod login;
 mod metered;
 mod password_command;
+mod redirect;
 mod sentinels;
 mod server_watch;
 mod stream;
@@ -34,5 +35,6 @@ pub(crate) use invalidations::{Pushed, Pushes};
 pub(crate) use link::{CommandError, Link, SILENCE};
 pub(crate) use login::{is_master, speaks_plainly, speaks_tls};
 pub(crate) use metered::MAX_REPLY;
+pub(crate) use redirect::Node;
 pub(crate) use sentinels::Sentinels;
 pub use stream::open_gateway;

@@ -1,5 +1,6 @@
 //! Looks for a better server while a connection is in use.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,10 +90,18 @@ async fn readable_elsewhere(
         let Ok(here) = HashAccess::check_url(&config, &current).await else {
             continue;
         };
-        for url in urls.iter().filter(|&url| *url != current) {
-            if let Ok(there) = HashAccess::check_url(&config, url).await
-                && there.readable_elsewhere() < here.readable_elsewhere()
-            {
+        let mut others: VecDeque<Endpoint> = urls.iter().cloned().collect();
+        others.extend(here.node(&current).map(|node| node.endpoint));
+        let mut asked = vec![current.clone()];
+        while let Some(url) = others.pop_front() {
+            if asked.contains(&url) {
+                continue;
+            }
+            asked.push(url.clone());
+            let Ok(there) = HashAccess::check_url(&config, &url).await else {
+                continue;
+            };
+            if there.readable_elsewhere() < here.readable_elsewhere() {
                 let why = format!("{url} has hashes that cannot be read here");
                 return Fault::new(FaultCode::Superseded, why);
             }

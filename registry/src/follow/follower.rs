@@ -13,6 +13,7 @@ use super::follower_state::FollowerState;
 use super::hash::Hash;
 use super::session::{Session, publish};
 use crate::connect::Connector;
+use crate::fault::FaultCode;
 use crate::jitter::random;
 
 /// Follows the configured hashes and sends [`Event`]s, until the receiver of `events` is dropped. A
@@ -50,6 +51,9 @@ async fn run(config: Arc<Config>, baseline: Baseline, events: &Sender<Event>) {
                 let since = Instant::now();
                 let mut session = Session::new(&config, events, &mut state, connection);
                 let fault = session.run().await;
+                if fault.code == FaultCode::Moved {
+                    connector.redirect(session.named());
+                }
                 if session.is_complete() {
                     backoff.connection_lasted(since.elapsed());
                 }

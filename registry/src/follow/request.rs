@@ -138,7 +138,12 @@ impl Request {
             Some(Err(_)) if !refused.is_empty() => Ok(RequestOutcome::Refused(refused)),
             // The right to EXEC is missing; or the keys are those of several
             // nodes of a cluster.
-            Some(Err(reply)) if reply.is_exec_abort() || reply.unreadable().is_some() => {
+            // Or one of them is at neither node while their slot is being moved.
+            Some(Err(reply))
+                if reply.is_exec_abort()
+                    || reply.unreadable().is_some()
+                    || reply.kind == ErrorKind::TryAgain =>
+            {
                 Ok(RequestOutcome::NoTransactions {
                     out_of_memory: false,
                 })

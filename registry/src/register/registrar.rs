@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudhosts_config::Config;
-use cloudhosts_config::status::UnreadableCode;
 use redis::{Cmd, Value, cmd};
 
 use super::author::Author;
@@ -15,6 +14,13 @@ use super::outcome::ChangeOutcome;
 use super::script::{Call, Script};
 use crate::connect::{CommandError, Connection, Connector, ErrorKind, ErrorReply, SILENCE};
 use crate::reply::{items, number, texts};
+
+/// How often one command is sent to another node because a node says so.
+const MOST_REDIRECTS: usize = 8;
+
+/// How often, and after which time, a command is sent again while the slot of its keys is being moved.
+const MOST_TRIES: usize = 20;
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// Writes to Redis.
 pub struct Registrar {
@@ -125,9 +131,6 @@ impl Registrar {
 
     /// Connects to the node of the cluster that has this hash, for a transaction that follows.
     pub(super) async fn seek(&mut self, hash: &str) -> Result<(), RegisterError> {
-        if self.connector.others() == 0 {
-            return Ok(());
-        }
         // Other errors will occur again in the transaction.
         match self.send_to_owner(cmd("HLEN").arg(hash)).await? {
             Err(refusal) if refusal.reply.is_temporary() => Err(refusal.into()),
@@ -135,25 +138,54 @@ impl Registrar {
         }
     }
 
+    /// Sees that a transaction can be sent command by command: not to a node to which the slot of the
+    /// hash is being moved, where each would have to be announced.
+    pub(super) fn check_settled(&self) -> Result<(), RegisterError> {
+        match &self.connection {
+            Some(connection) if connection.link.is_asking() => {
+                let endpoint = &connection.endpoint;
+                let why = "the slot of the hash is being moved there; try again when that is done";
+                Err(RegisterError::Away(format!("{endpoint}: {why}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a command outside of a transaction to the current master. If the keys are on another
-    /// node of a cluster, nothing was executed, and the other URLs are tried.
+    /// node of a cluster, nothing was executed, and it is sent there; or to the other URLs, if the
+    /// node is not named. While the slot of the keys is being moved it is sent again.
     async fn send_to_owner(
         &mut self,
         command: &Cmd,
     ) -> Result<Result<Value, Refusal>, RegisterError> {
         self.leave_demoted();
         let mut others = self.connector.others();
+        let (mut redirects, mut tries) = (MOST_REDIRECTS, MOST_TRIES);
+        let mut before = None;
         loop {
             let refusal = match self.try_send(command).await? {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err(refusal) => refusal,
             };
-            let moved = refusal.reply.unreadable() == Some(UnreadableCode::Moved);
-            if !moved || others == 0 {
+            if refusal.reply.kind == ErrorKind::TryAgain && tries > 0 {
+                tries -= 1;
+                tokio::time::sleep(TRY_AGAIN).await;
+                continue;
+            }
+            if refusal.reply.kind != ErrorKind::Moved {
                 return Ok(Err(refusal));
             }
-            others -= 1;
-            self.connector.skip();
+            let named = self.connection.as_ref().and_then(Connection::named);
+            if redirects > 0 && named.is_some() && named != before {
+                redirects -= 1;
+                before.clone_from(&named);
+                self.connector.redirect(named);
+            } else if others > 0 {
+                others -= 1;
+                self.connector.skip();
+            } else {
+                return Ok(Err(refusal));
+            }
             self.connection = None;
         }
     }

@@ -146,7 +146,7 @@ fn errors_are_explained() {
         }
     }
     for (error, advice) in [
-        ("MOVED 3999 127.0.0.1:6381", "another node"),
+        ("MOVED 3999 ?:6381", "another node"),
         ("NOPERM this user has no permissions", "cloudhosts acl"),
         ("WRONGTYPE Operation against a key", "not a hash"),
     ] {

@@ -9,6 +9,7 @@
 mod access;
 mod certs;
 mod client_certificates;
+mod cluster;
 mod elusive;
 mod faults;
 mod hostile;

@@ -71,7 +71,10 @@ fn unreadable(key: &str, unread: &Unreadable) -> Option<Finding> {
         UnreadableCode::Moved => (
             Code::OtherNode,
             format!("{key} lives on another node of the Redis Cluster"),
-            "add that node to urls in the configuration".to_owned(),
+            "let this machine reach that node, or, if it has other hashes, put the same braces into \
+             the names of all in the configuration: hashes = [\"{cloudhosts}:private\", \
+             \"{cloudhosts}\"]"
+                .to_owned(),
         ),
         UnreadableCode::WrongType => (
             Code::WrongType,

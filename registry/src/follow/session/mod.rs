@@ -54,7 +54,7 @@ use super::reread::RereadQueue;
 use super::round::Round;
 use super::scheduled_scan::ScanCause;
 use super::timerfd::TimerFd;
-use crate::connect::{Connection, Pushed};
+use crate::connect::{Connection, Node, Pushed};
 use crate::fault::Fault;
 use crate::jitter;
 
@@ -147,6 +147,11 @@ impl Session<'_> {
     /// Whether every hash was read at least once.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// The node of a cluster that has a hash, by the last word of the one that was followed.
+    pub(super) fn named(&self) -> Option<Node> {
+        self.connection.named()
     }
 
     /// Follows until the connection is lost, and returns why.

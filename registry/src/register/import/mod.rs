@@ -51,6 +51,7 @@ impl Import {
     ) -> Result<(), RegisterError> {
         let sought = registrar.seek(&self.hash).await;
         sought.map_err(|error| given_up(registrar, error))?;
+        registrar.check_settled()?;
         let watch = cmd("WATCH").arg(&self.hash).to_owned();
         for _ in 0..ATTEMPTS {
             self.send([watch.clone()], registrar, |_| ()).await?;

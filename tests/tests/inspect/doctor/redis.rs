@@ -224,12 +224,22 @@ fn a_hash_on_another_node_is_no_missing_right() {
         info.contains("cluster_state:ok").then_some(())
     });
     let urls = list(&[&redis.tcp_url()]);
-    let mut world = start.redis(redis).config("redis.urls", urls).build();
+    // A second hash, which is on the first node.
+    let apart = list(&[HASH, "apart"]);
+    let mut world = start
+        .redis(redis)
+        .config("redis.urls", urls)
+        .config("hashes", apart)
+        .build();
     world.daemon.start();
     world.daemon.wait_for_state("unreadable");
     let examined = examine(&world);
     examined.is("redis", &["ok", "other-node"]);
     examined.is("acl", &["ok"]);
-    assert!(examined.remedy("redis", "other-node").contains("urls"));
+    assert!(
+        examined
+            .remedy("redis", "other-node")
+            .contains("{cloudhosts}")
+    );
     drop(other);
 }
