@@ -119,7 +119,7 @@ bench-deps: build
 PACKAGED = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}
 PACKAGES := $(TARGET)/packages$(ARCH:%=/%)
 # deb VERSION DIRECTORY OPTIONS
-deb = $(PACKAGED) packaging/debian/build $(BUILT)/package/deb $(1)-1 $(2) $(3)
+deb = $(PACKAGED) packaging/debian/build cloudhosts $(BUILT)/package/deb $(1)-1 $(2) $(3)
 # rpm VERSION DIRECTORY OPTIONS
 rpm = $(PACKAGED) rpmbuild -bb --quiet --define "package_version $(1)" --define "_rpmdir $(2)" \
 	--define "packaging $(CURDIR)/packaging" --define "tree $(BUILT)/package/rpm" \
@@ -144,6 +144,22 @@ rpm: build ## build the package for Fedora and RHEL, into target/packages
 packages-arm64: ## build both packages for arm64 on another machine, and try what qemu can run of them
 	$(MAKE) --no-print-directory deb rpm ARCH=arm64
 	tests/foreign.sh $(TARGET)/packages/arm64/*.deb
+
+# For the 32-bit programs of a 64-bit machine: the module alone.
+I386 := $(TARGET)/i686-unknown-linux-gnu/release
+.PHONY: deb-i386
+deb-i386:
+	@tests/deps.sh i386 $(TARGET)
+	rustup target add i686-unknown-linux-gnu
+	$(CARGO) build --release --target i686-unknown-linux-gnu -p nss-cloudhosts \
+		--config 'target.i686-unknown-linux-gnu.linker="i686-linux-gnu-gcc"'
+	CC="i686-linux-gnu-gcc" packaging/stage module $(I386) $(I386)/package/module
+	rm -f $(TARGET)/packages/i386/*.deb
+	$(PACKAGED) ARCH=i386 packaging/debian/build libnss-cloudhosts $(I386)/package/module $(VERSION)-1 $(TARGET)/packages/i386
+
+.PHONY: module-i386
+module-i386: deb-i386 build ## build the module's package for 32-bit programs (i386), and have one resolve a role
+	tests/i386.sh $(TARGET)/packages/i386/*.deb $(RELEASE)
 
 # What an upgrade starts from: the same files, as a version before.
 .PHONY: packages-before
@@ -275,9 +291,10 @@ RELEASE_FILES := $(TARGET)/release-files
 release-files: deb rpm ## packages, checksums and notes of a release, into target/release-files
 	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$(VERSION)" ] || { echo "$(TAG) is not v$(VERSION)" >&2; exit 1; }
 	$(MAKE) --no-print-directory deb rpm ARCH=arm64
+	$(MAKE) --no-print-directory deb-i386
 	rm -rf $(RELEASE_FILES)
 	mkdir -p $(RELEASE_FILES)
-	cp $(PACKAGES)/{,arm64/}*.{deb,rpm} $(RELEASE_FILES)
+	cp $(PACKAGES)/{,arm64/}*.{deb,rpm} $(PACKAGES)/i386/*.deb $(RELEASE_FILES)
 	cd $(RELEASE_FILES) && sha256sum -- *.deb *.rpm >SHA256SUMS
 	awk -v heading="## [$(VERSION)]" 'index($$0, heading) == 1 { found = 1; next } /^## |^\[/ { if (found) exit } found' \
 		CHANGELOG.md >$(RELEASE_FILES)/NOTES.md

@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all|bench|deb|rpm|arm64|packages|fresh|lint TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the packages (also for arm64), their tests, `make fresh`, or the
+# deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages (also for arm64 and i386), their tests, `make fresh`, or the
 # linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
@@ -75,6 +75,12 @@ redis-server redis-server
 redis-tools redis-cli
 util-linux unshare
 '
+i386='
+gcc-i686-linux-gnu i686-linux-gnu-gcc
+redis-server redis-server
+redis-tools redis-cli
+util-linux unshare prlimit
+'
 packages="$demo
 binutils ar readelf strings
 coreutils chmod chroot cp md5sum nproc
@@ -118,10 +124,11 @@ case "${1:-}:${2:+target}" in
     deb:target) declared=$deb ;;
     rpm:target) declared=$rpm ;;
     arm64:target) declared=$arm64 ;;
+    i386:target) declared=$i386 ;;
     packages:target) declared=$packages ;;
     fresh:target) declared=$fresh ;;
     lint:target) declared=$lint ;;
-    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|packages|fresh|lint TARGET" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2

@@ -60,8 +60,8 @@ redis-cli -s "$root/redis" hset cloudhosts db 10.0.0.5 >/dev/null
 ! look db >/dev/null || fail "db resolves without a daemon"
 
 mkdir "$root/state"
-printf 'socket = "%s"\nstate_dir = "%s"\n[redis]\nurls = ["unix://%s"]\n' \
-    "$root/socket" "$root/state" "$root/redis" >"$root/config"
+printf 'socket = "%s"\nstate_dir = "%s"\nstatus_file = "%s"\n[redis]\nurls = ["unix://%s"]\n' \
+    "$root/socket" "$root/state" "$root/status.json" "$root/redis" >"$root/config"
 "$qemu" -L "$root" "$root/usr/sbin/cloudhosts-cached" --config "$root/config" >"$root/daemon.log" 2>&1 &
 until_true "db is 10.0.0.5" is db 10.0.0.5
 redis-cli -s "$root/redis" hset cloudhosts db 10.0.0.6 >/dev/null

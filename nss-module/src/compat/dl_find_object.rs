@@ -10,7 +10,11 @@ use std::arch::global_asm;
 use std::ffi::c_void;
 use std::ptr;
 
-use libc::{Elf64_Ehdr, Elf64_Phdr, PT_GNU_EH_FRAME, PT_LOAD, c_int};
+#[cfg(target_pointer_width = "32")]
+use libc::{Elf32_Ehdr as Header, Elf32_Phdr as ProgramHeader};
+#[cfg(target_pointer_width = "64")]
+use libc::{Elf64_Ehdr as Header, Elf64_Phdr as ProgramHeader};
+use libc::{PT_GNU_EH_FRAME, PT_LOAD, c_int};
 
 /// `struct dl_find_object` of `<dlfcn.h>`, up to the last field that libgcc reads.
 #[repr(C)]
@@ -27,7 +31,7 @@ struct DlFindObject {
 
 unsafe extern "C" {
     /// The module's first bytes. The linker defines this symbol, hidden.
-    static __ehdr_start: Elf64_Ehdr;
+    static __ehdr_start: Header;
 }
 
 /// Returns 0 and stores where the unwind tables are if `address` lies in this
@@ -37,10 +41,10 @@ unsafe extern "C" fn find_object(address: *const c_void, result: *mut DlFindObje
     let base = header.cast::<u8>();
     // SAFETY: the linker puts the header at the start of the first segment,
     // which stays mapped as long as this code does.
-    let Elf64_Ehdr {
+    let Header {
         e_phoff, e_phnum, ..
     } = unsafe { header.read() };
-    let headers = base.wrapping_add(e_phoff as usize).cast::<Elf64_Phdr>();
+    let headers = base.wrapping_add(e_phoff as usize).cast::<ProgramHeader>();
 
     let mut size = 0;
     let mut tables = ptr::null();
@@ -80,7 +84,7 @@ global_asm!(
     ".hidden _dl_find_object",
     ".type _dl_find_object, %function",
     "_dl_find_object:",
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     "jmp {find}",
     #[cfg(target_arch = "aarch64")]
     "b {find}",

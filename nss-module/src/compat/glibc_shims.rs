@@ -27,7 +27,7 @@ macro_rules! shim {
                 concat!(".hidden ", $name),
                 concat!(".type ", $name, ", %function"),
                 concat!($name, ":"),
-                #[cfg(target_arch = "x86_64")]
+                #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
                 "jmp {fail}",
                 #[cfg(target_arch = "aarch64")]
                 "b {fail}",

@@ -14,8 +14,14 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    not(test),
+    any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")
+))]
 mod dl_find_object;
-#[cfg(all(not(test), any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    not(test),
+    any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")
+))]
 mod glibc_shims;
 mod version_note;
