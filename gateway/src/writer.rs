@@ -19,9 +19,6 @@ const CONNECTIONS: usize = 8;
 /// How many requests may wait for one of them.
 const MOST_WAITING: usize = 512;
 
-/// How long Redis counts as away after it was. Meanwhile nobody waits for it in a queue.
-const AWAY: Duration = Duration::from_secs(1);
-
 /// How long a state of Redis is news.
 const NEWS: Duration = Duration::from_secs(1);
 
@@ -108,9 +105,6 @@ impl Writer {
         if let Ok(turn) = self.turns.try_acquire() {
             return Ok(turn);
         }
-        if self.was_reached(AWAY) == Some(false) {
-            return Err(Refusal::away(format!("Redis can't be reached; {nothing}")));
-        }
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
         if before >= MOST_WAITING {
@@ -140,11 +134,11 @@ impl Writer {
         *contact = Some(Contact { reached, at });
     }
 
-    /// Whether Redis was reached within this time. None where nobody has tried since.
-    fn was_reached(&self, within: Duration) -> Option<bool> {
+    /// Whether Redis was reached just now. None where nobody has tried.
+    fn was_reached(&self) -> Option<bool> {
         let contact = *self.contact.lock().unwrap_or_else(PoisonError::into_inner);
         let contact = contact?;
-        (contact.at.elapsed() < within).then_some(contact.reached)
+        (contact.at.elapsed() < NEWS).then_some(contact.reached)
     }
 
     /// Whether Redis was reached last, for metrics. True before the first attempt.
@@ -156,7 +150,7 @@ impl Writer {
     /// Whether Redis can be reached. However many ask, it is tried once a second.
     pub(crate) async fn is_well(&self) -> bool {
         let _asking = self.asking.lock().await;
-        if let Some(reached) = self.was_reached(NEWS) {
+        if let Some(reached) = self.was_reached() {
             return reached;
         }
         let deadline = Instant::now() + PATIENCE;
@@ -165,6 +159,6 @@ impl Writer {
         if ping.await.is_err() {
             self.note(false);
         }
-        self.was_reached(NEWS).unwrap_or_default()
+        self.was_reached().unwrap_or_default()
     }
 }
