@@ -67,6 +67,8 @@ binutils readelf
 '
 rpm='
 rpm rpmbuild
+checkpolicy checkmodule
+semodule-utils semodule_package
 '
 arm64='
 gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
@@ -99,6 +101,17 @@ rpm rpm
 rpm2cpio rpm2cpio
 rpmlint rpmlint
 apparmor apparmor_parser
+checkpolicy checkmodule
+semodule-utils semodule_package
+policycoreutils semodule
+selinux-utils matchpathcon
+setools sesearch
+make make
+m4 m4
+gawk gawk
+sed sed
+findutils find
+coreutils touch
 systemd systemd-analyze
 systemd-container systemd-nspawn
 "
@@ -243,6 +256,11 @@ link_all() {
 packages=$(each missing | sort -u)
 # cc without its headers compiles nothing
 [ -e /usr/include/netdb.h ] || packages="$packages libc6-dev"
+if [ "$list" = packages ]; then
+    # the policy that SELinux's module is checked with, and the macros for modules of others
+    [ -e /var/lib/selinux/default ] || packages="$packages selinux-policy-default"
+    [ -e /usr/share/selinux/devel/include ] || packages="$packages selinux-policy-dev"
+fi
 # shellcheck disable=SC2086 # words on purpose
 [ -z "$packages" ] || install_packages $packages
 link_all

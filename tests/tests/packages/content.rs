@@ -48,7 +48,7 @@ const DEB: [&str; 8] = [
     "644 /usr/share/zsh/vendor-completions/_cloudhosts",
 ];
 
-const RPM: [&str; 11] = [
+const RPM: [&str; 13] = [
     "644 /usr/lib/systemd/system-preset/80-cloudhosts.preset",
     "644 /usr/share/doc/cloudhosts/CHANGELOG.md",
     "644 /usr/share/doc/cloudhosts/guide.md",
@@ -58,6 +58,8 @@ const RPM: [&str; 11] = [
     "644 /usr/share/licenses/cloudhosts/LICENSE-MIT",
     "644 /usr/share/licenses/cloudhosts/LICENSES.md",
     "644 /usr/share/licenses/cloudhosts/NOTICES",
+    "644 /usr/share/selinux/devel/include/distributed/cloudhosts.if",
+    "644 /usr/share/selinux/packages/targeted/cloudhosts.pp",
     "644 /usr/share/zsh/site-functions/_cloudhosts",
     "755 /usr/lib64/libnss_cloudhosts.so.2",
 ];

@@ -8,7 +8,7 @@
 //! - [`files`]: what is in it, to tell that nothing is left
 //! - [`lookups`]: programs that look a name up all the time
 //! - [`content`]: what is in a package, and what lintian and rpmlint say of it
-//! - [`unit`], [`confined`]: the unit's sandbox, AppArmor
+//! - [`unit`], [`confined`], [`selinux`]: the unit's sandbox, AppArmor, SELinux
 //! - [`deb`], [`interrupted`], [`booted`], [`gateway`], [`rpm`]: installing, upgrading, removing
 //! - [`elsewhere`]: a root with an older glibc
 mod booted;
@@ -23,4 +23,5 @@ mod interrupted;
 mod lookups;
 mod machine;
 mod rpm;
+mod selinux;
 mod unit;

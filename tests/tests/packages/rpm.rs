@@ -30,7 +30,8 @@ fn machine() -> Debian {
     // directories of packages that a Fedora has
     machine.ok(
         "cd /usr; mkdir -p lib64 share/licenses share/zsh/site-functions \
-         share/fish/vendor_completions.d lib/sysusers.d lib/systemd/system-preset",
+         share/fish/vendor_completions.d share/selinux/packages/targeted \
+         share/selinux/devel/include/distributed lib/sysusers.d lib/systemd/system-preset",
     );
     rpm(&machine, &["--initdb"], None);
     machine
@@ -151,6 +152,69 @@ fn authselect_is_told() {
     rpm(&machine, &["-e", "cloudhosts"], None);
     assert_eq!(machine.read("/etc/authselect/nsswitch.conf"), made);
     assert_eq!(machine.read(user), theirs);
+}
+
+/// The programs of a Fedora that has SELinux: each notes how it was called. `NO_KERNEL` is there
+/// where the kernel has none, as in an installer.
+const SELINUX: &str = r#"
+cd /usr/sbin
+for name in semodule selinuxenabled load_policy restorecon; do
+    printf '#!/bin/sh\n[ %s != selinuxenabled ] || [ ! -e /NO_KERNEL ] || exit 1\necho "$*" >>/calls.%s\n' \
+        $name $name >$name
+    chmod 755 $name
+done
+printf '#!/bin/sh\necho "$*" >>/calls.semodule\ncase "$*" in *-l) echo cloudhosts ;; esac\n[ ! -e /NO_MODULE ]\n' >semodule
+mkdir -p /etc/selinux
+echo SELINUXTYPE=targeted >/etc/selinux/config
+"#;
+
+#[test]
+fn the_selinux_module_is_installed_and_removed() {
+    let machine = machine();
+    machine.ok(SELINUX);
+    let calls = |of: &str| machine.ok(&format!("cat /calls.{of}; rm /calls.{of}"));
+    let module = "/usr/share/selinux/packages/targeted/cloudhosts.pp";
+
+    rpm(&machine, &["-i", "--nodeps"], Some(&built::rpm_before()));
+    assert_eq!(
+        calls("semodule"),
+        format!("-n -s targeted -X 200 -i {module}\n")
+    );
+    machine.ok(&format!("test -s {module}; test -e /calls.load_policy"));
+    let labelled = calls("restorecon");
+    for path in [
+        "/usr/sbin/cloudhosts-cached",
+        "/run/cloudhosts",
+        "/etc/cloudhosts",
+    ] {
+        assert!(labelled.contains(path), "{labelled}");
+    }
+
+    rpm(&machine, &["-U", "--nodeps"], Some(&built::rpm()));
+    let upgraded = calls("semodule");
+    assert!(
+        upgraded.contains(" -i ") && !upgraded.contains(" -r "),
+        "{upgraded}"
+    );
+    rpm(&machine, &["-e", "cloudhosts"], None);
+    let erased = calls("semodule");
+    assert!(
+        erased.ends_with("-n -s targeted -X 200 -r cloudhosts\n"),
+        "{erased}"
+    );
+
+    // Where the kernel has no SELinux, the module waits for one that has; a policy that refuses it
+    // is no reason to fail.
+    machine.ok("rm /calls.*; touch /NO_KERNEL /NO_MODULE");
+    rpm(&machine, &["-i", "--nodeps"], Some(&built::rpm()));
+    rpm(&machine, &["-e", "cloudhosts"], None);
+    assert!(calls("semodule").contains(" -i "));
+    assert_eq!(machine.ok("ls / | grep calls || true"), "");
+
+    // another policy than the targeted one
+    machine.ok("echo SELINUXTYPE=mls >/etc/selinux/config");
+    rpm(&machine, &["-i", "--nodeps"], Some(&built::rpm()));
+    assert_eq!(machine.ok("ls / | grep calls || true"), "");
 }
 
 /// The file, in which the word stands and is asked in time.
