@@ -55,7 +55,8 @@ impl LossEvidence<'_> {
     /// that loses data. In doubt they are lost, because a name that is answered for too long does
     /// less harm than one that is not answered.
     pub(super) fn verdict(&self) -> Absence {
-        if self.goes_on() && !self.was_flushed() && !self.was_evicted() {
+        let lost = self.was_flushed() || self.was_swapped() || self.was_evicted();
+        if self.goes_on() && !lost {
             Absence::Removed
         } else {
             Absence::Lost
@@ -118,6 +119,14 @@ impl LossEvidence<'_> {
             }
             None => true,
         }
+    }
+
+    /// Our database was swapped for another, or may have been: for that nothing is pushed.
+    fn was_swapped(&self) -> bool {
+        let losses = self.losses.then.zip(self.losses.now);
+        self.log != LogEvidence::Continues
+            && self.most
+            && losses.is_some_and(|(then, now)| now.swapped_since(then))
     }
 
     /// The hash was evicted or has expired, or may have. Redis evicts whole keys.
@@ -211,6 +220,32 @@ mod tests {
             case.most = true;
         });
         assert_eq!(gone, Absence::Removed, "without INFO");
+    }
+
+    #[test]
+    fn a_swap_of_databases_is_not_pushed_and_is_a_loss() {
+        let swapped = counters("cmdstat_swapdb:calls=1");
+        for (most, expected) in [(true, Absence::Lost), (false, Absence::Removed)] {
+            let gone = LossEvidence {
+                log: LogEvidence::Broken,
+                unlogged: false,
+                logged: false,
+                watched: true,
+                flushed: false,
+                most,
+                had_ttl: false,
+                identity: ThenAndNow {
+                    then: None,
+                    now: None,
+                },
+                losses: ThenAndNow {
+                    then: Some(&counters("")),
+                    now: Some(&swapped),
+                },
+            }
+            .verdict();
+            assert_eq!(gone, expected, "{most}");
+        }
     }
 
     #[test]
