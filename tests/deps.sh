@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh demo|all|bench|deb|rpm|arm64|packages|fresh|lint TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the packages (also for arm64), their tests, `make fresh`, or the
+# deps.sh demo|all|bench|deb|rpm|arm64|packages|redis-matrix|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages (also for arm64), their tests, `make redis-matrix`, `make fresh`, or the
 # linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
@@ -99,6 +99,9 @@ apparmor apparmor_parser
 systemd systemd-analyze
 systemd-container systemd-nspawn
 "
+redis_matrix='
+mmdebstrap mmdebstrap
+'
 fresh='
 mmdebstrap mmdebstrap
 git git
@@ -122,9 +125,10 @@ case "${1:-}:${2:+target}" in
     rpm:target) declared=$rpm ;;
     arm64:target) declared=$arm64 ;;
     packages:target) declared=$packages ;;
+    redis-matrix:target) declared=$redis_matrix ;;
     fresh:target) declared=$fresh ;;
     lint:target) declared=$lint ;;
-    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|packages|fresh|lint TARGET" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|packages|redis-matrix|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2

@@ -316,6 +316,8 @@ fn acl_word(word: &str) -> Option<String> {
     match word.strip_prefix("%R~") {
         Some(keys) if version() < (7, 0) => Some(format!("~{keys}")),
         _ if of_channels && version() < (6, 2) => None,
+        // a subcommand cannot be taken from all
+        _ if word == "-client|tracking" && version() < (7, 0) => Some("-client".to_owned()),
         _ => Some(word.to_owned()),
     }
 }
