@@ -214,7 +214,7 @@ fn without_redis_the_lines_are_for_a_new_one_and_it_says_so() {
     assert!(stderr(&output).contains("7.0"), "{}", stderr(&output));
     let without: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
     let older = |line: &String| line.replace("%R~", "~");
-    let oldest = |line: &String| older(line).replace(" resetchannels", "");
+    let oldest = |line: &String| older(line).replace(" resetchannels", "") + " +hello";
     let expected: Vec<String> = match version() {
         (7.., _) => without.clone(),
         (6, 2..) => without.iter().map(older).collect(),
