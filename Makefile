@@ -189,6 +189,15 @@ packages: package-deps cargo-nextest packages-before $(BOOKWORM) ## install, upg
 package-matrix: package-deps cargo-nextest packages-before $(BOOKWORM) $(foreach release,bullseye trixie sid,$(ROOTS)/$(release).tar) ## the same in other releases of Debian too
 	$(TEST_PACKAGES) --run-ignored all
 
+# What depends on the server. SERVERS="redis-6.0 valkey-sid" chooses among those in tests/redis-matrix.sh.
+ON_SERVERS := binary(changes) \
+	| binary(follow) & test(/^(access|log|losses|polling|sentinel|tracking)::/) \
+	| binary(register) & test(/^(acl|log|verbs)::/)
+.PHONY: redis-matrix
+redis-matrix: deps cargo-nextest build ## run what depends on the server on each release of Redis and Valkey that Debian has
+	@tests/deps.sh redis-matrix $(TARGET)
+	tests/redis-matrix.sh $(TARGET) '$(ON_SERVERS)' $(NEXTEST) --workspace --no-fail-fast
+
 # Everything is built anew in there, so it is not for every commit: before a release, and before an issue is closed.
 .PHONY: fresh
 fresh: ## run `make demo` and `make test` of HEAD in a Debian that has nothing else (root)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|fresh|lint TARGET: sees that the programs are here that the
-# demonstration, all the tests, the benchmarks, the packages (also for arm64 and i386), their tests, `make fresh`, or the
+# deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|redis-matrix|fresh|lint TARGET: sees that the programs are here that the
+# demonstration, all the tests, the benchmarks, the packages (also for arm64 and i386), their tests, `make redis-matrix`,
+# `make fresh`, or the
 # linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
@@ -115,6 +116,9 @@ coreutils touch
 systemd systemd-analyze
 systemd-container systemd-nspawn
 "
+redis_matrix='
+mmdebstrap mmdebstrap
+'
 fresh='
 mmdebstrap mmdebstrap
 git git
@@ -139,9 +143,10 @@ case "${1:-}:${2:+target}" in
     arm64:target) declared=$arm64 ;;
     i386:target) declared=$i386 ;;
     packages:target) declared=$packages ;;
+    redis-matrix:target) declared=$redis_matrix ;;
     fresh:target) declared=$fresh ;;
     lint:target) declared=$lint ;;
-    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|fresh|lint TARGET" >&2; exit 64 ;;
+    *) echo "usage: deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|redis-matrix|fresh|lint TARGET" >&2; exit 64 ;;
 esac
 list=$1
 target=$2

@@ -1,7 +1,7 @@
 //! The ACL rules of the Redis users: the only place that knows which commands the daemon and
 //! registrars send.
 //!
-//! HELLO and AUTH need no permission. What works without one of them, and at what cost, is in
+//! HELLO and AUTH need no permission, but HELLO does in Redis 6.0. What works without one of them, and at what cost, is in
 //! cloudhosts-registry(7).
 
 use std::fmt;
@@ -119,6 +119,9 @@ impl AclUser {
         words.push("-@all".to_owned());
         let commands = self.commands().iter();
         words.extend(commands.map(|command| format!("+{command}")));
+        if dialect == AclDialect::Redis60 {
+            words.push("+hello".to_owned());
+        }
         if config.redis.urls.iter().any(|url| url.db != 0) {
             words.push("+select".to_owned());
         }
@@ -129,7 +132,7 @@ impl AclUser {
 /// Which ACL rules a version of Redis knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AclDialect {
-    /// Neither channels nor keys that may only be read.
+    /// Neither channels nor keys that may only be read; and HELLO needs permission.
     Redis60,
     /// Channels.
     Redis62,

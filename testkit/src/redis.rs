@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::SystemTime;
 
-use crate::process::{Process, Signal, bounded, mortal, stderr, stdout};
+use crate::process::{Process, Signal, bounded, mortal, stderr, stdout, succeed};
 use crate::tls::Tls;
 use crate::wait;
 
@@ -64,7 +64,7 @@ impl RedisBuilder {
     /// One more user, as in an ACL file: `user NAME on >PASSWORD ...`. The default user may do
     /// everything.
     pub fn user(mut self, line: &str) -> RedisBuilder {
-        self.settings.users.push(line.to_owned());
+        self.settings.users.push(acl_rule(line));
         self
     }
 
@@ -82,7 +82,7 @@ impl RedisBuilder {
 
     /// More arguments of `redis-server`, such as `--appendonly yes`.
     pub fn arguments(mut self, arguments: &[&str]) -> RedisBuilder {
-        let arguments = arguments.iter().map(|&one| one.to_owned());
+        let arguments = arguments.iter().filter_map(|one| acl_word(one));
         self.settings.arguments.extend(arguments);
         self
     }
@@ -153,9 +153,10 @@ impl Redis {
     /// # Panics
     /// When Redis answers with an error.
     pub fn cli(&self, arguments: &[&str]) -> String {
+        let known = words(arguments);
         let output = self
             .redis_cli()
-            .args(arguments)
+            .args(&known)
             .stdin(Stdio::null())
             .output()
             .expect("redis-cli starts");
@@ -292,6 +293,54 @@ impl Redis {
         }
         text
     }
+}
+
+/// The words of a command, without what only a later server than ours knows of ACL rules.
+pub fn words(command: &[&str]) -> Vec<String> {
+    if command.first() == Some(&"ACL") {
+        command.iter().filter_map(|word| acl_word(word)).collect()
+    } else {
+        command.iter().map(|&word| word.to_owned()).collect()
+    }
+}
+
+fn acl_rule(line: &str) -> String {
+    let known: Vec<String> = line.split(' ').filter_map(acl_word).collect();
+    known.join(" ")
+}
+
+/// A word of an ACL rule as our server knows it: Redis 6.0 has no channels, and before 7.0 none has keys that
+/// may only be read.
+fn acl_word(word: &str) -> Option<String> {
+    let of_channels = word.starts_with('&') || word == "resetchannels";
+    match word.strip_prefix("%R~") {
+        Some(keys) if version() < (7, 0) => Some(format!("~{keys}")),
+        _ if of_channels && version() < (6, 2) => None,
+        // a subcommand cannot be taken from all
+        _ if word == "-client|tracking" && version() < (7, 0) => Some("-client".to_owned()),
+        _ => Some(word.to_owned()),
+    }
+}
+
+/// What makes `redis-server` take DEBUG. Before Redis 7.0 it always does.
+pub fn debug_arguments() -> &'static [&'static str] {
+    if version() < (7, 0) {
+        &[]
+    } else {
+        &["--enable-debug-command", "yes"]
+    }
+}
+
+/// The version of `redis-server`, which `make redis-matrix` chooses: (7, 0) of 7.0.15. Valkey has its own.
+pub fn version() -> (u32, u32) {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let said = succeed(bounded("redis-server").arg("--version"));
+        let version = said.split(" v=").nth(1).expect("it says its version");
+        let mut numbers = version.split('.').map(str::parse);
+        let mut next = || numbers.next().expect("a number").expect("a number");
+        (next(), next())
+    })
 }
 
 /// A port that is free now. Below the range the kernel takes for outgoing connections: there, a

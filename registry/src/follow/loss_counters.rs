@@ -12,6 +12,9 @@ pub(super) struct LossCounters {
     flushall: u64,
     /// Calls of FLUSHDB and SWAPDB, in any database.
     flushdb: u64,
+    /// Calls of SWAPDB alone, for which nothing is pushed. (A checkpoint of an older daemon has none.)
+    #[serde(default)]
+    swapdb: u64,
     /// Calls of REPLICAOF: the server may have another data set.
     replicaof: u64,
     /// Keys that were evicted.
@@ -28,6 +31,7 @@ impl LossCounters {
         Some(LossCounters {
             flushall: info.calls("flushall"),
             flushdb: info.calls("flushdb").saturating_add(info.calls("swapdb")),
+            swapdb: info.calls("swapdb"),
             replicaof: info
                 .calls("replicaof")
                 .saturating_add(info.calls("slaveof")),
@@ -47,6 +51,11 @@ impl LossCounters {
     /// A database was flushed since, ours or another.
     pub(super) fn flushed_one_since(&self, earlier: &LossCounters) -> bool {
         self.flushdb != earlier.flushdb
+    }
+
+    /// Databases were swapped since, ours or others.
+    pub(super) fn swapped_since(&self, earlier: &LossCounters) -> bool {
+        self.swapdb != earlier.swapdb
     }
 
     /// REPLICAOF was called since.
@@ -80,6 +89,7 @@ pub(super) mod tests {
         assert!(flushed.flushed_all_since(&before) && !flushed.flushed_one_since(&before));
         let swapped = counters("cmdstat_swapdb:calls=1,usec=1");
         assert!(swapped.flushed_one_since(&before) && !swapped.flushed_all_since(&before));
+        assert!(swapped.swapped_since(&before) && !flushed.swapped_since(&before));
         assert!(counters("cmdstat_slaveof:calls=2").reattached_since(&before));
         let same = counters("cmdstat_hset:calls=9");
         assert!(!same.flushed_all_since(&before) && !same.took_since(&before, true));

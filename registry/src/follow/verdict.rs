@@ -55,7 +55,8 @@ impl LossEvidence<'_> {
     /// that loses data. In doubt they are lost, because a name that is answered for too long does
     /// less harm than one that is not answered.
     pub(super) fn verdict(&self) -> Absence {
-        if self.goes_on() && !self.was_flushed() && !self.was_evicted() {
+        let lost = self.was_flushed() || self.was_swapped() || self.was_evicted();
+        if self.goes_on() && !lost {
             Absence::Removed
         } else {
             Absence::Lost
@@ -112,12 +113,24 @@ impl LossEvidence<'_> {
         if self.log == LogEvidence::Continues || self.undisturbed() {
             return false;
         }
+        // Redis 8.0 pushes a flush before it counts it: it frees the keys in the background first.
+        if self.flushed && self.most {
+            return true;
+        }
         match self.losses.then.zip(self.losses.now) {
             Some((then, now)) => {
                 now.flushed_all_since(then) || self.most && now.flushed_one_since(then)
             }
             None => true,
         }
+    }
+
+    /// Our database was swapped for another, or may have been: for that nothing is pushed.
+    fn was_swapped(&self) -> bool {
+        let losses = self.losses.then.zip(self.losses.now);
+        self.log != LogEvidence::Continues
+            && self.most
+            && losses.is_some_and(|(then, now)| now.swapped_since(then))
     }
 
     /// The hash was evicted or has expired, or may have. Redis evicts whole keys.
@@ -211,6 +224,32 @@ mod tests {
             case.most = true;
         });
         assert_eq!(gone, Absence::Removed, "without INFO");
+    }
+
+    #[test]
+    fn a_swap_of_databases_is_not_pushed_and_is_a_loss() {
+        let swapped = counters("cmdstat_swapdb:calls=1");
+        for (most, expected) in [(true, Absence::Lost), (false, Absence::Removed)] {
+            let gone = LossEvidence {
+                log: LogEvidence::Broken,
+                unlogged: false,
+                logged: false,
+                watched: true,
+                flushed: false,
+                most,
+                had_ttl: false,
+                identity: ThenAndNow {
+                    then: None,
+                    now: None,
+                },
+                losses: ThenAndNow {
+                    then: Some(&counters("")),
+                    now: Some(&swapped),
+                },
+            }
+            .verdict();
+            assert_eq!(gone, expected, "{most}");
+        }
     }
 
     #[test]
@@ -320,6 +359,11 @@ mod tests {
         assert_eq!(later(&same, "", log, false), Absence::Removed);
         let gone = verdict(|case| case.flushed = true);
         assert_eq!(gone, Absence::Removed, "a replica was loaded anew");
+        let gone = verdict(|case| {
+            case.flushed = true;
+            case.most = true;
+        });
+        assert_eq!(gone, Absence::Lost, "it is not counted yet");
         let gone = verdict(|case| {
             case.flushed = true;
             case.losses.now = None;

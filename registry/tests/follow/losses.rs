@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::peer::Peer;
-use crate::server::{Dir, Redis, wait_for};
+use crate::server::{Dir, Redis, debug_arguments, wait_for};
 use crate::watcher::Watcher;
 
 const BOTH: [(&str, &str); 2] = [("a", "1"), ("b", "2")];
@@ -119,7 +119,7 @@ fn a_flush_while_the_connection_is_cut_is_a_loss() {
 
 #[test]
 fn a_flush_that_stalls_redis_is_a_loss() {
-    let mut redis = Redis::start(&["--enable-debug-command", "yes"]);
+    let mut redis = Redis::start(debug_arguments());
     let mut watcher = following(&mut redis, false);
     let mut stall = redis::pipe();
     stall
@@ -273,6 +273,22 @@ fn a_hash_that_is_evicted_is_a_loss() {
         let _ = writes.exec(redis.admin());
         redis.run("CONFIG SET maxmemory 0");
         watcher.until_retains(&[], &BOTH);
+    }
+}
+
+/// Redis pushes nothing for SWAPDB, so that it is noticed at the next resync.
+#[test]
+fn databases_that_are_swapped_are_a_loss_until_they_are_swapped_back() {
+    for logged in [false, true] {
+        let mut redis = Redis::start(&[]);
+        write_both(&mut redis, logged);
+        let urls = format!("[redis]\nurls = [\"{}\"]\n", redis.url());
+        let mut watcher = Watcher::with(&format!("resync_interval = \"500ms\"\n{urls}"));
+        watcher.until_holds(&BOTH);
+        redis.run("SWAPDB 0 1");
+        watcher.until_retains(&[], &BOTH);
+        redis.run("SWAPDB 0 1");
+        watcher.until_holds(&BOTH);
     }
 }
 

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use cloudhosts_testkit::redis::words as known_words;
+pub use cloudhosts_testkit::redis::{debug_arguments, free_port};
 /// How long anything may take before its test fails.
 pub use cloudhosts_testkit::wait::DEADLINE as PATIENCE;
-pub use cloudhosts_testkit::{Dir, eventually as wait_for, redis::free_port};
+pub use cloudhosts_testkit::{Dir, eventually as wait_for};
 use rustix::process::Signal;
 
 /// A Redis with an administrator's connection.
@@ -51,7 +53,8 @@ impl Redis {
     }
 
     pub fn command(&mut self, words: &[&str]) -> redis::Value {
-        let mut command = redis::cmd(words[0]);
+        let words = known_words(words);
+        let mut command = redis::cmd(&words[0]);
         command.arg(&words[1..]);
         let end = Instant::now() + PATIENCE;
         loop {

@@ -62,6 +62,27 @@ fn every_kind_of_change_is_seen() {
 }
 
 #[test]
+fn a_field_that_expires_is_gone_at_once() {
+    let mut redis = Redis::start(&[]);
+    let known = redis.run("COMMAND INFO HPEXPIRE");
+    if matches!(&known, redis::Value::Array(each) if each == &[redis::Value::Nil]) {
+        println!("skipped: before Redis 7.4 and Valkey 9.0 a field cannot expire");
+        return;
+    }
+    redis.run("HSET cloudhosts a 1 b 2");
+    let mut watcher = Watcher::of(&redis.url());
+    watcher.until_holds(&[("a", "1"), ("b", "2")]);
+    let lives = Duration::from_millis(1_500);
+    let end = Instant::now() + lives;
+    redis.run("HPEXPIRE cloudhosts 1500 FIELDS 1 b");
+    watcher.until_holds(&[("a", "1")]);
+    let late = Instant::now().saturating_duration_since(end);
+    println!("an expired field was gone {late:?} after its time");
+    // Pushed by Redis, and not found at the next resync.
+    assert!(late < Duration::from_secs(10), "{late:?}");
+}
+
+#[test]
 fn a_key_that_is_no_hash_is_reported_and_heals() {
     let mut redis = Redis::start(&[]);
     redis.run("HSET cloudhosts a 1");

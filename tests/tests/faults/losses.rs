@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cloudhosts_tests::config::list;
 use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::redis::wait_for_replica;
+use cloudhosts_tests::redis::{debug_arguments, wait_for_replica};
 use cloudhosts_tests::world::WorldBuilder;
 use cloudhosts_tests::{Redis, World, wait};
 
@@ -40,7 +40,7 @@ fn a_flush_while_the_connection_is_cut() {
 fn a_flush_that_stalls_redis() {
     let start = World::new();
     let redis = Redis::builder(start.directory().join("redis"))
-        .setting("enable-debug-command yes")
+        .arguments(debug_arguments())
         .start();
     let urls = list(&[&redis.unix_url()]);
     let mut world = following_both(start.redis(redis).config("redis.urls", urls)).build();
