@@ -33,7 +33,7 @@ pub(super) enum RereadReason {
     Waited,
     /// A role of another hash may have moved to this one.
     Moved,
-    /// It was deferred, and the log has changed it meanwhile.
+    /// The log has changed it since it was deferred, or since it was to be read again.
     Logged,
 }
 

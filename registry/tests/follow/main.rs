@@ -17,6 +17,7 @@ mod large;
 mod log;
 mod losses;
 mod model;
+mod overtaken;
 mod pace;
 mod password_command;
 mod peer;

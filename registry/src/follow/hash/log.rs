@@ -246,8 +246,9 @@ impl Hash {
             self.logged_after_gap.insert(role.clone().into_owned());
         }
         if self.now.deferred.fields_of(&role).is_some() {
-            self.now.overtaken.insert(role.into_owned());
+            self.now.overtaken.insert(role.clone().into_owned());
         }
+        self.now.logged_meanwhile.insert(role.into_owned());
         if let Some(scan) = &mut self.now.scan {
             scan.overrule(field);
         }

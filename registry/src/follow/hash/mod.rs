@@ -127,6 +127,8 @@ struct ConnectionState {
     deferred: DeferredRoles,
     /// Deferred roles that the log has changed meanwhile.
     overtaken: HashSet<Vec<u8>>,
+    /// Roles that the log has changed while roles were to be read again.
+    logged_meanwhile: HashSet<Vec<u8>>,
 }
 
 /// What setting a field did.

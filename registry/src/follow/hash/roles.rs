@@ -104,6 +104,17 @@ impl Hash {
         roles
     }
 
+    /// Nothing is to be read again: from now on it counts what the log changes.
+    pub(in crate::follow) fn nothing_to_reread(&mut self) {
+        self.now.logged_meanwhile.clear();
+    }
+
+    /// Whether the log has changed a role since it was to be read again. What was read of it is then not
+    /// all that there is: the log may have added fields. Together both are all of it.
+    pub(in crate::follow) fn was_logged_meanwhile(&self, role: &[u8]) -> bool {
+        self.now.logged_meanwhile.contains(role)
+    }
+
     /// A role was read at one moment: uses it, or defers it.
     pub(in crate::follow) fn settle(
         &mut self,

@@ -44,6 +44,12 @@ impl Session<'_> {
                 hash.take_step(index, &mut replies)?;
             }
         }
+        if plan.rereads.is_empty() && self.rereads.is_empty() {
+            self.state
+                .hashes
+                .iter_mut()
+                .for_each(Hash::nothing_to_reread);
+        }
         if !plan.closes.is_empty() {
             for &index in &plan.steps {
                 if let Some(hash) = self.state.hashes.get_mut(index) {

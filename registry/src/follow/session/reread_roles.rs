@@ -117,6 +117,12 @@ impl Session<'_> {
             return Ok(());
         }
         for mut changed in some {
+            let hash = self.state.hashes.get(changed.hash);
+            if changed.why != RereadReason::Moved
+                && hash.is_some_and(|hash| hash.was_logged_meanwhile(&changed.read.role))
+            {
+                changed.why = RereadReason::Logged;
+            }
             if self.is_flushed(changed.hash) && changed.why != RereadReason::Moved {
                 let hash = self.state.hashes.get(changed.hash);
                 changed.gone = hash.map_or(changed.gone, |hash| hash.verdict(facts));
