@@ -127,7 +127,9 @@ struct ConnectionState {
     deferred: DeferredRoles,
     /// Deferred roles that the log has changed meanwhile.
     overtaken: HashSet<Vec<u8>>,
-    /// Roles that the log has changed while roles were to be read again.
+    /// Roles that a scan found changed are to be read again.
+    rereading: bool,
+    /// Roles that the log has changed since.
     logged_meanwhile: HashSet<Vec<u8>>,
 }
 
@@ -191,8 +193,7 @@ impl Hash {
 
     /// A connection was made: resets the state of the previous one.
     pub(in crate::follow) fn connected(&mut self) {
-        // The state of deferred roles is not known any more.
-        self.known.gap |= !self.now.deferred.is_empty();
+        self.known.gap |= self.is_unsettled();
         self.now = ConnectionState {
             page: PAGE.min(self.largest_page),
             ..ConnectionState::default()
@@ -201,7 +202,16 @@ impl Hash {
 
     /// What is saved for a later daemon.
     pub(in crate::follow) fn checkpoint(&self) -> HashCheckpoint {
-        self.known.clone()
+        HashCheckpoint {
+            gap: self.known.gap || self.is_unsettled(),
+            ..self.known.clone()
+        }
+    }
+
+    /// Whether a scan found roles changed that are not used as it found them yet: what the log adds to
+    /// them is not all of them.
+    fn is_unsettled(&self) -> bool {
+        self.now.rereading || !self.now.deferred.is_empty()
     }
 
     /// Why it cannot be read.

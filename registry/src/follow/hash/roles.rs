@@ -104,8 +104,14 @@ impl Hash {
         roles
     }
 
-    /// Nothing is to be read again: from now on it counts what the log changes.
+    /// A role is to be read again.
+    pub(in crate::follow) fn is_to_be_reread(&mut self) {
+        self.now.rereading = true;
+    }
+
+    /// Nothing is to be read again: what the log changes counts from now on.
     pub(in crate::follow) fn nothing_to_reread(&mut self) {
+        self.now.rereading = false;
         self.now.logged_meanwhile.clear();
     }
 

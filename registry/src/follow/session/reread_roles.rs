@@ -69,6 +69,9 @@ impl Session<'_> {
     /// missing may have moved there. Which hashes have changed is not asked, because one may have
     /// changed since the last request.
     pub(super) fn reread_with_others(&mut self, changed: Reread) {
+        if let Some(hash) = self.state.hashes.get_mut(changed.hash) {
+            hash.is_to_be_reread();
+        }
         let hashes = self.state.hashes.iter().enumerate();
         let others =
             hashes.filter(|(hash, other)| *hash != changed.hash && other.fields_can_be_read());
