@@ -54,6 +54,13 @@ pub(crate) struct Pushes {
     pub(crate) during: Pushed,
 }
 
+impl Pushes {
+    /// Whether the hash was pushed for a change that was not logged.
+    pub(crate) fn has_hash_without_log(&self) -> bool {
+        self.before == Pushed::Hash || self.during == Pushed::Hash
+    }
+}
+
 /// The pushes of one connection, merged: its size does not depend on their number.
 pub(crate) struct Invalidations {
     /// The keys of the hashes and of their logs.

@@ -1,7 +1,7 @@
 //! A private Redis, and what its administrator does there.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cloudhosts_testkit::redis::words as known_words;
 pub use cloudhosts_testkit::redis::{debug_arguments, free_port};
@@ -62,6 +62,13 @@ impl Redis {
                 // A failover cuts the administrator off as well.
                 Err(error) if error.is_connection_dropped() && Instant::now() < end => {
                     self.admin = None;
+                }
+                // SAVE, while a replica is sent its first copy.
+                Err(error)
+                    if error.to_string().contains("save already in progress")
+                        && Instant::now() < end =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
                 }
                 answer => return answer.unwrap(),
             }

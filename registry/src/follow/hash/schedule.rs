@@ -8,20 +8,26 @@ use crate::follow::scheduled_scan::{ScanCause, ScheduledScan};
 
 impl Hash {
     /// Takes the pushes around a request. `operated`: its reply had logged changes. `begins`: it was
-    /// the first of a scan.
+    /// the first of a scan. `half_seen`: another hash was pushed without its log, so that a change of
+    /// both may hide behind a logged one of this: a key is pushed once until it is read again.
     pub(in crate::follow) fn take_pushes(
         &mut self,
         pushes: Pushes,
         operated: bool,
+        half_seen: bool,
         begins: bool,
         due: Instant,
     ) {
         let unlogged_before = match pushes.before {
             Pushed::Hash => true,
-            Pushed::LogThenHash => !operated && !self.now.explained,
+            Pushed::LogThenHash => half_seen || !operated && !self.now.explained,
             Pushed::Log | Pushed::Nothing => false,
         };
-        let unlogged_during = pushes.during == Pushed::Hash;
+        let unlogged_during = match pushes.during {
+            Pushed::Hash => true,
+            Pushed::LogThenHash => half_seen,
+            Pushed::Log | Pushed::Nothing => false,
+        };
         self.now.explained = operated;
         if let Some(scan) = &mut self.now.scan {
             let before = pushes.before != Pushed::Nothing && !begins;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::request_plan::RequestPlan;
 use super::{Session, turn};
+use crate::connect::Pushes;
 use crate::fault::Fault;
 use crate::follow::hash::{Hash, ServerFacts};
 use crate::follow::info::Info;
@@ -25,6 +26,7 @@ impl Session<'_> {
         self.report_link().await;
         let pushes = self.connection.invalidations.answered();
         self.note_pushes(now);
+        let half_seen = pushes.iter().any(Pushes::has_hash_without_log);
         let load = self.state.load;
         let (limit, mut fields) = (self.config.max_fields, 0u64);
         let bytes: usize = self.state.hashes.iter().map(Hash::bytes).sum();
@@ -34,7 +36,7 @@ impl Session<'_> {
             let begins = plan.begins.contains(&index);
             let operated = hash.take_log(index, &mut replies, begins, due)?;
             self.logged |= operated;
-            hash.take_pushes(pushes, operated, begins, due);
+            hash.take_pushes(pushes, operated, half_seen, begins, due);
             if hash.unreadable().is_none() {
                 fields += hash.length();
             }
