@@ -54,6 +54,7 @@ sed sed
 "
 bench="$demo
 binutils readelf
+openssl openssl
 valgrind valgrind
 dnsmasq-base dnsmasq
 dnsperf dnsperf
