@@ -1,8 +1,7 @@
 #!/bin/sh
 # deps.sh demo|all|bench|deb|rpm|arm64|i386|packages|redis-matrix|fresh|lint TARGET: sees that the programs are here that the
 # demonstration, all the tests, the benchmarks, the packages (also for arm64 and i386), their tests, `make redis-matrix`,
-# `make fresh`, or the
-# linters of the workflows need.
+# `make fresh`, or the linters of the workflows need.
 # Installs the missing ones where it may (as root, or by sudo without a password), or else says
 # which one command does.
 #

@@ -8,8 +8,8 @@
 //!   `login`: AUTH, SELECT and CLIENT TRACKING.
 //! - `link`: sends commands and reads replies, over a stream that is `metered`. `error_reply`: what
 //!   an error reply means. `invalidations`: what Redis pushed.
-//! - `redirect`: the node of a cluster that has a key. `hash_access`: which hashes can be read at a URL. `server_watch`: looks for a better URL or a
-//!   new master while a connection is in use. `failover_events`: subscribes to a sentinel.
+//! - `redirect`: the node of a cluster that has a key. `hash_access`: which hashes can be read at a
+//!   URL. `server_watch`: looks for a better URL or a new master while a connection is in use. `failover_events`: subscribes to a sentinel.
 
 mod connection;
 mod connector;
