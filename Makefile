@@ -191,7 +191,8 @@ package-matrix: package-deps cargo-nextest packages-before $(BOOKWORM) $(foreach
 
 # What depends on the server. SERVERS="redis-6.0 valkey-sid" chooses among those in tests/redis-matrix.sh.
 ON_SERVERS := binary(changes) \
-	| binary(follow) & test(/^(access|log|losses|polling|sentinel|tracking)::/) \
+	| binary(faults) & test(/^cluster::/) \
+	| binary(follow) & test(/^(access|cluster|log|losses|polling|sentinel|tracking)::/) \
 	| binary(register) & test(/^(acl|log|verbs)::/)
 .PHONY: redis-matrix
 redis-matrix: deps cargo-nextest build ## run what depends on the server on each release of Redis and Valkey that Debian has

@@ -2,7 +2,7 @@
 
 use cloudhosts_config::Config;
 use cloudhosts_config::printable::Escaped;
-use cloudhosts_registry::acl::{AclDialect, AclUser, redis_version};
+use cloudhosts_registry::acl::{AclServer, AclUser, acl_server};
 
 use crate::outcome::{Failure, Outcome};
 use crate::output::print;
@@ -10,7 +10,8 @@ use crate::output::print;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Replace PASSWORD, and run the lines in redis-cli as an administrator. ACL SAVE \
-    preserves them across restarts of Redis.\n\n\
+    preserves them across restarts of Redis. Each node of a Redis Cluster, and each replica, has users of its \
+    own: run them on all.\n\n\
     Examples:\n  \
     cloudhosts acl\n  \
     cloudhosts --hash cloudhosts:private --hash cloudhosts acl\n  \
@@ -21,21 +22,18 @@ pub(crate) struct AclArgs {}
 /// Prints a line for the user of each configuration. Without an answer of Redis the lines
 /// are for a recent version.
 pub(crate) fn run(daemon: &Config, registrar: &Config) -> Result<Outcome, Failure> {
-    let dialect = match redis_version(registrar) {
-        Ok(version) => AclDialect::of(version).ok_or_else(|| {
-            Failure::Failed(format!(
-                "this is Redis {version}, which has no ACLs: use 6.0 or later, or a password for all \
-                 (requirepass)"
-            ))
-        })?,
-        Err(why) => {
-            eprintln!(
-                "cloudhosts: can't find out the version of Redis, so these lines are for 7.0 and later: \
-                 {why}"
-            );
-            AclDialect::Redis70
-        }
-    };
+    let server = acl_server(registrar).unwrap_or_else(|why| {
+        eprintln!(
+            "cloudhosts: can't find out the version of Redis, so these lines are for 7.0 and later: {why}"
+        );
+        AclServer::RECENT
+    });
+    if !server.has_users() {
+        return Err(Failure::Failed(format!(
+            "this is Redis {}, which has no ACLs: use 6.0 or later, or a password for all (requirepass)",
+            server.version
+        )));
+    }
     let (reader, writer) = (daemon.login(), registrar.login());
     // A user that is configured for both is the daemon's, which must not write.
     let writer = writer.filter(|writer| Some(*writer) != reader);
@@ -45,7 +43,7 @@ pub(crate) fn run(daemon: &Config, registrar: &Config) -> Result<Outcome, Failur
     ];
     let lines = users.map(|(user, name, config)| {
         let name = Escaped(name.unwrap_or(user.standard_name())).to_string();
-        user.line(&name, config, dialect) + "\n"
+        user.line(&name, config, server) + "\n"
     });
     print(&lines.concat())?;
     Ok(Outcome::Yes)

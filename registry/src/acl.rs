@@ -1,7 +1,7 @@
 //! The ACL rules of the Redis users: the only place that knows which commands the daemon and
 //! registrars send.
 //!
-//! HELLO and AUTH need no permission, but HELLO does in Redis 6.0. What works without one of them, and at what cost, is in
+//! HELLO and AUTH need no permission, but HELLO does in Redis 6.0; ASKING does. What works without one of them, and at what cost, is in
 //! cloudhosts-registry(7).
 
 use std::fmt;
@@ -101,11 +101,11 @@ impl AclUser {
     /// The command that creates a user of that name, with the permissions that this configuration
     /// needs and no others. `PASSWORD` is a placeholder.
     #[must_use]
-    pub fn line(self, name: &str, config: &Config, dialect: AclDialect) -> String {
+    pub fn line(self, name: &str, config: &Config, server: AclServer) -> String {
         let mut words = vec!["ACL SETUSER".to_owned(), name.to_owned()];
         words.extend(["on", ">PASSWORD", "resetkeys"].map(str::to_owned));
         let sign = match self {
-            AclUser::Daemon if dialect >= AclDialect::Redis70 => "%R~",
+            AclUser::Daemon if server.version >= READ_ONLY_KEYS => "%R~",
             AclUser::Daemon | AclUser::Registrar => "~",
         };
         for hash in widest(&config.hashes) {
@@ -113,14 +113,17 @@ impl AclUser {
             words.push(format!("{sign}{hash}"));
             words.push(format!("{sign}{hash}:*"));
         }
-        if dialect >= AclDialect::Redis62 {
+        if server.version >= CHANNELS {
             words.push("resetchannels".to_owned());
         }
         words.push("-@all".to_owned());
         let commands = self.commands().iter();
         words.extend(commands.map(|command| format!("+{command}")));
-        if dialect == AclDialect::Redis60 {
+        if server.version < CHANNELS {
             words.push("+hello".to_owned());
+        }
+        if server.is_cluster {
+            words.push("+asking".to_owned());
         }
         if config.redis.urls.iter().any(|url| url.db != 0) {
             words.push("+select".to_owned());
@@ -129,32 +132,57 @@ impl AclUser {
     }
 }
 
-/// Which ACL rules a version of Redis knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AclDialect {
-    /// Neither channels nor keys that may only be read; and HELLO needs permission.
-    Redis60,
-    /// Channels.
-    Redis62,
-    /// Both.
-    Redis70,
+/// The first version that has users.
+const USERS: RedisVersion = RedisVersion { major: 6, minor: 0 };
+/// The first version whose rules know channels, and the first in which HELLO needs no permission.
+const CHANNELS: RedisVersion = RedisVersion { major: 6, minor: 2 };
+/// The first version whose rules know keys that may only be read.
+const READ_ONLY_KEYS: RedisVersion = RedisVersion { major: 7, minor: 0 };
+
+/// The server that the rules are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AclServer {
+    /// Its version, which decides what the rules may say.
+    pub version: RedisVersion,
+    /// Whether it is a node of a Redis Cluster: a slot that moves has to be asked for.
+    pub is_cluster: bool,
 }
 
-impl AclDialect {
-    /// That of a version. None before Redis 6, which has no users.
+impl AclServer {
+    /// A server of today, not in a cluster.
+    pub const RECENT: AclServer = AclServer {
+        version: READ_ONLY_KEYS,
+        is_cluster: false,
+    };
+
+    /// Whether it has users at all.
     #[must_use]
-    pub fn of(version: RedisVersion) -> Option<AclDialect> {
-        match (version.major, version.minor) {
-            (..6, _) => None,
-            (6, ..2) => Some(AclDialect::Redis60),
-            (6, _) => Some(AclDialect::Redis62),
-            (7.., _) => Some(AclDialect::Redis70),
-        }
+    pub fn has_users(&self) -> bool {
+        self.version >= USERS
+    }
+
+    /// Reads the reply to HELLO, which has names and values in turn.
+    fn of_hello(answer: &Value) -> Option<AclServer> {
+        let Value::Array(words) = answer else {
+            return None;
+        };
+        let field = |sought: &[u8]| {
+            let mut pairs = words.chunks_exact(2);
+            pairs.find_map(|pair| match pair {
+                [name, value] if bytes(name) == Some(sought) => bytes(value),
+                _ => None,
+            })
+        };
+        let version = std::str::from_utf8(field(b"version")?).ok()?;
+        Some(AclServer {
+            version: RedisVersion::parse(version)?,
+            is_cluster: field(b"mode") == Some(b"cluster"),
+        })
     }
 }
 
 /// The version of Redis, or of a compatible server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RedisVersion {
     /// 7 of 7.0.15.
     pub major: u32,
@@ -180,45 +208,32 @@ impl fmt::Display for RedisVersion {
     }
 }
 
-/// Asks the configured Redis for its version: as the configured user, or if that fails without
-/// logging in. It needs no permission.
+/// Asks the configured Redis what it is: as the configured user, or if that fails without logging
+/// in. It needs no permission.
 ///
 /// # Errors
 /// No Redis can be connected to, or it does not say its version.
-pub fn redis_version(config: &Config) -> Result<RedisVersion, ConnectError> {
+pub fn acl_server(config: &Config) -> Result<AclServer, ConnectError> {
     let runtime = runtime()?;
-    let version = runtime.block_on(async {
-        match ask_version(config.clone()).await {
-            Ok(version) => Ok(version),
-            Err(why) => ask_version(config.without_login()).await.map_err(|_| why),
+    let server = runtime.block_on(async {
+        match say_hello(config.clone()).await {
+            Ok(server) => Ok(server),
+            Err(why) => say_hello(config.without_login()).await.map_err(|_| why),
         }
     });
     // A lookup of the host may outlive its timeout.
     runtime.shutdown_background();
-    version
+    server
 }
 
-async fn ask_version(config: Config) -> Result<RedisVersion, ConnectError> {
+async fn say_hello(config: Config) -> Result<AclServer, ConnectError> {
     let mut connection = Connector::to_read(Arc::new(config)).connect().await?;
     let hello = cmd("HELLO").arg(2).to_owned();
     let answer = connection.link.send(&hello).await;
     let endpoint = connection.endpoint;
     let answer = answer.map_err(|error| ConnectError::of_command(&endpoint, error))?;
     let unexpected = || ConnectError::new(endpoint, Fault::unexpected_reply("HELLO"));
-    version_in(&answer).ok_or_else(unexpected)
-}
-
-/// The version in the reply to HELLO, which has names and values in turn.
-fn version_in(answer: &Value) -> Option<RedisVersion> {
-    let Value::Array(words) = answer else {
-        return None;
-    };
-    let mut pairs = words.chunks_exact(2);
-    let (_, version) = pairs.find_map(|pair| match pair {
-        [name, version] if bytes(name) == Some(b"version") => Some((name, version)),
-        _ => None,
-    })?;
-    RedisVersion::parse(std::str::from_utf8(bytes(version)?).ok()?)
+    AclServer::of_hello(&answer).ok_or_else(unexpected)
 }
 
 /// The hashes without those that the rules of another cover: `cloudhosts:*` covers
@@ -255,7 +270,7 @@ mod tests {
         let hashes: Vec<String> = hashes.iter().map(|&hash| hash.to_owned()).collect();
         let mut config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
         config.override_with(&[], &hashes).unwrap();
-        let line = AclUser::Registrar.line("registrar", &config, AclDialect::Redis70);
+        let line = AclUser::Registrar.line("registrar", &config, AclServer::RECENT);
         let words = line.split(' ').filter(|word| word.starts_with('~'));
         words.map(str::to_owned).collect()
     }
@@ -282,9 +297,12 @@ mod tests {
     fn an_older_redis_is_told_what_it_knows() {
         let config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
         let of = |text: &str| {
-            let version = RedisVersion::parse(text).unwrap();
-            let dialect = AclDialect::of(version)?;
-            Some(AclUser::Daemon.line("x", &config, dialect))
+            let server = AclServer {
+                version: RedisVersion::parse(text).unwrap(),
+                is_cluster: false,
+            };
+            let has_users = server.has_users();
+            has_users.then(|| AclUser::Daemon.line("x", &config, server))
         };
         assert_eq!(of("5.0.3"), None);
         let said = of("6.0.16").unwrap();

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use cloudhosts_config::Config;
 use cloudhosts_config::status::{MasterLink, UnreadableCode};
-use cloudhosts_config::{Config, Endpoint};
 use redis::{Cmd, Value, cmd};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -108,13 +108,14 @@ pub fn probe(config: &Config) -> Result<Probe, ConnectError> {
 
 async fn run(config: &Config) -> Result<Probe, ConnectError> {
     let config = Arc::new(config.clone());
-    let mut connection = match Connector::new(config.clone()).connect().await {
+    let mut connection = match Connector::to_probe(config.clone()).connect().await {
         Ok(connection) => connection,
         Err(error) => {
             let faults = detect_tls(&config, error.faults).await;
             return Err(ConnectError { faults });
         }
     };
+    let user = connection.username.take();
     let mut missing = Vec::new();
     for (need, command, hash, question) in commands(&config) {
         if let Err(CommandError::ErrorReply(reply)) = connection.link.send(&question).await
@@ -156,7 +157,7 @@ async fn run(config: &Config) -> Result<Probe, ConnectError> {
             .filter(|policy| limited && policy.starts_with("allkeys"))
             .map(str::to_owned),
         persists: persists(&info, SystemTime::now()),
-        user: user(&config, &connection),
+        user: user.unwrap_or_else(|| "default".to_owned()),
         version: info.field("redis_version").map(str::to_owned),
         master_link: info.master_link(),
         time: time(&mut connection).await,
@@ -183,16 +184,6 @@ async fn detect_tls(config: &Config, mut faults: Vec<(String, Fault)>) -> Vec<(S
         };
     }
     faults
-}
-
-/// The Redis user of this connection.
-fn user(config: &Config, connection: &Connection) -> String {
-    let mut urls = config.redis.urls.iter();
-    let url = urls.find(|url| url.to_string() == connection.endpoint);
-    let named = url.and_then(|url: &Endpoint| url.username.clone());
-    named
-        .or_else(|| config.redis.username.clone())
-        .unwrap_or_else(|| "default".to_owned())
 }
 
 /// The commands of the daemon, one permission each. No field is called ''.

@@ -205,6 +205,14 @@ impl Redis {
         command
     }
 
+    /// Gives it slots of its cluster, in a way that Redis 6.0 knows.
+    pub fn add_slots(&self, slots: impl IntoIterator<Item = u16>) {
+        let slots: Vec<String> = slots.into_iter().map(|slot| slot.to_string()).collect();
+        let slots = slots.iter().map(String::as_str);
+        let words: Vec<&str> = ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots).collect();
+        self.cli(&words);
+    }
+
     /// Sets fields of a hash.
     pub fn hset(&self, hash: &str, pairs: &[(&str, &str)]) {
         let mut arguments = vec!["HSET", hash];

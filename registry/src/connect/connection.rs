@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) endpoint: String,
     /// The same with all it takes to connect.
     pub(super) server: Endpoint,
+    /// The Redis user that it is logged in as; none is the default user.
+    pub(crate) username: Option<String>,
     /// Why client tracking is off, if it is.
     pub(crate) no_tracking: Option<String>,
     /// Why a hash can't be read, for each hash.

@@ -61,6 +61,15 @@ impl Connector {
         }
     }
 
+    /// The connection that a follower has once it knows its way: of a cluster, to the node that
+    /// has the hashes, which otherwise the first reply names.
+    pub(crate) fn to_probe(config: Arc<Config>) -> Connector {
+        Connector {
+            clustered: true,
+            ..Connector::new(config)
+        }
+    }
+
     /// Connections to masters or replicas, to read from.
     pub(crate) fn to_read(config: Arc<Config>) -> Connector {
         Connector {
@@ -295,6 +304,7 @@ impl Connector {
             invalidations,
             endpoint: endpoint.to_string(),
             server: endpoint.clone(),
+            username: credentials.username,
             no_tracking: session.no_tracking,
             unreadable: vec![None; self.config.hashes.len()],
             again_at: None,

@@ -4,7 +4,7 @@ use std::fs;
 
 use cloudhosts_config::Config;
 use cloudhosts_registry::Mode;
-use cloudhosts_registry::acl::{AclDialect, AclUser};
+use cloudhosts_registry::acl::{AclServer, AclUser};
 
 use crate::certs;
 use crate::server::{Dir, Redis};
@@ -13,7 +13,7 @@ use crate::watcher::{Mirrored, Watcher};
 /// The line that the documentation gives for the daemon.
 fn acl() -> String {
     let config = Config::load_without_secrets(Some("/dev/null".as_ref())).unwrap();
-    AclUser::Daemon.line("cloudhosts", &config, AclDialect::Redis70)
+    AclUser::Daemon.line("cloudhosts", &config, AclServer::RECENT)
 }
 
 fn as_user(url: &str, dir: &Dir, password: &str, more: &str) -> String {

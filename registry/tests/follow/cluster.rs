@@ -33,9 +33,8 @@ impl Cluster {
             .iter()
             .map(|name| node(&dir, name).start())
             .collect();
-        let thirds = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
-        for (node, (from, to)) in nodes.iter().zip(thirds) {
-            node.cli(&["CLUSTER", "ADDSLOTSRANGE", from, to]);
+        for (node, third) in nodes.iter().zip([0..5461, 5461..10_923, 10_923..16_384]) {
+            node.add_slots(third);
             node.cli(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port().to_string()]);
         }
         let slot = nodes[0].cli(&["CLUSTER", "KEYSLOT", HASH]);

@@ -25,8 +25,8 @@ impl Cluster {
         let nodes = [node("a"), node("b")];
         let [a, b] = &nodes;
         a.cli(&["CLUSTER", "MEET", "127.0.0.1", &b.port().to_string()]);
-        a.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
-        b.cli(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+        a.add_slots(0..8192);
+        b.add_slots(8192..16_384);
         for node in &nodes {
             wait::until("the cluster is up", || {
                 let info = node.cli(&["CLUSTER", "INFO"]);

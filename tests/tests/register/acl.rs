@@ -205,6 +205,27 @@ fn leaves_a_giant_aside(world: &World) {
 }
 
 #[test]
+fn of_a_cluster_a_slot_that_moves_may_be_asked_for() {
+    let start = World::new();
+    let node = Redis::builder(start.directory().join("node"))
+        .cluster()
+        .start();
+    node.add_slots(0..16_384);
+    wait::until("the cluster is up", || {
+        let info = node.cli(&["CLUSTER", "INFO"]);
+        info.contains("cluster_state:ok").then_some(())
+    });
+    let urls = list(&[&node.tcp_url()]);
+    let world = start.redis(node).config("redis.urls", urls).build();
+    for line in lines(&world) {
+        assert!(allowed(&line).contains("asking"), "{line}");
+        world.redis.cli(&line.split(' ').collect::<Vec<_>>());
+    }
+    let apart = ["--redis-url", "redis://127.0.0.1:1", "acl"];
+    assert!(!stdout(&world.cloudhosts(&apart)).contains("asking"));
+}
+
+#[test]
 fn without_redis_the_lines_are_for_a_new_one_and_it_says_so() {
     let world = world();
     let with_redis = lines(&world);

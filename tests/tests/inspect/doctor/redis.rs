@@ -5,7 +5,7 @@ use std::fs;
 use cloudhosts_tests::config::{list, quote};
 use cloudhosts_tests::failover::{Failover, MASTER};
 use cloudhosts_tests::process::Signal;
-use cloudhosts_tests::world::HASH;
+use cloudhosts_tests::world::{HASH, WorldBuilder};
 use cloudhosts_tests::{Redis, World, rights, wait};
 
 use super::{doctor, examine, says};
@@ -201,28 +201,55 @@ fn the_line_that_grants_what_is_missing_grants_it() {
     }
 }
 
+/// Two nodes of a cluster, of which the second has the hash, and nothing else.
+fn cluster(start: &WorldBuilder) -> (Redis, Redis) {
+    let node = |name: &str| {
+        Redis::builder(start.directory().join(name))
+            .cluster()
+            .start()
+    };
+    let (first, owner) = (node("a"), node("b"));
+    first.cli(&["CLUSTER", "MEET", "127.0.0.1", &owner.port().to_string()]);
+    let slot: u16 = first.cli(&["CLUSTER", "KEYSLOT", HASH]).parse().unwrap();
+    first.add_slots((0..16_384).filter(|&other| other != slot));
+    owner.add_slots([slot]);
+    for node in [&first, &owner] {
+        wait::until("the cluster is up", || {
+            let info = node.cli(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok").then_some(())
+        });
+    }
+    (first, owner)
+}
+
+#[test]
+fn of_a_cluster_the_rights_at_the_node_that_has_the_hash_count() {
+    let start = World::new();
+    let (first, owner) = cluster(&start);
+    owner.hset(HASH, &[("web", "10.0.0.5")]);
+    let grant = |node: &Redis, rights: &str| {
+        let all = ["ACL", "SETUSER", "of-url", "reset", "on", ">secret"];
+        node.cli(&[&all[..], &rights.split_whitespace().collect::<Vec<_>>()].concat());
+    };
+    let rights = rights::of_daemon();
+    grant(&first, &rights);
+    grant(&owner, &rights.replace("+hkeys", ""));
+    let urls = list(&[&format!("redis://of-url:secret@127.0.0.1:{}", first.port())]);
+    let world = start.redis(first).config("redis.urls", urls).start();
+    let examined = examine(&world);
+    examined.is("redis", &["ok"]);
+    examined.is("acl", &["limited"]);
+    let line = examined.remedy("acl", "limited");
+    let rule = line.strip_prefix("in Redis: ").unwrap();
+    assert!(rule.starts_with("ACL SETUSER of-url "), "{rule}");
+    owner.cli(&rule.split_whitespace().collect::<Vec<_>>());
+    examine(&world).is("acl", &["ok"]);
+}
+
 #[test]
 fn a_hash_on_another_node_is_no_missing_right() {
     let start = World::new();
-    let redis = Redis::builder(start.directory().join("a"))
-        .cluster()
-        .start();
-    let other = Redis::builder(start.directory().join("b"))
-        .cluster()
-        .start();
-    redis.cli(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string()]);
-    let slot = redis.cli(&["CLUSTER", "KEYSLOT", HASH]);
-    let slot: u16 = slot.parse().unwrap();
-    let range = |from: u16, to: u16| [from.to_string(), to.to_string()];
-    let (low, high) = (range(0, slot - 1), range(slot + 1, 16_383));
-    for [from, to] in [low, high] {
-        redis.cli(&["CLUSTER", "ADDSLOTSRANGE", &from, &to]);
-    }
-    other.cli(&["CLUSTER", "ADDSLOTS", &slot.to_string()]);
-    wait::until("the cluster is up", || {
-        let info = redis.cli(&["CLUSTER", "INFO"]);
-        info.contains("cluster_state:ok").then_some(())
-    });
+    let (redis, other) = cluster(&start);
     let urls = list(&[&redis.tcp_url()]);
     // A second hash, which is on the first node.
     let apart = list(&[HASH, "apart"]);
