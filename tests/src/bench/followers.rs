@@ -20,7 +20,7 @@ use crate::redis::Redis;
 
 /// A daemon that hears nothing for so long asks whether Redis lives, as in
 /// `registry/src/follow/session.rs`.
-const IDLE: Duration = Duration::from_millis(2_800);
+const IDLE: Duration = Duration::from_millis(3_200);
 
 /// A silence that is put up with is so long, and longer with each client, as in
 /// `registry/src/follow/load.rs`.

@@ -100,7 +100,7 @@ pub const FULL: Scale = Scale {
     least_changes: 3,
     changing: Duration::from_secs(20),
     polls: 10,
-    idle: Duration::from_secs(10),
+    idle: Duration::from_secs(20),
     fleets: &[
         (1, 1_000),
         (10, 1_000),

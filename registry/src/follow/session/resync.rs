@@ -12,11 +12,12 @@ use crate::follow::round::Round;
 use crate::follow::scheduled_scan::ScanCause;
 use crate::jitter;
 
-/// PING is sent after this time without a byte.
-pub(super) const IDLE: Duration = Duration::from_millis(2_800);
+/// PING is sent after this time without a byte. It wakes the daemon up to three times: to send, because
+/// it was read, and because of the reply.
+pub(super) const IDLE: Duration = Duration::from_millis(3_200);
 
 /// How long the reply to PING may take. With [`IDLE`], a dead peer is noticed within 5 s.
-const ANSWERS: Duration = Duration::from_millis(1_800);
+const ANSWERS: Duration = Duration::from_millis(1_600);
 
 impl Session<'_> {
     /// The time until the next resync, or poll. A resync has jitter, so that a fleet does not read in
