@@ -153,5 +153,6 @@ fn an_idle_follower_sleeps() {
     let before = switches(&watcher);
     assert!(watcher.event_within(Duration::from_secs(10)).is_none());
     let woken = switches(&watcher) - before;
-    assert!((4..=10).contains(&woken), "{woken} times in 10 s");
+    // Three pings, of which each wakes it once to three times.
+    assert!((2..=10).contains(&woken), "{woken} times in 10 s");
 }
