@@ -52,12 +52,15 @@ pub(crate) struct Pushes {
     pub(crate) before: Pushed,
     /// Those while it was in progress: the reply may include their changes, or not.
     pub(crate) during: Pushed,
+    /// The log was pushed before it was sent, and the hash while it was in progress: the two halves
+    /// of one change, or two changes, of which the reply may not include the second.
+    pub(crate) apart: bool,
 }
 
 impl Pushes {
-    /// Whether the hash was pushed for a change that was not logged.
+    /// Whether the hash was pushed for a change that was not logged, or may have been.
     pub(crate) fn has_hash_without_log(&self) -> bool {
-        self.before == Pushed::Hash || self.during == Pushed::Hash
+        self.before == Pushed::Hash || self.during == Pushed::Hash || self.apart
     }
 }
 
@@ -127,6 +130,7 @@ impl Invalidations {
                 && *asking
                 && pushes.before == Pushed::Log
                 && pushes.during == Pushed::Nothing;
+            pushes.apart |= other_half;
             let now = if *asking && !other_half {
                 &mut pushes.during
             } else {
@@ -152,6 +156,7 @@ impl Invalidations {
         let all = state.pushes.clone();
         for pushes in &mut state.pushes {
             pushes.before = std::mem::take(&mut pushes.during);
+            pushes.apart = false;
         }
         all
     }
@@ -165,6 +170,7 @@ impl Invalidations {
             if during != Pushed::Nothing && pushes.before != Pushed::Hash {
                 pushes.before = during;
             }
+            pushes.apart = false;
         }
     }
 
@@ -257,6 +263,7 @@ mod tests {
         ] {
             let told = around(before, during);
             assert_eq!((told.before, told.during), pushes, "{before:?} {during:?}");
+            assert_eq!(told.apart, before == ["a:log"], "{before:?} {during:?}");
         }
     }
 

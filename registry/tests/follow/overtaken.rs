@@ -1,6 +1,7 @@
 //! A logged change comes in between: to a role that is being read again, or to the hash to which a role
 //! moves without the log.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -121,4 +122,109 @@ fn a_role_that_moves_behind_a_logged_change_is_never_gone() {
         watcher.event_within(Duration::from_millis(100));
     }
     assert!(!armed.load(Ordering::Relaxed));
+}
+
+/// A push of the log and a later one of the hash need not be of one change. Here the log is cleared, so
+/// that the hash is scanned, an entry that is no change is appended before that, and a change without the
+/// log follows: its push arrives together with the reply, which is from before it.
+#[test]
+fn a_change_right_behind_a_scan_is_not_taken_for_part_of_it() {
+    for _ in 0..TIMES {
+        let mut redis = Redis::start(&[]);
+        redis.logged(&[("web", Some("10.0.0.1"))]);
+        let appender = Mutex::new(connection(&redis));
+        let cleared = Arc::new(AtomicBool::new(false));
+        let appended = Arc::new(AtomicBool::new(false));
+        let (once, done, asked) = (cleared.clone(), appended.clone(), AtomicBool::new(false));
+        let appending = Peer::asking(redis.port, move |_| {
+            // The first request finds the log empty, and tracks it again.
+            let is_second = once.load(Ordering::Relaxed) && asked.swap(true, Ordering::Relaxed);
+            if is_second && once.swap(false, Ordering::Relaxed) {
+                run(
+                    &mut appender.lock().unwrap(),
+                    "XADD cloudhosts:log * no change",
+                );
+                done.store(true, Ordering::Relaxed);
+            }
+        });
+        let joining = joining(&redis, &appending, &appended, "10.0.0.1", &[CHANGE]);
+        let mut watcher = Watcher::of(&joining.url);
+        watcher.full();
+        cleared.store(true, Ordering::Relaxed);
+        redis.run("XTRIM cloudhosts:log MAXLEN 0");
+        watcher.until_holds(&[("web", "10.0.0.3")]);
+        assert!(!cleared.load(Ordering::Relaxed) && !appended.load(Ordering::Relaxed));
+    }
+}
+
+/// The same behind a logged change that was read just before: it does not explain the push of the hash,
+/// because the one of the log is of an entry that is no change.
+#[test]
+fn a_change_right_behind_an_entry_that_is_none_is_not_missed() {
+    for _ in 0..TIMES {
+        let mut redis = Redis::start(&[]);
+        redis.logged(&[("web", Some("10.0.0.1"))]);
+        let armed = Arc::new(AtomicBool::new(false));
+        let direct = Peer::asking(redis.port, |_| {});
+        let joining = joining(&redis, &direct, &armed, "10.0.0.2", &[ENTRY, CHANGE]);
+        let mut watcher = Watcher::of(&joining.url);
+        watcher.full();
+        armed.store(true, Ordering::Relaxed);
+        redis.logged(&[("web", Some("10.0.0.2"))]);
+        watcher.until_holds(&[("web", "10.0.0.3")]);
+        assert!(!armed.load(Ordering::Relaxed));
+    }
+}
+
+/// What these tests are about happens at most times, not always: it depends on which of two threads is
+/// the first.
+const TIMES: usize = 8;
+
+/// An entry of the log that is no change.
+const ENTRY: &str = "XADD cloudhosts:log * no change";
+
+/// A change without the log.
+const CHANGE: &str = "HSET cloudhosts web 10.0.0.3";
+
+/// Stands before another peer. Once it is armed, it runs these commands behind the reply that contains
+/// `value`, and passes that on together with their pushes.
+fn joining(
+    redis: &Redis,
+    behind: &Peer,
+    armed: &Arc<AtomicBool>,
+    value: &'static str,
+    commands: &'static [&str],
+) -> Peer {
+    let (_, port) = behind.url.rsplit_once(':').unwrap();
+    let (port, armed) = (port.parse().unwrap(), armed.clone());
+    let state = Mutex::new((connection(redis), Vec::new(), 0));
+    Peer::before(port, move |bytes, client| {
+        let mut state = state.lock().unwrap();
+        let (writer, held, awaited) = &mut *state;
+        held.extend_from_slice(bytes);
+        let has = |text: &[u8]| bytes.windows(text.len()).any(|at| at == text);
+        if has(value.as_bytes()) && armed.swap(false, Ordering::Relaxed) {
+            commands.iter().for_each(|command| run(writer, command));
+            *awaited = commands.len();
+        }
+        let pushes = held.windows(10).filter(|at| at == b"invalidate").count();
+        if pushes < std::mem::take(awaited) {
+            *awaited = commands.len();
+            return true;
+        }
+        client.write_all(&std::mem::take(held)).is_ok()
+    })
+}
+
+fn connection(redis: &Redis) -> redis::Connection {
+    let client = redis::Client::open(redis.url()).unwrap();
+    client.get_connection().unwrap()
+}
+
+fn run(connection: &mut redis::Connection, command: &str) {
+    let words: Vec<&str> = command.split(' ').collect();
+    redis::cmd(words[0])
+        .arg(&words[1..])
+        .exec(connection)
+        .unwrap();
 }

@@ -18,6 +18,17 @@ use crate::follow::scheduled_scan::ScanCause;
 use crate::follow::verdict::LogEvidence;
 use crate::log::{LogEntry, Operation};
 
+/// What the log had for a hash that was not read before. A later variant outweighs an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::follow) enum LogNews {
+    /// No entry.
+    Nothing,
+    /// Entries that do not change the hash, or a gap.
+    NoChange,
+    /// Changes of the hash.
+    Change,
+}
+
 impl Hash {
     /// Adds the commands for its length and the new entries of its log.
     pub(in crate::follow) fn ask_length_and_log(
@@ -84,7 +95,7 @@ impl Hash {
         self.largest_page = (self.now.page / 8).max(SMALLEST_PAGE);
     }
 
-    /// Takes the length, and the new entries of the log. Returns whether they changed the hash.
+    /// Takes the length, and the new entries of the log. Returns what these are.
     /// `begins`: the request was the first of a scan.
     /// A scan that is scheduled for meanwhile is due at `due`.
     pub(in crate::follow) fn take_log(
@@ -93,7 +104,7 @@ impl Hash {
         replies: &mut Replies,
         begins: bool,
         due: Instant,
-    ) -> Result<bool, Fault> {
+    ) -> Result<LogNews, Fault> {
         let length = replies.take(CommandTag::Length(index)).next();
         let log = replies.take(CommandTag::Log(index)).next();
         if let Err(why) = self.take_length(length, due) {
@@ -101,22 +112,22 @@ impl Hash {
                 ReadError::Lost(why) => Err(why),
                 ReadError::Hash(why) => {
                     self.cannot_be_read(Obstacle::Refused(why));
-                    Ok(false)
+                    Ok(LogNews::Nothing)
                 }
             };
         }
         // If it is refused, or is not a stream, there is no log.
-        let operated = if let Some(Ok(log)) = log {
+        let news = if let Some(Ok(log)) = log {
             self.now.log_read = true;
             self.take_entries(&log, begins, due)
         } else {
             self.now.log_read = false;
             self.now.more = false;
             self.weigh(LogEvidence::Absent);
-            false
+            LogNews::Nothing
         };
         self.compare_length(due);
-        Ok(operated)
+        Ok(news)
     }
 
     pub(super) fn take_length(
@@ -145,7 +156,7 @@ impl Hash {
         Ok(())
     }
 
-    pub(super) fn take_entries(&mut self, log: &Value, begins: bool, due: Instant) -> bool {
+    pub(super) fn take_entries(&mut self, log: &Value, begins: bool, due: Instant) -> LogNews {
         let read = self.known.mark.read(log, self.now.page);
         self.now.more = read.more;
         self.now.page = if read.more {
@@ -174,11 +185,20 @@ impl Hash {
         if read.newest_len.is_some() {
             self.now.newest_len = read.newest_len;
         }
-        let mut operated = false;
+        let mut news = if read.gap {
+            LogNews::NoChange
+        } else {
+            LogNews::Nothing
+        };
         for entry in read.entries {
-            operated |= self.apply(&entry, behind, due);
+            let one = if self.apply(&entry, behind, due) {
+                LogNews::Change
+            } else {
+                LogNews::NoChange
+            };
+            news = news.max(one);
         }
-        operated
+        news
     }
 
     /// Adds evidence about the continuity of the data. What the log once did not prove since the

@@ -9,6 +9,8 @@ mod scan_result;
 mod scanning;
 mod schedule;
 
+pub(super) use log::LogNews;
+
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 

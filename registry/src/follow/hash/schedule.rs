@@ -2,25 +2,29 @@
 
 use std::time::Instant;
 
-use super::{Hash, Obstacle};
+use super::{Hash, LogNews, Obstacle};
 use crate::connect::{Pushed, Pushes};
 use crate::follow::scheduled_scan::{ScanCause, ScheduledScan};
 
 impl Hash {
-    /// Takes the pushes around a request. `operated`: its reply had logged changes. `begins`: it was
+    /// Takes the pushes around a request. `news`: what its reply had of the log. `begins`: it was
     /// the first of a scan. `half_seen`: another hash was pushed without its log, so that a change of
     /// both may hide behind a logged one of this: a key is pushed once until it is read again.
     pub(in crate::follow) fn take_pushes(
         &mut self,
         pushes: Pushes,
-        operated: bool,
+        news: LogNews,
         half_seen: bool,
         begins: bool,
         due: Instant,
     ) {
         let unlogged_before = match pushes.before {
             Pushed::Hash => true,
-            Pushed::LogThenHash => half_seen || !operated && !self.now.explained,
+            Pushed::LogThenHash => {
+                // With nothing new in the log, they are of changes that the reply before had.
+                let explained = self.now.explained && news == LogNews::Nothing;
+                half_seen || news != LogNews::Change && !explained
+            }
             Pushed::Log | Pushed::Nothing => false,
         };
         let unlogged_during = match pushes.during {
@@ -28,7 +32,8 @@ impl Hash {
             Pushed::LogThenHash => half_seen,
             Pushed::Log | Pushed::Nothing => false,
         };
-        self.now.explained = operated;
+        let unlogged_during = unlogged_during || pushes.apart && news != LogNews::Change;
+        self.now.explained = news == LogNews::Change;
         if let Some(scan) = &mut self.now.scan {
             let before = pushes.before != Pushed::Nothing && !begins;
             scan.disturbed |= before || pushes.during != Pushed::Nothing;

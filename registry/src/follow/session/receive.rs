@@ -6,7 +6,7 @@ use super::request_plan::RequestPlan;
 use super::{Session, turn};
 use crate::connect::Pushes;
 use crate::fault::Fault;
-use crate::follow::hash::{Hash, ServerFacts};
+use crate::follow::hash::{Hash, LogNews, ServerFacts};
 use crate::follow::info::Info;
 use crate::follow::loss_counters::LossCounters;
 use crate::follow::replication_identity::ReplicationIdentity;
@@ -34,9 +34,9 @@ impl Session<'_> {
             let due = turn(load, hash, now);
             hash.room = Room::new(limit, fields, bytes - hash.bytes());
             let begins = plan.begins.contains(&index);
-            let operated = hash.take_log(index, &mut replies, begins, due)?;
-            self.logged |= operated;
-            hash.take_pushes(pushes, operated, half_seen, begins, due);
+            let news = hash.take_log(index, &mut replies, begins, due)?;
+            self.logged |= news == LogNews::Change;
+            hash.take_pushes(pushes, news, half_seen, begins, due);
             if hash.unreadable().is_none() {
                 fields += hash.length();
             }
