@@ -113,6 +113,9 @@ fn what_it_prints_is_enough_for_all_and_all_of_it_is_used() {
     does(&["explain", "held"]);
     follows_the_log(&world);
     leaves_a_giant_aside(&world);
+    wait::until("the daemon asks an idle Redis whether it is alive", || {
+        executed(&world.redis).contains("ping").then_some(())
+    });
     let unused: Vec<String> = lines
         .iter()
         .flat_map(|line| &allowed(line) - &executed(&world.redis))
